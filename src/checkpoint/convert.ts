@@ -1,0 +1,103 @@
+import { RillError } from '../errors.ts';
+import { configuredFeatures, parseConfig, parseJson, writeConfig, type ModelConfig } from '../model/config.ts';
+import type { ModelFiles } from '../model/model.ts';
+import { writeSafetensors } from '../model/safetensors.ts';
+import { expectedTensors, inferSizes, type ModelSizes } from '../model/sizes.ts';
+import { elementCount, requireFinite, type TensorSource } from '../model/tensors.ts';
+import { TokenTable } from '../model/tokens.ts';
+import type { ByteSource } from './bytes.ts';
+import { foldScales, withNormEps } from './fold.ts';
+import { openTorchCheckpoint } from './torch.ts';
+
+export interface ConvertOptions {
+  /** The text of a `config.json` with what tensors cannot tell: feature options, blank id, mel bins. */
+  config?: string;
+  /** The text of `tokens.txt`. */
+  tokens?: string;
+  /** The checkpoint that an already folded state dict came from: the BasicNorm eps are taken from it. */
+  normEpsFrom?: ByteSource;
+  /** Called as the weights are written. */
+  progress?: (loaded: number, total: number) => void;
+}
+
+/** A checkpoint that was opened and understood, its weights not read yet. */
+export interface Checkpoint {
+  /** What the file holds, names and types as they are. */
+  stored: TensorSource;
+  /** The network's own tensors under icefall's names, scales folded as they are read. */
+  folded: TensorSource;
+  sizes: ModelSizes;
+  config: ModelConfig;
+  /** Tensors that inference does not use, under their full names. */
+  ignored: readonly string[];
+}
+
+/** Parameters of each part of a network, as `rill inspect` reports them; BasicNorm's eps are not parameters. */
+export function countParameters(sizes: ModelSizes): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [name, shape] of expectedTensors(sizes)) {
+    if (!name.endsWith('.eps')) {
+      const part = name.slice(0, name.indexOf('.'));
+      counts[part] = (counts[part] ?? 0) + elementCount(shape);
+    }
+  }
+  return counts;
+}
+
+/**
+ * Opens a PyTorch checkpoint of the network, infers its sizes and checks that every tensor fits.
+ *
+ * @throws RillError `bad-checkpoint`, or `bad-model` for the config.
+ */
+export async function openCheckpoint(source: ByteSource, { config = '{}', normEpsFrom }: ConvertOptions = {}): Promise<Checkpoint> {
+  const stored = await openTorchCheckpoint(source);
+  let folded = foldScales(stored);
+  if (normEpsFrom) {
+    folded = withNormEps(folded, foldScales(await openTorchCheckpoint(normEpsFrom)));
+  }
+  const json = parseJson(config);
+  const sizes = inferSizes('bad-checkpoint', folded.tensors, configuredFeatures(json));
+  const used = expectedTensors(sizes);
+  return {
+    stored,
+    folded,
+    sizes,
+    config: parseConfig(json, sizes),
+    ignored: [...folded.tensors.keys()].filter((name) => !used.has(name)),
+  };
+}
+
+/**
+ * Converts a PyTorch checkpoint into the files of a model folder.
+ *
+ * @throws RillError `bad-checkpoint` for the checkpoint, `bad-model` for config and tokens.
+ */
+export async function convertCheckpoint(source: ByteSource, options: ConvertOptions = {}): Promise<ModelFiles> {
+  const { folded, sizes, config } = await openCheckpoint(source, options);
+  const tokens = options.tokens === undefined ? undefined : TokenTable.parse(options.tokens);
+  if (tokens && tokens.size !== sizes.vocabSize) {
+    throw new RillError('bad-model', {
+      got: `tokens.txt with ${tokens.size} tokens`,
+      expected: sizes.vocabSize === undefined ? 'none, since this checkpoint has no head' : `${sizes.vocabSize}, as the checkpoint’s output layer has`,
+      remedy: 'Use the tokens.txt that the model was trained with.',
+    });
+  }
+  const weights = await writeSafetensors(
+    [...expectedTensors(sizes)].map(([name, shape]) => ({
+      name,
+      shape,
+      async read() {
+        const values = await folded.read(name);
+        requireFinite('bad-checkpoint', name, values);
+        return values;
+      },
+    })),
+    options.progress,
+  );
+  return {
+    'config.json': writeConfig(config, sizes),
+    'model.safetensors': weights,
+    ...(tokens && { 'tokens.txt': tokens.toString() }),
+  };
+}
+

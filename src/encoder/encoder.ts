@@ -1,0 +1,457 @@
+import { RillError } from '../errors.ts';
+import type { GpuContext } from '../gpu/context.ts';
+import { uniformWords } from '../gpu/kernel.ts';
+import * as kernels from '../gpu/kernels.generated.ts';
+import { ReadbackRing } from '../gpu/readback.ts';
+import type { Model } from '../model/model.ts';
+import {
+  CONTEXT_FRAMES,
+  MIN_FEATURE_FRAMES,
+  SUBSAMPLING_FACTOR,
+  encoderFrames,
+  type EncoderSizes,
+} from '../model/sizes.ts';
+import {
+  UNIFORM_STRIDE,
+  createEncoderBuffers,
+  createEncoderPlan,
+  type Dispatch,
+  type EncoderBuffers,
+  type EncoderCapacity,
+  type EncoderPlan,
+} from './plan.ts';
+import { EncoderState, type StateValues } from './state.ts';
+import { WeightLoader, loadEncoderWeights, padded } from './weights.ts';
+
+export interface EncoderOptions extends Partial<EncoderCapacity> {
+  /** Called as each tensor is uploaded, with its name. */
+  progress?: (tensor: string) => void;
+}
+
+export const DEFAULT_CAPACITY: Readonly<EncoderCapacity> = { maxStreams: 16, maxFrames: 16 };
+const LARGEST_CAPACITY: Readonly<EncoderCapacity> = { maxStreams: 1024, maxFrames: 128 };
+/** Steps that can be under way before one has been read back. */
+const STEPS_IN_FLIGHT = 3;
+
+/** A GPU result of a step: `rows` of (lanes * frames) and `width` elements, padded to vec4. */
+export interface StepOutput {
+  name: string;
+  buffer: GPUBuffer;
+  width: number;
+}
+
+/** A head on top of the encoder: dispatches that run in the same step, and what they leave behind. */
+export interface EncoderHead {
+  readonly dispatches: readonly Dispatch[];
+  readonly output: StepOutput;
+}
+
+/** What one stream brings to a step. */
+export interface StepInput {
+  state: EncoderState;
+  /**
+   * Log-mel features, (4n, num_features) for n encoder frames; the first chunk of a stream brings the 5 frames
+   * of left context as well: (4n + 5, num_features).
+   */
+  features: Float32Array;
+}
+
+/** What one stream gets from a step, (frames, width) each, by name: `encoder_out`, and those of the heads. */
+export interface StepResult {
+  frames: number;
+  outputs: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
+}
+
+/** A batch of whole utterances, padded. */
+export interface EncodedBatch {
+  /** (utterances, frames, d_model), zero beyond an utterance's length. */
+  encoderOut: Float32Array<ArrayBuffer>;
+  /** Encoder frames of each utterance. */
+  lengths: number[];
+  /** Frames of the longest utterance. */
+  frames: number;
+  /** Final states of each utterance. */
+  states: StateValues[];
+}
+
+/** The encoder's own output, in {@link StepResult.outputs}. */
+export const ENCODER_OUT = 'encoder_out';
+
+/**
+ * The RNN encoder of icefall's `lstm_transducer_stateless` (lstm.py, class RNN) on the GPU, for many streams at
+ * once. Hidden and cell states and the left context of every stream stay in GPU buffers, addressed by slot.
+ *
+ * A step is one command buffer, one submit and one readback, and creates nothing. The output bytes of a stream
+ * do not depend on the chunk size, on its slot or on the other streams of a step.
+ */
+export class RnnEncoder {
+  readonly context: GpuContext;
+  readonly sizes: EncoderSizes;
+  readonly capacity: Readonly<EncoderCapacity>;
+  /** Where the last layer's output lies on the GPU, for heads; `step` is the uniform block of the step. */
+  readonly output: StepOutput;
+  readonly #plan: EncoderPlan;
+  readonly #buffers: EncoderBuffers;
+  readonly #freeSlots: number[];
+  readonly #heads: EncoderHead[] = [];
+  /** Staging for what a step uploads. */
+  readonly #features: Float32Array<ArrayBuffer>;
+  readonly #lanes: Uint32Array<ArrayBuffer>;
+  #ring: ReadbackRing;
+  #disposed = false;
+
+  private constructor(
+    context: GpuContext,
+    sizes: EncoderSizes,
+    capacity: EncoderCapacity,
+    plan: EncoderPlan,
+    buffers: EncoderBuffers,
+  ) {
+    this.context = context;
+    this.sizes = sizes;
+    this.capacity = capacity;
+    this.#plan = plan;
+    this.#buffers = buffers;
+    this.output = { name: ENCODER_OUT, buffer: buffers.x, width: sizes.dModel };
+    this.#freeSlots = Array.from({ length: capacity.maxStreams }, (_, slot) => slot).reverse();
+    this.#features = new Float32Array(buffers.features.size / 4);
+    this.#lanes = new Uint32Array(buffers.lanes.size / 4);
+    this.#ring = this.#createRing();
+    this.#writeAtTable();
+  }
+
+  /**
+   * Uploads the weights and compiles the kernels.
+   *
+   * @throws RillError `bad-argument` for a capacity out of range, `bad-model`, `shader`.
+   */
+  static async create(context: GpuContext, model: Model, options: EncoderOptions = {}): Promise<RnnEncoder> {
+    context.check();
+    const capacity: EncoderCapacity = {
+      maxStreams: options.maxStreams ?? DEFAULT_CAPACITY.maxStreams,
+      maxFrames: options.maxFrames ?? DEFAULT_CAPACITY.maxFrames,
+    };
+    for (const key of ['maxStreams', 'maxFrames'] as const) {
+      if (!Number.isInteger(capacity[key]) || capacity[key] < 1 || capacity[key] > LARGEST_CAPACITY[key]) {
+        throw new RillError('bad-argument', {
+          got: `${key}: ${capacity[key]}`,
+          expected: `a whole number from 1 to ${LARGEST_CAPACITY[key]}`,
+          remedy: 'Choose how many streams run at a time, and how many 40 ms frames of each in one step.',
+        });
+      }
+    }
+    const sizes = model.sizes.encoder;
+    const weights = await loadEncoderWeights(new WeightLoader(context, model.weights, options.progress), sizes);
+    const buffers = createEncoderBuffers(context, sizes, capacity);
+    const plan = await createEncoderPlan(context, sizes, weights, buffers);
+    context.check();
+    return new RnnEncoder(context, sizes, capacity, plan, buffers);
+  }
+
+  /** The uniform block that tells a head's kernels how many lanes and frames the step has. */
+  get stepUniform(): GPUBuffer {
+    return this.#buffers.step;
+  }
+
+  /** Adds a head: from now on its dispatches run at the end of every step. */
+  attach(head: EncoderHead): void {
+    this.#heads.push(head);
+    this.#ring.dispose();
+    this.#ring = this.#createRing();
+  }
+
+  /**
+   * A slot for a new stream, its states zero.
+   *
+   * @throws RillError `bad-argument` when all slots are taken.
+   */
+  createState(): EncoderState {
+    this.#check();
+    const slot = this.#freeSlots.pop();
+    if (slot === undefined) {
+      throw new RillError('bad-argument', {
+        got: `stream number ${this.capacity.maxStreams + 1}`,
+        expected: `at most ${this.capacity.maxStreams} at a time`,
+        remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
+      });
+    }
+    const state = new EncoderState(this.context, this.sizes, this.#buffers, slot, () => this.#freeSlots.push(slot));
+    state.reset();
+    return state;
+  }
+
+  /**
+   * Advances one or more streams by one chunk each, ragged lengths included.
+   *
+   * @param inputs at most `capacity.maxStreams`, each stream once
+   * @param read names of the outputs to read back
+   * @returns one result for each input, in order
+   * @throws RillError `bad-argument` (nothing has changed then), `closed`, `device-lost`, `gpu`.
+   */
+  async step(inputs: readonly StepInput[], read: readonly string[] = [ENCODER_OUT]): Promise<StepResult[]> {
+    const { results } = await this.#run(inputs, read);
+    return results;
+  }
+
+  /**
+   * Encodes whole utterances from zero states.
+   *
+   * @param features (utterances, feature frames, num_features), padded
+   * @param lengths feature frames of each utterance, at least 9
+   * @throws RillError `bad-argument`, `device-lost`, `gpu`.
+   */
+  async encode(features: Float32Array, lengths: readonly number[], progress?: (done: number, total: number) => void): Promise<EncodedBatch> {
+    this.#check();
+    const { numFeatures, dModel } = this.sizes;
+    const stride = features.length / numFeatures / lengths.length;
+    if (lengths.length === 0 || !Number.isInteger(stride)) {
+      throw new RillError('bad-argument', {
+        got: `${features.length} feature values for ${lengths.length} utterances`,
+        expected: `(utterances, frames, ${numFeatures}) values`,
+        remedy: `Check that the features have ${numFeatures} mel bins and are padded to one length.`,
+      });
+    }
+    for (const [i, length] of lengths.entries()) {
+      if (!Number.isInteger(length) || length < MIN_FEATURE_FRAMES || length > stride) {
+        throw new RillError('bad-argument', {
+          got: `a length of ${length} feature frames for utterance ${i}`,
+          expected: `${MIN_FEATURE_FRAMES} to ${stride}`,
+          remedy: 'One encoder frame sees 9 feature frames (90 ms); a length counts frames of the padded array.',
+        });
+      }
+    }
+    const frames = lengths.map(encoderFrames);
+    const longest = Math.max(...frames);
+    const encoderOut = new Float32Array(lengths.length * longest * dModel);
+    const states: StateValues[] = [];
+    const total = frames.reduce((sum, count) => sum + count, 0);
+    let done = 0;
+    const group = Math.max(1, this.#freeSlots.length);
+    for (let first = 0; first < lengths.length; first += group) {
+      const members = lengths.slice(first, first + group).map((_, i) => ({ utterance: first + i, state: this.createState() }));
+      try {
+        for (let at = 0; at < Math.max(...members.map(({ utterance }) => frames[utterance])); at += this.capacity.maxFrames) {
+          const active = members.filter(({ utterance }) => at < frames[utterance]);
+          const inputs = active.map(({ utterance, state }) => {
+            const count = Math.min(this.capacity.maxFrames, frames[utterance] - at);
+            // The first chunk starts with the context; later chunks continue behind it.
+            const from = utterance * stride + SUBSAMPLING_FACTOR * at + (at === 0 ? 0 : CONTEXT_FRAMES);
+            const to = utterance * stride + SUBSAMPLING_FACTOR * (at + count) + CONTEXT_FRAMES;
+            return { state, features: features.subarray(from * numFeatures, to * numFeatures) };
+          });
+          const results = await this.step(inputs);
+          results.forEach((result, i) => {
+            encoderOut.set(result.outputs[ENCODER_OUT], (active[i].utterance * longest + at) * dModel);
+            done += result.frames;
+          });
+          progress?.(done, total);
+        }
+        for (const { state } of members) {
+          states.push(await state.read());
+        }
+      } finally {
+        members.forEach(({ state }) => state.dispose());
+      }
+    }
+    return { encoderOut, lengths: frames, frames: longest, states };
+  }
+
+  /**
+   * Like {@link step}, and also the output of the embedding and of every layer: for comparisons with PyTorch.
+   * Allocates; not for streaming.
+   *
+   * @returns for each input its result, and `trace` with (frames, d_model) for the embedding and each layer
+   */
+  async trace(inputs: readonly StepInput[]): Promise<(StepResult & { trace: Float32Array<ArrayBuffer>[] })[]> {
+    const { context, sizes, capacity } = this;
+    const stages = 1 + sizes.numEncoderLayers;
+    const bytes = 4 * capacity.maxStreams * capacity.maxFrames * padded(sizes.dModel);
+    const buffer = context.createStorage('trace', 'trace', stages * bytes);
+    const ring = new ReadbackRing(context, stages * bytes, 1);
+    try {
+      const { results, lanes, frames } = await this.#run(inputs, [ENCODER_OUT], buffer);
+      const stageBytes = 4 * lanes * frames * padded(sizes.dModel);
+      const copy = await ring.acquire();
+      const encoder = context.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, 0, copy, 0, stages * stageBytes);
+      context.device.queue.submit([encoder.finish()]);
+      const values = await ring.read(copy, stages * stageBytes);
+      return results.map((result, lane) => ({
+        ...result,
+        trace: Array.from({ length: stages }, (_, stage) =>
+          unpad(values, stage * (stageBytes / 4) + lane * frames * padded(sizes.dModel), result.frames, sizes.dModel),
+        ),
+      }));
+    } finally {
+      context.destroyBuffer('trace', buffer);
+      ring.dispose();
+    }
+  }
+
+  /** Ends the encoder. Buffers are freed with the context's device. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#ring.dispose();
+  }
+
+  async #run(inputs: readonly StepInput[], read: readonly string[], trace?: GPUBuffer) {
+    this.#check();
+    const counts = inputs.map((input) => this.#checkInput(input));
+    this.#checkTogether(inputs);
+    const outputs = [this.output, ...this.#heads.map((head) => head.output)].filter(({ name }) => read.includes(name));
+    const fresh = inputs.map(({ state }) => state.advance());
+    const lanes = inputs.length;
+    const frames = Math.max(...counts);
+
+    const ring = this.#ring;
+    const readback = await ring.acquire();
+    try {
+      this.#upload(inputs, counts, fresh, frames);
+      const encoder = this.context.device.createCommandEncoder();
+      this.#record(encoder, lanes, frames, trace);
+      let bytes = 0;
+      for (const { buffer, width } of outputs) {
+        const size = 4 * lanes * frames * padded(width);
+        encoder.copyBufferToBuffer(buffer, 0, readback, bytes, size);
+        bytes += size;
+      }
+      this.context.device.queue.submit([encoder.finish()]);
+      const values = await ring.read(readback, bytes);
+      this.context.check();
+      const results = counts.map((count, lane): StepResult => {
+        let start = 0;
+        const named = outputs.map(({ name, width }) => {
+          const output = unpad(values, start + lane * frames * padded(width), count, width);
+          start += lanes * frames * padded(width);
+          return [name, output] as const;
+        });
+        return { frames: count, outputs: Object.fromEntries(named) };
+      });
+      return { results, lanes, frames };
+    } catch (error) {
+      throw error instanceof RillError ? error : await this.context.explain(error);
+    }
+  }
+
+  /** One pass over the plan; with `trace` also a copy of x after the embedding and after each layer. */
+  #record(encoder: GPUCommandEncoder, lanes: number, frames: number, trace: GPUBuffer | undefined): void {
+    const { maxFrames } = this.capacity;
+    let pass = encoder.beginComputePass();
+    const run = (dispatches: readonly Dispatch[], offset?: number) => {
+      for (const { kernel, workgroups } of dispatches) {
+        kernel.dispatch(pass, workgroups(lanes, frames), offset);
+      }
+    };
+    const bytes = 4 * lanes * frames * padded(this.sizes.dModel);
+    const keep = (stage: number) => {
+      if (trace) {
+        pass.end();
+        encoder.copyBufferToBuffer(this.#buffers.x, 0, trace, stage * bytes, bytes);
+        pass = encoder.beginComputePass();
+      }
+    };
+    run(this.#plan.embed);
+    keep(0);
+    for (const [l, layer] of this.#plan.layers.entries()) {
+      run(layer.before);
+      for (let t = 0; t < frames; t++) {
+        run(layer.perFrame, (l * maxFrames + t) * UNIFORM_STRIDE);
+      }
+      run(layer.after);
+      keep(l + 1);
+    }
+    for (const head of this.#heads) {
+      run(head.dispatches);
+    }
+    pass.end();
+  }
+
+  #upload(inputs: readonly StepInput[], counts: readonly number[], fresh: readonly boolean[], frames: number): void {
+    const { queue } = this.context.device;
+    const { numFeatures } = this.sizes;
+    const contextSize = CONTEXT_FRAMES * numFeatures;
+    const laneSize = SUBSAMPLING_FACTOR * frames * numFeatures;
+    inputs.forEach(({ state, features }, lane) => {
+      const start = fresh[lane] ? contextSize : 0;
+      if (fresh[lane]) {
+        const context = features.slice(0, contextSize);
+        queue.writeBuffer(this.#buffers.context, 4 * state.slot * contextSize, context);
+      }
+      this.#features.set(features.subarray(start), lane * laneSize);
+      this.#lanes.set([state.slot, counts[lane]], 2 * lane);
+    });
+    queue.writeBuffer(this.#buffers.features, 0, this.#features, 0, inputs.length * laneSize);
+    queue.writeBuffer(this.#buffers.lanes, 0, this.#lanes, 0, 2 * inputs.length);
+    const step = uniformWords(kernels.lstmCell.bindings.step, { lanes: inputs.length, frames });
+    queue.writeBuffer(this.#buffers.step, 0, step);
+  }
+
+  /** Encoder frames that an input brings. */
+  #checkInput({ state, features }: StepInput): number {
+    state.check();
+    const { numFeatures } = this.sizes;
+    const rows = features.length / numFeatures;
+    const frames = (rows - (state.started ? 0 : CONTEXT_FRAMES)) / SUBSAMPLING_FACTOR;
+    if (!Number.isInteger(frames) || frames < 1 || frames > this.capacity.maxFrames) {
+      const form = state.started ? '4n' : '4n + 5';
+      throw new RillError('bad-argument', {
+        got: `${features.length} feature values, ${rows} frames of ${numFeatures}, for a ${state.started ? 'running' : 'new'} stream`,
+        expected: `${form} frames of ${numFeatures} mel bins, n from 1 to ${this.capacity.maxFrames}`,
+        remedy: 'Pass whole chunks; the first one of a stream brings 5 frames of context more.',
+      });
+    }
+    return frames;
+  }
+
+  #checkTogether(inputs: readonly StepInput[]): void {
+    const distinct = new Set(inputs.map(({ state }) => state)).size;
+    if (inputs.length === 0 || distinct < inputs.length || inputs.some(({ state }) => !state.belongsTo(this.#buffers))) {
+      throw new RillError('bad-argument', {
+        got: `${inputs.length} inputs for ${distinct} streams`,
+        expected: 'at least one, each stream of this encoder once',
+        remedy: 'Give each stream one chunk per step.',
+      });
+    }
+  }
+
+  #check(): void {
+    if (this.#disposed) {
+      throw new RillError('closed', {
+        got: 'an encoder that was disposed of',
+        expected: 'an open one',
+        remedy: 'Create a new encoder.',
+      });
+    }
+    this.context.check();
+  }
+
+  #createRing(): ReadbackRing {
+    const { maxStreams, maxFrames } = this.capacity;
+    const widths = [this.output, ...this.#heads.map((head) => head.output)].map(({ width }) => padded(width));
+    const width = widths.reduce((sum, each) => sum + each, 0);
+    return new ReadbackRing(this.context, 4 * maxStreams * maxFrames * width, STEPS_IN_FLIGHT);
+  }
+
+  /** The (layer, frame) blocks that the recurrent kernels are bound to, one after the other. */
+  #writeAtTable(): void {
+    const { maxFrames } = this.capacity;
+    const table = new Uint32Array(this.#buffers.at.size / 4);
+    for (let layer = 0; layer < this.sizes.numEncoderLayers; layer++) {
+      for (let frame = 0; frame < maxFrames; frame++) {
+        const block = uniformWords(kernels.lstmCell.bindings.at, { layer, frame });
+        table.set(block, (layer * maxFrames + frame) * (UNIFORM_STRIDE / 4));
+      }
+    }
+    this.context.device.queue.writeBuffer(this.#buffers.at, 0, table);
+  }
+}
+
+/** `rows` of `width` elements out of rows padded to vec4. */
+function unpad(values: Float32Array, start: number, rows: number, width: number): Float32Array<ArrayBuffer> {
+  const stride = padded(width);
+  const output = new Float32Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    output.set(values.subarray(start + row * stride, start + row * stride + width), row * width);
+  }
+  return output;
+}

@@ -1,0 +1,241 @@
+import type { GpuContext } from '../gpu/context.ts';
+import { Kernel, type BoundKernel, type Workgroups } from '../gpu/kernel.ts';
+import * as kernels from '../gpu/kernels.generated.ts';
+import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
+import { padded, vec4s, type EncoderWeights } from './weights.ts';
+
+/** One dispatch of a step and how large it is for a number of lanes and frames. */
+export interface Dispatch {
+  kernel: BoundKernel;
+  workgroups(lanes: number, frames: number): Workgroups;
+}
+
+/** What a step of the encoder runs, in order. */
+export interface EncoderPlan {
+  /** Feature frames to x, (lanes * frames, d_model). */
+  embed: readonly Dispatch[];
+  layers: readonly {
+    /** Once for all frames, before the recurrence: the input half of the gates. */
+    before: readonly Dispatch[];
+    /** For one frame after the other: the cell, then h. */
+    perFrame: readonly Dispatch[];
+    /** Once for all frames: feed-forward and norm. */
+    after: readonly Dispatch[];
+  }[];
+}
+
+/** The buffers of a step: what it reads, what it leaves behind, and the space between. */
+export interface EncoderBuffers {
+  /** (lanes, 4 * frames, num_features) */
+  features: GPUBuffer;
+  /** (lanes) of slot and frames */
+  lanes: GPUBuffer;
+  step: GPUBuffer;
+  /** (layers, frames) uniform blocks of layer and frame */
+  at: GPUBuffer;
+  /** (slots, 5, num_features) */
+  context: GPUBuffer;
+  /** (slots, layers, d_model) */
+  h: GPUBuffer;
+  /** (slots, layers, rnn_hidden_size) */
+  c: GPUBuffer;
+  /** Outputs of the convolutions, (lanes, times, freqs, channels). */
+  convs: readonly [GPUBuffer, GPUBuffer, GPUBuffer];
+  /** (lanes * frames, d_model): the residual stream from the embedding to the last layer's output. */
+  x: GPUBuffer;
+  /** (lanes * frames, rnn_hidden_size, 4) */
+  gates: GPUBuffer;
+  /** (lanes, rnn_hidden_size) */
+  m: GPUBuffer;
+  /** (lanes * frames, dim_feedforward) */
+  feedForward: GPUBuffer;
+}
+
+/** Largest numbers a step is made for. */
+export interface EncoderCapacity {
+  /** Streams that exist at a time, and that one step can advance. */
+  maxStreams: number;
+  /** Encoder frames of one stream in one step. */
+  maxFrames: number;
+}
+
+/** Uniform blocks at a dynamic offset start at multiples of this (WebGPU's default limit). */
+export const UNIFORM_STRIDE = 256;
+
+const ceilDiv = (a: number, b: number) => Math.ceil(a / b);
+/** Rows (lanes or frames) that one thread of the matrix kernels covers. */
+const ROWS_PER_THREAD = 4;
+/** Neighbouring positions that one thread of conv_strided covers. */
+const POSITIONS_PER_THREAD = 4;
+/** Workgroups in x of the kernels that take a workgroup per row; the rest goes to y. */
+const ROWS_PER_Y = 32768;
+
+/** One workgroup for each row. */
+export const perRow = (lanes: number, frames: number): Workgroups => [
+  Math.min(lanes * frames, ROWS_PER_Y),
+  ceilDiv(lanes * frames, ROWS_PER_Y),
+  1,
+];
+
+/** A thread for each vec4 of outputs of each few rows. */
+export const perOutputs =
+  (outputs: number, workgroupSize: number) =>
+  (lanes: number, frames: number): Workgroups => [
+    ceilDiv(outputs, workgroupSize),
+    ceilDiv(lanes * frames, ROWS_PER_THREAD),
+    1,
+  ];
+
+export function createEncoderBuffers(
+  context: GpuContext,
+  { numFeatures, channels, dModel, rnnHiddenSize, dimFeedforward, numEncoderLayers }: EncoderSizes,
+  { maxStreams, maxFrames }: EncoderCapacity,
+): EncoderBuffers {
+  const storage = (part: string, label: string, floats: number) => context.createStorage(part, label, 4 * floats);
+  const uniform = (label: string, bytes: number) =>
+    context.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  const rows = maxStreams * maxFrames;
+  const freqs = subsampledFreqs(numFeatures);
+  const times = [4 * maxFrames + 3, 2 * maxFrames + 1, maxFrames];
+  const conv = (i: number) =>
+    storage('activations', `conv ${i}`, maxStreams * times[i] * freqs[i] * padded(channels[i]));
+  return {
+    features: storage('activations', 'features', maxStreams * SUBSAMPLING_FACTOR * maxFrames * numFeatures),
+    lanes: storage('activations', 'lanes', maxStreams * (kernels.lstmCell.bindings.lanes.size / 4)),
+    step: uniform('step', kernels.lstmCell.bindings.step.size),
+    at: uniform('at', numEncoderLayers * maxFrames * UNIFORM_STRIDE),
+    context: storage('states', 'context', maxStreams * CONTEXT_FRAMES * numFeatures),
+    h: storage('states', 'h', maxStreams * numEncoderLayers * padded(dModel)),
+    c: storage('states', 'c', maxStreams * numEncoderLayers * padded(rnnHiddenSize)),
+    convs: [conv(0), conv(1), conv(2)],
+    x: storage('activations', 'x', rows * padded(dModel)),
+    gates: storage('activations', 'gates', rows * 4 * padded(rnnHiddenSize)),
+    m: storage('activations', 'm', maxStreams * padded(rnnHiddenSize)),
+    feedForward: storage('activations', 'feed forward', rows * padded(dimFeedforward)),
+  };
+}
+
+/**
+ * Compiles the encoder's kernels and binds them to weights and buffers.
+ *
+ * @throws RillError `shader`.
+ */
+export async function createEncoderPlan(
+  context: GpuContext,
+  sizes: EncoderSizes,
+  weights: EncoderWeights,
+  buffers: EncoderBuffers,
+): Promise<EncoderPlan> {
+  const { numFeatures, channels, hasProjection, numEncoderLayers: layers } = sizes;
+  const { lanes, step, at, h, c, x, m, gates, feedForward } = buffers;
+  const hidden = padded(sizes.rnnHiddenSize);
+  const dModel = vec4s(sizes.dModel);
+  const dimFeedforward = vec4s(sizes.dimFeedforward);
+  const [freqs1, freqs2, freqs3] = subsampledFreqs(numFeatures);
+  const [channels1, channels2, channels3] = channels.map(vec4s);
+
+  const linear = (inputs: number, outputs: number, then: { doubleSwish?: boolean; accumulate?: boolean } = {}) =>
+    Kernel.create(context, kernels.linear, {
+      in_vec4s: inputs,
+      out_vec4s: outputs,
+      double_swish: Number(then.doubleSwish ?? false),
+      accumulate: Number(then.accumulate ?? false),
+    });
+  const convStrided = (inFreqs: number, outFreqs: number, inputs: number, outputs: number, times: readonly [number, number]) =>
+    Kernel.create(context, kernels.convStrided, {
+      in_freqs: inFreqs,
+      out_freqs: outFreqs,
+      in_vec4s: inputs,
+      out_vec4s: outputs,
+      times_per_frame: times[0],
+      times_extra: times[1],
+    });
+  const recurrent = { layers };
+  const [convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2] = await Promise.all([
+    Kernel.create(context, kernels.convFirst, { num_features: numFeatures, out_vec4s: channels1 }),
+    convStrided(freqs1, freqs2, channels1, channels2, [2, 1]),
+    convStrided(freqs2, freqs3, channels2, channels3, [1, 0]),
+    Kernel.create(context, kernels.saveContext, { num_features: numFeatures }),
+    linear(freqs3 * channels3, dModel),
+    Kernel.create(context, kernels.basicNorm, { width: sizes.dModel }),
+    linear(dModel, hidden),
+    Kernel.create(context, kernels.lstmCell, { proj_vec4s: dModel, hidden, ...recurrent }),
+    Kernel.create(context, kernels.lstmProjection, { hidden_vec4s: hidden / 4, proj_vec4s: dModel, ...recurrent }),
+    Kernel.create(context, kernels.lstmCarry, { hidden_vec4s: hidden / 4, ...recurrent }),
+    linear(dModel, dimFeedforward, { doubleSwish: true }),
+    linear(dimFeedforward, dModel, { accumulate: true }),
+  ]);
+
+  const size = (kernel: { source: { workgroupSize: readonly [number, number, number] } }) => kernel.source.workgroupSize[0];
+  const perPosition = (times: (frames: number) => number, freqs: number, outputs: number, each: number, workgroupSize: number) =>
+    (lanes: number, frames: number): Workgroups => [
+      ceilDiv(ceilDiv(times(frames) * freqs, each) * outputs, workgroupSize),
+      lanes,
+      1,
+    ];
+  const perLanes = (outputs: number, lanesPerThread: number, workgroupSize: number) =>
+    (lanes: number): Workgroups => [ceilDiv(outputs, workgroupSize), ceilDiv(lanes, lanesPerThread), 1];
+
+  const { convs } = buffers;
+  const embed: Dispatch[] = [
+    {
+      kernel: convFirst.bind({ ...weights.convs[0], context: buffers.context, features: buffers.features, lanes, y: convs[0], step }),
+      workgroups: perPosition((frames) => 4 * frames + 3, freqs1, channels1, 1, size(convFirst)),
+    },
+    {
+      kernel: saveContext.bind({ features: buffers.features, lanes, context: buffers.context, step }),
+      workgroups: perLanes(numFeatures, 1, size(saveContext)),
+    },
+    {
+      kernel: conv2.bind({ ...weights.convs[1], x: convs[0], y: convs[1], step }),
+      workgroups: perPosition((frames) => 2 * frames + 1, freqs2, channels2, POSITIONS_PER_THREAD, size(conv2)),
+    },
+    {
+      kernel: conv3.bind({ ...weights.convs[2], x: convs[1], y: convs[2], step }),
+      workgroups: perPosition((frames) => frames, freqs3, channels3, POSITIONS_PER_THREAD, size(conv3)),
+    },
+    {
+      kernel: out.bind({ weight: weights.weightOut, bias: weights.biasOut, x: convs[2], y: x, step }),
+      workgroups: perOutputs(dModel, size(out)),
+    },
+    { kernel: norm.bind({ eps: weights.normEps, x, step }), workgroups: perRow },
+  ];
+
+  return {
+    embed,
+    layers: weights.layers.map((layer) => ({
+      before: [
+        {
+          kernel: gatesX.bind({ weight: layer.weightIh, bias: layer.biasGates, x, y: gates, step }),
+          workgroups: perOutputs(hidden, size(gatesX)),
+        },
+      ],
+      perFrame: [
+        {
+          kernel: cell.bind({ weight_hh: layer.weightHh, gates_x: gates, lanes, h, c, m, step, at }),
+          workgroups: perLanes(hidden, ROWS_PER_THREAD, size(cell)),
+        },
+        hasProjection && layer.weightHr
+          ? {
+              kernel: projection.bind({ weight_hr: layer.weightHr, m, lanes, h, x, step, at }),
+              workgroups: perLanes(dModel, ROWS_PER_THREAD, size(projection)),
+            }
+          : {
+              kernel: carry.bind({ m, lanes, h, x, step, at }),
+              workgroups: perLanes(hidden / 4, 1, size(carry)),
+            },
+      ],
+      after: [
+        {
+          kernel: ff1.bind({ weight: layer.weightFf1, bias: layer.biasFf1, x, y: feedForward, step }),
+          workgroups: perOutputs(dimFeedforward, size(ff1)),
+        },
+        {
+          kernel: ff2.bind({ weight: layer.weightFf2, bias: layer.biasFf2, x: feedForward, y: x, step }),
+          workgroups: perOutputs(dModel, size(ff2)),
+        },
+        { kernel: norm.bind({ eps: layer.normEps, x, step }), workgroups: perRow },
+      ],
+    })),
+  };
+}

@@ -1,0 +1,143 @@
+import { RillError } from '../errors.ts';
+import type { GpuContext } from '../gpu/context.ts';
+import { ReadbackRing } from '../gpu/readback.ts';
+import type { EncoderSizes } from '../model/sizes.ts';
+import type { EncoderBuffers } from './plan.ts';
+import { padded } from './weights.ts';
+
+/** The recurrent states of one stream, as PyTorch has them for N = 1. */
+export interface StateValues {
+  /** (num_layers, d_model) */
+  h: Float32Array<ArrayBuffer>;
+  /** (num_layers, rnn_hidden_size) */
+  c: Float32Array<ArrayBuffer>;
+}
+
+/** Rows of `width` elements, given padded to vec4 or the other way round. */
+function restride(values: Float32Array, rows: number, width: number, from: number, to: number): Float32Array<ArrayBuffer> {
+  const output = new Float32Array(rows * to);
+  for (let row = 0; row < rows; row++) {
+    output.set(values.subarray(row * from, row * from + width), row * to);
+  }
+  return output;
+}
+
+/** One stream's slot: h, c and the 5 feature frames of left context, on the GPU from chunk to chunk. */
+export class EncoderState {
+  readonly slot: number;
+  readonly #context: GpuContext;
+  readonly #sizes: EncoderSizes;
+  readonly #buffers: EncoderBuffers;
+  readonly #release: () => void;
+  #started = false;
+  #closed = false;
+
+  constructor(context: GpuContext, sizes: EncoderSizes, buffers: EncoderBuffers, slot: number, release: () => void) {
+    this.#context = context;
+    this.#sizes = sizes;
+    this.#buffers = buffers;
+    this.slot = slot;
+    this.#release = release;
+  }
+
+  /** Whether the left context is there: the first chunk has to bring it. */
+  get started(): boolean {
+    return this.#started;
+  }
+
+  belongsTo(buffers: EncoderBuffers): boolean {
+    return buffers === this.#buffers;
+  }
+
+  /** Marks the start of a step. @returns whether it is the stream's first */
+  advance(): boolean {
+    const first = !this.#started;
+    this.#started = true;
+    return first;
+  }
+
+  /** @throws RillError `closed`. */
+  check(): void {
+    if (this.#closed) {
+      throw new RillError('closed', {
+        got: 'a stream that was closed',
+        expected: 'an open one',
+        remedy: 'Create a new stream.',
+      });
+    }
+  }
+
+  /** Starts the stream afresh: zero states, no context. Its neighbours are not touched. */
+  reset(): void {
+    this.check();
+    const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
+    this.#started = false;
+    this.#write(new Float32Array(layers * padded(dModel)), new Float32Array(layers * padded(rnnHiddenSize)));
+  }
+
+  /**
+   * Sets h and c, for a warm start. The left context is not part of them: the next chunk brings it.
+   *
+   * @throws RillError `bad-argument` when a length does not fit, `closed`.
+   */
+  write({ h, c }: StateValues): void {
+    this.check();
+    const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
+    if (h.length !== layers * dModel || c.length !== layers * rnnHiddenSize) {
+      throw new RillError('bad-argument', {
+        got: `h of ${h.length} and c of ${c.length} values`,
+        expected: `h of (${layers}, ${dModel}) and c of (${layers}, ${rnnHiddenSize})`,
+        remedy: 'States fit the model they were read from.',
+      });
+    }
+    this.#started = false;
+    this.#write(
+      restride(h, layers, dModel, dModel, padded(dModel)),
+      restride(c, layers, rnnHiddenSize, rnnHiddenSize, padded(rnnHiddenSize)),
+    );
+  }
+
+  /** Reads h and c as they are after the steps submitted so far. */
+  async read(): Promise<StateValues> {
+    this.check();
+    this.#context.check();
+    const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
+    const hSize = 4 * layers * padded(dModel);
+    const cSize = 4 * layers * padded(rnnHiddenSize);
+    const ring = new ReadbackRing(this.#context, hSize + cSize, 1);
+    try {
+      const copy = await ring.acquire();
+      const encoder = this.#context.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(this.#buffers.h, this.slot * hSize, copy, 0, hSize);
+      encoder.copyBufferToBuffer(this.#buffers.c, this.slot * cSize, copy, hSize, cSize);
+      this.#context.device.queue.submit([encoder.finish()]);
+      const values = await ring.read(copy, hSize + cSize);
+      return {
+        h: restride(values, layers, dModel, padded(dModel), dModel),
+        c: restride(values.subarray(hSize / 4), layers, rnnHiddenSize, padded(rnnHiddenSize), rnnHiddenSize),
+      };
+    } finally {
+      ring.dispose();
+    }
+  }
+
+  /** Gives the slot back. */
+  dispose(): void {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#release();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Padded values into this stream's part of the arenas. */
+  #write(h: Float32Array<ArrayBuffer>, c: Float32Array<ArrayBuffer>): void {
+    const { queue } = this.#context.device;
+    queue.writeBuffer(this.#buffers.h, this.slot * h.byteLength, h);
+    queue.writeBuffer(this.#buffers.c, this.slot * c.byteLength, c);
+  }
+}
+

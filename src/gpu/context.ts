@@ -1,0 +1,154 @@
+import { RillError } from '../errors.ts';
+
+/** What is known of the adapter that a device came from. */
+export interface AdapterDescription {
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+}
+
+/**
+ * A GPU device with its health. Everything on the GPU is created through a context; losses and uncaptured
+ * errors are recorded here when they happen and raised by {@link check} where somebody can catch them.
+ */
+export class GpuContext {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterDescription;
+  /** Bytes of all GPU buffers created through this context and not yet destroyed, by part. */
+  readonly memory = new Map<string, number>();
+  #failure: RillError | undefined;
+  #closed = false;
+
+  constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = {}) {
+    this.device = device;
+    const { vendor = '', architecture = '', device: name = '', description = '' } = adapter;
+    this.adapter = { vendor, architecture, device: name, description };
+    void device.lost.then(({ reason, message }) => {
+      if (!this.#closed) {
+        this.#failure = new RillError('device-lost', {
+          got: `a lost GPU device (${reason}${message ? `: ${message}` : ''})`,
+          expected: 'a device that stays',
+          remedy: 'Create a new device and load the model again; the streams on this one are gone.',
+        });
+      }
+    });
+    device.addEventListener('uncapturederror', ({ error }) => {
+      this.#failure ??= new RillError('gpu', {
+        got: `an error from the GPU: ${error.message}`,
+        expected: 'none',
+        remedy: 'If it says out of memory, use fewer streams or frames per step; otherwise report it.',
+      });
+    });
+  }
+
+  /**
+   * Finds an adapter and opens a device with the default limits.
+   *
+   * @param gpu `navigator.gpu`, or another implementation such as the npm package `webgpu`.
+   * @throws RillError `no-webgpu` or `no-adapter`.
+   */
+  static async create(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<GpuContext> {
+    if (!gpu) {
+      throw new RillError('no-webgpu', {
+        got: 'no navigator.gpu',
+        expected: 'WebGPU',
+        remedy:
+          'Use Chrome or Edge 113, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass the `webgpu` package.',
+      });
+    }
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter) {
+      throw new RillError('no-adapter', {
+        got: 'WebGPU without an adapter',
+        expected: 'a GPU or a software adapter',
+        remedy: 'Turn on graphics acceleration, update the driver, or install a software Vulkan driver (npm run setup).',
+      });
+    }
+    return new GpuContext(await adapter.requestDevice(), adapter.info);
+  }
+
+  /** The adapter in one line, for people. */
+  get adapterName(): string {
+    const { vendor, architecture, device, description } = this.adapter;
+    return description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unknown adapter';
+  }
+
+  /**
+   * Raises what went wrong on the device since the last call.
+   *
+   * @throws RillError `device-lost`, `gpu` or `closed`.
+   */
+  check(): void {
+    if (this.#closed) {
+      throw new RillError('closed', {
+        got: 'a GPU context that was disposed of',
+        expected: 'an open one',
+        remedy: 'Create a new one.',
+      });
+    }
+    const failure = this.#failure;
+    if (failure?.code !== 'device-lost') {
+      this.#failure = undefined;
+    }
+    if (failure) {
+      throw failure;
+    }
+  }
+
+  /** Why an operation on the device was rejected; the notice of a lost device may come a turn later. */
+  async explain(cause: unknown): Promise<RillError> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    try {
+      this.check();
+    } catch (error) {
+      if (error instanceof RillError) {
+        return error;
+      }
+    }
+    return new RillError(
+      'gpu',
+      { got: `a rejected GPU operation (${String(cause)})`, expected: 'a result', remedy: 'Load the model again; if it recurs, report it.' },
+      { cause },
+    );
+  }
+
+  /**
+   * A zeroed storage buffer that can be written, copied from and copied to.
+   *
+   * @param part what the memory is for: `weights`, `states`, `activations`.
+   * @throws RillError `bad-argument` when one binding cannot hold it.
+   */
+  createStorage(part: string, label: string, bytes: number): GPUBuffer {
+    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
+    if (bytes > limit) {
+      throw new RillError('bad-argument', {
+        got: `${label} of ${bytes} bytes`,
+        expected: `at most ${limit} bytes in one buffer of this device`,
+        remedy: 'Use fewer streams, or fewer frames per step.',
+      });
+    }
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    return this.createBuffer(part, label, bytes, usage);
+  }
+
+  /** A buffer of any usage, counted in {@link memory}. */
+  createBuffer(part: string, label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const size = Math.max(16, Math.ceil(bytes / 4) * 4);
+    const buffer = this.device.createBuffer({ label, size, usage });
+    this.memory.set(part, (this.memory.get(part) ?? 0) + size);
+    return buffer;
+  }
+
+  /** Destroys a buffer made by this context. */
+  destroyBuffer(part: string, buffer: GPUBuffer): void {
+    this.memory.set(part, (this.memory.get(part) ?? 0) - buffer.size);
+    buffer.destroy();
+  }
+
+  /** Gives the device back. Whatever was made on it can no longer be used. */
+  dispose(): void {
+    this.#closed = true;
+    this.device.destroy();
+  }
+}

@@ -1,0 +1,156 @@
+import { RillError } from '../errors.ts';
+import type { GpuContext } from './context.ts';
+
+interface StorageBinding {
+  readonly group: number;
+  readonly binding: number;
+  readonly type: 'storage' | 'read-only-storage';
+  /** Bytes of one element. */
+  readonly size: number;
+}
+
+interface UniformBinding {
+  readonly group: number;
+  readonly binding: number;
+  readonly type: 'uniform';
+  readonly size: number;
+  /** Byte offset of each member. */
+  readonly fields: Readonly<Record<string, number>>;
+  /** Bound with a dynamic offset at each dispatch. */
+  readonly dynamic: boolean;
+}
+
+/** A shader as `kernels.generated.ts` describes it. */
+export interface KernelSource {
+  readonly name: string;
+  readonly code: string;
+  readonly workgroupSize: readonly [number, number, number];
+  readonly overrides: readonly string[];
+  readonly bindings: Readonly<Record<string, StorageBinding | UniformBinding>>;
+}
+
+/** Workgroup counts. */
+export type Workgroups = readonly [x: number, y: number, z: number];
+
+/** A compiled kernel with its buffers: all that is needed to dispatch it. */
+export class BoundKernel {
+  readonly name: string;
+  readonly #pipeline: GPUComputePipeline;
+  readonly #groups: readonly GPUBindGroup[];
+
+  constructor(name: string, pipeline: GPUComputePipeline, groups: readonly GPUBindGroup[]) {
+    this.name = name;
+    this.#pipeline = pipeline;
+    this.#groups = groups;
+  }
+
+  /** @param offset of the dynamic uniform in group 1, in bytes, for kernels that have one. */
+  dispatch(pass: GPUComputePassEncoder, [x, y, z]: Workgroups, offset = 0): void {
+    pass.setPipeline(this.#pipeline);
+    pass.setBindGroup(0, this.#groups[0]);
+    if (this.#groups.length > 1) {
+      pass.setBindGroup(1, this.#groups[1], [offset]);
+    }
+    pass.dispatchWorkgroups(x, y, z);
+  }
+}
+
+/** A shader compiled for one set of sizes. Layouts come from the shader by reflection, never from `auto`. */
+export class Kernel<Source extends KernelSource> {
+  readonly source: Source;
+  readonly #device: GPUDevice;
+  readonly #pipeline: GPUComputePipeline;
+  readonly #layouts: readonly GPUBindGroupLayout[];
+
+  private constructor(
+    source: Source,
+    device: GPUDevice,
+    pipeline: GPUComputePipeline,
+    layouts: readonly GPUBindGroupLayout[],
+  ) {
+    this.source = source;
+    this.#device = device;
+    this.#pipeline = pipeline;
+    this.#layouts = layouts;
+  }
+
+  /**
+   * Compiles a shader.
+   *
+   * @param overrides a value for every `override` of the shader; booleans as 0 and 1.
+   * @throws RillError `shader` with the compiler's words.
+   */
+  static async create<Source extends KernelSource>(
+    { device }: GpuContext,
+    source: Source,
+    overrides: Readonly<Record<Source['overrides'][number], number>>,
+  ): Promise<Kernel<Source>> {
+    const bindings = Object.values(source.bindings);
+    const groups = Math.max(...bindings.map(({ group }) => group)) + 1;
+    const layouts = Array.from({ length: groups }, (_, group) =>
+      device.createBindGroupLayout({
+        label: `${source.name} ${group}`,
+        entries: bindings
+          .filter((binding) => binding.group === group)
+          .map(({ binding, type, size, ...uniform }) => ({
+            binding,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type, minBindingSize: size, hasDynamicOffset: 'dynamic' in uniform && uniform.dynamic },
+          })),
+      }),
+    );
+    const module = device.createShaderModule({ label: source.name, code: source.code });
+    try {
+      const pipeline = await device.createComputePipelineAsync({
+        label: source.name,
+        layout: device.createPipelineLayout({ bindGroupLayouts: layouts }),
+        compute: { module, constants: overrides },
+      });
+      return new Kernel(source, device, pipeline, layouts);
+    } catch (cause) {
+      const { messages } = await module.getCompilationInfo();
+      const errors = messages.filter(({ type }) => type === 'error');
+      const words = errors.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ');
+      throw new RillError(
+        'shader',
+        {
+          got: `${source.name}.wgsl that does not compile here (${words || String(cause)})`,
+          expected: 'a compiled shader',
+          remedy: 'Please report it with the name of the adapter and the browser.',
+        },
+        { cause },
+      );
+    }
+  }
+
+  /** Joins the kernel with a buffer for each of its bindings; done once, at load. */
+  bind(buffers: Readonly<Record<keyof Source['bindings'] & string, GPUBuffer>>): BoundKernel {
+    const bindings = Object.entries(this.source.bindings);
+    const named: Readonly<Record<string, GPUBuffer>> = buffers;
+    const groups = this.#layouts.map((layout, group) =>
+      this.#device.createBindGroup({
+        label: `${this.source.name} ${group}`,
+        layout,
+        entries: bindings
+          .filter(([, binding]) => binding.group === group)
+          .map(([name, { binding, type, size }]) => ({
+            binding,
+            resource: { buffer: named[name], ...(type === 'uniform' && { size }) },
+          })),
+      }),
+    );
+    return new BoundKernel(this.source.name, this.#pipeline, groups);
+  }
+}
+
+/** The words of a uniform block made of u32 members, laid out as the shader has them. */
+export function uniformWords<Fields extends Readonly<Record<string, number>>>(
+  { size, fields }: { readonly size: number; readonly fields: Fields },
+  values: Readonly<Record<keyof Fields, number>>,
+): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(size / 4);
+  for (const name in fields) {
+    words[fields[name] / 4] = values[name];
+  }
+  return words;
+}

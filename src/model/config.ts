@@ -1,0 +1,157 @@
+import { RillError } from '../errors.ts';
+import { FBANK_DEFAULTS, type FbankOptions } from '../features/fbank.ts';
+import { SUBSAMPLING_FACTOR, type ModelSizes } from './sizes.ts';
+
+/** What a model folder's `config.json` adds to its tensors. */
+export interface ModelConfig {
+  blankId: number;
+  /** The token that decoding treats as blank, if the model has one. */
+  unkId?: number;
+  features: FbankOptions;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function bad(got: string, expected: string): RillError {
+  return new RillError('bad-model', { got, expected, remedy: 'Correct config.json.' });
+}
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A member of a JSON object, checked to be of the type of its default. */
+function member<Value extends number | boolean | string>(json: Json, key: string, otherwise: Value): Value {
+  const value = json[key] ?? otherwise;
+  if (typeof value !== typeof otherwise || (typeof value === 'number' && !Number.isFinite(value))) {
+    throw bad(`${key}: ${JSON.stringify(value)}`, `a ${typeof otherwise}`);
+  }
+  return value as Value;
+}
+
+/** Feature options that have one value here; any other is refused rather than ignored. */
+const FIXED_FEATURES: Json = { dither: 0, round_to_power_of_two: true, use_energy: false, use_log: true };
+
+function parseFeatures(json: Json, numFeatures: number): FbankOptions {
+  for (const [key, value] of Object.entries(FIXED_FEATURES)) {
+    if (json[key] !== undefined && json[key] !== value) {
+      throw bad(`features with ${key}: ${JSON.stringify(json[key])}`, `${key}: ${JSON.stringify(value)}`);
+    }
+  }
+  const window = member(json, 'window', FBANK_DEFAULTS.window as string);
+  if (window !== 'povey' && window !== 'hanning' && window !== 'hamming' && window !== 'rectangular') {
+    throw bad(`window: ${JSON.stringify(window)}`, 'povey, hanning, hamming or rectangular');
+  }
+  const options: FbankOptions = {
+    sampleRate: member(json, 'sample_rate', FBANK_DEFAULTS.sampleRate),
+    numMelBins: member(json, 'num_mel_bins', numFeatures),
+    frameLengthMs: member(json, 'frame_length_ms', FBANK_DEFAULTS.frameLengthMs),
+    frameShiftMs: member(json, 'frame_shift_ms', FBANK_DEFAULTS.frameShiftMs),
+    window,
+    preemphasis: member(json, 'preemphasis', FBANK_DEFAULTS.preemphasis),
+    removeDcOffset: member(json, 'remove_dc_offset', FBANK_DEFAULTS.removeDcOffset),
+    lowFreq: member(json, 'low_freq', FBANK_DEFAULTS.lowFreq),
+    highFreq: member(json, 'high_freq', FBANK_DEFAULTS.highFreq),
+    snipEdges: member(json, 'snip_edges', FBANK_DEFAULTS.snipEdges),
+    usePower: member(json, 'use_power', FBANK_DEFAULTS.usePower),
+  };
+  if (options.numMelBins !== numFeatures) {
+    throw bad(`num_mel_bins: ${options.numMelBins}`, `${numFeatures}, the width that the encoder takes`);
+  }
+  const { sampleRate, frameLengthMs, frameShiftMs } = options;
+  if (!(sampleRate >= 1000 && sampleRate <= 768_000 && frameShiftMs >= 1 && frameLengthMs >= 1 && frameLengthMs <= 1000)) {
+    throw bad(
+      `frames of ${frameLengthMs} ms every ${frameShiftMs} ms at ${sampleRate} Hz`,
+      '1 to 1000 ms at 1000 to 768000 Hz',
+    );
+  }
+  return options;
+}
+
+export function parseJson(text: string, name = 'config.json'): Json {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw bad(`${name} that is not JSON (${String(cause)})`, 'a JSON object');
+  }
+  if (!isObject(json)) {
+    throw bad(`${name} that holds ${JSON.stringify(json)?.slice(0, 40)}`, 'a JSON object');
+  }
+  return json;
+}
+
+const encoderPart = (json: Json): Json => (isObject(json.encoder) ? json.encoder : json);
+
+/** Mel bins, when a config states them; tensors alone leave up to four candidates. */
+export function configuredFeatures(json: Json): number | undefined {
+  const value = encoderPart(json).num_features;
+  if (value !== undefined && !(Number.isInteger(value) && (value as number) >= 9 && (value as number) <= 4096)) {
+    throw bad(`num_features: ${JSON.stringify(value)}`, 'a whole number from 9 to 4096');
+  }
+  return value as number | undefined;
+}
+
+/**
+ * Reads a config, either Rill's own or a recipe's hyper-parameters with sizes at the root, and checks that the
+ * sizes it states are those of the tensors.
+ *
+ * @throws RillError `bad-model`.
+ */
+export function parseConfig(json: Json, sizes: ModelSizes): ModelConfig {
+  const stated = { ...json, ...encoderPart(json) };
+  const actual = sizesToJson(sizes);
+  for (const [key, value] of Object.entries({ ...actual, ...actual.encoder })) {
+    if (typeof value === 'number' && stated[key] !== undefined && stated[key] !== value) {
+      throw bad(`${key}: ${JSON.stringify(stated[key])}`, `${value}, as the tensors have it`);
+    }
+  }
+  const blankId = member(json, 'blank_id', 0);
+  const unkId = json.unk_id === undefined ? undefined : member(json, 'unk_id', 0);
+  for (const [key, id] of Object.entries({ blank_id: blankId, unk_id: unkId ?? 0 })) {
+    if (!Number.isInteger(id) || id < 0 || id >= (sizes.vocabSize ?? Infinity)) {
+      throw bad(`${key}: ${id}`, `a token id below ${sizes.vocabSize}`);
+    }
+  }
+  const features = isObject(json.feature) ? json.feature : {};
+  return { blankId, unkId, features: parseFeatures(features, sizes.encoder.numFeatures) };
+}
+
+function sizesToJson({ encoder, vocabSize, transducer }: ModelSizes) {
+  return {
+    encoder: {
+      num_features: encoder.numFeatures,
+      subsampling_factor: SUBSAMPLING_FACTOR,
+      d_model: encoder.dModel,
+      rnn_hidden_size: encoder.rnnHiddenSize,
+      dim_feedforward: encoder.dimFeedforward,
+      num_encoder_layers: encoder.numEncoderLayers,
+    },
+    vocab_size: vocabSize,
+    decoder_dim: transducer?.decoderDim,
+    joiner_dim: transducer?.joinerDim,
+    context_size: transducer?.contextSize,
+  };
+}
+
+/** The text of `config.json`. */
+export function writeConfig({ blankId, unkId, features }: ModelConfig, sizes: ModelSizes): string {
+  const json = {
+    model_type: 'lstm_transducer_stateless',
+    ...sizesToJson(sizes),
+    blank_id: blankId,
+    unk_id: unkId,
+    feature: {
+      sample_rate: features.sampleRate,
+      num_mel_bins: features.numMelBins,
+      frame_length_ms: features.frameLengthMs,
+      frame_shift_ms: features.frameShiftMs,
+      window: features.window,
+      preemphasis: features.preemphasis,
+      remove_dc_offset: features.removeDcOffset,
+      low_freq: features.lowFreq,
+      high_freq: features.highFreq,
+      snip_edges: features.snipEdges,
+      use_power: features.usePower,
+    },
+  };
+  return `${JSON.stringify(json, null, 2)}\n`;
+}

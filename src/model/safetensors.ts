@@ -1,0 +1,115 @@
+import { RillError } from '../errors.ts';
+import { DTYPE_BYTES, decodeFloats, elementCount, shapeText, type DType, type TensorInfo, type TensorSource } from './tensors.ts';
+
+/** The header may not be larger than this, as in the reference implementation. */
+const MAX_HEADER_BYTES = 100_000_000;
+
+interface Entry extends TensorInfo {
+  dtype: DType;
+  begin: number;
+  end: number;
+}
+
+function bad(got: string, expected: string): RillError {
+  return new RillError('bad-model', {
+    got,
+    expected,
+    remedy: 'Download or convert the model again; this model.safetensors is damaged or foreign.',
+  });
+}
+
+const isSize = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+
+function readEntry(name: string, value: unknown, dataBytes: number): Entry {
+  const { dtype, shape, data_offsets: offsets } = Object(value) as Record<string, unknown>;
+  if (typeof dtype !== 'string' || !(dtype in DTYPE_BYTES)) {
+    throw bad(`${name} of type ${String(dtype)}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+  }
+  if (!Array.isArray(shape) || !shape.every(isSize) || !Array.isArray(offsets) || !offsets.every(isSize)) {
+    throw bad(`${name} with shape ${String(shape)} and offsets ${String(offsets)}`, 'lists of whole numbers');
+  }
+  const type = dtype as DType;
+  const [begin, end] = offsets;
+  const bytes = elementCount(shape) * DTYPE_BYTES[type];
+  if (offsets.length !== 2 || end - begin !== bytes || end > dataBytes) {
+    throw bad(
+      `${name} of shape ${shapeText(shape)} ${type} at bytes ${begin} to ${end} of ${dataBytes}`,
+      `${bytes} bytes inside the file`,
+    );
+  }
+  return { dtype: type, shape, begin, end };
+}
+
+/**
+ * Opens a safetensors file held in memory. Tensors are decoded when they are read.
+ *
+ * @throws RillError `bad-model`.
+ */
+export function readSafetensors(file: Uint8Array): TensorSource {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const length = file.length < 8 ? NaN : Number(view.getBigUint64(0, true));
+  if (!(length <= Math.min(MAX_HEADER_BYTES, file.length - 8))) {
+    throw bad(`${file.length} bytes with a header of ${length}`, 'an 8-byte header length, that header, then the data');
+  }
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(file.subarray(8, 8 + length)));
+  } catch (cause) {
+    throw bad(`a header that is not JSON (${String(cause)})`, 'a JSON object');
+  }
+  const data = file.subarray(8 + length);
+  const tensors = new Map<string, Entry>();
+  for (const [name, value] of Object.entries(Object(header) as Record<string, unknown>)) {
+    if (name !== '__metadata__') {
+      tensors.set(name, readEntry(name, value, data.length));
+    }
+  }
+  return {
+    tensors,
+    async read(name) {
+      const entry = tensors.get(name);
+      if (!entry) {
+        throw bad(`no tensor ${name}`, 'one of that name');
+      }
+      return decodeFloats(data.subarray(entry.begin, entry.end), entry.dtype);
+    },
+  };
+}
+
+/** What {@link writeSafetensors} writes: shapes first, so that the file is laid out before any data is read. */
+export interface TensorToWrite {
+  name: string;
+  shape: readonly number[];
+  read(): Promise<Float32Array>;
+}
+
+/**
+ * Writes a safetensors file of float32 tensors. One tensor is held beside the file at a time.
+ *
+ * @param progress called after each tensor with the bytes written and the total
+ */
+export async function writeSafetensors(
+  tensors: readonly TensorToWrite[],
+  progress?: (loaded: number, total: number) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  let total = 0;
+  for (const { name, shape } of tensors) {
+    const begin = total;
+    total += elementCount(shape) * DTYPE_BYTES.F32;
+    header[name] = { dtype: 'F32', shape, data_offsets: [begin, total] };
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const start = 8 + Math.ceil(json.length / 8) * 8;
+  const file = new Uint8Array(start + total).fill(0x20, 8, start);
+  file.set(json, 8);
+  new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true);
+  let offset = start;
+  for (const { read } of tensors) {
+    const values = await read();
+    file.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset);
+    offset += values.byteLength;
+    progress?.(offset - start, total);
+  }
+  return file;
+}

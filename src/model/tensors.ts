@@ -1,0 +1,70 @@
+import { RillError, type RillErrorCode } from '../errors.ts';
+
+/** Element types that weights come in, by their safetensors names. */
+export type DType = 'F64' | 'F32' | 'F16' | 'BF16';
+
+export const DTYPE_BYTES: Readonly<Record<DType, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
+
+export interface TensorInfo {
+  dtype: string;
+  shape: readonly number[];
+}
+
+/** Named tensors that are read one at a time, as float32 whatever they are stored as. */
+export interface TensorSource {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** @returns the elements in C order */
+  read(name: string): Promise<Float32Array<ArrayBuffer>>;
+}
+
+export const elementCount = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+
+export const shapeText = (shape: readonly number[]) => `(${shape.join(', ')})`;
+
+function halfToFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) {
+    return fraction ? NaN : sign * Infinity;
+  }
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
+}
+
+/** Little-endian elements of any {@link DType} as float32. The result never shares memory with `bytes`. */
+export function decodeFloats(bytes: Uint8Array, dtype: DType): Float32Array<ArrayBuffer> {
+  const width = DTYPE_BYTES[dtype];
+  const count = Math.floor(bytes.byteLength / width);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, count * width);
+  const floats = new Float32Array(count);
+  const words = new Uint32Array(floats.buffer);
+  for (let i = 0; i < count; i++) {
+    switch (dtype) {
+      case 'F32':
+        words[i] = view.getUint32(4 * i, true);
+        break;
+      case 'F64':
+        floats[i] = view.getFloat64(8 * i, true);
+        break;
+      case 'F16':
+        floats[i] = halfToFloat(view.getUint16(2 * i, true));
+        break;
+      case 'BF16':
+        words[i] = view.getUint16(2 * i, true) << 16;
+        break;
+    }
+  }
+  return floats;
+}
+
+/** @throws RillError naming the first element that is not a finite number. */
+export function requireFinite(code: RillErrorCode, name: string, values: Float32Array): void {
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  if (index >= 0) {
+    throw new RillError(code, {
+      got: `${values[index]} at element ${index} of ${name}`,
+      expected: 'finite weights',
+      remedy: 'The training run diverged or the file is damaged; take another checkpoint.',
+    });
+  }
+}

@@ -1,0 +1,57 @@
+import { RillError } from '../errors.ts';
+
+/** Marks where a word begins (BPE models) or ends (the bundled model): a space in text. */
+const WORD_BOUNDARY = '▁';
+
+/** The token table of a model: `tokens.txt`, one `symbol id` per line, as k2 and sherpa-onnx write it. */
+export class TokenTable {
+  readonly symbols: readonly string[];
+  readonly #ids: ReadonlyMap<string, number>;
+
+  private constructor(symbols: readonly string[]) {
+    this.symbols = symbols;
+    this.#ids = new Map(symbols.map((symbol, id) => [symbol, id]));
+  }
+
+  /** @throws RillError `bad-model` for lines that are not `symbol id`, and for missing or double ids. */
+  static parse(text: string): TokenTable {
+    const bad = (got: string, expected: string) =>
+      new RillError('bad-model', { got, expected, remedy: 'Use the tokens.txt that belongs to the checkpoint.' });
+    const symbols: string[] = [];
+    const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+    for (const [number, line] of lines.entries()) {
+      const match = /^(\S+)\s+(\d+)\s*$/.exec(line);
+      const id = Number(match?.[2]);
+      if (!match || id >= lines.length || symbols[id] !== undefined) {
+        const shown = JSON.stringify(line.slice(0, 60));
+        throw bad(`line ${number + 1} of tokens.txt: ${shown}`, `"symbol id" with each id from 0 to ${lines.length - 1} once`);
+      }
+      symbols[id] = match[1];
+    }
+    if (symbols.length === 0) {
+      throw bad('an empty tokens.txt', 'one "symbol id" per line');
+    }
+    return new TokenTable(symbols);
+  }
+
+  get size(): number {
+    return this.symbols.length;
+  }
+
+  idOf(symbol: string): number | undefined {
+    return this.#ids.get(symbol);
+  }
+
+  /** Joins tokens into text: word boundaries become spaces, the ends are trimmed. */
+  text(ids: readonly number[]): string {
+    return ids
+      .map((id) => this.symbols[id] ?? `<${id}>`)
+      .join('')
+      .replaceAll(WORD_BOUNDARY, ' ')
+      .trim();
+  }
+
+  toString(): string {
+    return this.symbols.map((symbol, id) => `${symbol} ${id}\n`).join('');
+  }
+}

@@ -1,0 +1,133 @@
+import { RillError } from '../errors.ts';
+
+const MIN_RATE = 1000;
+const MAX_RATE = 768_000;
+/** Zero crossings of the windowed sinc on each side, as Kaldi and sherpa-onnx set it. */
+const NUM_ZEROS = 6;
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+/**
+ * Streaming band-limited resampler: a Hann-windowed sinc, cut off at 99 % of the lower Nyquist frequency. The
+ * arithmetic is that of Kaldi's `LinearResample` (feat/resample.h), which this model family was trained behind.
+ * However a waveform is split, the output samples are the same.
+ */
+export class Resampler {
+  readonly inputRate: number;
+  readonly outputRate: number;
+  /** Input samples, and output samples, after which the pattern of phases repeats. */
+  readonly #inputUnit: number;
+  readonly #outputUnit: number;
+  /** Half the width of the window, in seconds. */
+  readonly #halfWidth: number;
+  /** For each output phase: the first input sample of its window (relative to its unit), and the weights. */
+  readonly #phases: readonly { first: number; weights: Float64Array }[];
+  /** Input samples kept, and the absolute index of the first of them. */
+  #kept = new Float32Array(0);
+  #keptFrom = 0;
+  #consumed = 0;
+  #produced = 0;
+
+  /**
+   * @param inputRate samples per second of the waveform given
+   * @param outputRate samples per second wanted
+   * @throws RillError `bad-audio` for a rate that is not a whole number from 1000 to 768000.
+   */
+  constructor(inputRate: number, outputRate: number) {
+    for (const rate of [inputRate, outputRate]) {
+      if (!Number.isInteger(rate) || rate < MIN_RATE || rate > MAX_RATE) {
+        throw new RillError('bad-audio', {
+          got: `a sample rate of ${rate} Hz`,
+          expected: `a whole number from ${MIN_RATE} to ${MAX_RATE}`,
+          remedy: 'Pass the rate that the audio was recorded at.',
+        });
+      }
+    }
+    this.inputRate = inputRate;
+    this.outputRate = outputRate;
+    const base = greatestCommonDivisor(inputRate, outputRate);
+    this.#inputUnit = inputRate / base;
+    this.#outputUnit = outputRate / base;
+    const cutoff = 0.99 * 0.5 * Math.min(inputRate, outputRate);
+    this.#halfWidth = NUM_ZEROS / (2 * cutoff);
+    const response = (t: number) => {
+      if (Math.abs(t) >= this.#halfWidth) {
+        return 0;
+      }
+      const window = 0.5 * (1 + Math.cos(((2 * Math.PI * cutoff) / NUM_ZEROS) * t));
+      const sinc = t === 0 ? 2 * cutoff : Math.sin(2 * Math.PI * cutoff * t) / (Math.PI * t);
+      return sinc * window;
+    };
+    const phases = inputRate === outputRate ? 0 : this.#outputUnit;
+    this.#phases = Array.from({ length: phases }, (_, phase) => {
+      const time = phase / outputRate;
+      const first = Math.ceil((time - this.#halfWidth) * inputRate);
+      const last = Math.floor((time + this.#halfWidth) * inputRate);
+      const weights = Float64Array.from(
+        { length: last - first + 1 },
+        (_, i) => response((first + i) / inputRate - time) / inputRate,
+      );
+      return { first, weights };
+    });
+  }
+
+  /**
+   * Takes the next samples and returns the output samples that are complete.
+   *
+   * @param samples (n,) at the input rate
+   * @returns (m,) at the output rate
+   */
+  accept(samples: Float32Array): Float32Array {
+    if (this.inputRate === this.outputRate) {
+      return samples.slice();
+    }
+    const kept = new Float32Array(this.#kept.length + samples.length);
+    kept.set(this.#kept);
+    kept.set(samples, this.#kept.length);
+    this.#kept = kept;
+    this.#consumed += samples.length;
+    return this.#produce(this.#consumed);
+  }
+
+  /** Ends the waveform: returns the last output samples, with silence taken to follow, and starts afresh. */
+  finish(): Float32Array {
+    if (this.inputRate === this.outputRate) {
+      return new Float32Array(0);
+    }
+    const rest = this.#produce(Infinity);
+    this.#kept = new Float32Array(0);
+    this.#keptFrom = this.#consumed = this.#produced = 0;
+    return rest;
+  }
+
+  /** Output samples whose window ends before input sample `end`, and that lie within the waveform. */
+  #produce(end: number): Float32Array {
+    const output: number[] = [];
+    for (; ; this.#produced++) {
+      const unit = Math.floor(this.#produced / this.#outputUnit);
+      const { first, weights } = this.#phases[this.#produced % this.#outputUnit];
+      const start = first + unit * this.#inputUnit;
+      const inside = this.#produced * this.#inputUnit < this.#consumed * this.#outputUnit;
+      if (!inside || start + weights.length > end) {
+        this.#forgetBefore(start);
+        return Float32Array.from(output);
+      }
+      let sum = 0;
+      for (let i = 0; i < weights.length; i++) {
+        const at = start + i - this.#keptFrom;
+        if (at >= 0 && at < this.#kept.length) {
+          sum += weights[i] * this.#kept[at];
+        }
+      }
+      output.push(sum);
+    }
+  }
+
+  #forgetBefore(index: number): void {
+    const drop = Math.min(Math.max(0, index - this.#keptFrom), this.#kept.length);
+    this.#kept = this.#kept.slice(drop);
+    this.#keptFrom += drop;
+  }
+}

@@ -1,0 +1,69 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { GpuContext } from '../../src/gpu/context.ts';
+import { RillError } from '../../src/errors.ts';
+import { findSwiftShader } from '../browsers.mjs';
+
+/** Which adapter to run on; without a wish, a GPU when there is one, else the software adapter. */
+export type AdapterChoice = 'gpu' | 'software';
+
+/**
+ * WebGPU for Node: Dawn, from the npm package `webgpu`. The software adapter is SwiftShader, the Vulkan driver
+ * inside Chrome; the Vulkan loader finds it by an environment variable that must be set before Dawn is loaded.
+ *
+ * @throws RillError `no-adapter`.
+ */
+export async function createNodeContext(choice?: AdapterChoice): Promise<GpuContext> {
+  const swiftShader = findSwiftShader();
+  const useSoftware = () => {
+    if (swiftShader) {
+      process.env.VK_ICD_FILENAMES = swiftShader;
+      process.env.VK_DRIVER_FILES = swiftShader;
+      // Mesa's layer that sorts adapters has nothing to sort then, and complains on machines without a display.
+      process.env.NODEVICE_SELECT = '1';
+    }
+  };
+  if (choice === 'software' || (choice === undefined && swiftShader && !mayHaveGpu())) {
+    if (!swiftShader) {
+      throw noAdapter('no SwiftShader (vk_swiftshader_icd.json) beside any Chrome');
+    }
+    useSoftware();
+  }
+  const { create, globals } = await import('webgpu');
+  Object.assign(globalThis, globals);
+  const gpu = keep(create([]));
+  const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (found && !(choice === 'gpu' && isSoftware(found.info))) {
+    return GpuContext.create(gpu);
+  }
+  if (choice === 'gpu' || choice === 'software' || !swiftShader) {
+    throw noAdapter(found ? `only ${found.info.description}` : 'no adapter');
+  }
+  useSoftware();
+  return GpuContext.create(keep(create([])));
+}
+
+/** Dawn ends the process when an instance is collected while its devices are in use. */
+const instances: GPU[] = [];
+
+function keep(gpu: GPU): GPU {
+  instances.push(gpu);
+  return gpu;
+}
+
+/** On Linux a GPU has a device node; without one there is no need to ask every Vulkan driver. */
+function mayHaveGpu(): boolean {
+  const nodes = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
+  return process.platform !== 'linux' || nodes('/dev/dri').length > 0 || nodes('/dev').some((name) => /^nvidia\d|^dxg$/.test(name));
+}
+
+function isSoftware({ vendor, architecture, device, description }: GPUAdapterInfo): boolean {
+  return /swiftshader|llvmpipe|lavapipe|basic render/i.test([vendor, architecture, device, description].join(' '));
+}
+
+function noAdapter(got: string): RillError {
+  return new RillError('no-adapter', {
+    got,
+    expected: 'an adapter for Node’s WebGPU',
+    remedy: 'Run npm run setup, which installs the software adapter, or pass --adapter software or --runtime chrome.',
+  });
+}
