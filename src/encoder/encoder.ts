@@ -1,5 +1,5 @@
 import { RillError } from '../errors.ts';
-import type { GpuContext } from '../gpu/context.ts';
+import { BufferScope, type GpuContext } from '../gpu/context.ts';
 import { uniformWords } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import { ReadbackRing } from '../gpu/readback.ts';
@@ -62,6 +62,15 @@ export interface StepResult {
   outputs: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 }
 
+export interface EncodeOptions {
+  /** Encoder frames of each utterance in one step; as many as the encoder was made for by default. */
+  chunkFrames?: number;
+  /** States to start each utterance from; zero by default. */
+  states?: readonly StateValues[];
+  /** Called after each step with the encoder frames done and their total. */
+  progress?: (done: number, total: number) => void;
+}
+
 /** A batch of whole utterances, padded. */
 export interface EncodedBatch {
   /** (utterances, frames, d_model), zero beyond an utterance's length. */
@@ -86,6 +95,8 @@ export const ENCODER_OUT = 'encoder_out';
  */
 export class RnnEncoder {
   readonly context: GpuContext;
+  /** The encoder's buffers, and those of its heads. */
+  readonly buffers: BufferScope;
   readonly sizes: EncoderSizes;
   readonly capacity: Readonly<EncoderCapacity>;
   /** Where the last layer's output lies on the GPU, for heads; `step` is the uniform block of the step. */
@@ -101,13 +112,14 @@ export class RnnEncoder {
   #disposed = false;
 
   private constructor(
-    context: GpuContext,
+    scope: BufferScope,
     sizes: EncoderSizes,
     capacity: EncoderCapacity,
     plan: EncoderPlan,
     buffers: EncoderBuffers,
   ) {
-    this.context = context;
+    this.context = scope.context;
+    this.buffers = scope;
     this.sizes = sizes;
     this.capacity = capacity;
     this.#plan = plan;
@@ -141,16 +153,34 @@ export class RnnEncoder {
       }
     }
     const sizes = model.sizes.encoder;
-    const weights = await loadEncoderWeights(new WeightLoader(context, model.weights, options.progress), sizes);
-    const buffers = createEncoderBuffers(context, sizes, capacity);
-    const plan = await createEncoderPlan(context, sizes, weights, buffers);
-    context.check();
-    return new RnnEncoder(context, sizes, capacity, plan, buffers);
+    const scope = new BufferScope(context);
+    try {
+      const weights = await loadEncoderWeights(new WeightLoader(scope, model.weights, options.progress), sizes);
+      const buffers = createEncoderBuffers(scope, sizes, capacity);
+      const plan = await createEncoderPlan(context, sizes, weights, buffers);
+      context.check();
+      return new RnnEncoder(scope, sizes, capacity, plan, buffers);
+    } catch (error) {
+      scope.dispose();
+      throw error;
+    }
   }
 
   /** The uniform block that tells a head's kernels how many lanes and frames the step has. */
   get stepUniform(): GPUBuffer {
     return this.#buffers.step;
+  }
+
+  /** What one step costs: dispatches, and bytes of weights that they read, each once per dispatch. */
+  cost(frames: number): { dispatches: number; weightBytes: number } {
+    const { embed, layers } = this.#plan;
+    const once = [...embed, ...layers.flatMap(({ before, after }) => [...before, ...after]), ...this.#heads.flatMap((head) => head.dispatches)];
+    const perFrame = layers.flatMap((layer) => layer.perFrame);
+    const bytes = (dispatches: readonly Dispatch[]) => dispatches.reduce((sum, { weight }) => sum + (weight?.size ?? 0), 0);
+    return {
+      dispatches: once.length + frames * perFrame.length,
+      weightBytes: bytes(once) + frames * bytes(perFrame),
+    };
   }
 
   /** Adds a head: from now on its dispatches run at the end of every step. */
@@ -194,50 +224,39 @@ export class RnnEncoder {
   }
 
   /**
-   * Encodes whole utterances from zero states.
+   * Encodes whole utterances, as many side by side as there are free slots.
    *
    * @param features (utterances, feature frames, num_features), padded
    * @param lengths feature frames of each utterance, at least 9
    * @throws RillError `bad-argument`, `device-lost`, `gpu`.
    */
-  async encode(features: Float32Array, lengths: readonly number[], progress?: (done: number, total: number) => void): Promise<EncodedBatch> {
+  async encode(features: Float32Array, lengths: readonly number[], options: EncodeOptions = {}): Promise<EncodedBatch> {
     this.#check();
     const { numFeatures, dModel } = this.sizes;
-    const stride = features.length / numFeatures / lengths.length;
-    if (lengths.length === 0 || !Number.isInteger(stride)) {
-      throw new RillError('bad-argument', {
-        got: `${features.length} feature values for ${lengths.length} utterances`,
-        expected: `(utterances, frames, ${numFeatures}) values`,
-        remedy: `Check that the features have ${numFeatures} mel bins and are padded to one length.`,
-      });
-    }
-    for (const [i, length] of lengths.entries()) {
-      if (!Number.isInteger(length) || length < MIN_FEATURE_FRAMES || length > stride) {
-        throw new RillError('bad-argument', {
-          got: `a length of ${length} feature frames for utterance ${i}`,
-          expected: `${MIN_FEATURE_FRAMES} to ${stride}`,
-          remedy: 'One encoder frame sees 9 feature frames (90 ms); a length counts frames of the padded array.',
-        });
-      }
-    }
+    const { chunkFrames = this.capacity.maxFrames, states: initial, progress } = options;
+    const stride = this.#checkBatch(features, lengths, chunkFrames);
     const frames = lengths.map(encoderFrames);
     const longest = Math.max(...frames);
+    const total = frames.reduce((sum, count) => sum + count, 0);
     const encoderOut = new Float32Array(lengths.length * longest * dModel);
     const states: StateValues[] = [];
-    const total = frames.reduce((sum, count) => sum + count, 0);
     let done = 0;
     const group = Math.max(1, this.#freeSlots.length);
     for (let first = 0; first < lengths.length; first += group) {
-      const members = lengths.slice(first, first + group).map((_, i) => ({ utterance: first + i, state: this.createState() }));
+      const members = frames.slice(first, first + group).map((count, i) => ({ utterance: first + i, count, state: this.createState() }));
       try {
-        for (let at = 0; at < Math.max(...members.map(({ utterance }) => frames[utterance])); at += this.capacity.maxFrames) {
-          const active = members.filter(({ utterance }) => at < frames[utterance]);
-          const inputs = active.map(({ utterance, state }) => {
-            const count = Math.min(this.capacity.maxFrames, frames[utterance] - at);
-            // The first chunk starts with the context; later chunks continue behind it.
-            const from = utterance * stride + SUBSAMPLING_FACTOR * at + (at === 0 ? 0 : CONTEXT_FRAMES);
-            const to = utterance * stride + SUBSAMPLING_FACTOR * (at + count) + CONTEXT_FRAMES;
-            return { state, features: features.subarray(from * numFeatures, to * numFeatures) };
+        if (initial) {
+          members.forEach(({ utterance, state }) => state.write(initial[utterance]));
+        }
+        const end = Math.max(...members.map(({ count }) => count));
+        for (let at = 0; at < end; at += chunkFrames) {
+          const active = members.filter(({ count }) => at < count);
+          const inputs = active.map(({ utterance, count, state }) => {
+            // The first chunk brings the left context; later chunks continue behind it.
+            const start = utterance * stride + SUBSAMPLING_FACTOR * at + (at === 0 ? 0 : CONTEXT_FRAMES);
+            const last = Math.min(at + chunkFrames, count);
+            const stop = utterance * stride + SUBSAMPLING_FACTOR * last + CONTEXT_FRAMES;
+            return { state, features: features.subarray(start * numFeatures, stop * numFeatures) };
           });
           const results = await this.step(inputs);
           results.forEach((result, i) => {
@@ -266,7 +285,8 @@ export class RnnEncoder {
     const { context, sizes, capacity } = this;
     const stages = 1 + sizes.numEncoderLayers;
     const bytes = 4 * capacity.maxStreams * capacity.maxFrames * padded(sizes.dModel);
-    const buffer = context.createStorage('trace', 'trace', stages * bytes);
+    const scope = new BufferScope(context);
+    const buffer = scope.createStorage('trace', 'trace', stages * bytes);
     const ring = new ReadbackRing(context, stages * bytes, 1);
     try {
       const { results, lanes, frames } = await this.#run(inputs, [ENCODER_OUT], buffer);
@@ -283,15 +303,20 @@ export class RnnEncoder {
         ),
       }));
     } finally {
-      context.destroyBuffer('trace', buffer);
+      scope.dispose();
       ring.dispose();
     }
   }
 
-  /** Ends the encoder. Buffers are freed with the context's device. */
+  /** Ends the encoder and frees its GPU memory; its streams can no longer be used. */
   dispose(): void {
     this.#disposed = true;
     this.#ring.dispose();
+    this.buffers.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   async #run(inputs: readonly StepInput[], read: readonly string[], trace?: GPUBuffer) {
@@ -412,6 +437,36 @@ export class RnnEncoder {
         remedy: 'Give each stream one chunk per step.',
       });
     }
+  }
+
+  /** Feature frames that each utterance of a padded batch takes up. */
+  #checkBatch(features: Float32Array, lengths: readonly number[], chunkFrames: number): number {
+    const { numFeatures } = this.sizes;
+    const stride = features.length / numFeatures / lengths.length;
+    if (lengths.length === 0 || !Number.isInteger(stride)) {
+      throw new RillError('bad-argument', {
+        got: `${features.length} feature values for ${lengths.length} utterances`,
+        expected: `(utterances, frames, ${numFeatures}) values`,
+        remedy: `Check that the features have ${numFeatures} mel bins and are padded to one length.`,
+      });
+    }
+    for (const [i, length] of lengths.entries()) {
+      if (!Number.isInteger(length) || length < MIN_FEATURE_FRAMES || length > stride) {
+        throw new RillError('bad-argument', {
+          got: `a length of ${length} feature frames for utterance ${i}`,
+          expected: `${MIN_FEATURE_FRAMES} to ${stride}`,
+          remedy: 'One encoder frame sees 9 feature frames (90 ms); a length counts frames of the padded array.',
+        });
+      }
+    }
+    if (!Number.isInteger(chunkFrames) || chunkFrames < 1 || chunkFrames > this.capacity.maxFrames) {
+      throw new RillError('bad-argument', {
+        got: `chunks of ${chunkFrames} frames`,
+        expected: `1 to ${this.capacity.maxFrames}`,
+        remedy: 'Choose how many 40 ms frames run in one step, or create the encoder with a larger maxFrames.',
+      });
+    }
+    return stride;
   }
 
   #check(): void {

@@ -1,4 +1,4 @@
-import type { GpuContext } from '../gpu/context.ts';
+import type { BufferScope, GpuContext } from '../gpu/context.ts';
 import { Kernel, type BoundKernel, type Workgroups } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
@@ -7,6 +7,8 @@ import { padded, vec4s, type EncoderWeights } from './weights.ts';
 /** One dispatch of a step and how large it is for a number of lanes and frames. */
 export interface Dispatch {
   kernel: BoundKernel;
+  /** The matrix that the dispatch reads, if any. */
+  weight?: GPUBuffer;
   workgroups(lanes: number, frames: number): Workgroups;
 }
 
@@ -87,13 +89,13 @@ export const perOutputs =
   ];
 
 export function createEncoderBuffers(
-  context: GpuContext,
+  scope: BufferScope,
   { numFeatures, channels, dModel, rnnHiddenSize, dimFeedforward, numEncoderLayers }: EncoderSizes,
   { maxStreams, maxFrames }: EncoderCapacity,
 ): EncoderBuffers {
-  const storage = (part: string, label: string, floats: number) => context.createStorage(part, label, 4 * floats);
+  const storage = (part: string, label: string, floats: number) => scope.createStorage(part, label, 4 * floats);
   const uniform = (label: string, bytes: number) =>
-    context.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+    scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
   const rows = maxStreams * maxFrames;
   const freqs = subsampledFreqs(numFeatures);
   const times = [4 * maxFrames + 3, 2 * maxFrames + 1, maxFrames];
@@ -179,6 +181,7 @@ export async function createEncoderPlan(
   const { convs } = buffers;
   const embed: Dispatch[] = [
     {
+      weight: weights.convs[0].weight,
       kernel: convFirst.bind({ ...weights.convs[0], context: buffers.context, features: buffers.features, lanes, y: convs[0], step }),
       workgroups: perPosition((frames) => 4 * frames + 3, freqs1, channels1, 1, size(convFirst)),
     },
@@ -187,14 +190,17 @@ export async function createEncoderPlan(
       workgroups: perLanes(numFeatures, 1, size(saveContext)),
     },
     {
+      weight: weights.convs[1].weight,
       kernel: conv2.bind({ ...weights.convs[1], x: convs[0], y: convs[1], step }),
       workgroups: perPosition((frames) => 2 * frames + 1, freqs2, channels2, POSITIONS_PER_THREAD, size(conv2)),
     },
     {
+      weight: weights.convs[2].weight,
       kernel: conv3.bind({ ...weights.convs[2], x: convs[1], y: convs[2], step }),
       workgroups: perPosition((frames) => frames, freqs3, channels3, POSITIONS_PER_THREAD, size(conv3)),
     },
     {
+      weight: weights.weightOut,
       kernel: out.bind({ weight: weights.weightOut, bias: weights.biasOut, x: convs[2], y: x, step }),
       workgroups: perOutputs(dModel, size(out)),
     },
@@ -206,17 +212,20 @@ export async function createEncoderPlan(
     layers: weights.layers.map((layer) => ({
       before: [
         {
+          weight: layer.weightIh,
           kernel: gatesX.bind({ weight: layer.weightIh, bias: layer.biasGates, x, y: gates, step }),
           workgroups: perOutputs(hidden, size(gatesX)),
         },
       ],
       perFrame: [
         {
+          weight: layer.weightHh,
           kernel: cell.bind({ weight_hh: layer.weightHh, gates_x: gates, lanes, h, c, m, step, at }),
           workgroups: perLanes(hidden, ROWS_PER_THREAD, size(cell)),
         },
         hasProjection && layer.weightHr
           ? {
+              weight: layer.weightHr,
               kernel: projection.bind({ weight_hr: layer.weightHr, m, lanes, h, x, step, at }),
               workgroups: perLanes(dModel, ROWS_PER_THREAD, size(projection)),
             }
@@ -227,10 +236,12 @@ export async function createEncoderPlan(
       ],
       after: [
         {
+          weight: layer.weightFf1,
           kernel: ff1.bind({ weight: layer.weightFf1, bias: layer.biasFf1, x, y: feedForward, step }),
           workgroups: perOutputs(dimFeedforward, size(ff1)),
         },
         {
+          weight: layer.weightFf2,
           kernel: ff2.bind({ weight: layer.weightFf2, bias: layer.biasFf2, x: feedForward, y: x, step }),
           workgroups: perOutputs(dModel, size(ff2)),
         },

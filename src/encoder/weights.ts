@@ -1,4 +1,4 @@
-import type { GpuContext } from '../gpu/context.ts';
+import type { BufferScope } from '../gpu/context.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';
 
@@ -37,12 +37,12 @@ const inPlace: Position = (index) => index;
  * become column-major with inputs and outputs padded to vec4; padding is zero.
  */
 export class WeightLoader {
-  readonly #context: GpuContext;
+  readonly #scope: BufferScope;
   readonly #source: TensorSource;
   readonly #progress: ((name: string) => void) | undefined;
 
-  constructor(context: GpuContext, source: TensorSource, progress?: (name: string) => void) {
-    this.#context = context;
+  constructor(scope: BufferScope, source: TensorSource, progress?: (name: string) => void) {
+    this.#scope = scope;
     this.#source = source;
     this.#progress = progress;
   }
@@ -55,8 +55,8 @@ export class WeightLoader {
   }
 
   upload(label: string, values: Float32Array<ArrayBuffer>): GPUBuffer {
-    const buffer = this.#context.createStorage('weights', label, values.byteLength);
-    this.#context.device.queue.writeBuffer(buffer, 0, values);
+    const buffer = this.#scope.createStorage('weights', label, values.byteLength);
+    this.#scope.context.device.queue.writeBuffer(buffer, 0, values);
     return buffer;
   }
 

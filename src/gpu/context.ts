@@ -15,7 +15,7 @@ export interface AdapterDescription {
 export class GpuContext {
   readonly device: GPUDevice;
   readonly adapter: AdapterDescription;
-  /** Bytes of all GPU buffers created through this context and not yet destroyed, by part. */
+  /** Bytes of the GPU buffers that exist, by part: `weights`, `states`, `activations`, `readback`. */
   readonly memory = new Map<string, number>();
   #failure: RillError | undefined;
   #closed = false;
@@ -113,14 +113,31 @@ export class GpuContext {
     );
   }
 
+  /** Gives the device back. Whatever was made on it can no longer be used. */
+  dispose(): void {
+    this.#closed = true;
+    this.device.destroy();
+  }
+}
+
+/** Buffers that live and die together, counted by part in {@link GpuContext.memory}. */
+export class BufferScope {
+  readonly context: GpuContext;
+  readonly #buffers: { part: string; buffer: GPUBuffer }[] = [];
+
+  constructor(context: GpuContext) {
+    this.context = context;
+  }
+
   /**
    * A zeroed storage buffer that can be written, copied from and copied to.
    *
-   * @param part what the memory is for: `weights`, `states`, `activations`.
+   * @param part what the memory is for: `weights`, `states`, `activations`
    * @throws RillError `bad-argument` when one binding cannot hold it.
    */
   createStorage(part: string, label: string, bytes: number): GPUBuffer {
-    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
+    const { limits } = this.context.device;
+    const limit = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     if (bytes > limit) {
       throw new RillError('bad-argument', {
         got: `${label} of ${bytes} bytes`,
@@ -132,23 +149,25 @@ export class GpuContext {
     return this.createBuffer(part, label, bytes, usage);
   }
 
-  /** A buffer of any usage, counted in {@link memory}. */
+  /** A buffer of any usage; at least 16 bytes, so that any binding fits. */
   createBuffer(part: string, label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
-    const buffer = this.device.createBuffer({ label, size, usage });
-    this.memory.set(part, (this.memory.get(part) ?? 0) + size);
+    const buffer = this.context.device.createBuffer({ label, size, usage });
+    this.#buffers.push({ part, buffer });
+    this.#count(part, size);
     return buffer;
   }
 
-  /** Destroys a buffer made by this context. */
-  destroyBuffer(part: string, buffer: GPUBuffer): void {
-    this.memory.set(part, (this.memory.get(part) ?? 0) - buffer.size);
-    buffer.destroy();
+  /** Destroys every buffer of the scope. */
+  dispose(): void {
+    for (const { part, buffer } of this.#buffers.splice(0)) {
+      this.#count(part, -buffer.size);
+      buffer.destroy();
+    }
   }
 
-  /** Gives the device back. Whatever was made on it can no longer be used. */
-  dispose(): void {
-    this.#closed = true;
-    this.device.destroy();
+  #count(part: string, bytes: number): void {
+    const { memory } = this.context;
+    memory.set(part, (memory.get(part) ?? 0) + bytes);
   }
 }

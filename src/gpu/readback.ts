@@ -1,19 +1,19 @@
-import type { GpuContext } from './context.ts';
+import { BufferScope, type GpuContext } from './context.ts';
 
 /**
  * A ring of buffers that results come back through. Made once; a step waits its turn when all are in flight.
  */
 export class ReadbackRing {
-  readonly #context: GpuContext;
-  readonly #all: readonly GPUBuffer[];
+  readonly #scope: BufferScope;
   readonly #free: GPUBuffer[];
   readonly #waiting: ((buffer: GPUBuffer) => void)[] = [];
 
   constructor(context: GpuContext, bytes: number, count: number) {
-    this.#context = context;
+    this.#scope = new BufferScope(context);
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    this.#all = Array.from({ length: count }, (_, i) => context.createBuffer('readback', `readback ${i}`, bytes, usage));
-    this.#free = [...this.#all];
+    this.#free = Array.from({ length: count }, (_, i) =>
+      this.#scope.createBuffer('readback', `readback ${i}`, bytes, usage),
+    );
   }
 
   /** The next free buffer, first come, first served. */
@@ -43,15 +43,13 @@ export class ReadbackRing {
       buffer.unmap();
       return copy;
     } catch (cause) {
-      throw await this.#context.explain(cause);
+      throw await this.#scope.context.explain(cause);
     } finally {
       this.release(buffer);
     }
   }
 
   dispose(): void {
-    for (const buffer of this.#all) {
-      this.#context.destroyBuffer('readback', buffer);
-    }
+    this.#scope.dispose();
   }
 }

@@ -33,12 +33,12 @@ export class CtcHead implements EncoderHead {
         remedy: 'Use a checkpoint that was trained with a CTC head.',
       });
     }
-    const { context, sizes, capacity, stepUniform: step } = encoder;
-    const load = new WeightLoader(context, model.weights);
+    const { context, buffers, sizes, capacity, stepUniform: step } = encoder;
+    const load = new WeightLoader(buffers, model.weights);
     const weight = await load.matrix('ctc_output.1.weight', [vocabSize, sizes.dModel]);
     const bias = await load.vector(['ctc_output.1.bias'], vocabSize);
     const bytes = 4 * capacity.maxStreams * capacity.maxFrames * padded(vocabSize);
-    const buffer = context.createStorage('activations', CTC_LOG_PROBS, bytes);
+    const buffer = buffers.createStorage('activations', CTC_LOG_PROBS, bytes);
     const [linear, logSoftmax] = await Promise.all([
       Kernel.create(context, kernels.linear, {
         in_vec4s: vec4s(sizes.dModel),
@@ -51,6 +51,7 @@ export class CtcHead implements EncoderHead {
     const head = new CtcHead(
       [
         {
+          weight,
           kernel: linear.bind({ weight, bias, x: encoder.output.buffer, y: buffer, step }),
           workgroups: perOutputs(vec4s(vocabSize), linear.source.workgroupSize[0]),
         },

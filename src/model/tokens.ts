@@ -1,7 +1,7 @@
 import { RillError } from '../errors.ts';
 
 /** Marks where a word begins (BPE models) or ends (the bundled model): a space in text. */
-const WORD_BOUNDARY = '▁';
+export const WORD_BOUNDARY = '▁';
 
 /** The token table of a model: `tokens.txt`, one `symbol id` per line, as k2 and sherpa-onnx write it. */
 export class TokenTable {

@@ -1,0 +1,35 @@
+/** Rill's public entry: what a page or a server imports. */
+export { RillError, type Complaint, type RillErrorCode } from './errors.ts';
+export { readWav, type Waveform } from './waveform/wav.ts';
+export { Resampler } from './waveform/resampler.ts';
+export { FBANK_DEFAULTS, Fbank, fbank, type FbankOptions } from './features/fbank.ts';
+export { fetchModel, openModel, type LoadProgress, type Model, type ModelFiles } from './model/model.ts';
+export type { ModelConfig } from './model/config.ts';
+export { encoderFrames, type EncoderSizes, type ModelSizes } from './model/sizes.ts';
+export type { TensorInfo, TensorSource } from './model/tensors.ts';
+export { TokenTable } from './model/tokens.ts';
+export { blobSource, bytesSource, type ByteSource } from './checkpoint/bytes.ts';
+export { convertCheckpoint, countParameters, openCheckpoint, type Checkpoint, type ConvertOptions } from './checkpoint/convert.ts';
+export { GpuContext, type AdapterDescription } from './gpu/context.ts';
+export {
+  ENCODER_OUT,
+  RnnEncoder,
+  type EncodedBatch,
+  type EncoderOptions,
+  type StepInput,
+  type StepResult,
+} from './encoder/encoder.ts';
+export type { EncoderCapacity } from './encoder/plan.ts';
+export type { EncoderState, StateValues } from './encoder/state.ts';
+export { CTC_LOG_PROBS, CtcHead } from './head/ctc.ts';
+export { CtcGreedyDecoder, type DecodedToken } from './decoder/ctc-greedy.ts';
+export { KeywordReport, parseKeywords, type Keyword, type KeywordHit } from './decoder/keywords.ts';
+export { joinWords, type Word } from './text/words.ts';
+export {
+  OnlineRecognizer,
+  type RecognitionResult,
+  type RecognizerOptions,
+  type TimedKeyword,
+  type TimedWord,
+} from './recognizer/recognizer.ts';
+export { OnlineStream, type StreamStats, type WaveformChunk } from './recognizer/stream.ts';

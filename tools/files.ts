@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { ByteSource } from '../src/checkpoint/bytes.ts';
+import { RillError } from '../src/errors.ts';
+import type { ModelFiles } from '../src/model/model.ts';
+
+/** @throws RillError `bad-argument` when there is no such file. */
+export async function readInput(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw missing(path, cause);
+  }
+}
+
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readInput(path));
+}
+
+function missing(path: string, cause: unknown): RillError {
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return new RillError('bad-argument', { got: `${path}, which cannot be read (${words})`, expected: 'a file', remedy: 'Check the path.' });
+}
+
+/** Runs `use` with a file that is read in pieces. */
+export async function withFile<Result>(path: string, use: (source: ByteSource) => Promise<Result>): Promise<Result> {
+  let file;
+  try {
+    file = await open(path);
+  } catch (cause) {
+    throw missing(path, cause);
+  }
+  try {
+    const { size } = await file.stat();
+    return await use({
+      size,
+      async read(offset, length) {
+        const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
+        const { bytesRead } = await file.read(bytes, 0, bytes.length, offset);
+        return bytes.subarray(0, bytesRead);
+      },
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  return existsSync(path) && (await stat(path)).isDirectory();
+}
+
+/** The files of a model folder on disk. */
+export async function readModelFiles(folder: string): Promise<ModelFiles> {
+  if (!(await isFolder(folder))) {
+    throw new RillError('bad-argument', {
+      got: folder,
+      expected: 'a model folder with config.json and model.safetensors',
+      remedy: 'Convert a checkpoint first: rill convert checkpoint.pt -o folder.',
+    });
+  }
+  const optional = (name: string) => (existsSync(join(folder, name)) ? readText(join(folder, name)) : undefined);
+  return {
+    'config.json': await readText(join(folder, 'config.json')),
+    'model.safetensors': await readInput(join(folder, 'model.safetensors')),
+    'tokens.txt': await optional('tokens.txt'),
+    'keywords.txt': await optional('keywords.txt'),
+  };
+}
+
+/** Writes files into a folder, all or none: under other names first, renamed once all are whole. */
+export async function writeFolder(folder: string, files: Readonly<Record<string, string | Uint8Array | undefined>>): Promise<void> {
+  const present = existsSync(folder);
+  const temporary = (name: string) => join(folder, `.${name}.${process.pid}.partial`);
+  const entries = Object.entries(files).flatMap(([name, data]) => (data === undefined ? [] : [{ name, data }]));
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const { name, data } of entries) {
+      await writeFile(temporary(name), data);
+    }
+    for (const { name } of entries) {
+      await rename(temporary(name), join(folder, name));
+    }
+  } catch (cause) {
+    await Promise.all(entries.map(({ name }) => rm(temporary(name), { force: true }).catch(() => undefined)));
+    if (!present) {
+      await rmdir(folder).catch(() => undefined);
+    }
+    const words = cause instanceof Error ? cause.message : String(cause);
+    throw new RillError('bad-argument', {
+      got: `${folder}, which cannot be written (${words})`,
+      expected: 'a folder with room',
+      remedy: 'Check the output path and the free space.',
+    });
+  }
+}
+
+/** Writes one file, whole or not at all. */
+export function writeOutput(path: string, data: Uint8Array): Promise<void> {
+  return writeFolder(dirname(path), { [basename(path)]: data });
+}

@@ -1,0 +1,186 @@
+/**
+ * The work of the command line that needs a GPU. It runs in Node or in a page, unchanged: values in, values
+ * out, no files. What a job says on the way goes through `emit`.
+ */
+import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import type { StateValues } from '../../src/encoder/state.ts';
+import { RillError } from '../../src/errors.ts';
+import type { GpuContext } from '../../src/gpu/context.ts';
+import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
+import { openModel, type ModelFiles } from '../../src/model/model.ts';
+import { OnlineRecognizer, type RecognitionResult, type TimedKeyword, type TimedWord } from '../../src/recognizer/recognizer.ts';
+import type { StreamStats } from '../../src/recognizer/stream.ts';
+import { bench } from './bench-job.ts';
+
+/** What a job reports while it runs. */
+export type JobEvent =
+  | { type: 'word'; word: TimedWord }
+  | { type: 'keyword'; hit: TimedKeyword }
+  | { type: 'progress'; done: number; total: number }
+  | { type: 'note'; text: string };
+
+export interface JobContext {
+  gpu: GpuContext;
+  emit: (event: JobEvent) => void;
+}
+
+export interface EncodeInput {
+  model: ModelFiles;
+  /** (utterances, feature frames, num_features), padded. */
+  features: Float32Array<ArrayBuffer>;
+  lengths: number[];
+  /** Encoder frames a step; absent: whole utterances. */
+  chunkFrames?: number;
+  /** h (num_layers, utterances, d_model) and c (num_layers, utterances, rnn_hidden_size) to start from. */
+  states?: { h: Float32Array<ArrayBuffer>; c: Float32Array<ArrayBuffer> };
+}
+
+export interface EncodeOutput {
+  /** (utterances, frames, d_model) */
+  encoderOut: Float32Array<ArrayBuffer>;
+  lengths: number[];
+  frames: number;
+  h: Float32Array<ArrayBuffer>;
+  c: Float32Array<ArrayBuffer>;
+}
+
+/** Layer-major (layers, utterances, width) from or to one (layers, width) array per utterance. */
+function joinStates(perUtterance: readonly Float32Array[], layers: number): Float32Array<ArrayBuffer> {
+  const width = perUtterance[0].length / layers;
+  const joined = new Float32Array(layers * perUtterance.length * width);
+  perUtterance.forEach((values, n) => {
+    for (let l = 0; l < layers; l++) {
+      joined.set(values.subarray(l * width, (l + 1) * width), (l * perUtterance.length + n) * width);
+    }
+  });
+  return joined;
+}
+
+function splitStates(joined: Float32Array, layers: number, utterances: number): Float32Array<ArrayBuffer>[] {
+  const width = joined.length / layers / utterances;
+  return Array.from({ length: utterances }, (_, n) => {
+    const values = new Float32Array(layers * width);
+    for (let l = 0; l < layers; l++) {
+      values.set(joined.subarray((l * utterances + n) * width, (l * utterances + n + 1) * width), l * width);
+    }
+    return values;
+  });
+}
+
+async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<EncodeOutput> {
+  const { features, lengths, chunkFrames } = input;
+  const encoder = await RnnEncoder.create(gpu, openModel(input.model), {
+    maxStreams: lengths.length,
+    ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
+  });
+  const { numEncoderLayers: layers } = encoder.sizes;
+  try {
+    const { states, ...batch } = await encoder.encode(features, lengths, {
+      states: input.states && initialStates(input.states, encoder.sizes, lengths.length),
+      progress: (done, total) => emit({ type: 'progress', done, total }),
+    });
+    const [h, c] = (['h', 'c'] as const).map((key) => joinStates(states.map((state) => state[key]), layers));
+    return { ...batch, h, c };
+  } finally {
+    encoder.dispose();
+  }
+}
+
+function initialStates(
+  { h, c }: { h: Float32Array; c: Float32Array },
+  { numEncoderLayers: layers, dModel, rnnHiddenSize }: EncoderSizes,
+  utterances: number,
+): StateValues[] {
+  if (h.length !== layers * utterances * dModel || c.length !== layers * utterances * rnnHiddenSize) {
+    throw new RillError('bad-argument', {
+      got: `h of ${h.length} and c of ${c.length} values`,
+      expected: `h (${layers}, ${utterances}, ${dModel}) and c (${layers}, ${utterances}, ${rnnHiddenSize})`,
+      remedy: 'Give states of this model, one for each utterance.',
+    });
+  }
+  const cells = splitStates(c, layers, utterances);
+  return splitStates(h, layers, utterances).map((values, n) => ({ h: values, c: cells[n] }));
+}
+
+export interface TraceInput {
+  model: ModelFiles;
+  /** (4n + 5, num_features) */
+  features: Float32Array<ArrayBuffer>;
+}
+
+/** The embedding and every layer of one utterance, in one step. */
+async function trace({ gpu }: JobContext, { model: files, features }: TraceInput): Promise<{ stages: Float32Array<ArrayBuffer>[] }> {
+  const model = openModel(files);
+  const maxFrames = encoderFrames(features.length / model.sizes.encoder.numFeatures);
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames });
+  try {
+    const [{ trace: stages }] = await encoder.trace([{ state: encoder.createState(), features }]);
+    return { stages };
+  } finally {
+    encoder.dispose();
+  }
+}
+
+export interface TranscribeInput {
+  model: ModelFiles;
+  samples: Float32Array<ArrayBuffer>;
+  sampleRate: number;
+  chunkFrames: number;
+  /** The text of a keyword file; the model's own by default. */
+  keywords?: string;
+  tailPaddingSeconds?: number;
+}
+
+export interface TranscribeOutput {
+  result: RecognitionResult;
+  stats: StreamStats;
+  /** Milliseconds of each step, from submit to result. */
+  chunkMs: number[];
+}
+
+/** Streams one recording through the recogniser, in pieces of 0.1 s as a microphone would deliver them. */
+async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
+  const { samples, sampleRate, chunkFrames, keywords, tailPaddingSeconds } = input;
+  const recognizer = await OnlineRecognizer.create(gpu, openModel(input.model), {
+    chunkFrames,
+    keywords,
+    tailPaddingSeconds,
+    maxStreams: 1,
+  });
+  const stream = recognizer.createStream();
+  const chunkMs: number[] = [];
+  let words = 0;
+  let hits = 0;
+  const decodeReady = async () => {
+    while (recognizer.isReady(stream)) {
+      const before = stream.stats.computeMs;
+      await recognizer.decode(stream);
+      chunkMs.push(stream.stats.computeMs - before);
+      const result = recognizer.getResult(stream);
+      result.words.slice(words).forEach((word) => emit({ type: 'word', word }));
+      words = Math.max(words, result.words.length);
+      result.keywords.slice(hits).forEach((hit) => emit({ type: 'keyword', hit }));
+      hits = result.keywords.length;
+    }
+  };
+  try {
+    const piece = Math.ceil(sampleRate / 10);
+    for (let at = 0; at < samples.length; at += piece) {
+      stream.acceptWaveform({ samples: samples.subarray(at, at + piece), sampleRate });
+      await decodeReady();
+      emit({ type: 'progress', done: Math.min(at + piece, samples.length), total: samples.length });
+    }
+    stream.inputFinished();
+    await decodeReady();
+    return { result: recognizer.getResult(stream), stats: stream.stats, chunkMs };
+  } finally {
+    recognizer.dispose();
+  }
+}
+
+export const jobs = { encode, trace, transcribe, bench };
+
+export type Jobs = typeof jobs;
+export type JobName = keyof Jobs;
+export type JobInput<Name extends JobName> = Parameters<Jobs[Name]>[1];
+export type JobOutput<Name extends JobName> = Awaited<ReturnType<Jobs[Name]>>;
