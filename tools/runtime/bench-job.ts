@@ -9,6 +9,7 @@ import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
 import { elementCount } from '../../src/model/tensors.ts';
 import type { JobContext } from './jobs.ts';
+import { percentile } from './statistics.ts';
 
 /** Sizes of a network to make up. */
 export type RandomSizes = Pick<EncoderSizes, 'dModel' | 'rnnHiddenSize' | 'dimFeedforward' | 'numEncoderLayers'>;
@@ -49,11 +50,6 @@ export interface BenchOutput {
 const MS_PER_FRAME = 40;
 const BANDWIDTH_THREADS = 4096;
 const BANDWIDTH_REPEATS = 5;
-
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-}
 
 /** Deterministic numbers in [-1, 1): a benchmark should not depend on luck. */
 export function randomSource(seed: number): () => number {

@@ -17,7 +17,9 @@ const isReference = (value: unknown): value is Reference => typeof value === 'ob
 export function pack(value: unknown): Uint8Array<ArrayBuffer> {
   const arrays: { bytes: Uint8Array; offset: number }[] = [];
   let size = 0;
-  const json = JSON.stringify(value, (_, item: unknown): unknown => {
+  const json = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key): unknown {
+    // Read from its holder: Node's Buffer, a Uint8Array, has turned itself into JSON by now.
+    const item = this[key];
     if (!(item instanceof Float32Array || item instanceof Uint8Array)) {
       return item;
     }

@@ -12,6 +12,9 @@ import { OnlineRecognizer, type RecognitionResult, type TimedKeyword, type Timed
 import type { StreamStats } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
 
+/** Utterances side by side in one step; more go in groups. */
+const MAX_STREAMS = 128;
+
 /** What a job reports while it runs. */
 export type JobEvent =
   | { type: 'word'; word: TimedWord }
@@ -28,6 +31,8 @@ export interface EncodeInput {
   model: ModelFiles;
   /** (utterances, feature frames, num_features), padded. */
   features: Float32Array<ArrayBuffer>;
+  /** The last axis of the features. */
+  featureWidth: number;
   lengths: number[];
   /** Encoder frames a step; absent: whole utterances. */
   chunkFrames?: number;
@@ -40,6 +45,7 @@ export interface EncodeOutput {
   encoderOut: Float32Array<ArrayBuffer>;
   lengths: number[];
   frames: number;
+  layers: number;
   h: Float32Array<ArrayBuffer>;
   c: Float32Array<ArrayBuffer>;
 }
@@ -68,9 +74,18 @@ function splitStates(joined: Float32Array, layers: number, utterances: number): 
 }
 
 async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<EncodeOutput> {
-  const { features, lengths, chunkFrames } = input;
-  const encoder = await RnnEncoder.create(gpu, openModel(input.model), {
-    maxStreams: lengths.length,
+  const { features, featureWidth, lengths, chunkFrames } = input;
+  const model = openModel(input.model);
+  const { numFeatures } = model.sizes.encoder;
+  if (featureWidth !== numFeatures) {
+    throw new RillError('bad-argument', {
+      got: `features ${featureWidth} wide`,
+      expected: `${numFeatures} mel bins`,
+      remedy: 'Make them with the feature options of this model.',
+    });
+  }
+  const encoder = await RnnEncoder.create(gpu, model, {
+    maxStreams: Math.min(lengths.length, MAX_STREAMS),
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
   });
   const { numEncoderLayers: layers } = encoder.sizes;
@@ -80,7 +95,7 @@ async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<En
       progress: (done, total) => emit({ type: 'progress', done, total }),
     });
     const [h, c] = (['h', 'c'] as const).map((key) => joinStates(states.map((state) => state[key]), layers));
-    return { ...batch, h, c };
+    return { ...batch, layers, h, c };
   } finally {
     encoder.dispose();
   }

@@ -1,0 +1,62 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { RillError } from '../../src/errors.ts';
+import type { AdapterChoice } from '../runtime/node-gpu.ts';
+import { RUNTIME_NAMES, openRuntime, type Runtime, type RuntimeName } from '../runtime/runtime.ts';
+import { note } from '../terminal.ts';
+
+/** One command of the command line. */
+export interface Command {
+  /** How it is called, without `rill`. */
+  usage: string;
+  summary: string;
+  run(args: string[]): Promise<void>;
+}
+
+/** A usage error: what was got, and how the command is called. */
+export function usageError(got: string, { usage }: Pick<Command, 'usage'>): RillError {
+  return new RillError('bad-argument', { got, expected: `rill ${usage}`, remedy: 'See rill --help.' });
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** Options of every command that runs the network. */
+export const RUNTIME_OPTIONS = { runtime: { type: 'string' }, adapter: { type: 'string' } } as const satisfies Options;
+
+/** Parses a command's arguments; anything unknown is a usage error. */
+export function parse<const T extends Options>(command: Pick<Command, 'usage'>, args: string[], options: T) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true, strict: true });
+  } catch (cause) {
+    throw usageError(cause instanceof Error ? cause.message : String(cause), command);
+  }
+}
+
+/** A whole number of at least 1, or undefined when the option is not there. */
+export function count(command: Pick<Command, 'usage'>, name: string, text: string | undefined): number | undefined {
+  const value = Number(text);
+  if (text !== undefined && !(Number.isInteger(value) && value >= 1)) {
+    throw usageError(`--${name} ${text} (it must be a whole number of at least 1)`, command);
+  }
+  return text === undefined ? undefined : value;
+}
+
+/** Runs `use` in the runtime that the options ask for, and names its adapter on stderr. */
+export async function withRuntime<Result>(
+  command: Pick<Command, 'usage'>,
+  { runtime: name, adapter }: { runtime?: string; adapter?: string },
+  use: (runtime: Runtime) => Promise<Result>,
+): Promise<Result> {
+  if (name !== undefined && !RUNTIME_NAMES.includes(name as RuntimeName)) {
+    throw usageError(`--runtime ${name} (it must be ${RUNTIME_NAMES.join(', ')})`, command);
+  }
+  if (adapter !== undefined && adapter !== 'gpu' && adapter !== 'software') {
+    throw usageError(`--adapter ${adapter} (it must be gpu or software)`, command);
+  }
+  const runtime = await openRuntime(name as RuntimeName | undefined, adapter as AdapterChoice | undefined);
+  note(`${runtime.adapter}, in ${runtime.name}`);
+  try {
+    return await use(runtime);
+  } finally {
+    await runtime.close();
+  }
+}

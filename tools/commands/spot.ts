@@ -1,0 +1,43 @@
+import { readText } from '../files.ts';
+import { print } from '../terminal.ts';
+import { RUNTIME_OPTIONS, parse, usageError, type Command } from './arguments.ts';
+import { eachRecording } from './audio.ts';
+import { timedLine } from './transcribe.ts';
+
+const usage =
+  'spot <model dir> <audio…> [--keywords keywords.txt] [--chunk N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+
+export const spot: Command = {
+  usage,
+  summary: 'report keywords in recordings, from the CTC head',
+  async run(args) {
+    const { values, positionals } = parse({ usage }, args, {
+      ...RUNTIME_OPTIONS,
+      keywords: { type: 'string' },
+      chunk: { type: 'string' },
+      json: { type: 'boolean' },
+    });
+    if (positionals.length < 2) {
+      throw usageError(`${positionals.length} paths`, { usage });
+    }
+    const keywords = values.keywords === undefined ? undefined : await readText(values.keywords);
+    await eachRecording(
+      { usage },
+      positionals,
+      { ...values, keywords },
+      (event) => {
+        if (event.type === 'keyword' && !values.json) {
+          const { keyword, start, end, score } = event.hit;
+          print(`${timedLine(start, end, keyword)}  ${score.toFixed(3)}`);
+        }
+      },
+      (path, { result }) => {
+        if (values.json) {
+          print(JSON.stringify({ audio: path, keywords: result.keywords }));
+        } else if (result.keywords.length === 0) {
+          print(`${path}: no keyword`);
+        }
+      },
+    );
+  },
+};

@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/** The command line: `rill <command> …`. */
+import { RillError, type RillErrorCode } from '../src/errors.ts';
+import { bench } from './commands/bench.ts';
+import { convert } from './commands/convert.ts';
+import { encode } from './commands/encode.ts';
+import { features } from './commands/features.ts';
+import { inspect } from './commands/inspect.ts';
+import { spot } from './commands/spot.ts';
+import { transcribe } from './commands/transcribe.ts';
+import { print } from './terminal.ts';
+
+const COMMANDS = { convert, inspect, features, encode, transcribe, spot, bench };
+
+/** Errors that are the caller's to mend; all others are a failure of Rill or of the GPU. */
+const INPUT_ERRORS: readonly RillErrorCode[] = ['bad-argument', 'bad-audio', 'bad-checkpoint', 'bad-model'];
+
+function help(): string {
+  const lines = Object.values(COMMANDS).map(({ usage, summary }) => `  rill ${usage}\n      ${summary}`);
+  return `Streaming speech recognition on WebGPU.\n\n${lines.join('\n')}`;
+}
+
+/** @returns the exit status */
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h') {
+    print(help());
+    return name === undefined ? 2 : 0;
+  }
+  try {
+    const command = Object.entries(COMMANDS).find(([key]) => key === name)?.[1];
+    if (!command) {
+      throw new RillError('bad-argument', {
+        got: `the command ${JSON.stringify(name)}`,
+        expected: Object.keys(COMMANDS).join(', '),
+        remedy: 'See rill --help.',
+      });
+    }
+    if (args.includes('--help')) {
+      print(`rill ${command.usage}\n  ${command.summary}`);
+      return 0;
+    }
+    await command.run(args);
+    return 0;
+  } catch (error) {
+    const known = error instanceof RillError;
+    const message = known ? error.message : `an unexpected failure: ${error instanceof Error ? error.message : String(error)}`;
+    process.stderr.write(`rill: ${message.replaceAll(/\s+/g, ' ')}\n`);
+    return known && INPUT_ERRORS.includes(error.code) ? 2 : 1;
+  }
+}
+
+// Dawn keeps the event loop alive; what was written must be out before the process ends.
+const status = await main(process.argv.slice(2));
+process.stdout.write('', () => process.stderr.write('', () => process.exit(status)));

@@ -1,0 +1,199 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import type { Browser } from 'puppeteer';
+import { RillError, type RillErrorCode } from '../../src/errors.ts';
+import { findChrome, findFirefox } from '../browsers.mjs';
+import { pack, unpack } from './envelope.ts';
+import type { JobEvent } from './jobs.ts';
+import type { AdapterChoice } from './node-gpu.ts';
+import { mayHaveGpu } from './node-gpu.ts';
+import type { Runtime } from './runtime.ts';
+
+/** What the page posts back. */
+export type PageMessage =
+  | { type: 'ready'; adapter: string }
+  | { type: 'event'; event: JobEvent }
+  | { type: 'done'; output: unknown }
+  | { type: 'failed'; message: string; code?: RillErrorCode; got?: string; expected?: string; remedy?: string };
+
+/** How long a browser may take to open its GPU device. */
+const START_TIMEOUT_MS = 60_000;
+
+const PAGE = '<!doctype html><meta charset="utf-8"><title>Rill</title><script type="module" src="page.js"></script>';
+
+/** The page's script in one file: built beside the command line in a package, made on the spot in a checkout. */
+async function pageScript(): Promise<string> {
+  const { build } = await import('vite');
+  const result = await build({
+    configFile: false,
+    logLevel: 'error',
+    root: fileURLToPath(new URL('../..', import.meta.url)),
+    build: {
+      write: false,
+      target: 'esnext',
+      minify: false,
+      modulePreload: false,
+      rollupOptions: { input: fileURLToPath(new URL('page.ts', import.meta.url)) },
+    },
+  });
+  const [bundle] = [result].flat();
+  const chunk = 'output' in bundle ? bundle.output.find((output) => output.type === 'chunk') : undefined;
+  if (!chunk || chunk.type !== 'chunk') {
+    throw new Error('vite gave no script for the page');
+  }
+  return chunk.code;
+}
+
+/** Flags for WebGPU in a headless Chrome, and against whatever phones home. */
+export function chromeArguments(adapter?: AdapterChoice): string[] {
+  const software = adapter === 'software' || (adapter === undefined && !mayHaveGpu());
+  return [
+    // Chrome refuses its sandbox to root, as in containers; only pages of this machine are opened.
+    ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+    '--enable-unsafe-webgpu',
+    ...(software ? ['--use-webgpu-adapter=swiftshader'] : ['--enable-features=Vulkan']),
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--no-first-run',
+    '--disable-quic',
+  ];
+}
+
+/** Starts a headless browser, Firefox on whatever Vulkan driver it finds. */
+export async function launchBrowser(name: 'chrome' | 'firefox', adapter?: AdapterChoice, extraArguments: string[] = []): Promise<Browser> {
+  const executablePath = name === 'chrome' ? findChrome() : findFirefox();
+  if (!executablePath) {
+    throw new RillError('no-webgpu', {
+      got: `no ${name} on this machine`,
+      expected: 'a browser with WebGPU',
+      remedy:
+        name === 'chrome'
+          ? 'Run npm run setup, or set CHROME_PATH to a Chrome or Chromium.'
+          : 'Install Firefox, or set FIREFOX_PATH to one.',
+    });
+  }
+  const { launch } = await import('puppeteer');
+  return launch({
+    browser: name,
+    executablePath,
+    headless: true,
+    ...(name === 'chrome'
+      ? { args: [...chromeArguments(adapter), ...extraArguments] }
+      : { extraPrefsFirefox: { 'dom.webgpu.enabled': true, 'gfx.webgpu.ignore-blocklist': true } }),
+  });
+}
+
+/**
+ * Opens a headless browser with a page that runs jobs. Page and server talk over HTTP on the loopback address:
+ * the page asks for its next job, and posts what it has to say.
+ */
+export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: AdapterChoice): Promise<Runtime> {
+  const script = await pageScript();
+  let waiting: ServerResponse | undefined;
+  let job: Uint8Array | undefined;
+  let onMessage: (message: PageMessage) => void = () => undefined;
+
+  const deliver = () => {
+    if (waiting && job) {
+      waiting.end(job);
+      waiting = job = undefined;
+    }
+  };
+  const server = createServer((request, response) => {
+    if (request.url === '/') {
+      response.setHeader('content-type', 'text/html').end(PAGE);
+    } else if (request.url === '/page.js') {
+      response.setHeader('content-type', 'text/javascript').end(script);
+    } else if (request.url === '/job') {
+      waiting = response;
+      deliver();
+    } else if (request.url === '/message') {
+      void readBody(request).then((body) => {
+        response.end();
+        onMessage(unpack(body) as PageMessage);
+      });
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+
+  const browser = await launchBrowser(name, adapter).catch((error: unknown) => {
+    server.close();
+    throw error;
+  });
+  const close = async () => {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  };
+
+  /** The next message that ends something; events go to `onEvent`. */
+  const answer = (onEvent: (event: JobEvent) => void) =>
+    new Promise<PageMessage>((resolve, reject) => {
+      browser.once('disconnected', () => {
+        reject(
+          new RillError('device-lost', { got: `${name} that ended`, expected: 'a running browser', remedy: 'Run the command again.' }),
+        );
+      });
+      onMessage = (message) => {
+        if (message.type === 'event') {
+          onEvent(message.event);
+        } else {
+          resolve(message);
+        }
+      };
+    });
+
+  try {
+    const timeout = setTimeout(() => {
+      onMessage({ type: 'failed', message: `${name} did not open a GPU device within ${START_TIMEOUT_MS / 1000} s` });
+    }, START_TIMEOUT_MS);
+    const started = answer(() => undefined);
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => onMessage({ type: 'failed', message: String(error) }));
+    await page.goto(`http://127.0.0.1:${port}/`);
+    const first = await started;
+    clearTimeout(timeout);
+    if (first.type !== 'ready') {
+      throw asError(first);
+    }
+    return {
+      name,
+      adapter: first.adapter,
+      async run(jobName, input, onEvent = () => undefined) {
+        const finished = answer(onEvent);
+        job = pack({ name: jobName, input });
+        deliver();
+        const message = await finished;
+        if (message.type !== 'done') {
+          throw asError(message);
+        }
+        return message.output as never;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function asError(message: PageMessage): Error {
+  if (message.type === 'failed' && message.code) {
+    const { code, got = '', expected = '', remedy = '' } = message;
+    return new RillError(code, { got, expected, remedy });
+  }
+  return new Error(message.type === 'failed' ? message.message : `unexpected ${message.type} from the page`);
+}
+
+async function readBody(request: IncomingMessage): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of request) {
+    parts.push(part as Uint8Array);
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}
