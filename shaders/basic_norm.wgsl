@@ -37,13 +37,13 @@ fn basic_norm(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_ind
     }
   }
   partial[thread] = sum;
+  workgroupBarrier();
   for (var half = threads / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (thread < half) {
       partial[thread] += partial[thread + half];
     }
+    workgroupBarrier();
   }
-  workgroupBarrier();
 
   let scale = inverseSqrt(partial[0] / f32(width) + eps[0]);
   if (inside) {

@@ -35,13 +35,13 @@ fn log_softmax(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_in
     }
   }
   partial[thread] = largest;
+  workgroupBarrier();
   for (var half = threads / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (thread < half) {
       partial[thread] = max(partial[thread], partial[thread + half]);
     }
+    workgroupBarrier();
   }
-  workgroupBarrier();
   largest = partial[0];
   workgroupBarrier();
 
@@ -52,13 +52,13 @@ fn log_softmax(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_in
     }
   }
   partial[thread] = sum;
+  workgroupBarrier();
   for (var half = threads / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (thread < half) {
       partial[thread] += partial[thread + half];
     }
+    workgroupBarrier();
   }
-  workgroupBarrier();
 
   let offset = largest + log(partial[0]);
   if (inside) {

@@ -61,6 +61,11 @@ export async function generateKernels(): Promise<string> {
   return `// Made from shaders/*.wgsl by tools/generate-kernels.ts (npm run generate). Do not edit.\n\n${parts.join('\n')}`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** Writes `kernels.generated.ts`. */
+export async function writeKernels(): Promise<void> {
   await writeFile(target, await generateKernels());
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await writeKernels();
 }

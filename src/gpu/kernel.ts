@@ -99,8 +99,12 @@ export class Kernel<Source extends KernelSource> {
           })),
       }),
     );
+    // The scope is closed before anything is awaited; it keeps a broken shader's message off the device.
+    device.pushErrorScope('validation');
     const module = device.createShaderModule({ label: source.name, code: source.code });
+    const scope = device.popErrorScope();
     try {
+      await scope;
       const pipeline = await device.createComputePipelineAsync({
         label: source.name,
         layout: device.createPipelineLayout({ bindGroupLayouts: layouts }),

@@ -1,0 +1,265 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ENCODER_OUT, RnnEncoder } from '../../src/encoder/encoder.ts';
+import { RillError } from '../../src/errors.ts';
+import { GpuContext } from '../../src/gpu/context.ts';
+import { Kernel } from '../../src/gpu/kernel.ts';
+import * as kernels from '../../src/gpu/kernels.generated.ts';
+import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
+import { openModel, type Model } from '../../src/model/model.ts';
+import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { expectSameBytes } from '../support/close.ts';
+import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
+import { randoms } from '../support/random.ts';
+
+/** Awaits an error of the given kind and returns its message. */
+async function failure(code: string, run: () => unknown): Promise<string> {
+  try {
+    await run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(RillError);
+    const { code: actual, message } = error as RillError;
+    expect(actual, message).toBe(code);
+    return message;
+  }
+  return expect.fail(`expected an error ${code}`);
+}
+
+describe('RnnEncoder', () => {
+  let gpu: GpuContext;
+  let model: Model;
+  let encoder: RnnEncoder;
+
+  beforeAll(async () => {
+    gpu = await createNodeContext();
+    model = openModel(await goldenModel('odd'));
+    encoder = await RnnEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 4 });
+  });
+  afterAll(() => encoder.dispose());
+
+  const chunk = (frames: number, seed = 1) => randoms(frames * encoder.sizes.numFeatures, seed, 4);
+
+  it('resets one stream without touching its neighbour', async () => {
+    const [a, b] = [encoder.createState(), encoder.createState()];
+    const [first] = await encoder.step([{ state: a, features: chunk(21) }]);
+    await encoder.step([{ state: b, features: chunk(21, 2) }]);
+    const before = await b.read();
+    a.reset();
+    const [again] = await encoder.step([{ state: a, features: chunk(21) }]);
+    expectSameBytes(again.outputs[ENCODER_OUT], first.outputs[ENCODER_OUT], 'after reset');
+    const after = await b.read();
+    expectSameBytes(after.h, before.h, 'neighbour’s h');
+    expectSameBytes(after.c, before.c, 'neighbour’s c');
+    a.dispose();
+    b.dispose();
+  });
+
+  it('gives a freed slot to the next stream, its states zero', async () => {
+    const states = [1, 2, 3].map(() => encoder.createState());
+    expect(await failure('bad-argument', () => encoder.createState())).toContain('at most 3 at a time');
+    await encoder.step(states.map((state) => ({ state, features: chunk(9) })));
+    states[1].dispose();
+    const next = encoder.createState();
+    expect(next.slot).toBe(states[1].slot);
+    const { h, c } = await next.read();
+    expect(Math.max(...h, ...c)).toBe(0);
+    [states[0], next, states[2]].forEach((state) => state.dispose());
+  });
+
+  it('runs overlapping steps in the order they were called', async () => {
+    const state = encoder.createState();
+    const [whole] = await encoder.step([{ state, features: chunk(21) }]);
+    state.reset();
+    const all = chunk(21);
+    const { numFeatures, dModel } = encoder.sizes;
+    const steps = [0, 1, 2, 3].map((frame) => {
+      const from = frame === 0 ? 0 : 4 * frame + 5;
+      return encoder.step([{ state, features: all.subarray(from * numFeatures, (4 * frame + 9) * numFeatures) }]);
+    });
+    const results = await Promise.all(steps);
+    results.forEach(([{ outputs }], frame) => {
+      const expected = whole.outputs[ENCODER_OUT].subarray(frame * dModel, (frame + 1) * dModel);
+      expectSameBytes(outputs[ENCODER_OUT], expected, `frame ${frame}`);
+    });
+    state.dispose();
+  });
+
+  describe('refuses, and says what was got and expected', () => {
+    it('a chunk of no frames, too many, or not whole', async () => {
+      const state = encoder.createState();
+      for (const frames of [0, 5, 8, 10, 25]) {
+        const message = await failure('bad-argument', () => encoder.step([{ state, features: chunk(frames) }]));
+        expect(message).toContain('4n + 5 frames of 80 mel bins, n from 1 to 4');
+      }
+      await encoder.step([{ state, features: chunk(9) }]);
+      for (const frames of [0, 5, 9, 20]) {
+        const message = await failure('bad-argument', () => encoder.step([{ state, features: chunk(frames) }]));
+        expect(message).toContain('4n frames of 80 mel bins');
+      }
+      state.dispose();
+    });
+
+    it('features of the wrong width, and leaves the other streams running', async () => {
+      const [a, b] = [encoder.createState(), encoder.createState()];
+      const wrong = new Float32Array(9 * 79);
+      await failure('bad-argument', () =>
+        encoder.step([
+          { state: a, features: chunk(9) },
+          { state: b, features: wrong },
+        ]),
+      );
+      expect(a.started).toBe(false);
+      await encoder.step([{ state: a, features: chunk(9) }]);
+      a.dispose();
+      b.dispose();
+    });
+
+    it('no input, a stream twice, another encoder’s stream', async () => {
+      const state = encoder.createState();
+      const input = { state, features: chunk(9) };
+      await failure('bad-argument', () => encoder.step([]));
+      await failure('bad-argument', () => encoder.step([input, input]));
+      const other = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
+      await failure('bad-argument', () => encoder.step([{ ...input, state: other.createState() }]));
+      other.dispose();
+      state.dispose();
+    });
+
+    it('states of the wrong shape', async () => {
+      const state = encoder.createState();
+      const { h, c } = await state.read();
+      const message = await failure('bad-argument', () => state.write({ h: h.slice(1), c }));
+      expect(message).toContain('h of (2, 50) and c of (2, 70)');
+      state.dispose();
+    });
+
+    it('lengths beyond the array, under 9 frames, and arrays that are no batch', async () => {
+      const features = chunk(20);
+      expect(await failure('bad-argument', () => encoder.encode(features, [21]))).toContain('9 to 20');
+      expect(await failure('bad-argument', () => encoder.encode(features, [8]))).toContain('9 to 20');
+      await failure('bad-argument', () => encoder.encode(features.subarray(1), [20]));
+      await failure('bad-argument', () => encoder.encode(features, []));
+      await failure('bad-argument', () => encoder.encode(features, [20], { chunkFrames: 0 }));
+    });
+
+    it('a closed stream, and a disposed encoder', async () => {
+      const state = encoder.createState();
+      state.dispose();
+      await failure('closed', () => encoder.step([{ state, features: chunk(9) }]));
+      await failure('closed', () => state.reset());
+      await failure('closed', () => state.read());
+      const other = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
+      const open = other.createState();
+      other.dispose();
+      await failure('closed', () => other.step([{ state: open, features: chunk(9) }]));
+    });
+
+    it('a capacity out of range, and one that a buffer cannot hold', async () => {
+      await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxStreams: 0 }));
+      await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxFrames: 1.5 }));
+      const message = await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxStreams: 1024, maxFrames: 128 }));
+      expect(message).toMatch(/expected at most \d+ bytes in one buffer/);
+    });
+
+    it('weights that are not finite, by name', async () => {
+      const broken: Model = {
+        ...model,
+        weights: {
+          tensors: model.weights.tensors,
+          async read(name) {
+            const values = await model.weights.read(name);
+            values[3] = name.endsWith('1.lstm.weight_hh_l0') ? NaN : values[3];
+            return values;
+          },
+        },
+      };
+      const message = await failure('bad-model', () => RnnEncoder.create(gpu, broken));
+      expect(message).toContain('NaN at element 3 of encoder.encoder.layers.1.lstm.weight_hh_l0');
+    });
+
+    it('a head that the model does not have', async () => {
+      await failure('bad-model', () => CtcHead.attach(encoder, model));
+    });
+  });
+
+  it('reports a shader that does not compile with the compiler’s words', async () => {
+    const broken = { ...kernels.basicNorm, code: 'fn basic_norm( {' };
+    const message = await failure('shader', () => Kernel.create(gpu, broken, { width: 1 }));
+    expect(message).toContain('basic_norm.wgsl');
+    await gpu.device.queue.onSubmittedWorkDone();
+    gpu.check();
+  });
+});
+
+describe('no GPU', () => {
+  it('says so when there is no WebGPU', async () => {
+    const message = await failure('no-webgpu', () => GpuContext.create(undefined));
+    expect(message).toContain('expected WebGPU');
+  });
+
+  it('says so when there is no adapter', async () => {
+    const gpu = { requestAdapter: async () => null } as unknown as GPU;
+    await failure('no-adapter', () => GpuContext.create(gpu));
+  });
+
+  it('says so when the device is lost in mid-stream', async () => {
+    const context = await createNodeContext();
+    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('small')), { maxStreams: 1, maxFrames: 1 });
+    const state = encoder.createState();
+    const features = randoms(9 * 80, 1);
+    await encoder.step([{ state, features }]);
+    context.device.destroy();
+    const message = await failure('device-lost', () => encoder.step([{ state, features: features.subarray(5 * 80) }]));
+    expect(message).toContain('Create a new device');
+    await failure('device-lost', () => encoder.createState());
+  });
+});
+
+describe('a step in steady state', () => {
+  it('is one command buffer, one submit and one readback, and creates nothing', async () => {
+    const context = await createNodeContext();
+    const model = openModel(await wakeWordsModel());
+    const encoder = await RnnEncoder.create(context, model, { maxStreams: 2, maxFrames: 4 });
+    await CtcHead.attach(encoder, model);
+    const [a, b] = [encoder.createState(), encoder.createState()];
+    const features = (frames: number) => randoms(frames * 80, frames, 4);
+    await encoder.step([{ state: a, features: features(21) }, { state: b, features: features(13) }], [CTC_LOG_PROBS]);
+    const creators = [
+      'createBuffer',
+      'createBindGroup',
+      'createBindGroupLayout',
+      'createPipelineLayout',
+      'createShaderModule',
+      'createComputePipeline',
+      'createComputePipelineAsync',
+      'createTexture',
+      'createQuerySet',
+    ] as const;
+    const created = creators.map((name) => vi.spyOn(context.device, name));
+    const encoders = vi.spyOn(context.device, 'createCommandEncoder');
+    const submits = vi.spyOn(context.device.queue, 'submit');
+    const maps = vi.spyOn(GPUBuffer.prototype, 'mapAsync');
+    const steps = 5;
+    for (let i = 0; i < steps; i++) {
+      await encoder.step([{ state: b, features: features(8) }, { state: a, features: features(16) }], [ENCODER_OUT, CTC_LOG_PROBS]);
+    }
+    created.forEach((spy, i) => expect(spy, creators[i]).not.toHaveBeenCalled());
+    [encoders, submits, maps].forEach((spy) => expect(spy).toHaveBeenCalledTimes(steps));
+    submits.mock.calls.forEach(([buffers]) => expect([...buffers]).toHaveLength(1));
+    vi.restoreAllMocks();
+    encoder.dispose();
+  });
+
+  it('costs what ARCHITECTURE.md says', async () => {
+    const context = await createNodeContext();
+    const model = openModel(await wakeWordsModel());
+    const encoder = await RnnEncoder.create(context, model, { maxStreams: 1, maxFrames: 4 });
+    const layers = 4;
+    for (const frames of [1, 4]) {
+      expect(encoder.cost(frames).dispatches).toBe(6 + layers * (4 + 2 * frames));
+    }
+    await CtcHead.attach(encoder, model);
+    expect(encoder.cost(4).dispatches).toBe(56);
+    encoder.dispose();
+    expect([...context.memory.values()].every((bytes) => bytes === 0)).toBe(true);
+  });
+});

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { ENCODER_OUT, RnnEncoder } from '../../src/encoder/encoder.ts';
+import type { EncoderState, StateValues } from '../../src/encoder/state.ts';
+import type { GpuContext } from '../../src/gpu/context.ts';
+import { openModel, type Model } from '../../src/model/model.ts';
+import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { expectSameBytes } from '../support/close.ts';
+import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
+import { randoms } from '../support/random.ts';
+
+const FRAMES = 37;
+const CHUNKS = [1, 2, 3, 4, 8, 16, FRAMES];
+
+/** Streams a whole utterance in chunks, optionally beside others that are at other places of other utterances. */
+async function stream(
+  encoder: RnnEncoder,
+  state: EncoderState,
+  features: Float32Array,
+  chunk: number,
+  beside: readonly { state: EncoderState; features: Float32Array }[] = [],
+): Promise<{ output: Float32Array; states: StateValues }> {
+  const { numFeatures, dModel } = encoder.sizes;
+  const output = new Float32Array(FRAMES * dModel);
+  const part = (all: Float32Array, at: number, frames: number) =>
+    all.subarray((at === 0 ? 0 : 4 * at + 5) * numFeatures, (4 * (at + frames) + 5) * numFeatures);
+  for (let at = 0; at < FRAMES; at += chunk) {
+    const frames = Math.min(chunk, FRAMES - at);
+    // Neighbours bring ragged lengths, and stand before and after the stream in the batch.
+    const others = beside.map((other, i) => {
+      const own = 1 + ((at + i) % Math.min(frames, 3));
+      const from = other.state.started ? 5 + 4 * i : 0;
+      const rows = 4 * own + (other.state.started ? 0 : 5);
+      return { state: other.state, features: other.features.subarray(from * numFeatures, (from + rows) * numFeatures) };
+    });
+    const place = others.length >> 1;
+    const inputs = [...others.slice(0, place), { state, features: part(features, at, frames) }, ...others.slice(place)];
+    const results = await encoder.step(inputs);
+    output.set(results[place].outputs[ENCODER_OUT], at * dModel);
+  }
+  return { output, states: await state.read() };
+}
+
+describe.each([
+  ['wake-words', async () => openModel(await wakeWordsModel())],
+  ['odd', async () => openModel(await goldenModel('odd'))],
+  ['noproj', async () => openModel(await goldenModel('noproj'))],
+] as const)('the output bytes of a stream of %s', (_, load) => {
+  let gpu: GpuContext;
+  let model: Model;
+  let encoder: RnnEncoder;
+  let features: Float32Array<ArrayBuffer>;
+  let expected: { output: Float32Array; states: StateValues };
+
+  beforeAll(async () => {
+    gpu = await createNodeContext();
+    model = await load();
+    encoder = await RnnEncoder.create(gpu, model, { maxStreams: 8, maxFrames: FRAMES });
+    features = randoms((4 * FRAMES + 5) * encoder.sizes.numFeatures, 5, 4);
+    expected = await stream(encoder, encoder.createState(), features, 1);
+  });
+  afterAll(() => encoder.dispose());
+
+  const same = (actual: { output: Float32Array; states: StateValues }, label: string) => {
+    expectSameBytes(actual.output, expected.output, `${label}: output`);
+    expectSameBytes(actual.states.h, expected.states.h, `${label}: h`);
+    expectSameBytes(actual.states.c, expected.states.c, `${label}: c`);
+  };
+
+  it.each(CHUNKS)('are the same in chunks of %i', async (chunk) => {
+    const state = encoder.createState();
+    same(await stream(encoder, state, features, chunk), `chunks of ${chunk}`);
+    state.dispose();
+  });
+
+  it.each([1, 2, 4, 5])('are the same beside %i other streams, in any slot', async (count) => {
+    const before = Array.from({ length: count }, () => encoder.createState());
+    const state = encoder.createState();
+    const beside = before.map((other, i) => ({ state: other, features: randoms(features.length, 100 + i, 4) }));
+    for (const chunk of [1, 3, 16]) {
+      state.reset();
+      same(await stream(encoder, state, features, chunk, beside), `beside ${count}, chunks of ${chunk}`);
+    }
+    [...before, state].forEach((each) => each.dispose());
+  });
+
+  it('equal those of the offline batch', async () => {
+    const { numFeatures, dModel } = encoder.sizes;
+    const rows = 4 * FRAMES + 5;
+    const utterances = 3;
+    const batch = randoms(utterances * rows * numFeatures, 9, 4);
+    batch.set(features, rows * numFeatures);
+    const { encoderOut, frames, states } = await encoder.encode(batch, [50, rows, 9], { chunkFrames: 16 });
+    same({ output: encoderOut.subarray(frames * dModel, 2 * frames * dModel), states: states[1] }, 'batch');
+  });
+
+  it('do not depend on the engine’s capacity', async () => {
+    const small = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 2 });
+    same(await stream(small, small.createState(), features, 2), 'small engine');
+    small.dispose();
+  });
+});

@@ -1,0 +1,3 @@
+import { writeKernels } from '../../tools/generate-kernels.ts';
+
+export default writeKernels;
