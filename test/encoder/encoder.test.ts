@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ENCODER_OUT, RnnEncoder } from '../../src/encoder/encoder.ts';
-import { RillError } from '../../src/errors.ts';
 import { GpuContext } from '../../src/gpu/context.ts';
 import { Kernel } from '../../src/gpu/kernel.ts';
 import * as kernels from '../../src/gpu/kernels.generated.ts';
@@ -8,21 +7,9 @@ import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes } from '../support/close.ts';
+import { failure } from '../support/failure.ts';
 import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
-
-/** Awaits an error of the given kind and returns its message. */
-async function failure(code: string, run: () => unknown): Promise<string> {
-  try {
-    await run();
-  } catch (error) {
-    expect(error).toBeInstanceOf(RillError);
-    const { code: actual, message } = error as RillError;
-    expect(actual, message).toBe(code);
-    return message;
-  }
-  return expect.fail(`expected an error ${code}`);
-}
 
 describe('RnnEncoder', () => {
   let gpu: GpuContext;

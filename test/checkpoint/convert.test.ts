@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { bytesSource } from '../../src/checkpoint/bytes.ts';
+import { convertCheckpoint, countParameters, openCheckpoint } from '../../src/checkpoint/convert.ts';
+import { openModel } from '../../src/model/model.ts';
+import { expectedTensors } from '../../src/model/sizes.ts';
+import { largestDifference } from '../support/close.ts';
+import { failure } from '../support/failure.ts';
+import { readFixture, wakeWordsModel } from '../support/fixtures.ts';
+
+const format = async (name: string) => bytesSource(await readFixture(`golden/formats/${name}.pt`));
+const small = async () => bytesSource(await readFixture('golden/small/checkpoint.pt'));
+const text = async (path: string) => new TextDecoder().decode(await readFixture(path));
+
+/** Half and bfloat16 round each weight, and each log-scale, to 11 and 8 bits. */
+const HALF = 2 ** -10;
+const BFLOAT16 = 2 ** -6;
+
+describe('convertCheckpoint', () => {
+  it('gives the bundled model, byte for byte', async () => {
+    const source = bytesSource(await readFixture('wake-words/checkpoint.pt'));
+    const bundled = await wakeWordsModel();
+    const converted = await convertCheckpoint(source, { config: await text('wake-words/config.json'), tokens: bundled['tokens.txt'] });
+    expect(converted['config.json']).toBe(bundled['config.json']);
+    expect(converted['tokens.txt']).toBe(bundled['tokens.txt']);
+    expect(Buffer.compare(converted['model.safetensors'], bundled['model.safetensors'])).toBe(0);
+  });
+
+  it.each([
+    { name: 'ddp_module_prefix', relative: 0 },
+    { name: 'non_contiguous', relative: 0 },
+    { name: 'one_shared_storage', relative: 0 },
+    { name: 'training_checkpoint', relative: 0 },
+    { name: 'model_state_dict_encoder_only', relative: 0 },
+    { name: 'bare_rnn_state_dict', relative: 0 },
+    { name: 'double', relative: 2 ** -23 },
+    { name: 'half', relative: HALF },
+    { name: 'bfloat16', relative: BFLOAT16 },
+  ])('reads $name as the checkpoint it was made from', async ({ name, relative }) => {
+    const reference = openModel(await convertCheckpoint(await small()));
+    const model = openModel(await convertCheckpoint(await format(name)));
+    expect(model.sizes.encoder).toEqual(reference.sizes.encoder);
+    for (const tensor of expectedTensors(model.sizes).keys()) {
+      const [actual, expected] = await Promise.all([model, reference].map(({ weights }) => weights.read(tensor)));
+      const largest = Math.max(...expected.map(Math.abs));
+      expect(largestDifference(actual, expected), tensor).toBeLessThanOrEqual(relative * largest);
+    }
+  });
+
+  it('takes the norm eps of a folded state dict from its checkpoint, and asks for it otherwise', async () => {
+    const message = await failure('bad-checkpoint', async () => convertCheckpoint(await format('non_scaled')));
+    expect(message).toContain('no tensor encoder.encoder_embed.out_norm.eps');
+    expect(message).toContain('--norm-eps-from');
+    const folded = await convertCheckpoint(await format('non_scaled'), { normEpsFrom: await small() });
+    const [a, b] = [folded, await convertCheckpoint(await small())].map(openModel);
+    for (const tensor of expectedTensors(a.sizes).keys()) {
+      const [actual, expected] = await Promise.all([a, b].map(({ weights }) => weights.read(tensor)));
+      const largest = Math.max(...expected.map(Math.abs));
+      // PyTorch folded in float32, here exp and product are float64.
+      expect(largestDifference(actual, expected), tensor).toBeLessThanOrEqual(2 ** -22 * largest);
+    }
+  });
+
+  it('infers every size, and counts the parameters of each part', async () => {
+    const { sizes, ignored } = await openCheckpoint(bytesSource(await readFixture('wake-words/checkpoint.pt')));
+    expect(sizes.encoder).toEqual({
+      numFeatures: 80,
+      channels: [8, 32, 128],
+      dModel: 128,
+      rnnHiddenSize: 256,
+      hasProjection: true,
+      dimFeedforward: 512,
+      numEncoderLayers: 4,
+    });
+    const counts = countParameters(sizes);
+    expect(counts).toEqual({ encoder: 2_049_136, decoder: 3_968, joiner: 36_765, ctc_output: 3_741 });
+    expect(ignored).toEqual([]);
+  });
+
+  it('counts the full model as the specification does', () => {
+    const sizes = {
+      encoder: {
+        numFeatures: 80,
+        channels: [8, 32, 128] as const,
+        dModel: 512,
+        rnnHiddenSize: 1024,
+        hasProjection: true,
+        dimFeedforward: 2048,
+        numEncoderLayers: 12,
+      },
+      vocabSize: 500,
+      transducer: { decoderDim: 512, contextSize: 2, joinerDim: 512 },
+      hasCtc: false,
+    };
+    expect(countParameters(sizes)).toEqual({ encoder: 83_137_520, decoder: 257_024, joiner: 781_812 });
+  });
+
+  it('refuses what the config contradicts, and tokens of another model', async () => {
+    const refuse = async (options: { config?: string; tokens?: string }) =>
+      failure('bad-model', async () => convertCheckpoint(await small(), options));
+    expect(await refuse({ config: '{"d_model": 512}' })).toContain('d_model: 512');
+    expect(await refuse({ config: '{"feature": {"use_energy": true}}' })).toContain('use_energy');
+    expect(await refuse({ config: '{"feature": {"num_mel_bins": 40}}' })).toContain('num_mel_bins: 40');
+    expect(await refuse({ config: '{"blank_id": 99}' })).toContain('blank_id: 99');
+    expect(await refuse({ config: 'not json' })).toContain('not JSON');
+    expect(await refuse({ tokens: 'a 0\nb 1\n' })).toContain('2 tokens');
+  });
+});

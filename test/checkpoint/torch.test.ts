@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { blobSource, bytesSource } from '../../src/checkpoint/bytes.ts';
+import { openTorchCheckpoint } from '../../src/checkpoint/torch.ts';
+import { unpickle } from '../../src/checkpoint/pickle.ts';
+import { op, oneTensor, torchZip } from '../support/checkpoints.ts';
+import { failure } from '../support/failure.ts';
+import { readFixture } from '../support/fixtures.ts';
+
+const storage = Float32Array.from({ length: 12 }, (_, i) => i);
+
+describe('openTorchCheckpoint', () => {
+  it.each([
+    { name: 'an offset', offset: 4, shape: [2, 3], strides: [3, 1], expected: [4, 5, 6, 7, 8, 9] },
+    { name: 'a transpose', offset: 0, shape: [3, 2], strides: [1, 3], expected: [0, 3, 1, 4, 2, 5] },
+    { name: 'gaps between rows', offset: 1, shape: [2, 2], strides: [6, 1], expected: [1, 2, 7, 8] },
+    { name: 'three axes', offset: 0, shape: [2, 2, 2], strides: [1, 6, 2], expected: [0, 2, 6, 8, 1, 3, 7, 9] },
+    { name: 'a repeated element', offset: 3, shape: [4], strides: [0], expected: [3, 3, 3, 3] },
+    { name: 'a scalar', offset: 11, shape: [], strides: [], expected: [11] },
+    { name: 'an empty axis', offset: 0, shape: [0, 5], strides: [5, 1], expected: [] },
+  ])('reads a view with $name', async ({ offset, shape, strides, expected }) => {
+    const source = await torchZip(oneTensor('w', op.tensor('7', 12, offset, shape, strides)), { 7: storage });
+    const { tensors, read } = await openTorchCheckpoint(source);
+    expect(tensors.get('w')).toMatchObject({ dtype: 'F32', shape });
+    expect([...(await read('w'))]).toEqual(expected);
+  });
+
+  it('reads big-endian files', async () => {
+    const swapped = new Float32Array(storage);
+    const bytes = new Uint8Array(swapped.buffer);
+    for (let i = 0; i < bytes.length; i += 4) {
+      bytes.subarray(i, i + 4).reverse();
+    }
+    const source = await torchZip(oneTensor('w', op.tensor('0', 12, 0, [12], [1])), { 0: swapped }, { byteorder: 'big' });
+    expect([...(await (await openTorchCheckpoint(source)).read('w'))]).toEqual([...storage]);
+  });
+
+  it('reads from a Blob as from bytes', async () => {
+    const bytes = await readFixture('golden/noproj/checkpoint.pt');
+    const [a, b] = await Promise.all([blobSource(new Blob([bytes])), bytesSource(bytes)].map(openTorchCheckpoint));
+    const name = 'encoder.encoder_embed.out.weight';
+    expect(await a.read(name)).toEqual(await b.read(name));
+  });
+
+  it('executes nothing, and names what a pickle asked for', async () => {
+    const attacks = [
+      ['os', 'system'],
+      ['posix', 'system'],
+      ['builtins', 'eval'],
+      ['builtins', 'getattr'],
+      ['constructor', 'constructor'],
+      ['__proto__', 'toString'],
+    ];
+    for (const [module, name] of attacks) {
+      const pickle = [...op.proto, ...op.global(module, name), ...op.mark, ...op.string('touch /tmp/owned'), ...op.tuple, ...op.reduce, ...op.stop];
+      const message = await failure('bad-checkpoint', async () => openTorchCheckpoint(await torchZip(pickle)));
+      expect(message).toContain(`"${module}.${name}"`);
+      expect(message).toContain('it was not executed');
+    }
+  });
+
+  it('does not let keys reach an object’s prototype', async () => {
+    const pickle = [...op.proto, ...op.emptyDict, ...op.string('__proto__'), ...op.tensor('0', 1, 0, [1], [1]), ...op.setItem, ...op.stop];
+    const { tensors } = await openTorchCheckpoint(await torchZip(pickle, { 0: Float32Array.of(1) }));
+    expect([...tensors.keys()]).toEqual(['__proto__']);
+    expect(({} as { shape?: unknown }).shape).toBeUndefined();
+  });
+
+  it.each([
+    { name: 'a view beyond its storage', tensor: op.tensor('0', 12, 8, [5], [1]), says: 'in a storage of 12 elements' },
+    { name: 'a view that a stride of 0 makes huge', tensor: op.tensor('0', 12, 0, [2_000_000_000], [0]), says: 'in a storage of 12 elements' },
+    { name: 'a negative size', tensor: op.tensor('0', 12, 0, [-1], [1]), says: 'not what PyTorch writes' },
+    { name: 'a storage that is not in the file', tensor: op.tensor('9', 12, 0, [12], [1]), says: 'without archive/data/9' },
+    { name: 'a storage larger than its bytes', tensor: op.tensor('0', 4000, 0, [40], [1]), says: '16000 bytes' },
+  ])('refuses $name', async ({ tensor, says }) => {
+    const source = await torchZip(oneTensor('w', tensor), { 0: storage });
+    const message = await failure('bad-checkpoint', async () => (await openTorchCheckpoint(source)).read('w'));
+    expect(message).toContain(says);
+  });
+
+  it('refuses more elements than the file has bytes, however they share', async () => {
+    const views = Array.from({ length: 100 }, (_, i) => [...op.string(`w${i}`), ...op.tensor('0', 5000, 0, [5000], [1])]).flat();
+    const pickle = [...op.proto, ...op.emptyDict, ...op.mark, ...views, ...op.setItems, ...op.stop];
+    const source = await torchZip(pickle, { 0: new Float32Array(5000) });
+    expect(await failure('bad-checkpoint', () => openTorchCheckpoint(source))).toContain('500000 elements');
+  });
+
+  it('refuses compressed entries', async () => {
+    const source = await torchZip(oneTensor('w', op.tensor('0', 12, 0, [12], [1])), { 0: storage }, {}, 9);
+    await failure('bad-checkpoint', () => openTorchCheckpoint(source));
+  });
+
+  it.each(['', 'hello', 'PK\x03\x04 not really'])('refuses a file that is no zip: %j', async (content) => {
+    await failure('bad-checkpoint', () => openTorchCheckpoint(bytesSource(new TextEncoder().encode(content))));
+  });
+
+  it('refuses the legacy format and TorchScript with what to do', async () => {
+    expect(await failure('bad-checkpoint', async () => openTorchCheckpoint(bytesSource(await readFixture('golden/formats/legacy.pt'))))).toContain(
+      'save it again',
+    );
+    await failure('bad-checkpoint', async () => openTorchCheckpoint(bytesSource(await readFixture('golden/formats/encoder_jit_trace.pt'))));
+  });
+
+  it('refuses a checkpoint cut off anywhere', async () => {
+    const bytes = await readFixture('golden/noproj/checkpoint.pt');
+    for (let length = bytes.length >> 1; length > 0; length >>= 1) {
+      await failure('bad-checkpoint', () => openTorchCheckpoint(bytesSource(bytes.subarray(0, length))));
+    }
+  });
+
+  it('notices a flipped bit in a storage', async () => {
+    const source = await torchZip(oneTensor('w', op.tensor('0', 12, 0, [12], [1])), { 0: storage });
+    const bytes = (await source.read(0, source.size)).slice();
+    const at = bytes.findIndex((_, i) => new DataView(bytes.buffer).byteLength > i + 4 && new DataView(bytes.buffer).getFloat32(i, true) === 11);
+    bytes[at] ^= 1;
+    const { read } = await openTorchCheckpoint(bytesSource(bytes));
+    expect(await failure('bad-checkpoint', () => read('w'))).toContain('cannot be read');
+  });
+});
+
+describe('unpickle', () => {
+  const options = { constructors: new Map(), persistentLoad: () => null };
+  const run = (...bytes: number[]) => unpickle(Uint8Array.from(bytes), options).value;
+
+  it('reads the values of every protocol', () => {
+    expect(run(...op.proto, 0x4b, 7, ...op.stop)).toBe(7);
+    expect(run(0x8a, 2, 0xfe, 0xff, ...op.stop)).toBe(-2);
+    expect(run(0x47, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0, ...op.stop)).toBe(1.5);
+    expect(run(0x8c, 1, 0x61, 0x94, 0x30, 0x68, 0, ...op.stop)).toBe('a');
+    expect(run(0x5d, ...op.mark, 0x4b, 1, 0x88, 0x4e, 0x65, ...op.stop)).toEqual([1, true, null]);
+    expect(run(0x49, 0x31, 0x32, 0x0a, ...op.stop)).toBe(12);
+  });
+
+  it.each([
+    ['an empty stack', [...op.stop]],
+    ['no mark', [...op.tuple, ...op.stop]],
+    ['an unknown memo', [0x68, 3, ...op.stop]],
+    ['an unknown opcode', [0xff]],
+    ['a string beyond the end', [0x58, 0xff, 0xff, 0xff, 0x7f, 0x61]],
+    ['no end', [0x4e]],
+    ['a call of a number', [0x4b, 1, ...op.emptyTuple, ...op.reduce, ...op.stop]],
+    ['an item for a number', [0x4b, 1, 0x4b, 2, 0x61, ...op.stop]],
+    ['an integer of a megabyte', [0x8b, 0, 0, 0x10, 0]],
+  ])('refuses %s', async (_, bytes) => {
+    await failure('bad-checkpoint', () => run(...bytes));
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { Fbank, fbank } from '../../src/features/fbank.ts';
+import { readWav } from '../../src/waveform/wav.ts';
+import { expectSameBytes, largestDifference } from '../support/close.ts';
+import { failure } from '../support/failure.ts';
+import { readArray, readFixture, sample } from '../support/fixtures.ts';
+import { randoms } from '../support/random.ts';
+
+/** Kaldi's text has 7 digits; its float32 differs by 6e-5 at the median, 0.03 in near-silent bins (golden/fbank/README.md). */
+const KALDI = { median: 1e-4, largest: 0.05 };
+/** PyTorch computed the model's features in float32; in near-silent bins that shows in the fourth digit. */
+const MODEL = { median: 1e-6, largest: 1e-3 };
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1];
+}
+
+describe('fbank', () => {
+  it.each([
+    ['kaldi-test-40.txt', true],
+    ['kaldi-test-40-no-snip-edges.txt', false],
+  ])('agrees with Kaldi: %s', async (file, snipEdges) => {
+    const { samples } = readWav(await readFixture('golden/fbank/kaldi-test.wav'));
+    const scaled = samples.map((value) => 32768 * value);
+    const actual = fbank(scaled, { numMelBins: 40, highFreq: 0, snipEdges });
+    const text = new TextDecoder().decode(await readFixture(`golden/fbank/${file}`));
+    const expected = text.slice(text.indexOf('[') + 1, text.indexOf(']')).trim().split(/\s+/).map(Number);
+    expect(median(expected.map((value, i) => Math.abs(value - actual[i])))).toBeLessThan(KALDI.median);
+    expect(largestDifference(actual, expected)).toBeLessThan(KALDI.largest);
+  });
+
+  it.each(['computer', 'jarvis', 'smart-mirror', 'stream'])('agrees with the model’s features of %s', async (clip) => {
+    const { samples } = await sample(clip);
+    const actual = fbank(samples);
+    const { data: expected, shape } = await readArray(`wake-words/golden/${clip}.features.npy`);
+    expect(actual.length).toBe(shape[0] * shape[1]);
+    expect(median([...expected].map((value, i) => Math.abs(value - actual[i])))).toBeLessThan(MODEL.median);
+    expect(largestDifference(actual, expected)).toBeLessThan(MODEL.largest);
+  });
+
+  it.each([0, 1, 79, 80, 159, 160, 279, 280, 400, 5000, 16037])('gives the same bytes in any split: %i samples', (length) => {
+    const samples = randoms(length, length + 1, 0.5);
+    for (const snipEdges of [false, true]) {
+      const expected = fbank(samples, { snipEdges });
+      const frames = snipEdges ? Math.max(0, Math.floor((length - 400) / 160) + 1) : Math.floor((length + 80) / 160);
+      expect(expected.length).toBe(80 * frames);
+      for (const size of [1, 37, 160, 1000]) {
+        const stream = new Fbank({ snipEdges });
+        const parts: Float32Array[] = [];
+        for (let at = 0; at < length; at += size) {
+          parts.push(stream.accept(samples.subarray(at, at + size)));
+        }
+        parts.push(stream.finish());
+        expectSameBytes(Float32Array.from(parts.flatMap((part) => [...part])), expected, `pieces of ${size}`);
+      }
+    }
+  });
+
+  it('floors silence at the logarithm of float32’s epsilon', () => {
+    const silence = fbank(new Float32Array(1600));
+    expect(new Set(silence)).toEqual(new Set([Math.fround(Math.log(2 ** -23))]));
+  });
+
+  it('refuses a band beyond Nyquist', async () => {
+    await failure('bad-argument', () => new Fbank({ highFreq: 9000 }));
+    await failure('bad-argument', () => new Fbank({ lowFreq: 5000, highFreq: 4000 }));
+  });
+});

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import { openModel, type ModelFiles } from '../../src/model/model.ts';
+import { readSafetensors, writeSafetensors } from '../../src/model/safetensors.ts';
+import { expectedTensors, encoderFrames, inferSizes, subsampledFreqs } from '../../src/model/sizes.ts';
+import { decodeFloats } from '../../src/model/tensors.ts';
+import { TokenTable } from '../../src/model/tokens.ts';
+import { failure } from '../support/failure.ts';
+import { goldenModel } from '../support/fixtures.ts';
+
+const tensor = (name: string, values: number[], shape = [values.length]) => ({ name, shape, read: async () => Float32Array.from(values) });
+
+/** A safetensors file with any header. */
+function file(header: unknown, data = new Uint8Array(8)): Uint8Array {
+  const json = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
+  const bytes = new Uint8Array(8 + json.length + data.length);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
+  bytes.set(json, 8);
+  bytes.set(data, 8 + json.length);
+  return bytes;
+}
+
+describe('safetensors', () => {
+  it('reads what it wrote', async () => {
+    const bytes = await writeSafetensors([tensor('a', [1, -2.5, 3]), tensor('scalar', [7], []), tensor('b', [4, 5], [2, 1])]);
+    const { tensors, read } = readSafetensors(bytes);
+    expect([...tensors].map(([name, { shape, dtype }]) => [name, shape, dtype])).toEqual([
+      ['a', [3], 'F32'],
+      ['scalar', [], 'F32'],
+      ['b', [2, 1], 'F32'],
+    ]);
+    expect([...(await read('a')), ...(await read('scalar')), ...(await read('b'))]).toEqual([1, -2.5, 3, 7, 4, 5]);
+  });
+
+  it.each([
+    ['nothing', new Uint8Array(0)],
+    ['a header longer than the file', Uint8Array.from([255, 255, 255, 255, 255, 255, 255, 127, 0])],
+    ['a header that is not JSON', file('{')],
+    ['an unknown type', file({ a: { dtype: 'Q4', shape: [2], data_offsets: [0, 8] } })],
+    ['offsets beyond the end', file({ a: { dtype: 'F32', shape: [4], data_offsets: [0, 16] } })],
+    ['offsets that do not fit the shape', file({ a: { dtype: 'F32', shape: [3], data_offsets: [0, 8] } })],
+    ['a shape too large to count', file({ a: { dtype: 'F32', shape: [2 ** 40, 2 ** 40], data_offsets: [0, 8] } })],
+    ['a negative size', file({ a: { dtype: 'F32', shape: [-2], data_offsets: [0, 8] } })],
+    ['no offsets', file({ a: { dtype: 'F32', shape: [2] } })],
+    ['null for a tensor', file({ a: null })],
+  ])('refuses %s', async (_, bytes) => {
+    await failure('bad-model', () => readSafetensors(bytes));
+  });
+
+  it('decodes every floating-point type', () => {
+    const bytes = (array: ArrayBufferView) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    expect([...decodeFloats(bytes(Float64Array.of(1.5, -2)), 'F64')]).toEqual([1.5, -2]);
+    expect([...decodeFloats(bytes(Float32Array.of(0.1)), 'F32')]).toEqual([Math.fround(0.1)]);
+    const halves = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0x8000);
+    expect([...decodeFloats(bytes(halves), 'F16')]).toEqual([1, -2, 2 ** -24, 65504, Infinity, -0]);
+    expect([...decodeFloats(bytes(Uint16Array.of(0x3f80, 0xc040)), 'BF16')]).toEqual([1, -3]);
+  });
+});
+
+describe('TokenTable', () => {
+  it('joins tokens into text, whichever side of a word the mark is on', () => {
+    const table = TokenTable.parse('<blk> 0\n▁ 1\n▁he 2\nllo 3\na 4\n');
+    expect(table.text([2, 3, 2])).toBe('hello he');
+    expect(table.text([4, 4, 1, 4, 1])).toBe('aa a');
+    expect(table.idOf('llo')).toBe(3);
+  });
+
+  it.each(['', 'a\n', 'a 0\nb 0\n', 'a 0\nb 2\n', 'a 0 1\n', 'a -1\n'])('refuses %j', async (content) => {
+    await failure('bad-model', () => TokenTable.parse(content));
+  });
+});
+
+describe('sizes', () => {
+  it('follows the subsampling of the specification', () => {
+    expect(subsampledFreqs(80)).toEqual([78, 38, 18]);
+    expect([8, 9, 12, 13, 16, 17, 3260].map(encoderFrames)).toEqual([0, 1, 1, 2, 2, 3, 813]);
+    for (let frames = 9; frames < 200; frames++) {
+      expect(encoderFrames(frames)).toBe((((frames - 3) >> 1) - 1) >> 1);
+    }
+  });
+});
+
+describe('openModel', () => {
+  const small = () => goldenModel('small');
+
+  /** The files of `small` with some tensors changed. */
+  async function withTensors(change: (name: string, shape: readonly number[]) => readonly number[] | undefined): Promise<ModelFiles> {
+    const files = await small();
+    const { tensors } = readSafetensors(files['model.safetensors']);
+    const kept = [...tensors].flatMap(([name, { shape }]) => {
+      const changed = change(name, shape);
+      return changed ? [{ name, shape: changed, read: async () => new Float32Array(changed.reduce((a, b) => a * b, 1)) }] : [];
+    });
+    return { ...files, 'model.safetensors': await writeSafetensors(kept) };
+  }
+
+  it('names a missing tensor', async () => {
+    const gone = 'encoder.encoder.layers.1.feed_forward.4.bias';
+    const files = await withTensors((name, shape) => (name === gone ? undefined : shape));
+    expect(await failure('bad-model', () => openModel(files))).toContain(`no tensor ${gone}; expected shape (32)`);
+  });
+
+  it('names a misshapen tensor, with what was got and expected', async () => {
+    const bent = 'encoder.encoder.layers.2.lstm.weight_hr_l0';
+    const files = await withTensors((name, shape) => (name === bent ? [32, 63] : shape));
+    expect(await failure('bad-model', () => openModel(files))).toContain(`${bent} of shape (32, 63); expected shape (32, 64)`);
+  });
+
+  it('refuses another network', async () => {
+    const files = await withTensors((name, shape) => (name.includes('encoder_embed.out.weight') ? undefined : shape));
+    expect(await failure('bad-model', () => openModel(files))).toContain('lstm_transducer_stateless');
+  });
+
+  it('refuses tokens.txt of another model', async () => {
+    expect(await failure('bad-model', async () => openModel({ ...(await small()), 'tokens.txt': 'a 0\n' }))).toContain('1 tokens');
+  });
+
+  it('asks for a projection where the cell is wider than the encoder', async () => {
+    const { sizes } = openModel(await small());
+    const shapes = new Map([...expectedTensors(sizes)].map(([name, shape]) => [name, { dtype: 'F32', shape }]));
+    shapes.delete('encoder.encoder.layers.0.lstm.weight_hr_l0');
+    expect(await failure('bad-model', () => inferSizes('bad-model', shapes))).toContain('no tensor encoder.encoder.layers.0.lstm.weight_hr_l0');
+  });
+});
