@@ -3,6 +3,8 @@ import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint, countParameters, openCheckpoint } from '../../src/checkpoint/convert.ts';
 import { openModel } from '../../src/model/model.ts';
 import { expectedTensors } from '../../src/model/sizes.ts';
+import { elementCount } from '../../src/model/tensors.ts';
+import { op, torchZip } from '../support/checkpoints.ts';
 import { largestDifference } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
 import { readFixture, wakeWordsModel } from '../support/fixtures.ts';
@@ -92,6 +94,37 @@ describe('convertCheckpoint', () => {
       hasCtc: false,
     };
     expect(countParameters(sizes)).toEqual({ encoder: 83_137_520, decoder: 257_024, joiner: 781_812 });
+  });
+
+  it('converts a network of the smallest sizes, and refuses NaN in it by name', async () => {
+    const sizes = {
+      encoder: {
+        numFeatures: 9,
+        channels: [1, 1, 1] as const,
+        dModel: 1,
+        rnnHiddenSize: 2,
+        hasProjection: true,
+        dimFeedforward: 1,
+        numEncoderLayers: 1,
+      },
+      hasCtc: false,
+    };
+    const names = [...expectedTensors(sizes)];
+    const build = (broken?: string) => {
+      const entries = names.flatMap(([name, shape], key) => {
+        const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
+        return [...op.string(name), ...op.tensor(String(key), elementCount(shape), 0, shape, strides)];
+      });
+      const storages = names.map(([name, shape]) => new Float32Array(elementCount(shape)).fill(name === broken ? NaN : 0.5));
+      return torchZip([...op.proto, ...op.emptyDict, ...op.mark, ...entries, ...op.setItems, ...op.stop], Object.fromEntries(storages.entries()));
+    };
+    const model = openModel(await convertCheckpoint(await build(), { config: '{"num_features": 9}' }));
+    expect(model.sizes).toMatchObject(sizes);
+    const broken = 'encoder.encoder.layers.0.lstm.bias_hh_l0';
+    const source = await build(broken);
+    expect(await failure('bad-checkpoint', () => convertCheckpoint(source, { config: '{"num_features": 9}' }))).toContain(
+      `NaN at element 0 of ${broken}`,
+    );
   });
 
   it('refuses what the config contradicts, and tokens of another model', async () => {

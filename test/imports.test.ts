@@ -1,0 +1,53 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+
+/** The rooms of src/ in the order that data walks through them; each may import those before it. */
+const ROOMS = ['errors.ts', 'waveform', 'features', 'model', 'checkpoint', 'gpu', 'encoder', 'head', 'decoder', 'text', 'recognizer', 'index.ts'];
+/** Packages that the library may use, and the room that does. */
+const PACKAGES: Readonly<Record<string, string>> = { 'fft.js': 'features', '@zip.js/zip.js': 'checkpoint' };
+
+const root = new URL('../', import.meta.url);
+
+async function imports(folder: string) {
+  const files = (await readdir(new URL(folder, root), { recursive: true })).filter((file) => /\.(ts|mjs)$/.test(file));
+  const found = await Promise.all(
+    files.map(async (file) => {
+      const code = await readFile(new URL(`${folder}/${file}`, root), 'utf8');
+      const targets = [...code.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, target]) => target);
+      return targets.map((target) => ({ file, target }));
+    }),
+  );
+  return found.flat();
+}
+
+const roomOf = (path: string) => ROOMS.findIndex((room) => path === room || path.startsWith(`${room}/`));
+
+describe('imports', () => {
+  it('go one way through the rooms of src/', async () => {
+    const found = await imports('src');
+    expect(found.length).toBeGreaterThan(30);
+    for (const { file, target } of found.filter(({ target: path }) => path.startsWith('.'))) {
+      const path = new URL(target, `file:///${file}`).pathname.slice(1);
+      expect(roomOf(file), `${file} stands in no room`).toBeGreaterThanOrEqual(0);
+      expect(roomOf(path), `${file} imports ${target}`).toBeGreaterThanOrEqual(0);
+      expect(roomOf(file), `${file} imports ${target}`).toBeGreaterThanOrEqual(roomOf(path));
+    }
+  });
+
+  it('of src/ name only the packages it is allowed, where it is allowed', async () => {
+    const packages = (await imports('src')).filter(({ target }) => !target.startsWith('.'));
+    for (const { file, target } of packages) {
+      expect(PACKAGES[target], `${file} imports ${target}`).toBe(file.split('/')[0]);
+    }
+  });
+
+  it('never reach from src/ into tools/, nor past the public entry from demo/', async () => {
+    expect((await imports('src')).filter(({ target }) => target.includes('tools/'))).toEqual([]);
+    const demo = await imports('demo');
+    expect(demo.length).toBeGreaterThan(0);
+    for (const { file, target } of demo) {
+      const own = target.startsWith('./') || target === 'rill' || target.startsWith('node:') || target === 'vite';
+      expect(own, `demo/${file} imports ${target}`).toBe(true);
+    }
+  });
+});
