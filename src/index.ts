@@ -9,7 +9,13 @@ export { encoderFrames, type EncoderSizes, type ModelSizes } from './model/sizes
 export type { TensorInfo, TensorSource } from './model/tensors.ts';
 export { TokenTable } from './model/tokens.ts';
 export { blobSource, bytesSource, type ByteSource } from './checkpoint/bytes.ts';
-export { convertCheckpoint, countParameters, openCheckpoint, type Checkpoint, type ConvertOptions } from './checkpoint/convert.ts';
+export {
+  convertCheckpoint,
+  countParameters,
+  openCheckpoint,
+  type Checkpoint,
+  type ConvertOptions,
+} from './checkpoint/convert.ts';
 export { GpuContext, type AdapterDescription } from './gpu/context.ts';
 export {
   ENCODER_OUT,

@@ -2,7 +2,20 @@ import { readFile, readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
 /** The rooms of src/ in the order that data walks through them; each may import those before it. */
-const ROOMS = ['errors.ts', 'waveform', 'features', 'model', 'checkpoint', 'gpu', 'encoder', 'head', 'decoder', 'text', 'recognizer', 'index.ts'];
+const ROOMS = [
+  'errors.ts',
+  'waveform',
+  'features',
+  'model',
+  'checkpoint',
+  'gpu',
+  'encoder',
+  'head',
+  'decoder',
+  'text',
+  'recognizer',
+  'index.ts',
+];
 /** Packages that the library may use, and the room that does. */
 const PACKAGES: Readonly<Record<string, string>> = { 'fft.js': 'features', '@zip.js/zip.js': 'checkpoint' };
 

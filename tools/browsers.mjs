@@ -9,7 +9,10 @@ export const browserCache = join(process.env.XDG_CACHE_HOME || join(homedir(), '
 
 const CHROME_NAMES = ['google-chrome-stable', 'google-chrome', 'chromium', 'chromium-browser', 'chrome'];
 const CHROME_PLACES = {
-  darwin: ['/Applications/Google Chrome.app/Contents/MacOS/Google Chrome', '/Applications/Chromium.app/Contents/MacOS/Chromium'],
+  darwin: [
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  ],
   win32: ['PROGRAMFILES', 'PROGRAMFILES(X86)', 'LOCALAPPDATA'].map((name) =>
     join(process.env[name] ?? '', 'Google', 'Chrome', 'Application', 'chrome.exe'),
   ),
@@ -31,7 +34,15 @@ function inCache() {
       join(root, build, 'chrome-linux64', 'chrome'),
       join(root, build, 'chrome-win64', 'chrome.exe'),
       ...['arm64', 'x64'].map((arch) =>
-        join(root, build, `chrome-mac-${arch}`, 'Google Chrome for Testing.app', 'Contents', 'MacOS', 'Google Chrome for Testing'),
+        join(
+          root,
+          build,
+          `chrome-mac-${arch}`,
+          'Google Chrome for Testing.app',
+          'Contents',
+          'MacOS',
+          'Google Chrome for Testing',
+        ),
       ),
     ])
     .find((file) => existsSync(file));

@@ -20,7 +20,11 @@ export async function readText(path: string): Promise<string> {
 
 function missing(path: string, cause: unknown): RillError {
   const words = cause instanceof Error ? cause.message : String(cause);
-  return new RillError('bad-argument', { got: `${path}, which cannot be read (${words})`, expected: 'a file', remedy: 'Check the path.' });
+  return new RillError('bad-argument', {
+    got: `${path}, which cannot be read (${words})`,
+    expected: 'a file',
+    remedy: 'Check the path.',
+  });
 }
 
 /** Runs `use` with a file that is read in pieces. */
@@ -69,7 +73,10 @@ export async function readModelFiles(folder: string): Promise<ModelFiles> {
 }
 
 /** Writes files into a folder, all or none: under other names first, renamed once all are whole. */
-export async function writeFolder(folder: string, files: Readonly<Record<string, string | Uint8Array | undefined>>): Promise<void> {
+export async function writeFolder(
+  folder: string,
+  files: Readonly<Record<string, string | Uint8Array | undefined>>,
+): Promise<void> {
   const present = existsSync(folder);
   const temporary = (name: string) => join(folder, `.${name}.${process.pid}.partial`);
   const entries = Object.entries(files).flatMap(([name, data]) => (data === undefined ? [] : [{ name, data }]));

@@ -17,7 +17,11 @@ function bad(got: string, expected: string): RillError {
   });
 }
 
-type Decoder = { bytes: number; read: (view: DataView, offset: number) => number };
+interface Decoder {
+  bytes: number;
+  read: (view: DataView, offset: number) => number;
+}
+
 const DECODERS: Readonly<Record<string, Decoder>> = {
   '<f4': { bytes: 4, read: (view, offset) => view.getFloat32(offset, true) },
   '<f8': { bytes: 8, read: (view, offset) => view.getFloat64(offset, true) },
@@ -33,7 +37,10 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
 export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const latin = new TextDecoder('latin1');
-  if (bytes.length < 12 || latin.decode(bytes.subarray(0, 6)) !== latin.decode(Uint8Array.from(MAGIC, (c) => c.charCodeAt(0)))) {
+  if (
+    bytes.length < 12 ||
+    latin.decode(bytes.subarray(0, 6)) !== latin.decode(Uint8Array.from(MAGIC, (c) => c.charCodeAt(0)))
+  ) {
     throw bad(`${name}, which is not a .npy file`, 'a NumPy array file');
   }
   const long = bytes[6] > 1;
@@ -48,7 +55,10 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
     .map(Number);
   const decoder = DECODERS[descr];
   if (!decoder || order !== 'False' || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-    throw bad(`${name} of type ${descr}, fortran_order ${order}`, `one of ${Object.keys(DECODERS).join(', ')} in C order`);
+    throw bad(
+      `${name} of type ${descr}, fortran_order ${order}`,
+      `one of ${Object.keys(DECODERS).join(', ')} in C order`,
+    );
   }
   const count = elementCount(shape);
   const available = Math.floor((bytes.length - start - length) / decoder.bytes);

@@ -43,7 +43,9 @@ async function main([name, ...args]: string[]): Promise<number> {
     return 0;
   } catch (error) {
     const known = error instanceof RillError;
-    const message = known ? error.message : `an unexpected failure: ${error instanceof Error ? error.message : String(error)}`;
+    const message = known
+      ? error.message
+      : `an unexpected failure: ${error instanceof Error ? error.message : String(error)}`;
     process.stderr.write(`rill: ${message.replaceAll(/\s+/g, ' ')}\n`);
     return known && INPUT_ERRORS.includes(error.code) ? 2 : 1;
   }

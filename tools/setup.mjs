@@ -117,7 +117,10 @@ function installVulkanLoader() {
   if (!found) {
     say('no Vulkan loader (libvulkan.so.1) found: Node’s WebGPU needs it');
     if (!isDebian()) {
-      fail('I can install it on Debian and Ubuntu only.', 'Install the Vulkan loader (Fedora: vulkan-loader; Arch: vulkan-icd-loader).');
+      fail(
+        'I can install it on Debian and Ubuntu only.',
+        'Install the Vulkan loader (Fedora: vulkan-loader; Arch: vulkan-icd-loader).',
+      );
     }
     aptInstall(['libvulkan1']);
   }

@@ -13,7 +13,9 @@ const folder = fileURLToPath(new URL('../weights/wake-words/', import.meta.url))
 
 const runtime = await openRuntime();
 const { samples, sampleRate } = readWav(await readInput(`${folder}samples/stream.wav`));
-print(`Listening to weights/wake-words/samples/stream.wav (${(samples.length / sampleRate).toFixed(1)} s of speech, six wake words in it)\n`);
+print(
+  `Listening to weights/wake-words/samples/stream.wav (${(samples.length / sampleRate).toFixed(1)} s of speech, six wake words in it)\n`,
+);
 print('  start     end  word');
 const { result, stats, chunkMs } = await runtime.run(
   'transcribe',

@@ -49,7 +49,10 @@ export function countParameters(sizes: ModelSizes): Record<string, number> {
  *
  * @throws RillError `bad-checkpoint`, or `bad-model` for the config.
  */
-export async function openCheckpoint(source: ByteSource, { config = '{}', normEpsFrom }: ConvertOptions = {}): Promise<Checkpoint> {
+export async function openCheckpoint(
+  source: ByteSource,
+  { config = '{}', normEpsFrom }: ConvertOptions = {},
+): Promise<Checkpoint> {
   const stored = await openTorchCheckpoint(source);
   let folded = foldScales(stored);
   if (normEpsFrom) {
@@ -78,7 +81,10 @@ export async function convertCheckpoint(source: ByteSource, options: ConvertOpti
   if (tokens && tokens.size !== sizes.vocabSize) {
     throw new RillError('bad-model', {
       got: `tokens.txt with ${tokens.size} tokens`,
-      expected: sizes.vocabSize === undefined ? 'none, since this checkpoint has no head' : `${sizes.vocabSize}, as the checkpoint’s output layer has`,
+      expected:
+        sizes.vocabSize === undefined
+          ? 'none, since this checkpoint has no head'
+          : `${sizes.vocabSize}, as the checkpoint’s output layer has`,
       remedy: 'Use the tokens.txt that the model was trained with.',
     });
   }
@@ -100,4 +106,3 @@ export async function convertCheckpoint(source: ByteSource, options: ConvertOpti
     ...(tokens && { 'tokens.txt': tokens.toString() }),
   };
 }
-

@@ -10,7 +10,10 @@ function withFullNames(source: TensorSource): Map<string, string> {
 }
 
 /** The learned log-scale of a tensor; an embedding's is called `scale` alone. */
-const scaleNames = (name: string) => [`${name}_scale`, ...(name.endsWith('embedding.weight') ? [name.replace(/weight$/, 'scale')] : [])];
+const scaleNames = (name: string) => [
+  `${name}_scale`,
+  ...(name.endsWith('embedding.weight') ? [name.replace(/weight$/, 'scale')] : []),
+];
 
 /**
  * A checkpoint's tensors under icefall's full names, with the learned log-scales folded in: what is read as

@@ -51,7 +51,10 @@ class Reader {
   #take(length: number): number {
     const start = this.position;
     if (!(length >= 0 && length <= this.#bytes.length - start)) {
-      throw bad(`a pickle that ends at byte ${this.#bytes.length}, inside an item of ${length} bytes at ${start}`, 'a whole file');
+      throw bad(
+        `a pickle that ends at byte ${this.#bytes.length}, inside an item of ${length} bytes at ${start}`,
+        'a whole file',
+      );
     }
     this.position += length;
     return start;
@@ -110,7 +113,8 @@ export function unpickle(
   let stack: PickleValue[] = [];
   const outer: PickleValue[][] = [];
 
-  const malformed = (what: string) => bad(`a pickle with ${what} before byte ${reader.position}`, 'a pickle that PyTorch wrote');
+  const malformed = (what: string) =>
+    bad(`a pickle with ${what} before byte ${reader.position}`, 'a pickle that PyTorch wrote');
   const pop = (): PickleValue => {
     const value = stack.pop();
     if (value === undefined) {
@@ -140,10 +144,13 @@ export function unpickle(
     return value;
   };
   const find = (module: PickleValue, name: PickleValue): Constructor => {
-    const constructor = constructors.get(`${String(module)} ${String(name)}`);
+    if (typeof module !== 'string' || typeof name !== 'string') {
+      throw malformed('a callable that is not named');
+    }
+    const constructor = constructors.get(`${module} ${name}`);
     if (!constructor) {
       throw bad(
-        `a pickle that calls for ${JSON.stringify(`${String(module)}.${String(name)}`.slice(0, 100))}`,
+        `a pickle that calls for ${JSON.stringify(`${module}.${name}`.slice(0, 100))}`,
         'tensors in dicts and lists, nothing to execute (it was not executed)',
       );
     }

@@ -71,7 +71,11 @@ class TensorRef implements TensorInfo {
   }
 }
 
-function bad(got: string, expected: string, remedy = 'Copy the checkpoint again; this file is damaged or foreign.'): RillError {
+function bad(
+  got: string,
+  expected: string,
+  remedy = 'Copy the checkpoint again; this file is damaged or foreign.',
+): RillError {
   return new RillError('bad-checkpoint', { got, expected, remedy });
 }
 
@@ -79,14 +83,23 @@ const isSize = (value: PickleValue): value is number => Number.isSafeInteger(val
 const isSizes = (value: PickleValue): value is number[] => Array.isArray(value) && value.every(isSize);
 
 const rebuildTensor: Constructor = ([storage, offset, shape, strides]) => {
-  if (!(storage instanceof StorageRef) || !isSize(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length) {
+  if (
+    !(storage instanceof StorageRef) ||
+    !isSize(offset) ||
+    !isSizes(shape) ||
+    !isSizes(strides) ||
+    shape.length !== strides.length
+  ) {
     throw bad('a tensor whose storage, offset, shape or strides are not what PyTorch writes', 'a state dict');
   }
   const last = shape.reduce((index, size, axis) => index + (size - 1) * strides[axis], offset);
   const count = elementCount(shape);
   // A tensor may not be larger than what it is a view of, so that nothing is allocated that the file does not hold.
   if (count > 0 && (last >= storage.count || count > storage.count)) {
-    throw bad(`a tensor of shape ${shapeText(shape)} in a storage of ${storage.count} elements`, 'a view inside its storage');
+    throw bad(
+      `a tensor of shape ${shapeText(shape)} in a storage of ${storage.count} elements`,
+      'a view inside its storage',
+    );
   }
   return new TensorRef(storage, offset, shape, strides);
 };
@@ -178,7 +191,10 @@ async function openZip(source: ByteSource) {
     try {
       return await entry.getData(new Uint8ArrayWriter(), { checkSignature: true });
     } catch (cause) {
-      throw bad(`${name} that cannot be read (${cause instanceof Error ? cause.message : String(cause)})`, 'a whole file');
+      throw bad(
+        `${name} that cannot be read (${cause instanceof Error ? cause.message : String(cause)})`,
+        'a whole file',
+      );
     }
   };
   return { files, read };
@@ -244,7 +260,10 @@ export async function openTorchCheckpoint(source: ByteSource): Promise<TensorSou
     async read(name) {
       const tensor = tensors.get(name);
       if (!tensor || !(tensor.dtype in DTYPE_BYTES)) {
-        throw bad(tensor ? `${name} of type ${tensor.dtype}` : `no tensor ${name}`, 'a floating-point tensor of that name');
+        throw bad(
+          tensor ? `${name} of type ${tensor.dtype}` : `no tensor ${name}`,
+          'a floating-point tensor of that name',
+        );
       }
       const { count, key } = tensor.storage;
       const bytes = await readStorage(key);

@@ -174,9 +174,14 @@ export class RnnEncoder {
   /** What one step costs: dispatches, and bytes of weights that they read, each once per dispatch. */
   cost(frames: number): { dispatches: number; weightBytes: number } {
     const { embed, layers } = this.#plan;
-    const once = [...embed, ...layers.flatMap(({ before, after }) => [...before, ...after]), ...this.#heads.flatMap((head) => head.dispatches)];
+    const once = [
+      ...embed,
+      ...layers.flatMap(({ before, after }) => [...before, ...after]),
+      ...this.#heads.flatMap((head) => head.dispatches),
+    ];
     const perFrame = layers.flatMap((layer) => layer.perFrame);
-    const bytes = (dispatches: readonly Dispatch[]) => dispatches.reduce((sum, { weight }) => sum + (weight?.size ?? 0), 0);
+    const bytes = (dispatches: readonly Dispatch[]) =>
+      dispatches.reduce((sum, { weight }) => sum + (weight?.size ?? 0), 0);
     return {
       dispatches: once.length + frames * perFrame.length,
       weightBytes: bytes(once) + frames * bytes(perFrame),
@@ -243,7 +248,9 @@ export class RnnEncoder {
     let done = 0;
     const group = Math.max(1, this.#freeSlots.length);
     for (let first = 0; first < lengths.length; first += group) {
-      const members = frames.slice(first, first + group).map((count, i) => ({ utterance: first + i, count, state: this.createState() }));
+      const members = frames
+        .slice(first, first + group)
+        .map((count, i) => ({ utterance: first + i, count, state: this.createState() }));
       try {
         if (initial) {
           members.forEach(({ utterance, state }) => state.write(initial[utterance]));
@@ -430,7 +437,11 @@ export class RnnEncoder {
 
   #checkTogether(inputs: readonly StepInput[]): void {
     const distinct = new Set(inputs.map(({ state }) => state)).size;
-    if (inputs.length === 0 || distinct < inputs.length || inputs.some(({ state }) => !state.belongsTo(this.#buffers))) {
+    if (
+      inputs.length === 0 ||
+      distinct < inputs.length ||
+      inputs.some(({ state }) => !state.belongsTo(this.#buffers))
+    ) {
       throw new RillError('bad-argument', {
         got: `${inputs.length} inputs for ${distinct} streams`,
         expected: 'at least one, each stream of this encoder once',

@@ -9,7 +9,7 @@ export interface Dispatch {
   kernel: BoundKernel;
   /** The matrix that the dispatch reads, if any. */
   weight?: GPUBuffer;
-  workgroups(lanes: number, frames: number): Workgroups;
+  workgroups: (lanes: number, frames: number) => Workgroups;
 }
 
 /** What a step of the encoder runs, in order. */
@@ -143,7 +143,13 @@ export async function createEncoderPlan(
       double_swish: Number(then.doubleSwish ?? false),
       accumulate: Number(then.accumulate ?? false),
     });
-  const convStrided = (inFreqs: number, outFreqs: number, inputs: number, outputs: number, times: readonly [number, number]) =>
+  const convStrided = (
+    inFreqs: number,
+    outFreqs: number,
+    inputs: number,
+    outputs: number,
+    times: readonly [number, number],
+  ) =>
     Kernel.create(context, kernels.convStrided, {
       in_freqs: inFreqs,
       out_freqs: outFreqs,
@@ -153,36 +159,47 @@ export async function createEncoderPlan(
       times_extra: times[1],
     });
   const recurrent = { layers };
-  const [convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2] = await Promise.all([
-    Kernel.create(context, kernels.convFirst, { num_features: numFeatures, out_vec4s: channels1 }),
-    convStrided(freqs1, freqs2, channels1, channels2, [2, 1]),
-    convStrided(freqs2, freqs3, channels2, channels3, [1, 0]),
-    Kernel.create(context, kernels.saveContext, { num_features: numFeatures }),
-    linear(freqs3 * channels3, dModel),
-    Kernel.create(context, kernels.basicNorm, { width: sizes.dModel }),
-    linear(dModel, hidden),
-    Kernel.create(context, kernels.lstmCell, { proj_vec4s: dModel, hidden, ...recurrent }),
-    Kernel.create(context, kernels.lstmProjection, { hidden_vec4s: hidden / 4, proj_vec4s: dModel, ...recurrent }),
-    Kernel.create(context, kernels.lstmCarry, { hidden_vec4s: hidden / 4, ...recurrent }),
-    linear(dModel, dimFeedforward, { doubleSwish: true }),
-    linear(dimFeedforward, dModel, { accumulate: true }),
-  ]);
+  const [convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2] =
+    await Promise.all([
+      Kernel.create(context, kernels.convFirst, { num_features: numFeatures, out_vec4s: channels1 }),
+      convStrided(freqs1, freqs2, channels1, channels2, [2, 1]),
+      convStrided(freqs2, freqs3, channels2, channels3, [1, 0]),
+      Kernel.create(context, kernels.saveContext, { num_features: numFeatures }),
+      linear(freqs3 * channels3, dModel),
+      Kernel.create(context, kernels.basicNorm, { width: sizes.dModel }),
+      linear(dModel, hidden),
+      Kernel.create(context, kernels.lstmCell, { proj_vec4s: dModel, hidden, ...recurrent }),
+      Kernel.create(context, kernels.lstmProjection, { hidden_vec4s: hidden / 4, proj_vec4s: dModel, ...recurrent }),
+      Kernel.create(context, kernels.lstmCarry, { hidden_vec4s: hidden / 4, ...recurrent }),
+      linear(dModel, dimFeedforward, { doubleSwish: true }),
+      linear(dimFeedforward, dModel, { accumulate: true }),
+    ]);
 
-  const size = (kernel: { source: { workgroupSize: readonly [number, number, number] } }) => kernel.source.workgroupSize[0];
-  const perPosition = (times: (frames: number) => number, freqs: number, outputs: number, each: number, workgroupSize: number) =>
+  const size = (kernel: { source: { workgroupSize: readonly [number, number, number] } }) =>
+    kernel.source.workgroupSize[0];
+  const perPosition =
+    (times: (frames: number) => number, freqs: number, outputs: number, each: number, workgroupSize: number) =>
     (lanes: number, frames: number): Workgroups => [
       ceilDiv(ceilDiv(times(frames) * freqs, each) * outputs, workgroupSize),
       lanes,
       1,
     ];
-  const perLanes = (outputs: number, lanesPerThread: number, workgroupSize: number) =>
+  const perLanes =
+    (outputs: number, lanesPerThread: number, workgroupSize: number) =>
     (lanes: number): Workgroups => [ceilDiv(outputs, workgroupSize), ceilDiv(lanes, lanesPerThread), 1];
 
   const { convs } = buffers;
   const embed: Dispatch[] = [
     {
       weight: weights.convs[0].weight,
-      kernel: convFirst.bind({ ...weights.convs[0], context: buffers.context, features: buffers.features, lanes, y: convs[0], step }),
+      kernel: convFirst.bind({
+        ...weights.convs[0],
+        context: buffers.context,
+        features: buffers.features,
+        lanes,
+        y: convs[0],
+        step,
+      }),
       workgroups: perPosition((frames) => 4 * frames + 3, freqs1, channels1, 1, size(convFirst)),
     },
     {

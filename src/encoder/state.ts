@@ -14,7 +14,13 @@ export interface StateValues {
 }
 
 /** Rows of `width` elements, given padded to vec4 or the other way round. */
-function restride(values: Float32Array, rows: number, width: number, from: number, to: number): Float32Array<ArrayBuffer> {
+function restride(
+  values: Float32Array,
+  rows: number,
+  width: number,
+  from: number,
+  to: number,
+): Float32Array<ArrayBuffer> {
   const output = new Float32Array(rows * to);
   for (let row = 0; row < rows; row++) {
     output.set(values.subarray(row * from, row * from + width), row * to);
@@ -140,4 +146,3 @@ export class EncoderState {
     queue.writeBuffer(this.#buffers.c, this.slot * c.byteLength, c);
   }
 }
-

@@ -83,7 +83,12 @@ export class WeightLoader {
   }
 
   /** The sum of one or more vectors of the same length, padded. */
-  async vector(names: readonly string[], length: number, output = inPlace, paddedLength = padded(length)): Promise<GPUBuffer> {
+  async vector(
+    names: readonly string[],
+    length: number,
+    output = inPlace,
+    paddedLength = padded(length),
+  ): Promise<GPUBuffer> {
     const packed = new Float32Array(paddedLength);
     for (const name of names) {
       (await this.read(name)).forEach((value, o) => (packed[output(o)] += value));

@@ -62,7 +62,8 @@ export class GpuContext {
       throw new RillError('no-adapter', {
         got: 'WebGPU without an adapter',
         expected: 'a GPU or a software adapter',
-        remedy: 'Turn on graphics acceleration, update the driver, or install a software Vulkan driver (npm run setup).',
+        remedy:
+          'Turn on graphics acceleration, update the driver, or install a software Vulkan driver (npm run setup).',
       });
     }
     return new GpuContext(await adapter.requestDevice(), adapter.info);
@@ -108,7 +109,11 @@ export class GpuContext {
     }
     return new RillError(
       'gpu',
-      { got: `a rejected GPU operation (${String(cause)})`, expected: 'a result', remedy: 'Load the model again; if it recurs, report it.' },
+      {
+        got: `a rejected GPU operation (${String(cause)})`,
+        expected: 'a result',
+        remedy: 'Load the model again; if it recurs, report it.',
+      },
       { cause },
     );
   }

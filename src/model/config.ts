@@ -16,7 +16,8 @@ function bad(got: string, expected: string): RillError {
   return new RillError('bad-model', { got, expected, remedy: 'Correct config.json.' });
 }
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A member of a JSON object, checked to be of the type of its default. */
 function member<Value extends number | boolean | string>(json: Json, key: string, otherwise: Value): Value {
@@ -57,7 +58,13 @@ function parseFeatures(json: Json, numFeatures: number): FbankOptions {
     throw bad(`num_mel_bins: ${options.numMelBins}`, `${numFeatures}, the width that the encoder takes`);
   }
   const { sampleRate, frameLengthMs, frameShiftMs } = options;
-  if (!(sampleRate >= 1000 && sampleRate <= 768_000 && frameShiftMs >= 1 && frameLengthMs >= 1 && frameLengthMs <= 1000)) {
+  if (!(
+    sampleRate >= 1000 &&
+    sampleRate <= 768_000 &&
+    frameShiftMs >= 1 &&
+    frameLengthMs >= 1 &&
+    frameLengthMs <= 1000
+  )) {
     throw bad(
       `frames of ${frameLengthMs} ms every ${frameShiftMs} ms at ${sampleRate} Hz`,
       '1 to 1000 ms at 1000 to 768000 Hz',

@@ -88,7 +88,12 @@ export async function fetchModel(url: string, progress?: LoadProgress): Promise<
     optionalText('tokens.txt'),
     optionalText('keywords.txt'),
   ]);
-  return openModel({ 'config.json': config, 'model.safetensors': weights, 'tokens.txt': tokens, 'keywords.txt': keywords });
+  return openModel({
+    'config.json': config,
+    'model.safetensors': weights,
+    'tokens.txt': tokens,
+    'keywords.txt': keywords,
+  });
 }
 
 async function readBody(response: Response, progress?: LoadProgress): Promise<Uint8Array> {

@@ -1,5 +1,13 @@
 import { RillError } from '../errors.ts';
-import { DTYPE_BYTES, decodeFloats, elementCount, shapeText, type DType, type TensorInfo, type TensorSource } from './tensors.ts';
+import {
+  DTYPE_BYTES,
+  decodeFloats,
+  elementCount,
+  shapeText,
+  type DType,
+  type TensorInfo,
+  type TensorSource,
+} from './tensors.ts';
 
 /** The header may not be larger than this, as in the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -18,7 +26,8 @@ function bad(got: string, expected: string): RillError {
   });
 }
 
-const isSize = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+const isSize = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 
 function readEntry(name: string, value: unknown, dataBytes: number): Entry {
   const { dtype, shape, data_offsets: offsets } = Object(value) as Record<string, unknown>;
@@ -80,7 +89,7 @@ export function readSafetensors(file: Uint8Array): TensorSource {
 export interface TensorToWrite {
   name: string;
   shape: readonly number[];
-  read(): Promise<Float32Array>;
+  read: () => Promise<Float32Array>;
 }
 
 /**

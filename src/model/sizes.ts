@@ -109,7 +109,8 @@ export function inferSizes(
       throw new RillError(code, {
         got: shape ? `${name} of shape ${shapeText(shape)}` : `no tensor ${name}`,
         expected: `a tensor of rank ${rank} with no empty axis`,
-        remedy: 'Check that this is an icefall LSTM transducer (lstm_transducer_stateless); other encoders are not supported.',
+        remedy:
+          'Check that this is an icefall LSTM transducer (lstm_transducer_stateless); other encoders are not supported.',
       });
     }
     return shape;

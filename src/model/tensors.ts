@@ -14,7 +14,7 @@ export interface TensorInfo {
 export interface TensorSource {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** @returns the elements in C order */
-  read(name: string): Promise<Float32Array<ArrayBuffer>>;
+  read: (name: string) => Promise<Float32Array<ArrayBuffer>>;
 }
 
 export const elementCount = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);

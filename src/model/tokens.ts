@@ -24,7 +24,10 @@ export class TokenTable {
       const id = Number(match?.[2]);
       if (!match || id >= lines.length || symbols[id] !== undefined) {
         const shown = JSON.stringify(line.slice(0, 60));
-        throw bad(`line ${number + 1} of tokens.txt: ${shown}`, `"symbol id" with each id from 0 to ${lines.length - 1} once`);
+        throw bad(
+          `line ${number + 1} of tokens.txt: ${shown}`,
+          `"symbol id" with each id from 0 to ${lines.length - 1} once`,
+        );
       }
       symbols[id] = match[1];
     }

@@ -74,7 +74,11 @@ export class OnlineRecognizer {
     model: Model,
     encoder: RnnEncoder,
     tokens: TokenTable,
-    { chunkFrames, keywords, tailPaddingSeconds }: { chunkFrames: number; keywords: readonly Keyword[]; tailPaddingSeconds: number },
+    {
+      chunkFrames,
+      keywords,
+      tailPaddingSeconds,
+    }: { chunkFrames: number; keywords: readonly Keyword[]; tailPaddingSeconds: number },
   ) {
     this.model = model;
     this.encoder = encoder;
@@ -107,7 +111,10 @@ export class OnlineRecognizer {
       });
     }
     const keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
-    const encoder = await RnnEncoder.create(context, model, { ...options, maxFrames: options.maxFrames ?? Math.max(chunkFrames, 1) });
+    const encoder = await RnnEncoder.create(context, model, {
+      ...options,
+      maxFrames: options.maxFrames ?? Math.max(chunkFrames, 1),
+    });
     await CtcHead.attach(encoder, model);
     return new OnlineRecognizer(model, encoder, tokens, { chunkFrames, keywords, tailPaddingSeconds });
   }

@@ -156,7 +156,10 @@ export class OnlineStream {
 
   /** @internal The features of the next `frames` encoder frames, left where they are until {@link accept}. */
   nextFeatures(frames: number): Float32Array {
-    return this.#features.subarray(0, this.#rowsFor(frames, this.state.started) * this.#model.sizes.encoder.numFeatures);
+    return this.#features.subarray(
+      0,
+      this.#rowsFor(frames, this.state.started) * this.#model.sizes.encoder.numFeatures,
+    );
   }
 
   /** @internal The result of a step over {@link nextFeatures}. */

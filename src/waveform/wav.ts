@@ -58,7 +58,10 @@ export function readWav(bytes: Uint8Array): Waveform {
     const available = bytes.length - start;
     const size = id === 'data' && UNKNOWN_SIZES.includes(declared) ? available : declared;
     if (size > available) {
-      throw badWav(`a ${JSON.stringify(id)} chunk of ${size} bytes with ${available} bytes left in the file`, 'a whole file');
+      throw badWav(
+        `a ${JSON.stringify(id)} chunk of ${size} bytes with ${available} bytes left in the file`,
+        'a whole file',
+      );
     }
     if (id === 'fmt ') {
       if (size < 16) {
@@ -90,7 +93,10 @@ function readSamples(
 ): Float32Array<ArrayBuffer> {
   const read = tag === PCM ? PCM_READERS[bits] : tag === IEEE_FLOAT ? FLOAT_READERS[bits] : undefined;
   if (!read) {
-    throw badWav(`WAV format ${tag} with ${bits} bits per sample`, 'PCM (format 1) of 8, 16, 24 or 32 bits, or float (format 3)');
+    throw badWav(
+      `WAV format ${tag} with ${bits} bits per sample`,
+      'PCM (format 1) of 8, 16, 24 or 32 bits, or float (format 3)',
+    );
   }
   if (channels < 1 || sampleRate < 1) {
     throw badWav(`${channels} channels at ${sampleRate} Hz`, 'at least one channel and a sample rate');

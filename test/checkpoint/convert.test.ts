@@ -21,7 +21,10 @@ describe('convertCheckpoint', () => {
   it('gives the bundled model, byte for byte', async () => {
     const source = bytesSource(await readFixture('wake-words/checkpoint.pt'));
     const bundled = await wakeWordsModel();
-    const converted = await convertCheckpoint(source, { config: await text('wake-words/config.json'), tokens: bundled['tokens.txt'] });
+    const converted = await convertCheckpoint(source, {
+      config: await text('wake-words/config.json'),
+      tokens: bundled['tokens.txt'],
+    });
     expect(converted['config.json']).toBe(bundled['config.json']);
     expect(converted['tokens.txt']).toBe(bundled['tokens.txt']);
     expect(Buffer.compare(converted['model.safetensors'], bundled['model.safetensors'])).toBe(0);
@@ -115,16 +118,21 @@ describe('convertCheckpoint', () => {
         const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
         return [...op.string(name), ...op.tensor(String(key), elementCount(shape), 0, shape, strides)];
       });
-      const storages = names.map(([name, shape]) => new Float32Array(elementCount(shape)).fill(name === broken ? NaN : 0.5));
-      return torchZip([...op.proto, ...op.emptyDict, ...op.mark, ...entries, ...op.setItems, ...op.stop], Object.fromEntries(storages.entries()));
+      const storages = names.map(([name, shape]) =>
+        new Float32Array(elementCount(shape)).fill(name === broken ? NaN : 0.5),
+      );
+      return torchZip(
+        [...op.proto, ...op.emptyDict, ...op.mark, ...entries, ...op.setItems, ...op.stop],
+        Object.fromEntries(storages.entries()),
+      );
     };
     const model = openModel(await convertCheckpoint(await build(), { config: '{"num_features": 9}' }));
     expect(model.sizes).toMatchObject(sizes);
     const broken = 'encoder.encoder.layers.0.lstm.bias_hh_l0';
     const source = await build(broken);
-    expect(await failure('bad-checkpoint', () => convertCheckpoint(source, { config: '{"num_features": 9}' }))).toContain(
-      `NaN at element 0 of ${broken}`,
-    );
+    expect(
+      await failure('bad-checkpoint', () => convertCheckpoint(source, { config: '{"num_features": 9}' })),
+    ).toContain(`NaN at element 0 of ${broken}`);
   });
 
   it('refuses what the config contradicts, and tokens of another model', async () => {

@@ -30,7 +30,11 @@ describe('openTorchCheckpoint', () => {
     for (let i = 0; i < bytes.length; i += 4) {
       bytes.subarray(i, i + 4).reverse();
     }
-    const source = await torchZip(oneTensor('w', op.tensor('0', 12, 0, [12], [1])), { 0: swapped }, { byteorder: 'big' });
+    const source = await torchZip(
+      oneTensor('w', op.tensor('0', 12, 0, [12], [1])),
+      { 0: swapped },
+      { byteorder: 'big' },
+    );
     expect([...(await (await openTorchCheckpoint(source)).read('w'))]).toEqual([...storage]);
   });
 
@@ -51,7 +55,15 @@ describe('openTorchCheckpoint', () => {
       ['__proto__', 'toString'],
     ];
     for (const [module, name] of attacks) {
-      const pickle = [...op.proto, ...op.global(module, name), ...op.mark, ...op.string('touch /tmp/owned'), ...op.tuple, ...op.reduce, ...op.stop];
+      const pickle = [
+        ...op.proto,
+        ...op.global(module, name),
+        ...op.mark,
+        ...op.string('touch /tmp/owned'),
+        ...op.tuple,
+        ...op.reduce,
+        ...op.stop,
+      ];
       const message = await failure('bad-checkpoint', async () => openTorchCheckpoint(await torchZip(pickle)));
       expect(message).toContain(`"${module}.${name}"`);
       expect(message).toContain('it was not executed');
@@ -59,7 +71,14 @@ describe('openTorchCheckpoint', () => {
   });
 
   it('does not let keys reach an object’s prototype', async () => {
-    const pickle = [...op.proto, ...op.emptyDict, ...op.string('__proto__'), ...op.tensor('0', 1, 0, [1], [1]), ...op.setItem, ...op.stop];
+    const pickle = [
+      ...op.proto,
+      ...op.emptyDict,
+      ...op.string('__proto__'),
+      ...op.tensor('0', 1, 0, [1], [1]),
+      ...op.setItem,
+      ...op.stop,
+    ];
     const { tensors } = await openTorchCheckpoint(await torchZip(pickle, { 0: Float32Array.of(1) }));
     expect([...tensors.keys()]).toEqual(['__proto__']);
     expect(({} as { shape?: unknown }).shape).toBeUndefined();
@@ -67,9 +86,17 @@ describe('openTorchCheckpoint', () => {
 
   it.each([
     { name: 'a view beyond its storage', tensor: op.tensor('0', 12, 8, [5], [1]), says: 'in a storage of 12 elements' },
-    { name: 'a view that a stride of 0 makes huge', tensor: op.tensor('0', 12, 0, [2_000_000_000], [0]), says: 'in a storage of 12 elements' },
+    {
+      name: 'a view that a stride of 0 makes huge',
+      tensor: op.tensor('0', 12, 0, [2_000_000_000], [0]),
+      says: 'in a storage of 12 elements',
+    },
     { name: 'a negative size', tensor: op.tensor('0', 12, 0, [-1], [1]), says: 'not what PyTorch writes' },
-    { name: 'a storage that is not in the file', tensor: op.tensor('9', 12, 0, [12], [1]), says: 'without archive/data/9' },
+    {
+      name: 'a storage that is not in the file',
+      tensor: op.tensor('9', 12, 0, [12], [1]),
+      says: 'without archive/data/9',
+    },
     { name: 'a storage larger than its bytes', tensor: op.tensor('0', 4000, 0, [40], [1]), says: '16000 bytes' },
   ])('refuses $name', async ({ tensor, says }) => {
     const source = await torchZip(oneTensor('w', tensor), { 0: storage });
@@ -78,7 +105,10 @@ describe('openTorchCheckpoint', () => {
   });
 
   it('refuses more elements than the file has bytes, however they share', async () => {
-    const views = Array.from({ length: 100 }, (_, i) => [...op.string(`w${i}`), ...op.tensor('0', 5000, 0, [5000], [1])]).flat();
+    const views = Array.from({ length: 100 }, (_, i) => [
+      ...op.string(`w${i}`),
+      ...op.tensor('0', 5000, 0, [5000], [1]),
+    ]).flat();
     const pickle = [...op.proto, ...op.emptyDict, ...op.mark, ...views, ...op.setItems, ...op.stop];
     const source = await torchZip(pickle, { 0: new Float32Array(5000) });
     expect(await failure('bad-checkpoint', () => openTorchCheckpoint(source))).toContain('500000 elements');
@@ -94,10 +124,14 @@ describe('openTorchCheckpoint', () => {
   });
 
   it('refuses the legacy format and TorchScript with what to do', async () => {
-    expect(await failure('bad-checkpoint', async () => openTorchCheckpoint(bytesSource(await readFixture('golden/formats/legacy.pt'))))).toContain(
-      'save it again',
+    expect(
+      await failure('bad-checkpoint', async () =>
+        openTorchCheckpoint(bytesSource(await readFixture('golden/formats/legacy.pt'))),
+      ),
+    ).toContain('save it again');
+    await failure('bad-checkpoint', async () =>
+      openTorchCheckpoint(bytesSource(await readFixture('golden/formats/encoder_jit_trace.pt'))),
     );
-    await failure('bad-checkpoint', async () => openTorchCheckpoint(bytesSource(await readFixture('golden/formats/encoder_jit_trace.pt'))));
   });
 
   it('refuses a checkpoint cut off anywhere', async () => {
@@ -110,7 +144,9 @@ describe('openTorchCheckpoint', () => {
   it('notices a flipped bit in a storage', async () => {
     const source = await torchZip(oneTensor('w', op.tensor('0', 12, 0, [12], [1])), { 0: storage });
     const bytes = (await source.read(0, source.size)).slice();
-    const at = bytes.findIndex((_, i) => new DataView(bytes.buffer).byteLength > i + 4 && new DataView(bytes.buffer).getFloat32(i, true) === 11);
+    const at = bytes.findIndex(
+      (_, i) => new DataView(bytes.buffer).byteLength > i + 4 && new DataView(bytes.buffer).getFloat32(i, true) === 11,
+    );
     bytes[at] ^= 1;
     const { read } = await openTorchCheckpoint(bytesSource(bytes));
     expect(await failure('bad-checkpoint', () => read('w'))).toContain('cannot be read');

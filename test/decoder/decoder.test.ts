@@ -19,7 +19,11 @@ const decode = (...chunks: number[][]) => {
 describe('CtcGreedyDecoder', () => {
   it('merges repeats, drops blanks, and keeps the first frame of a run', () => {
     const tokens = decode([0, 2, 2, 0, 2, 3, 3, 0]);
-    expect(tokens.map(({ id, frame }) => [id, frame])).toEqual([[2, 1], [2, 4], [3, 5]]);
+    expect(tokens.map(({ id, frame }) => [id, frame])).toEqual([
+      [2, 1],
+      [2, 4],
+      [3, 5],
+    ]);
     expect(tokens[0].logProb).toBeCloseTo(Math.log(0.5), 6);
   });
 
@@ -49,7 +53,11 @@ describe('keywords', () => {
 
   it('reports the longest keyword that ends, once, above its threshold', () => {
     const report = new KeywordReport(parseKeywords('a b @short\na a b @long\nb b #0.9 @certain\n', table));
-    const hits = [[0, 2, 0, 2, 3], [0, 3, 0, 3], [2, 3]].map((ids) => ids);
+    const hits = [
+      [0, 2, 0, 2, 3],
+      [0, 3, 0, 3],
+      [2, 3],
+    ].map((ids) => ids);
     const decoder = new CtcGreedyDecoder({ vocabSize: 5, blankId: 0 });
     const reported = hits.flatMap((ids) => report.accept(decoder.accept(frames(...ids))));
     expect(reported.map(({ keyword, startFrame, endFrame }) => [keyword, startFrame, endFrame])).toEqual([

@@ -13,7 +13,11 @@ describe('the demo page', () => {
 
   const text = (selector: string) => page.$eval(selector, (element) => element.textContent ?? '');
   const waitForStatus = (part: string) =>
-    page.waitForFunction((wanted) => document.querySelector('#status')?.textContent?.includes(wanted), { timeout: 60_000 }, part);
+    page.waitForFunction(
+      (wanted) => document.querySelector('#status')?.textContent?.includes(wanted),
+      { timeout: 60_000 },
+      part,
+    );
   const words = () => page.$$eval('#words li', (items) => items.map((item) => item.firstChild?.textContent));
   const dropFile = async (path: string) => {
     const input = await page.$('#file');
@@ -21,7 +25,10 @@ describe('the demo page', () => {
   };
 
   beforeAll(async () => {
-    server = await createServer({ configFile: fileURLToPath(new URL('../../vite.config.ts', import.meta.url)), server: { port: 0, host: '127.0.0.1' } });
+    server = await createServer({
+      configFile: fileURLToPath(new URL('../../vite.config.ts', import.meta.url)),
+      server: { port: 0, host: '127.0.0.1' },
+    });
     await server.listen();
     browser = await launchBrowser('chrome');
     page = await browser.newPage();
@@ -41,7 +48,9 @@ describe('the demo page', () => {
   });
 
   it('shows the words of a bundled clip as it plays, keywords lit up, and the real-time factor', async () => {
-    await page.evaluate(() => [...document.querySelectorAll('button')].find((button) => button.textContent === 'smart-mirror')?.click());
+    await page.evaluate(() =>
+      [...document.querySelectorAll('button')].find((button) => button.textContent === 'smart-mirror')?.click(),
+    );
     await waitForStatus('Heard in smart-mirror: smart mirror');
     expect(await words()).toEqual(['smart', 'mirror']);
     expect(await page.$$eval('#words li.keyword', (items) => items.length)).toBe(2);

@@ -143,7 +143,9 @@ describe('RnnEncoder', () => {
     it('a capacity out of range, and one that a buffer cannot hold', async () => {
       await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxStreams: 0 }));
       await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxFrames: 1.5 }));
-      const message = await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxStreams: 1024, maxFrames: 128 }));
+      const message = await failure('bad-argument', () =>
+        RnnEncoder.create(gpu, model, { maxStreams: 1024, maxFrames: 128 }),
+      );
       expect(message).toMatch(/expected at most \d+ bytes in one buffer/);
     });
 
@@ -190,7 +192,10 @@ describe('no GPU', () => {
 
   it('says so when the device is lost in mid-stream', async () => {
     const context = await createNodeContext();
-    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('small')), { maxStreams: 1, maxFrames: 1 });
+    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('small')), {
+      maxStreams: 1,
+      maxFrames: 1,
+    });
     const state = encoder.createState();
     const features = randoms(9 * 80, 1);
     await encoder.step([{ state, features }]);
@@ -209,7 +214,13 @@ describe('a step in steady state', () => {
     await CtcHead.attach(encoder, model);
     const [a, b] = [encoder.createState(), encoder.createState()];
     const features = (frames: number) => randoms(frames * 80, frames, 4);
-    await encoder.step([{ state: a, features: features(21) }, { state: b, features: features(13) }], [CTC_LOG_PROBS]);
+    await encoder.step(
+      [
+        { state: a, features: features(21) },
+        { state: b, features: features(13) },
+      ],
+      [CTC_LOG_PROBS],
+    );
     const creators = [
       'createBuffer',
       'createBindGroup',
@@ -227,7 +238,13 @@ describe('a step in steady state', () => {
     const maps = vi.spyOn(GPUBuffer.prototype, 'mapAsync');
     const steps = 5;
     for (let i = 0; i < steps; i++) {
-      await encoder.step([{ state: b, features: features(8) }, { state: a, features: features(16) }], [ENCODER_OUT, CTC_LOG_PROBS]);
+      await encoder.step(
+        [
+          { state: b, features: features(8) },
+          { state: a, features: features(16) },
+        ],
+        [ENCODER_OUT, CTC_LOG_PROBS],
+      );
     }
     created.forEach((spy, i) => expect(spy, creators[i]).not.toHaveBeenCalled());
     [encoders, submits, maps].forEach((spy) => expect(spy).toHaveBeenCalledTimes(steps));

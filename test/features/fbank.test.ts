@@ -24,7 +24,11 @@ describe('fbank', () => {
     const scaled = samples.map((value) => 32768 * value);
     const actual = fbank(scaled, { numMelBins: 40, highFreq: 0, snipEdges });
     const text = new TextDecoder().decode(await readFixture(`golden/fbank/${file}`));
-    const expected = text.slice(text.indexOf('[') + 1, text.indexOf(']')).trim().split(/\s+/).map(Number);
+    const expected = text
+      .slice(text.indexOf('[') + 1, text.indexOf(']'))
+      .trim()
+      .split(/\s+/)
+      .map(Number);
     expect(median(expected.map((value, i) => Math.abs(value - actual[i])))).toBeLessThan(KALDI.median);
     expect(largestDifference(actual, expected)).toBeLessThan(KALDI.largest);
   });
@@ -38,23 +42,26 @@ describe('fbank', () => {
     expect(largestDifference(actual, expected)).toBeLessThan(MODEL.largest);
   });
 
-  it.each([0, 1, 79, 80, 159, 160, 279, 280, 400, 5000, 16037])('gives the same bytes in any split: %i samples', (length) => {
-    const samples = randoms(length, length + 1, 0.5);
-    for (const snipEdges of [false, true]) {
-      const expected = fbank(samples, { snipEdges });
-      const frames = snipEdges ? Math.max(0, Math.floor((length - 400) / 160) + 1) : Math.floor((length + 80) / 160);
-      expect(expected.length).toBe(80 * frames);
-      for (const size of [1, 37, 160, 1000]) {
-        const stream = new Fbank({ snipEdges });
-        const parts: Float32Array[] = [];
-        for (let at = 0; at < length; at += size) {
-          parts.push(stream.accept(samples.subarray(at, at + size)));
+  it.each([0, 1, 79, 80, 159, 160, 279, 280, 400, 5000, 16037])(
+    'gives the same bytes in any split: %i samples',
+    (length) => {
+      const samples = randoms(length, length + 1, 0.5);
+      for (const snipEdges of [false, true]) {
+        const expected = fbank(samples, { snipEdges });
+        const frames = snipEdges ? Math.max(0, Math.floor((length - 400) / 160) + 1) : Math.floor((length + 80) / 160);
+        expect(expected.length).toBe(80 * frames);
+        for (const size of [1, 37, 160, 1000]) {
+          const stream = new Fbank({ snipEdges });
+          const parts: Float32Array[] = [];
+          for (let at = 0; at < length; at += size) {
+            parts.push(stream.accept(samples.subarray(at, at + size)));
+          }
+          parts.push(stream.finish());
+          expectSameBytes(Float32Array.from(parts.flatMap((part) => [...part])), expected, `pieces of ${size}`);
         }
-        parts.push(stream.finish());
-        expectSameBytes(Float32Array.from(parts.flatMap((part) => [...part])), expected, `pieces of ${size}`);
       }
-    }
-  });
+    },
+  );
 
   it('floors silence at the logarithm of float32’s epsilon', () => {
     const silence = fbank(new Float32Array(1600));

@@ -7,7 +7,11 @@ import { TokenTable } from '../../src/model/tokens.ts';
 import { failure } from '../support/failure.ts';
 import { goldenModel } from '../support/fixtures.ts';
 
-const tensor = (name: string, values: number[], shape = [values.length]) => ({ name, shape, read: async () => Float32Array.from(values) });
+const tensor = (name: string, values: number[], shape = [values.length]) => ({
+  name,
+  shape,
+  read: async () => Float32Array.from(values),
+});
 
 /** A safetensors file with any header. */
 function file(header: unknown, data = new Uint8Array(8)): Uint8Array {
@@ -21,7 +25,11 @@ function file(header: unknown, data = new Uint8Array(8)): Uint8Array {
 
 describe('safetensors', () => {
   it('reads what it wrote', async () => {
-    const bytes = await writeSafetensors([tensor('a', [1, -2.5, 3]), tensor('scalar', [7], []), tensor('b', [4, 5], [2, 1])]);
+    const bytes = await writeSafetensors([
+      tensor('a', [1, -2.5, 3]),
+      tensor('scalar', [7], []),
+      tensor('b', [4, 5], [2, 1]),
+    ]);
     const { tensors, read } = readSafetensors(bytes);
     expect([...tensors].map(([name, { shape, dtype }]) => [name, shape, dtype])).toEqual([
       ['a', [3], 'F32'],
@@ -83,12 +91,16 @@ describe('openModel', () => {
   const small = () => goldenModel('small');
 
   /** The files of `small` with some tensors changed. */
-  async function withTensors(change: (name: string, shape: readonly number[]) => readonly number[] | undefined): Promise<ModelFiles> {
+  async function withTensors(
+    change: (name: string, shape: readonly number[]) => readonly number[] | undefined,
+  ): Promise<ModelFiles> {
     const files = await small();
     const { tensors } = readSafetensors(files['model.safetensors']);
     const kept = [...tensors].flatMap(([name, { shape }]) => {
       const changed = change(name, shape);
-      return changed ? [{ name, shape: changed, read: async () => new Float32Array(changed.reduce((a, b) => a * b, 1)) }] : [];
+      return changed
+        ? [{ name, shape: changed, read: async () => new Float32Array(changed.reduce((a, b) => a * b, 1)) }]
+        : [];
     });
     return { ...files, 'model.safetensors': await writeSafetensors(kept) };
   }
@@ -102,7 +114,9 @@ describe('openModel', () => {
   it('names a misshapen tensor, with what was got and expected', async () => {
     const bent = 'encoder.encoder.layers.2.lstm.weight_hr_l0';
     const files = await withTensors((name, shape) => (name === bent ? [32, 63] : shape));
-    expect(await failure('bad-model', () => openModel(files))).toContain(`${bent} of shape (32, 63); expected shape (32, 64)`);
+    expect(await failure('bad-model', () => openModel(files))).toContain(
+      `${bent} of shape (32, 63); expected shape (32, 64)`,
+    );
   });
 
   it('refuses another network', async () => {
@@ -111,13 +125,17 @@ describe('openModel', () => {
   });
 
   it('refuses tokens.txt of another model', async () => {
-    expect(await failure('bad-model', async () => openModel({ ...(await small()), 'tokens.txt': 'a 0\n' }))).toContain('1 tokens');
+    expect(await failure('bad-model', async () => openModel({ ...(await small()), 'tokens.txt': 'a 0\n' }))).toContain(
+      '1 tokens',
+    );
   });
 
   it('asks for a projection where the cell is wider than the encoder', async () => {
     const { sizes } = openModel(await small());
     const shapes = new Map([...expectedTensors(sizes)].map(([name, shape]) => [name, { dtype: 'F32', shape }]));
     shapes.delete('encoder.encoder.layers.0.lstm.weight_hr_l0');
-    expect(await failure('bad-model', () => inferSizes('bad-model', shapes))).toContain('no tensor encoder.encoder.layers.0.lstm.weight_hr_l0');
+    expect(await failure('bad-model', () => inferSizes('bad-model', shapes))).toContain(
+      'no tensor encoder.encoder.layers.0.lstm.weight_hr_l0',
+    );
   });
 });

@@ -52,7 +52,11 @@ describe('OnlineRecognizer', () => {
   it('hears the same at any chunk size and in any pieces of audio', async () => {
     const { samples, sampleRate } = await sample('smart-mirror');
     const results = [];
-    for (const [chunkFrames, piece] of [[1, 1600], [4, 12345], [16, 160]]) {
+    for (const [chunkFrames, piece] of [
+      [1, 1600],
+      [4, 12345],
+      [16, 160],
+    ]) {
       const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 1, chunkFrames });
       const stream = other.createStream();
       for (let at = 0; at < samples.length; at += piece) {

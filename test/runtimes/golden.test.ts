@@ -2,7 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encoderFrames } from '../../src/model/sizes.ts';
 import { openRuntime, type Runtime } from '../../tools/runtime/runtime.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
-import { GOLDEN_CASES, readArray, readGolden, sample, sampleJson, wakeWordsGolden, wakeWordsModel, type ClipLabels } from '../support/fixtures.ts';
+import {
+  GOLDEN_CASES,
+  readArray,
+  readGolden,
+  sample,
+  sampleJson,
+  wakeWordsGolden,
+  wakeWordsModel,
+  type ClipLabels,
+} from '../support/fixtures.ts';
 
 /**
  * Largest absolute difference from PyTorch's float32. A float64 run of the specification differs by up to
@@ -26,7 +35,9 @@ describe.each(['node', 'chrome'] as const)('PyTorch’s numbers in %s', (name) =
   });
   afterAll(async () => {
     await runtime.close();
-    const seen = [...largest].filter(([what]) => what.startsWith(name)).map(([what, value]) => `${what} ${value.toExponential(1)}`);
+    const seen = [...largest]
+      .filter(([what]) => what.startsWith(name))
+      .map(([what, value]) => `${what} ${value.toExponential(1)}`);
     console.log(`largest differences from PyTorch on ${runtime.adapter}: ${seen.join(', ')}`);
   });
 
@@ -65,14 +76,24 @@ describe.each(['node', 'chrome'] as const)('PyTorch’s numbers in %s', (name) =
       close('encoder_out', streamed.encoderOut, (await array('stream_out')).data);
       close('final h', streamed.h, (await array('stream_h')).data);
       close('final c', streamed.c, (await array('stream_c')).data);
-      expectSameBytes(streamed.encoderOut, batch.encoderOut.subarray(0, streamed.encoderOut.length), 'stream against batch');
+      expectSameBytes(
+        streamed.encoderOut,
+        batch.encoderOut.subarray(0, streamed.encoderOut.length),
+        'stream against batch',
+      );
     });
 
     it('warm start', async () => {
       const { model, features, lengths, numFeatures, array } = await readGolden(golden);
       const rows = features.length / numFeatures / lengths.length;
       const states = { h: (await array('warm_h0')).data, c: (await array('warm_c0')).data };
-      const input = { model, features: features.slice(0, rows * numFeatures), featureWidth: numFeatures, lengths: [lengths[0]], states };
+      const input = {
+        model,
+        features: features.slice(0, rows * numFeatures),
+        featureWidth: numFeatures,
+        lengths: [lengths[0]],
+        states,
+      };
       const warm = await runtime.run('encode', input);
       close('encoder_out', warm.encoderOut, (await array('warm_out')).data);
       close('final h', warm.h, (await array('warm_h')).data);
@@ -80,32 +101,38 @@ describe.each(['node', 'chrome'] as const)('PyTorch’s numbers in %s', (name) =
     });
   });
 
-  it.each(['computer', 'jarvis', 'smart-mirror', 'stream'])('wake words: encoder_out and states of %s', async (clip) => {
-    const array = (file: string) => readArray(`wake-words/golden/${clip}.${file}.npy`);
-    const { data: features, shape } = await array('features');
-    const model = await wakeWordsModel();
-    const result = await runtime.run('encode', { model, features, featureWidth: shape[1], lengths: [shape[0]] });
-    close('wake words encoder_out', result.encoderOut, (await array('encoder_out')).data);
-    close('wake words final h', result.h, (await array('h')).data);
-    // PyTorch's own frame-by-frame and whole-utterance cell states differ by 6.1e-5 here (the model's README).
-    const difference = largestDifference(result.c, (await array('c')).data);
-    expect(difference).toBeLessThanOrEqual(1e-4);
-  });
+  it.each(['computer', 'jarvis', 'smart-mirror', 'stream'])(
+    'wake words: encoder_out and states of %s',
+    async (clip) => {
+      const array = (file: string) => readArray(`wake-words/golden/${clip}.${file}.npy`);
+      const { data: features, shape } = await array('features');
+      const model = await wakeWordsModel();
+      const result = await runtime.run('encode', { model, features, featureWidth: shape[1], lengths: [shape[0]] });
+      close('wake words encoder_out', result.encoderOut, (await array('encoder_out')).data);
+      close('wake words final h', result.h, (await array('h')).data);
+      // PyTorch's own frame-by-frame and whole-utterance cell states differ by 6.1e-5 here (the model's README).
+      const difference = largestDifference(result.c, (await array('c')).data);
+      expect(difference).toBeLessThanOrEqual(1e-4);
+    },
+  );
 
-  it.each(['computer', 'jarvis', 'smart-mirror', 'stream'])('wake words: greedy tokens and frames of %s', async (clip) => {
-    const { [clip]: expected } = await wakeWordsGolden();
-    const { samples, sampleRate } = await sample(clip);
-    const { result } = await runtime.run('transcribe', {
-      model: await wakeWordsModel(),
-      samples,
-      sampleRate,
-      chunkFrames: 4,
-      tailPaddingSeconds: 0,
-    });
-    expect(result.text).toBe(expected.ctc_text);
-    expect(result.tokens).toEqual(expected.ctc_tokens);
-    expect(result.timestamps.map((seconds) => Math.round(seconds / 0.04))).toEqual(expected.ctc_frames);
-  });
+  it.each(['computer', 'jarvis', 'smart-mirror', 'stream'])(
+    'wake words: greedy tokens and frames of %s',
+    async (clip) => {
+      const { [clip]: expected } = await wakeWordsGolden();
+      const { samples, sampleRate } = await sample(clip);
+      const { result } = await runtime.run('transcribe', {
+        model: await wakeWordsModel(),
+        samples,
+        sampleRate,
+        chunkFrames: 4,
+        tailPaddingSeconds: 0,
+      });
+      expect(result.text).toBe(expected.ctc_text);
+      expect(result.tokens).toEqual(expected.ctc_tokens);
+      expect(result.timestamps.map((seconds) => Math.round(seconds / 0.04))).toEqual(expected.ctc_frames);
+    },
+  );
 
   it('wake words: the text of every bundled clip', async () => {
     const { clips } = await sampleJson<ClipLabels>('labels');
@@ -116,7 +143,10 @@ describe.each(['node', 'chrome'] as const)('PyTorch’s numbers in %s', (name) =
       const waveform = await sample(file.replace('.wav', ''));
       const { result } = await runtime.run('transcribe', { model, ...waveform, chunkFrames: 4 });
       expect(result.text, file).toBe(text);
-      expect(result.keywords.map(({ keyword }) => keyword), file).toEqual([label]);
+      expect(
+        result.keywords.map(({ keyword }) => keyword),
+        file,
+      ).toEqual([label]);
     }
   });
 });

@@ -28,7 +28,10 @@ export interface KernelCase<Source extends KernelSource> {
 let context: Promise<GpuContext> | undefined;
 const openContext = () => (context ??= createNodeContext());
 
-async function runOnGpu<Source extends KernelSource>(source: Source, { overrides, buffers, workgroups, expected }: KernelCase<Source>) {
+async function runOnGpu<Source extends KernelSource>(
+  source: Source,
+  { overrides, buffers, workgroups, expected }: KernelCase<Source>,
+) {
   const gpu = await openContext();
   const scope = new BufferScope(gpu);
   const kernel = await Kernel.create(gpu, source, overrides);
@@ -59,7 +62,10 @@ async function runOnGpu<Source extends KernelSource>(source: Source, { overrides
   return outputs;
 }
 
-function findRaces<Source extends KernelSource>(source: Source, { overrides, buffers, workgroups }: KernelCase<Source>) {
+function findRaces<Source extends KernelSource>(
+  source: Source,
+  { overrides, buffers, workgroups }: KernelCase<Source>,
+) {
   const groups: Record<string, Record<string, unknown>> = {};
   for (const [name, { group, binding, type }] of Object.entries(source.bindings)) {
     const values = buffers[name as keyof typeof buffers].slice();

@@ -10,8 +10,20 @@ const LAYERS = 2;
 /** Lane tables: one alone, a whole tile, a tile and a rest; some have no frame 1 any more. */
 const LANE_TABLES: readonly (readonly Lane[])[] = [
   [[3, 2]],
-  [[0, 2], [6, 1], [2, 2], [4, 2]],
-  [[5, 2], [1, 2], [6, 2], [0, 1], [3, 2], [2, 1]],
+  [
+    [0, 2],
+    [6, 1],
+    [2, 2],
+    [4, 2],
+  ],
+  [
+    [5, 2],
+    [1, 2],
+    [6, 2],
+    [0, 1],
+    [3, 2],
+    [2, 1],
+  ],
 ];
 
 const CASES = LANE_TABLES.flatMap((lanes, i) =>
@@ -21,7 +33,15 @@ const CASES = LANE_TABLES.flatMap((lanes, i) =>
   ].map(({ units, width }) => {
     const step = { lanes: lanes.length, frames: 2 };
     const sizes = { hidden: padded(units), proj: padded(width), layers: LAYERS, layer: 1, frame: 1 };
-    return { name: `${lanes.length} lanes, ${units} units, ${width} wide`, lanes, units, width, step, sizes, seed: 71 + i };
+    return {
+      name: `${lanes.length} lanes, ${units} units, ${width} wide`,
+      lanes,
+      units,
+      width,
+      step,
+      sizes,
+      seed: 71 + i,
+    };
   }),
 );
 

@@ -16,7 +16,14 @@ export type Lane = readonly [slot: number, frames: number];
 
 /** conv_first.wgsl: y (lanes, 4n + 3, F - 2, O). */
 export function convFirst(
-  { weight, bias, context, features, lanes, y }: Record<'weight' | 'bias' | 'context' | 'features' | 'y', Numbers> & { lanes: readonly Lane[] },
+  {
+    weight,
+    bias,
+    context,
+    features,
+    lanes,
+    y,
+  }: Record<'weight' | 'bias' | 'context' | 'features' | 'y', Numbers> & { lanes: readonly Lane[] },
   { frames }: Step,
   numFeatures: number,
   outputs: number,
@@ -47,7 +54,14 @@ export function convFirst(
 /** conv_strided.wgsl: y (lanes, outTimes, outFreqs, O) from x (lanes, 2 outTimes + 1, inFreqs, C). */
 export function convStrided(
   { weight, bias, x, y }: Record<'weight' | 'bias' | 'x' | 'y', Numbers>,
-  { lanes, outTimes, inFreqs, outFreqs, inputs, outputs }: Record<'lanes' | 'outTimes' | 'inFreqs' | 'outFreqs' | 'inputs' | 'outputs', number>,
+  {
+    lanes,
+    outTimes,
+    inFreqs,
+    outFreqs,
+    inputs,
+    outputs,
+  }: Record<'lanes' | 'outTimes' | 'inFreqs' | 'outFreqs' | 'inputs' | 'outputs', number>,
 ): Float64Array {
   const out = keep(y);
   const inTimes = 2 * outTimes + 1;
@@ -84,7 +98,9 @@ export function saveContext(
       for (let f = 0; f < numFeatures; f++) {
         const row = 4 * own + t;
         out[(slot * 5 + t) * numFeatures + f] =
-          row < 5 ? context[(slot * 5 + row) * numFeatures + f] : features[(lane * 4 * frames + row - 5) * numFeatures + f];
+          row < 5
+            ? context[(slot * 5 + row) * numFeatures + f]
+            : features[(lane * 4 * frames + row - 5) * numFeatures + f];
       }
     }
   });
@@ -152,7 +168,14 @@ export interface RecurrentSizes {
 
 /** lstm_cell.wgsl: c (slots, layers, hidden) and m (lanes, hidden). */
 export function lstmCell(
-  { weightHh, gatesX, h, c, m, lanes }: Record<'weightHh' | 'gatesX' | 'h' | 'c' | 'm', Numbers> & { lanes: readonly Lane[] },
+  {
+    weightHh,
+    gatesX,
+    h,
+    c,
+    m,
+    lanes,
+  }: Record<'weightHh' | 'gatesX' | 'h' | 'c' | 'm', Numbers> & { lanes: readonly Lane[] },
   { frames }: Step,
   { hidden, proj, layers, layer, frame }: RecurrentSizes,
 ): { c: Float64Array; m: Float64Array } {

@@ -22,7 +22,13 @@ export const op = {
   int: (value: number) => [0x4a, ...u32(value)],
   ints: (values: readonly number[]) => [0x28, ...values.flatMap((value) => op.int(value)), 0x74],
   /** A tensor view of a float storage. */
-  tensor: (key: string, count: number, offset: number, shape: readonly number[], strides: readonly number[]): number[] => [
+  tensor: (
+    key: string,
+    count: number,
+    offset: number,
+    shape: readonly number[],
+    strides: readonly number[],
+  ): number[] => [
     ...op.global('torch._utils', '_rebuild_tensor_v2'),
     ...op.mark,
     ...op.mark,

@@ -28,7 +28,9 @@ export function expectClose(
     }
   }
   if (!(worst <= 1)) {
-    expect.fail(`${label}[${index}] is ${actual[index]}, expected ${expected[index]} (${worst.toPrecision(3)} times the tolerance)`);
+    expect.fail(
+      `${label}[${index}] is ${actual[index]}, expected ${expected[index]} (${worst.toPrecision(3)} times the tolerance)`,
+    );
   }
 }
 

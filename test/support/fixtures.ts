@@ -5,12 +5,13 @@ import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
 import type { ModelFiles } from '../../src/model/model.ts';
 import { readWav, type Waveform } from '../../src/waveform/wav.ts';
 import { readModelFiles } from '../../tools/files.ts';
-import { readNpy } from '../../tools/npy.ts';
+import { readNpy, type NpyArray } from '../../tools/npy.ts';
 
 export const fixturePath = (path: string) => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
 export const wakeWordsFolder = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
 
-export const readFixture = async (path: string): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await readFile(fixturePath(path)));
+export const readFixture = async (path: string): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await readFile(fixturePath(path)));
 export const readArray = async (path: string) => readNpy(await readFixture(path), path);
 
 /** Cases that PyTorch computed on random weights: test/fixtures/golden. */
@@ -27,7 +28,7 @@ export interface Golden {
   features: Float32Array<ArrayBuffer>;
   lengths: number[];
   numFeatures: number;
-  array(name: string): Promise<{ shape: number[]; data: Float32Array<ArrayBuffer> }>;
+  array: (name: string) => Promise<NpyArray>;
 }
 
 export async function readGolden(name: string): Promise<Golden> {

@@ -10,7 +10,13 @@ export function randoms(length: number, seed: number, scale = 1): Float32Array<A
 export const poison = (length: number) => new Float32Array(length).fill(NaN);
 
 /** (rows, width) with random elements, each row padded with zeros to `stride`. */
-export function paddedRows(rows: number, width: number, stride: number, seed: number, scale = 1): Float32Array<ArrayBuffer> {
+export function paddedRows(
+  rows: number,
+  width: number,
+  stride: number,
+  seed: number,
+  scale = 1,
+): Float32Array<ArrayBuffer> {
   const values = randoms(rows * stride, seed, scale);
   return values.map((value, i) => (i % stride < width ? value : 0));
 }

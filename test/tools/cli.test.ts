@@ -44,7 +44,10 @@ async function refused(...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await rill(args);
   expect(status, stderr).toBe(2);
   expect(stdout).toBe('');
-  const lines = stderr.trim().split('\n').filter((line) => line.startsWith('rill:'));
+  const lines = stderr
+    .trim()
+    .split('\n')
+    .filter((line) => line.startsWith('rill:'));
   expect(lines).toHaveLength(1);
   expect(stderr).not.toMatch(/^\s+at /m);
   expect(lines[0]).toMatch(/^rill: got .+; expected .+\. .+/);
@@ -69,12 +72,18 @@ describe('rill', () => {
 
   it('inspect lists tensors, parameters and the configuration, of a checkpoint and of a folder', async () => {
     const [checkpoint, model] = await Promise.all(
-      [join(small, 'checkpoint.pt'), at('small')].map(async (path) => JSON.parse(await printed('inspect', path, '--json')) as Record<string, unknown>),
+      [join(small, 'checkpoint.pt'), at('small')].map(
+        async (path) => JSON.parse(await printed('inspect', path, '--json')) as Record<string, unknown>,
+      ),
     );
     expect(checkpoint.parameters).toEqual({ encoder: 188_816, decoder: 832, joiner: 3_624 });
     expect(model.parameters).toEqual(checkpoint.parameters);
     expect(model.config).toEqual(checkpoint.config);
-    expect(checkpoint.tensors).toContainEqual({ name: 'encoder.encoder_embed.conv.0.weight_scale', shape: [], dtype: 'F32' });
+    expect(checkpoint.tensors).toContainEqual({
+      name: 'encoder.encoder_embed.conv.0.weight_scale',
+      shape: [],
+      dtype: 'F32',
+    });
     expect(await printed('inspect', at('small'))).toContain('188,816');
   });
 
@@ -89,16 +98,42 @@ describe('rill', () => {
   it('encode gives the same bytes in a batch and in chunks, and states that go on', async () => {
     const features = join(small, 'features.npy');
     const lens = join(small, 'feature_lens.npy');
-    const { stderr } = await rill(['encode', at('small'), features, '-o', at('whole.npy'), '--lens', lens, '--states-out', at('whole')]);
+    const { stderr } = await rill([
+      'encode',
+      at('small'),
+      features,
+      '-o',
+      at('whole.npy'),
+      '--lens',
+      lens,
+      '--states-out',
+      at('whole'),
+    ]);
     expect(stderr).toMatch(/SwiftShader|in node/);
-    await printed('encode', at('small'), features, '-o', at('chunks.npy'), '--lens', lens, '--chunk', '3', '--states-out', at('chunks'));
-    const [whole, chunks] = await Promise.all(['whole', 'chunks'].map(async (name) => readNpy(await readFile(at(`${name}.npy`)), name)));
+    await printed(
+      'encode',
+      at('small'),
+      features,
+      '-o',
+      at('chunks.npy'),
+      '--lens',
+      lens,
+      '--chunk',
+      '3',
+      '--states-out',
+      at('chunks'),
+    );
+    const [whole, chunks] = await Promise.all(
+      ['whole', 'chunks'].map(async (name) => readNpy(await readFile(at(`${name}.npy`)), name)),
+    );
     const expected = await readArray('golden/small/encoder_out.npy');
     expect(whole.shape).toEqual(expected.shape);
     expect(chunks.shape).toEqual(expected.shape);
     expectSameBytes(chunks.data, whole.data, 'chunks');
     for (const state of ['h.npy', 'c.npy']) {
-      const [a, b] = await Promise.all(['whole', 'chunks'].map(async (name) => readNpy(await readFile(at(name, state)), state)));
+      const [a, b] = await Promise.all(
+        ['whole', 'chunks'].map(async (name) => readNpy(await readFile(at(name, state)), state)),
+      );
       expect(a.shape.slice(0, 2)).toEqual([3, 3]);
       expectSameBytes(b.data, a.data, state);
     }
@@ -109,7 +144,19 @@ describe('rill', () => {
     await writeFile(at('one-lens.npy'), writeNpy([1], BigInt64Array.of(BigInt(length[0]))));
     await writeFile(at('h.npy'), await readFile(join(small, 'warm_h0.npy')));
     await writeFile(at('c.npy'), await readFile(join(small, 'warm_c0.npy')));
-    await printed('encode', at('small'), at('one.npy'), '-o', at('warm.npy'), '--lens', at('one-lens.npy'), '--states-in', folder, '--chunk', '2');
+    await printed(
+      'encode',
+      at('small'),
+      at('one.npy'),
+      '-o',
+      at('warm.npy'),
+      '--lens',
+      at('one-lens.npy'),
+      '--states-in',
+      folder,
+      '--chunk',
+      '2',
+    );
     const warm = readNpy(await readFile(at('warm.npy')), 'warm');
     expect(largestDifference(warm.data, (await readArray('golden/small/warm_out.npy')).data)).toBeLessThanOrEqual(5e-5);
   });
@@ -117,16 +164,24 @@ describe('rill', () => {
   it('transcribe prints words as they come, or one JSON object per recording', async () => {
     const text = await printed('transcribe', wakeWordsFolder, sample('view-glass'));
     expect(text).toMatch(/^ +\d\.\d\d +\d\.\d\d {2}view\n +\d\.\d\d +\d\.\d\d {2}glass\n.*: view glass\n$/);
-    const lines = (await printed('transcribe', wakeWordsFolder, sample('alexa'), sample('jarvis'), '--json', '--chunk', '2')).trim().split('\n');
+    const lines = (
+      await printed('transcribe', wakeWordsFolder, sample('alexa'), sample('jarvis'), '--json', '--chunk', '2')
+    )
+      .trim()
+      .split('\n');
     const results = lines.map((line) => JSON.parse(line) as { text: string; tokens: number[]; timestamps: number[] });
     expect(results.map((result) => result.text)).toEqual(['alexa', 'jarvis']);
     expect(results[0].timestamps).toHaveLength(results[0].tokens.length);
   });
 
   it('spot finds every keyword of a recording, in Chrome too', async () => {
-    const expected = JSON.parse(await readFile(join(wakeWordsFolder, 'samples', 'stream.json'), 'utf8')) as { keywords: { keyword: string; start: number; end: number }[] };
+    const expected = JSON.parse(await readFile(join(wakeWordsFolder, 'samples', 'stream.json'), 'utf8')) as {
+      keywords: { keyword: string; start: number; end: number }[];
+    };
     for (const runtime of ['node', 'chrome']) {
-      const { keywords } = JSON.parse(await printed('spot', wakeWordsFolder, sample('stream'), '--json', '--runtime', runtime)) as typeof expected;
+      const { keywords } = JSON.parse(
+        await printed('spot', wakeWordsFolder, sample('stream'), '--json', '--runtime', runtime),
+      ) as typeof expected;
       expect(keywords.map(({ keyword }) => keyword)).toEqual(expected.keywords.map(({ keyword }) => keyword));
       keywords.forEach(({ start, end }, i) => {
         expect(start).toBeGreaterThan(expected.keywords[i].start - 0.1);
@@ -138,8 +193,12 @@ describe('rill', () => {
 
   it('spot takes other keywords', async () => {
     await writeFile(at('keywords.txt'), 'a l e x a ▁ @hello\n');
-    expect(await printed('spot', wakeWordsFolder, sample('alexa'), '--keywords', at('keywords.txt'))).toContain('hello');
-    expect(await printed('spot', wakeWordsFolder, sample('jarvis'), '--keywords', at('keywords.txt'))).toContain('no keyword');
+    expect(await printed('spot', wakeWordsFolder, sample('alexa'), '--keywords', at('keywords.txt'))).toContain(
+      'hello',
+    );
+    expect(await printed('spot', wakeWordsFolder, sample('jarvis'), '--keywords', at('keywords.txt'))).toContain(
+      'no keyword',
+    );
   });
 
   it('bench measures at the chunk sizes asked for', async () => {
@@ -161,7 +220,9 @@ describe('rill', () => {
       expect(await refused('convert', 'x.pt')).toContain('no output');
       expect(await refused('encode', at('small'), '-o', at('x.npy'))).toContain('rill encode');
       expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--chunk', '0')).toContain('--chunk 0');
-      expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--runtime', 'safari')).toContain('--runtime safari');
+      expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--runtime', 'safari')).toContain(
+        '--runtime safari',
+      );
       expect(await refused('spot', wakeWordsFolder, '--loud')).toContain('--loud');
     });
 
@@ -171,12 +232,22 @@ describe('rill', () => {
       expect(await refused('transcribe', wakeWordsFolder, at('noise.wav'))).toContain('RIFF');
       expect(await refused('transcribe', at('nowhere'), sample('alexa'))).toContain('a model folder');
       expect(await refused('encode', at('small'), at('noise.wav'), '-o', at('x.npy'))).toContain('.npy');
-      expect(await refused('encode', at('small'), fixturePath('golden/noproj/features.npy'), '-o', at('x.npy'))).toContain('40 wide');
+      expect(
+        await refused('encode', at('small'), fixturePath('golden/noproj/features.npy'), '-o', at('x.npy')),
+      ).toContain('40 wide');
       expect(existsSync(at('x.npy'))).toBe(false);
     });
 
     it('a hostile or truncated checkpoint, and leaves no output', async () => {
-      const attack = [...op.proto, ...op.global('os', 'system'), ...op.mark, ...op.string('id'), ...op.tuple, ...op.reduce, ...op.stop];
+      const attack = [
+        ...op.proto,
+        ...op.global('os', 'system'),
+        ...op.mark,
+        ...op.string('id'),
+        ...op.tuple,
+        ...op.reduce,
+        ...op.stop,
+      ];
       const source = await torchZip(attack);
       await writeFile(at('attack.pt'), await source.read(0, source.size));
       expect(await refused('convert', at('attack.pt'), '-o', at('out'))).toContain('os.system');
@@ -185,16 +256,28 @@ describe('rill', () => {
       await refused('convert', at('cut.pt'), '-o', at('out'));
       const other = await torchZip(oneTensor('weight', op.tensor('0', 1, 0, [1], [1])), { 0: Float32Array.of(1) });
       await writeFile(at('other.pt'), await other.read(0, other.size));
-      expect(await refused('convert', at('other.pt'), '-o', at('out'))).toContain('encoder.encoder_embed.conv.0.weight');
+      expect(await refused('convert', at('other.pt'), '-o', at('out'))).toContain(
+        'encoder.encoder_embed.conv.0.weight',
+      );
       expect(existsSync(at('out'))).toBe(false);
     });
 
     it('lengths beyond the array and states of another shape', async () => {
       await writeFile(at('long.npy'), writeNpy([3], BigInt64Array.of(9n, 9n, 99999n)));
-      expect(await refused('encode', at('small'), join(small, 'features.npy'), '-o', at('x.npy'), '--lens', at('long.npy'))).toContain('99999');
+      expect(
+        await refused('encode', at('small'), join(small, 'features.npy'), '-o', at('x.npy'), '--lens', at('long.npy')),
+      ).toContain('99999');
       await writeFile(at('h.npy'), writeNpy([1, 1, 5], new Float32Array(5)));
       await writeFile(at('c.npy'), writeNpy([1, 1, 5], new Float32Array(5)));
-      const message = await refused('encode', at('small'), join(small, 'features.npy'), '-o', at('x.npy'), '--states-in', folder);
+      const message = await refused(
+        'encode',
+        at('small'),
+        join(small, 'features.npy'),
+        '-o',
+        at('x.npy'),
+        '--states-in',
+        folder,
+      );
       expect(message).toContain('h (3, 3, 32) and c (3, 3, 64)');
     });
   });

@@ -17,14 +17,36 @@ interface WavOptions {
 }
 
 /** A WAV file, right or wrong. */
-function wav({ format = 1, channels = 1, sampleRate = 16000, bits = 16, data = [], dataSize = data.length, extensible, chunkBefore }: WavOptions): Uint8Array {
+function wav({
+  format = 1,
+  channels = 1,
+  sampleRate = 16000,
+  bits = 16,
+  data = [],
+  dataSize = data.length,
+  extensible,
+  chunkBefore,
+}: WavOptions): Uint8Array {
   const text = (value: string) => Array.from(value, (c) => c.charCodeAt(0));
   const u16 = (value: number) => [value & 255, value >> 8];
   const u32 = (value: number) => [...u16(value & 0xffff), ...u16(value >>> 16)];
   const common = [...u16(channels), ...u32(sampleRate), ...u32(0), ...u16(0), ...u16(bits)];
-  const fmt = extensible ? [...u16(0xfffe), ...common, ...u16(22), ...u16(bits), ...u32(0), ...u16(format), ...Array<number>(14).fill(0)] : [...u16(format), ...common];
+  const fmt = extensible
+    ? [...u16(0xfffe), ...common, ...u16(22), ...u16(bits), ...u32(0), ...u16(format), ...Array<number>(14).fill(0)]
+    : [...u16(format), ...common];
   const before = chunkBefore ? [...text('LIST'), ...u32(3), 1, 2, 3, 0] : [];
-  return Uint8Array.from([...text('RIFF'), ...u32(0), ...text('WAVE'), ...before, ...text('fmt '), ...u32(fmt.length), ...fmt, ...text('data'), ...u32(dataSize), ...data]);
+  return Uint8Array.from([
+    ...text('RIFF'),
+    ...u32(0),
+    ...text('WAVE'),
+    ...before,
+    ...text('fmt '),
+    ...u32(fmt.length),
+    ...fmt,
+    ...text('data'),
+    ...u32(dataSize),
+    ...data,
+  ]);
 }
 
 const bytes = (array: ArrayBufferView) => [...new Uint8Array(array.buffer, array.byteOffset, array.byteLength)];
@@ -38,7 +60,11 @@ describe('readWav', () => {
     ['float', { format: 3, bits: 32, data: bytes(Float32Array.of(0.25, -0.5)) }, [0.25, -0.5]],
     ['float64', { format: 3, bits: 64, data: bytes(Float64Array.of(0.25)) }, [0.25]],
     ['stereo, averaged', { channels: 2, data: bytes(Int16Array.of(16384, 0, -16384, -16384)) }, [0.25, -0.5]],
-    ['extensible, behind another chunk', { extensible: true, chunkBefore: true, data: bytes(Int16Array.of(16384)) }, [0.5]],
+    [
+      'extensible, behind another chunk',
+      { extensible: true, chunkBefore: true, data: bytes(Int16Array.of(16384)) },
+      [0.5],
+    ],
     ['a data size that a pipe left open', { dataSize: 0xffffffff, data: bytes(Int16Array.of(16384)) }, [0.5]],
   ] as const)('reads %s', (_, options, expected) => {
     const { samples, sampleRate } = readWav(wav(options as unknown as WavOptions));
@@ -68,7 +94,8 @@ describe('Resampler', () => {
   };
 
   it.each([8000, 11025, 22050, 44100, 48000, 96000])('keeps a tone from %i Hz to 16000 Hz', (rate) => {
-    const tone = (sampleRate: number, count: number) => Float32Array.from({ length: count }, (_, i) => Math.sin((2 * Math.PI * 1000 * i) / sampleRate));
+    const tone = (sampleRate: number, count: number) =>
+      Float32Array.from({ length: count }, (_, i) => Math.sin((2 * Math.PI * 1000 * i) / sampleRate));
     const output = whole(tone(rate, rate / 2), rate, 16000);
     expect(output).toHaveLength(8000);
     const expected = tone(16000, 8000);

@@ -1,6 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { RillError } from '../../src/errors.ts';
-import type { AdapterChoice } from '../runtime/node-gpu.ts';
 import { RUNTIME_NAMES, openRuntime, type Runtime, type RuntimeName } from '../runtime/runtime.ts';
 import { note } from '../terminal.ts';
 
@@ -23,7 +22,11 @@ type Options = NonNullable<ParseArgsConfig['options']>;
 export const RUNTIME_OPTIONS = { runtime: { type: 'string' }, adapter: { type: 'string' } } as const satisfies Options;
 
 /** Parses a command's arguments; anything unknown is a usage error. */
-export function parse<const T extends Options>(command: Pick<Command, 'usage'>, args: string[], options: T) {
+export function parse<const T extends Options>(
+  command: Pick<Command, 'usage'>,
+  args: string[],
+  options: T,
+): ReturnType<typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>> {
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (cause) {
@@ -52,7 +55,7 @@ export async function withRuntime<Result>(
   if (adapter !== undefined && adapter !== 'gpu' && adapter !== 'software') {
     throw usageError(`--adapter ${adapter} (it must be gpu or software)`, command);
   }
-  const runtime = await openRuntime(name as RuntimeName | undefined, adapter as AdapterChoice | undefined);
+  const runtime = await openRuntime(name as RuntimeName | undefined, adapter);
   note(`${runtime.adapter}, in ${runtime.name}`);
   try {
     return await use(runtime);

@@ -84,7 +84,9 @@ export const bench: Command = {
       for (const { model, chunks } of runs) {
         const progress = new Progress('measuring');
         const chunkFrames = parseChunks(values.chunks ?? chunks);
-        const output = await runtime.run('bench', { model, chunkFrames, seconds }, progress.listen).finally(() => progress.end());
+        const output = await runtime
+          .run('bench', { model, chunkFrames, seconds }, progress.listen)
+          .finally(() => progress.end());
         const json = { adapter: runtime.adapter, runtime: runtime.name, ...output };
         print(values.json ? JSON.stringify(json) : `${report(runtime.adapter, output)}\n`);
       }

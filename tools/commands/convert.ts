@@ -3,7 +3,8 @@ import { readText, withFile, writeFolder } from '../files.ts';
 import { Progress, note } from '../terminal.ts';
 import { parse, usageError, type Command } from './arguments.ts';
 
-const usage = 'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--norm-eps-from CHECKPOINT]';
+const usage =
+  'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--norm-eps-from CHECKPOINT]';
 
 export const convert: Command = {
   usage,
@@ -22,11 +23,17 @@ export const convert: Command = {
     if (values.dtype !== 'f32') {
       throw usageError(`--dtype ${values.dtype} (this version writes f32 only)`, { usage });
     }
-    const [config, tokens] = await Promise.all([values.config, values.tokens].map((path) => (path ? readText(path) : undefined)));
+    const config = values.config && (await readText(values.config));
+    const tokens = values.tokens && (await readText(values.tokens));
     const progress = new Progress('converting');
     const run = (normEpsFrom?: Parameters<typeof convertCheckpoint>[0]) =>
       withFile(positionals[0], (checkpoint) =>
-        convertCheckpoint(checkpoint, { config, tokens, normEpsFrom, progress: (done, total) => progress.update(done, total) }),
+        convertCheckpoint(checkpoint, {
+          config,
+          tokens,
+          normEpsFrom,
+          progress: (done, total) => progress.update(done, total),
+        }),
       );
     const donor = values['norm-eps-from'];
     const files = await (donor ? withFile(donor, run) : run()).finally(() => progress.end());

@@ -30,7 +30,12 @@ async function readBatch(path: string, lensPath: string | undefined) {
       remedy: 'Give the number of feature frames of each utterance.',
     });
   }
-  return { data, utterances, width: shape[shape.length - 1], lengths: lens ? [...lens.data] : Array<number>(utterances).fill(frames) };
+  return {
+    data,
+    utterances,
+    width: shape[shape.length - 1],
+    lengths: lens ? [...lens.data] : Array<number>(utterances).fill(frames),
+  };
 }
 
 export const encode: Command = {
@@ -62,7 +67,11 @@ export const encode: Command = {
     await withRuntime({ usage }, values, async (runtime) => {
       const progress = new Progress('encoding');
       const result = await runtime
-        .run('encode', { model, features: data, featureWidth: width, lengths, chunkFrames, ...(states && { states }) }, progress.listen)
+        .run(
+          'encode',
+          { model, features: data, featureWidth: width, lengths, chunkFrames, ...(states && { states }) },
+          progress.listen,
+        )
         .finally(() => progress.end());
       const { encoderOut, frames, h, c } = result;
       await writeOutput(output, writeNpy([utterances, frames, encoderOut.length / utterances / frames], encoderOut));

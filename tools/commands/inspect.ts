@@ -18,12 +18,22 @@ interface Inspection {
 async function inspectPath(path: string, donor: string | undefined): Promise<Inspection> {
   if (await isFolder(path)) {
     const { sizes, config, weights } = openModel(await readModelFiles(path));
-    return { tensors: weights.tensors, parameters: countParameters(sizes), config: JSON.parse(writeConfig(config, sizes)), ignored: [] };
+    return {
+      tensors: weights.tensors,
+      parameters: countParameters(sizes),
+      config: JSON.parse(writeConfig(config, sizes)),
+      ignored: [],
+    };
   }
   const run = (normEpsFrom?: Parameters<typeof openCheckpoint>[0]) =>
     withFile(path, async (source): Promise<Inspection> => {
       const { stored, sizes, config, ignored } = await openCheckpoint(source, { normEpsFrom });
-      return { tensors: stored.tensors, parameters: countParameters(sizes), config: JSON.parse(writeConfig(config, sizes)), ignored };
+      return {
+        tensors: stored.tensors,
+        parameters: countParameters(sizes),
+        config: JSON.parse(writeConfig(config, sizes)),
+        ignored,
+      };
     });
   return donor ? withFile(donor, run) : run();
 }
@@ -32,7 +42,10 @@ export const inspect: Command = {
   usage,
   summary: 'list tensors, parameter counts and the inferred configuration',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, { json: { type: 'boolean' }, 'norm-eps-from': { type: 'string' } });
+    const { values, positionals } = parse({ usage }, args, {
+      json: { type: 'boolean' },
+      'norm-eps-from': { type: 'string' },
+    });
     if (positionals.length !== 1) {
       throw usageError(`${positionals.length} paths`, { usage });
     }

@@ -117,7 +117,10 @@ async function measureChunk(encoder: RnnEncoder, chunkFrames: number, seconds: n
   const features = (frames: number) => new Float32Array(frames * encoder.sizes.numFeatures).map(() => 4 * next() - 8);
   const state = encoder.createState();
   // The first step is warm-up; it also brings the context.
-  await encoder.step([{ state, features: features(SUBSAMPLING_FACTOR * chunkFrames + CONTEXT_FRAMES) }], [CTC_LOG_PROBS]);
+  await encoder.step(
+    [{ state, features: features(SUBSAMPLING_FACTOR * chunkFrames + CONTEXT_FRAMES) }],
+    [CTC_LOG_PROBS],
+  );
   const times: number[] = [];
   const end = performance.now() + 1000 * seconds;
   while (times.length < 2 || (performance.now() < end && times.length < 500)) {
@@ -140,7 +143,10 @@ async function measureChunk(encoder: RnnEncoder, chunkFrames: number, seconds: n
   };
 }
 
-export async function bench({ gpu, emit }: JobContext, { model: source, chunkFrames, seconds }: BenchInput): Promise<BenchOutput> {
+export async function bench(
+  { gpu, emit }: JobContext,
+  { model: source, chunkFrames, seconds }: BenchInput,
+): Promise<BenchOutput> {
   const model = 'config.json' in source ? openModel(source) : randomModel(source);
   const counted = [...expectedTensors({ ...model.sizes, transducer: undefined, hasCtc: false })];
   const parameters = counted.reduce((sum, [name, shape]) => sum + (name.endsWith('.eps') ? 0 : elementCount(shape)), 0);

@@ -21,9 +21,10 @@ const START_TIMEOUT_MS = 60_000;
 
 const PAGE = '<!doctype html><meta charset="utf-8"><title>Rill</title><script type="module" src="page.js"></script>';
 
-/** The page's script in one file: built beside the command line in a package, made on the spot in a checkout. */
+/** The page's script in one file, made on the spot. */
 async function pageScript(): Promise<string> {
   const { build } = await import('vite');
+  const page = import.meta.url.endsWith('.ts') ? 'page.ts' : 'page.js';
   const result = await build({
     configFile: false,
     logLevel: 'error',
@@ -33,7 +34,7 @@ async function pageScript(): Promise<string> {
       target: 'esnext',
       minify: false,
       modulePreload: false,
-      rollupOptions: { input: fileURLToPath(new URL('page.ts', import.meta.url)) },
+      rollupOptions: { input: fileURLToPath(new URL(page, import.meta.url)) },
     },
   });
   const [bundle] = [result].flat();
@@ -61,7 +62,11 @@ export function chromeArguments(adapter?: AdapterChoice): string[] {
 }
 
 /** Starts a headless browser, Firefox on whatever Vulkan driver it finds. */
-export async function launchBrowser(name: 'chrome' | 'firefox', adapter?: AdapterChoice, extraArguments: string[] = []): Promise<Browser> {
+export async function launchBrowser(
+  name: 'chrome' | 'firefox',
+  adapter?: AdapterChoice,
+  extraArguments: string[] = [],
+): Promise<Browser> {
   const executablePath = name === 'chrome' ? findChrome() : findFirefox();
   if (!executablePath) {
     throw new RillError('no-webgpu', {
@@ -136,7 +141,11 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
     new Promise<PageMessage>((resolve, reject) => {
       browser.once('disconnected', () => {
         reject(
-          new RillError('device-lost', { got: `${name} that ended`, expected: 'a running browser', remedy: 'Run the command again.' }),
+          new RillError('device-lost', {
+            got: `${name} that ended`,
+            expected: 'a running browser',
+            remedy: 'Run the command again.',
+          }),
         );
       });
       onMessage = (message) => {

@@ -12,7 +12,8 @@ interface Reference {
 
 const align = (size: number) => Math.ceil(size / 8) * 8;
 
-const isReference = (value: unknown): value is Reference => typeof value === 'object' && value !== null && '$array' in value;
+const isReference = (value: unknown): value is Reference =>
+  typeof value === 'object' && value !== null && '$array' in value;
 
 export function pack(value: unknown): Uint8Array<ArrayBuffer> {
   const arrays: { bytes: Uint8Array; offset: number }[] = [];
@@ -23,7 +24,11 @@ export function pack(value: unknown): Uint8Array<ArrayBuffer> {
     if (!(item instanceof Float32Array || item instanceof Uint8Array)) {
       return item;
     }
-    const reference: Reference = { $array: item instanceof Float32Array ? 'f32' : 'u8', offset: size, length: item.length };
+    const reference: Reference = {
+      $array: item instanceof Float32Array ? 'f32' : 'u8',
+      offset: size,
+      length: item.length,
+    };
     arrays.push({ bytes: new Uint8Array(item.buffer, item.byteOffset, item.byteLength), offset: size });
     size += align(item.byteLength);
     return reference;

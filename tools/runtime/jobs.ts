@@ -8,7 +8,12 @@ import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import { openModel, type ModelFiles } from '../../src/model/model.ts';
-import { OnlineRecognizer, type RecognitionResult, type TimedKeyword, type TimedWord } from '../../src/recognizer/recognizer.ts';
+import {
+  OnlineRecognizer,
+  type RecognitionResult,
+  type TimedKeyword,
+  type TimedWord,
+} from '../../src/recognizer/recognizer.ts';
 import type { StreamStats } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
 
@@ -94,7 +99,12 @@ async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<En
       states: input.states && initialStates(input.states, encoder.sizes, lengths.length),
       progress: (done, total) => emit({ type: 'progress', done, total }),
     });
-    const [h, c] = (['h', 'c'] as const).map((key) => joinStates(states.map((state) => state[key]), layers));
+    const [h, c] = (['h', 'c'] as const).map((key) =>
+      joinStates(
+        states.map((state) => state[key]),
+        layers,
+      ),
+    );
     return { ...batch, layers, h, c };
   } finally {
     encoder.dispose();
@@ -124,7 +134,10 @@ export interface TraceInput {
 }
 
 /** The embedding and every layer of one utterance, in one step. */
-async function trace({ gpu }: JobContext, { model: files, features }: TraceInput): Promise<{ stages: Float32Array<ArrayBuffer>[] }> {
+async function trace(
+  { gpu }: JobContext,
+  { model: files, features }: TraceInput,
+): Promise<{ stages: Float32Array<ArrayBuffer>[] }> {
   const model = openModel(files);
   const maxFrames = encoderFrames(features.length / model.sizes.encoder.numFeatures);
   const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames });

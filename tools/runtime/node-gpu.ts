@@ -53,7 +53,11 @@ function keep(gpu: GPU): GPU {
 /** On Linux a GPU has a device node; without one there is no need to ask every Vulkan driver. */
 export function mayHaveGpu(): boolean {
   const nodes = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
-  return process.platform !== 'linux' || nodes('/dev/dri').length > 0 || nodes('/dev').some((name) => /^nvidia\d|^dxg$/.test(name));
+  return (
+    process.platform !== 'linux' ||
+    nodes('/dev/dri').length > 0 ||
+    nodes('/dev').some((name) => /^nvidia\d|^dxg$/.test(name))
+  );
 }
 
 function isSoftware({ vendor, architecture, device, description }: GPUAdapterInfo): boolean {

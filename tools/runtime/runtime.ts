@@ -11,7 +11,11 @@ export interface Runtime {
   name: RuntimeName;
   /** The adapter, for people. */
   adapter: string;
-  run<Name extends JobName>(name: Name, input: JobInput<Name>, onEvent?: (event: JobEvent) => void): Promise<JobOutput<Name>>;
+  run<Name extends JobName>(
+    name: Name,
+    input: JobInput<Name>,
+    onEvent?: (event: JobEvent) => void,
+  ): Promise<JobOutput<Name>>;
   close(): Promise<void>;
 }
 
