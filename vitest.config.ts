@@ -1,7 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  resolve: { alias: { rill: new URL('src/index.ts', import.meta.url).pathname } },
+  resolve: { alias: { rill: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
   test: {
     include: ['test/**/*.test.ts'],
     // Descriptors of the shaders as they are now, also after an edit.

@@ -109,6 +109,9 @@ async function listen(recognizer: OnlineRecognizer, name: string, bytes: ArrayBu
       }
       while (recognizer.isReady(stream) && own === run) {
         await recognizer.decode(stream);
+        if (own !== run) {
+          break;
+        }
         showNewWords(recognizer, stream);
         showFigures(stream);
       }

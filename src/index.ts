@@ -28,13 +28,22 @@ export {
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';
 export { CTC_LOG_PROBS, CtcHead } from './head/ctc.ts';
-export { CtcGreedyDecoder, type DecodedToken } from './decoder/ctc-greedy.ts';
+export { JOINER_ENCODER_PROJ, TransducerHead, TransducerJoiner } from './head/transducer.ts';
+export type { DecodedToken, Decoder, SearchOptions } from './decoder/decoder.ts';
+export { CtcGreedyDecoder } from './decoder/ctc-greedy.ts';
+export { CtcBeamDecoder } from './decoder/ctc-beam.ts';
+export { GreedySearchDecoder } from './decoder/transducer.ts';
+export { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './decoder/modified-beam-search.ts';
+export { ContextGraph, type ContextPhrase } from './decoder/context-graph.ts';
+export { DECODING_METHODS, type DecodingMethod } from './decoder/methods.ts';
+export { ENDPOINT_DEFAULTS, type EndpointRule, type EndpointRules } from './decoder/endpoint.ts';
 export { KeywordReport, parseKeywords, type Keyword, type KeywordHit } from './decoder/keywords.ts';
 export { joinWords, type Word } from './text/words.ts';
 export {
   OnlineRecognizer,
   type RecognitionResult,
   type RecognizerOptions,
+  type StreamOptions,
   type TimedKeyword,
   type TimedWord,
 } from './recognizer/recognizer.ts';

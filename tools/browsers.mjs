@@ -1,6 +1,6 @@
 // Where browsers and the software Vulkan driver are. Plain JavaScript, because set-up runs before anything is installed.
 
-import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 
@@ -18,6 +18,10 @@ const CHROME_PLACES = {
   ),
 };
 const FIREFOX_NAMES = ['firefox', 'firefox-esr'];
+
+/** Ubuntu and its relatives have Chromium as a snap only: closed off, without the driver that Node could use. */
+export const isUbuntu = () =>
+  existsSync('/etc/os-release') && /^ID(_LIKE)?=.*ubuntu/m.test(readFileSync('/etc/os-release', 'utf8'));
 
 /** @param {readonly string[]} names */
 function onPath(names) {
@@ -55,7 +59,8 @@ export function findChrome() {
     return existsSync(named) ? named : undefined;
   }
   const places = CHROME_PLACES[/** @type {keyof typeof CHROME_PLACES} */ (process.platform)] ?? [];
-  return onPath(CHROME_NAMES) ?? places.find((file) => existsSync(file)) ?? inCache();
+  const names = CHROME_NAMES.filter((name) => !(name.startsWith('chromium') && isUbuntu()));
+  return onPath(names) ?? places.find((file) => existsSync(file)) ?? inCache();
 }
 
 /** @returns {string | undefined} the executable of a Firefox; FIREFOX_PATH comes first */

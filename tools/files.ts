@@ -72,7 +72,7 @@ export async function readModelFiles(folder: string): Promise<ModelFiles> {
   };
 }
 
-/** Writes files into a folder, all or none: under other names first, renamed once all are whole. */
+/** Writes files into a folder: under other names first, renamed once all are whole, so that none is ever cut off. */
 export async function writeFolder(
   folder: string,
   files: Readonly<Record<string, string | Uint8Array | undefined>>,

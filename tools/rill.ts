@@ -22,20 +22,20 @@ function help(): string {
 
 /** @returns the exit status */
 async function main([name, ...args]: string[]): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h') {
+  if (name === '--help' || name === '-h') {
     print(help());
-    return name === undefined ? 2 : 0;
+    return 0;
   }
   try {
     const command = Object.entries(COMMANDS).find(([key]) => key === name)?.[1];
     if (!command) {
       throw new RillError('bad-argument', {
-        got: `the command ${JSON.stringify(name)}`,
+        got: name === undefined ? 'no command' : `the command ${JSON.stringify(name)}`,
         expected: Object.keys(COMMANDS).join(', '),
         remedy: 'See rill --help.',
       });
     }
-    if (args.includes('--help')) {
+    if (args.includes('--help') || args.includes('-h')) {
       print(`rill ${command.usage}\n  ${command.summary}`);
       return 0;
     }
@@ -50,6 +50,9 @@ async function main([name, ...args]: string[]): Promise<number> {
     return known && INPUT_ERRORS.includes(error.code) ? 2 : 1;
   }
 }
+
+// A reader that has seen enough (`rill … | head`) is no failure.
+process.stdout.on('error', () => process.exit(0));
 
 // Dawn keeps the event loop alive; what was written must be out before the process ends.
 const status = await main(process.argv.slice(2));

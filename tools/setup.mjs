@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { browserCache, findChrome, findSwiftShader } from './browsers.mjs';
+import { browserCache, findChrome, findSwiftShader, isUbuntu } from './browsers.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
@@ -33,7 +33,8 @@ function run(command, args, remedy) {
   const { status, error } = spawnSync(command, args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    shell: process.platform === 'win32',
+    // npm is a batch file on Windows, which only a shell can start.
+    shell: process.platform === 'win32' && command === npm,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   });
   if (status !== 0) {
@@ -81,8 +82,9 @@ function aptInstall(packages) {
 }
 
 const isDebian = () => process.platform === 'linux' && existsSync('/etc/debian_version') && has('apt-get');
-/** Ubuntu's `chromium` package is a snap, which has no driver that Node could use. */
-const isUbuntu = () => existsSync('/etc/os-release') && /^ID=ubuntu/m.test(readFileSync('/etc/os-release', 'utf8'));
+/** Whether Debian packages can be installed without asking anybody. */
+const mayInstall = () =>
+  process.getuid?.() === 0 || spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
 
 /** A Chrome or Chromium: the browser tests, and the software adapter inside it. */
 function installChrome() {
@@ -94,7 +96,7 @@ function installChrome() {
     fail(`CHROME_PATH is ${process.env.CHROME_PATH}, where nothing is.`, 'Correct it, or unset it.');
   }
   say('no Chrome or Chromium found: one is needed for WebGPU in a browser, and for its software Vulkan driver');
-  if (isDebian() && !isUbuntu()) {
+  if (isDebian() && !isUbuntu() && mayInstall()) {
     aptInstall(['chromium']);
   } else {
     mkdirSync(browserCache, { recursive: true });
@@ -116,13 +118,11 @@ function installVulkanLoader() {
   const found = folders.some((folder) => existsSync(join(folder, 'libvulkan.so.1')));
   if (!found) {
     say('no Vulkan loader (libvulkan.so.1) found: Node’s WebGPU needs it');
-    if (!isDebian()) {
-      fail(
-        'I can install it on Debian and Ubuntu only.',
-        'Install the Vulkan loader (Fedora: vulkan-loader; Arch: vulkan-icd-loader).',
-      );
+    if (isDebian() && mayInstall()) {
+      aptInstall(['libvulkan1']);
+    } else {
+      say('note: install it (Debian: libvulkan1; Fedora: vulkan-loader); until then headless Chrome does the work');
     }
-    aptInstall(['libvulkan1']);
   }
 }
 

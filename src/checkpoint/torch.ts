@@ -28,6 +28,12 @@ const STORAGES: Readonly<Record<string, { dtype: string; bytes: number }>> = {
   BoolStorage: { dtype: 'BOOL', bytes: 1 },
 };
 
+/**
+ * The values that a pickle makes can take some hundred times its own size in memory; a training checkpoint's,
+ * optimizer and all, is far below this.
+ */
+const MAX_PICKLE_BYTES = 4 << 20;
+
 class StorageType {
   readonly dtype: string;
   readonly bytes: number;
@@ -233,7 +239,15 @@ export async function openTorchCheckpoint(source: ByteSource): Promise<TensorSou
   const folder = pickleName.slice(0, -'data.pkl'.length);
   const bigEndian =
     files.has(`${folder}byteorder`) && new TextDecoder().decode(await read(`${folder}byteorder`)).trim() === 'big';
-  const { value } = unpickle(await read(pickleName), { constructors: CONSTRUCTORS, persistentLoad: storageOf });
+  const pickle = await read(pickleName);
+  if (pickle.length > MAX_PICKLE_BYTES) {
+    throw bad(
+      `a data.pkl of ${pickle.length} bytes`,
+      `at most ${MAX_PICKLE_BYTES}; a state dict of a thousand tensors needs 200 KB`,
+      'Save the state dict alone, torch.save(model.state_dict(), "model.pt"), and convert that.',
+    );
+  }
+  const { value } = unpickle(pickle, { constructors: CONSTRUCTORS, persistentLoad: storageOf });
 
   const tensors = new Map<string, TensorRef>();
   let elements = 0;

@@ -1,60 +1,64 @@
-/** A decoded token and the encoder frame it was decoded on, counted from the start of the stream. */
-export interface DecodedToken {
-  id: number;
-  frame: number;
-  /** Natural logarithm of its probability on that frame. */
-  logProb: number;
-}
+import { CTC_LOG_PROBS } from '../head/ctc.ts';
+import { argMax, type DecodedToken, type Decoder, type SearchOptions } from './decoder.ts';
 
 /**
  * Streaming CTC greedy search: the most probable token of each frame, repeats merged, blanks dropped. A token
  * stands on the first frame of its run.
  */
-export class CtcGreedyDecoder {
-  readonly #vocabSize: number;
-  readonly #blankId: number;
+export class CtcGreedyDecoder implements Decoder {
+  readonly input = CTC_LOG_PROBS;
+  readonly #options: SearchOptions;
+  readonly #tokens: DecodedToken[] = [];
   #previous: number;
   #frame = 0;
   #trailingBlanks = 0;
+  #logProb = 0;
 
-  constructor({ vocabSize, blankId }: { vocabSize: number; blankId: number }) {
-    this.#vocabSize = vocabSize;
-    this.#blankId = blankId;
-    this.#previous = blankId;
+  constructor(options: SearchOptions) {
+    this.#options = options;
+    this.#previous = options.blankId;
   }
 
-  /** Frames decoded so far. */
+  get tokens(): readonly DecodedToken[] {
+    return this.#tokens;
+  }
+
+  get settled(): number {
+    return this.#tokens.length;
+  }
+
+  /** Of the best path: the sum over all frames. */
+  get logProb(): number {
+    return this.#logProb;
+  }
+
   get frames(): number {
     return this.#frame;
   }
 
-  /** Frames since the last one that was not blank. */
   get trailingBlanks(): number {
     return this.#trailingBlanks;
   }
 
-  /**
-   * Decodes the next frames.
-   *
-   * @param logProbs (frames, vocab_size)
-   * @returns the tokens that begin on them
-   */
-  accept(logProbs: Float32Array): DecodedToken[] {
-    const tokens: DecodedToken[] = [];
-    for (let start = 0; start < logProbs.length; start += this.#vocabSize) {
-      let id = 0;
-      for (let k = 1; k < this.#vocabSize; k++) {
-        if (logProbs[start + k] > logProbs[start + id]) {
-          id = k;
-        }
+  /** @param logProbs (frames, vocab_size) */
+  accept(logProbs: Float32Array): void {
+    const { vocabSize, blankId, unkId, blankPenalty = 0 } = this.#options;
+    for (let start = 0; start < logProbs.length; start += vocabSize) {
+      let id = argMax(logProbs, start, vocabSize);
+      if (id === blankId && blankPenalty !== 0) {
+        const frame = logProbs.slice(start, start + vocabSize);
+        frame[blankId] -= blankPenalty;
+        id = argMax(frame, 0, vocabSize);
       }
-      if (id !== this.#blankId && id !== this.#previous) {
-        tokens.push({ id, frame: this.#frame, logProb: logProbs[start + id] });
+      const logProb = logProbs[start + id];
+      const isBlank = id === blankId || id === unkId;
+      if (!isBlank && id !== this.#previous) {
+        this.#tokens.push({ id, frame: this.#frame, logProb });
       }
-      this.#trailingBlanks = id === this.#blankId ? this.#trailingBlanks + 1 : 0;
+      this.#trailingBlanks = isBlank ? this.#trailingBlanks + 1 : 0;
       this.#previous = id;
+      this.#logProb += logProb;
       this.#frame++;
     }
-    return tokens;
   }
 }

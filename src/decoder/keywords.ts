@@ -1,15 +1,19 @@
 import { RillError } from '../errors.ts';
 import type { TokenTable } from '../model/tokens.ts';
-import type { DecodedToken } from './ctc-greedy.ts';
+import type { ContextPhrase } from './context-graph.ts';
+import type { DecodedToken } from './decoder.ts';
 
 /** Mean token probability that a keyword must reach, unless its line says otherwise (sherpa-onnx's default). */
-const DEFAULT_THRESHOLD = 0.25;
+export const DEFAULT_KEYWORD_THRESHOLD = 0.25;
 
 export interface Keyword {
   /** What is reported: the `@phrase` of its line, underscores read as spaces, or the text of its tokens. */
   phrase: string;
   tokens: readonly number[];
-  threshold: number;
+  /** Mean token probability that it must reach; the reader's default where its line has none. */
+  threshold?: number;
+  /** Added to a search's score for each of its tokens; the spotter's default where its line has none. */
+  boost?: number;
 }
 
 /** A keyword that was heard. */
@@ -18,51 +22,78 @@ export interface KeywordHit {
   /** Encoder frames of its first and last token. */
   startFrame: number;
   endFrame: number;
-  /** Geometric mean of its tokens' probabilities. */
+  /** Mean probability of its tokens. */
   score: number;
 }
 
+/** One line of a keyword or hotwords file. */
+interface PhraseLine {
+  tokens: number[];
+  boost?: number;
+  threshold?: number;
+  phrase?: string;
+}
+
 /**
- * Reads a keyword file of sherpa-onnx: one keyword a line, `tok tok … :boost #threshold @phrase`, the last
- * three optional. A boost shifts scores of a beam search; greedy decoding has none and takes no notice of it.
+ * Reads lines of `tok tok … :boost #threshold @phrase`, the last three optional.
  *
  * @throws RillError `bad-model` with the line, for tokens that the model does not have and numbers that are none.
  */
-export function parseKeywords(text: string, tokens: TokenTable): Keyword[] {
-  const keywords: Keyword[] = [];
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
+function parseLines(text: string, table: TokenTable, what: string): PhraseLine[] {
+  return text.split(/\r?\n/).flatMap((line, index) => {
     const words = line.split(/\s+/).filter(Boolean);
-    if (words.length === 0) {
-      continue;
-    }
     const bad = (got: string, expected: string) =>
       new RillError('bad-model', {
-        got: `${got} on line ${index + 1} of the keywords`,
+        got: `${got} on line ${index + 1} of the ${what}`,
         expected,
-        remedy: 'A line is the keyword’s tokens, then optionally :boost, #threshold and @phrase.',
+        remedy: 'A line is the phrase’s tokens, then optionally :boost, #threshold and @phrase.',
       });
-    const ids: number[] = [];
-    let threshold = DEFAULT_THRESHOLD;
-    let phrase: string | undefined;
+    const parsed: PhraseLine = { tokens: [] };
     for (const word of words) {
-      const id = tokens.idOf(word);
+      const id = table.idOf(word);
       const rest = word.slice(1);
-      if (id !== undefined && phrase === undefined) {
-        ids.push(id);
+      const number = rest === '' ? NaN : Number(rest);
+      if (id !== undefined && parsed.phrase === undefined) {
+        parsed.tokens.push(id);
       } else if (word.startsWith('@') && rest) {
-        phrase = rest.replaceAll('_', ' ');
-      } else if (/^[:#]/.test(word) && rest && Number.isFinite(Number(rest))) {
-        threshold = word.startsWith('#') ? Number(rest) : threshold;
+        parsed.phrase = rest.replaceAll('_', ' ');
+      } else if (word.startsWith(':') && Number.isFinite(number)) {
+        parsed.boost = number;
+      } else if (word.startsWith('#') && Number.isFinite(number)) {
+        parsed.threshold = number;
       } else {
         throw bad(JSON.stringify(word), 'a token of tokens.txt');
       }
     }
-    if (ids.length === 0) {
+    if (words.length > 0 && parsed.tokens.length === 0) {
       throw bad('no token', 'at least one');
     }
-    keywords.push({ phrase: phrase ?? tokens.text(ids), tokens: ids, threshold });
-  }
-  return keywords;
+    return words.length > 0 ? [parsed] : [];
+  });
+}
+
+/**
+ * Reads a keyword file of sherpa-onnx: one keyword a line, `tok tok … :boost #threshold @phrase`.
+ *
+ * @throws RillError `bad-model` with the line.
+ */
+export function parseKeywords(text: string, table: TokenTable): Keyword[] {
+  return parseLines(text, table, 'keywords').map(({ tokens, boost, threshold, phrase }) => ({
+    phrase: phrase ?? table.text(tokens),
+    tokens,
+    boost,
+    threshold,
+  }));
+}
+
+/**
+ * Reads a hotwords file: one phrase a line, as tokens, `tok tok … :score`.
+ *
+ * @param score for each token of a phrase whose line has none
+ * @throws RillError `bad-model` with the line.
+ */
+export function parseHotwords(text: string, table: TokenTable, score: number): ContextPhrase[] {
+  return parseLines(text, table, 'hotwords').map(({ tokens, boost }) => ({ tokens, score: boost ?? score }));
 }
 
 /** Reports keywords in a stream of decoded tokens: all of a keyword's tokens, one right after the other. */
@@ -79,6 +110,9 @@ export class KeywordReport {
   /** Takes the next tokens and returns the keywords that end with them; the longest, where several do. */
   accept(tokens: readonly DecodedToken[]): KeywordHit[] {
     const hits: KeywordHit[] = [];
+    if (this.#longest === 0) {
+      return hits;
+    }
     for (const token of tokens) {
       this.#recent = [...this.#recent, token].slice(-this.#longest);
       const [best] = this.#keywords
@@ -92,12 +126,16 @@ export class KeywordReport {
     return hits;
   }
 
-  #match({ phrase, tokens, threshold }: Keyword): { hit: KeywordHit; length: number } | undefined {
+  #match({
+    phrase,
+    tokens,
+    threshold = DEFAULT_KEYWORD_THRESHOLD,
+  }: Keyword): { hit: KeywordHit; length: number } | undefined {
     const heard = this.#recent.slice(-tokens.length);
     if (heard.length < tokens.length || heard.some(({ id }, i) => id !== tokens[i])) {
       return undefined;
     }
-    const score = Math.exp(heard.reduce((sum, { logProb }) => sum + logProb, 0) / heard.length);
+    const score = heard.reduce((sum, { logProb }) => sum + Math.exp(logProb), 0) / heard.length;
     if (score < threshold) {
       return undefined;
     }

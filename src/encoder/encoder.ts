@@ -104,6 +104,7 @@ export class RnnEncoder {
   readonly #plan: EncoderPlan;
   readonly #buffers: EncoderBuffers;
   readonly #freeSlots: number[];
+  readonly #states = new Set<EncoderState>();
   readonly #heads: EncoderHead[] = [];
   /** Staging for what a step uploads. */
   readonly #features: Float32Array<ArrayBuffer>;
@@ -210,7 +211,11 @@ export class RnnEncoder {
         remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
       });
     }
-    const state = new EncoderState(this.context, this.sizes, this.#buffers, slot, () => this.#freeSlots.push(slot));
+    const state: EncoderState = new EncoderState(this.context, this.sizes, this.#buffers, slot, () => {
+      this.#states.delete(state);
+      this.#freeSlots.push(slot);
+    });
+    this.#states.add(state);
     state.reset();
     return state;
   }
@@ -224,7 +229,23 @@ export class RnnEncoder {
    * @throws RillError `bad-argument` (nothing has changed then), `closed`, `device-lost`, `gpu`.
    */
   async step(inputs: readonly StepInput[], read: readonly string[] = [ENCODER_OUT]): Promise<StepResult[]> {
-    const { results } = await this.#run(inputs, read);
+    if (inputs.length === 0) {
+      throw new RillError('bad-argument', {
+        got: 'a step without inputs',
+        expected: 'at least one stream’s chunk',
+        remedy: 'Call step when a stream has features.',
+      });
+    }
+    const { results } = await this.#run(() => inputs, read);
+    return results;
+  }
+
+  /**
+   * @internal Like {@link step}, for inputs that may change while an earlier step is under way: `prepare` is
+   * called right before the step is submitted; when it has nothing, nothing happens.
+   */
+  async stepLate(prepare: () => readonly StepInput[], read: readonly string[]): Promise<StepResult[]> {
+    const { results } = await this.#run(prepare, read);
     return results;
   }
 
@@ -236,22 +257,51 @@ export class RnnEncoder {
    * @throws RillError `bad-argument`, `device-lost`, `gpu`.
    */
   async encode(features: Float32Array, lengths: readonly number[], options: EncodeOptions = {}): Promise<EncodedBatch> {
+    const { dModel } = this.sizes;
+    const frames = lengths.map(encoderFrames);
+    const longest = Math.max(0, ...frames);
+    const encoderOut = new Float32Array(lengths.length * longest * dModel);
+    const states = await this.encodeChunks(features, lengths, options, [ENCODER_OUT], (utterance, at, { outputs }) => {
+      encoderOut.set(outputs[ENCODER_OUT], (utterance * longest + at) * dModel);
+    });
+    return { encoderOut, lengths: frames, frames: longest, states };
+  }
+
+  /**
+   * Runs whole utterances like {@link encode} and hands over what each step gives.
+   *
+   * @param read names of the outputs to read back
+   * @param onResult called with the utterance, the encoder frame that a chunk starts with, and its result
+   * @returns the final states of each utterance
+   */
+  async encodeChunks(
+    features: Float32Array,
+    lengths: readonly number[],
+    { chunkFrames = this.capacity.maxFrames, states: initial, progress }: EncodeOptions,
+    read: readonly string[],
+    onResult: (utterance: number, at: number, result: StepResult) => void,
+  ): Promise<StateValues[]> {
     this.#check();
-    const { numFeatures, dModel } = this.sizes;
-    const { chunkFrames = this.capacity.maxFrames, states: initial, progress } = options;
+    const { numFeatures } = this.sizes;
     const stride = this.#checkBatch(features, lengths, chunkFrames);
     const frames = lengths.map(encoderFrames);
-    const longest = Math.max(...frames);
     const total = frames.reduce((sum, count) => sum + count, 0);
-    const encoderOut = new Float32Array(lengths.length * longest * dModel);
     const states: StateValues[] = [];
     let done = 0;
+    if (initial && initial.length !== lengths.length) {
+      throw new RillError('bad-argument', {
+        got: `states of ${initial.length} utterances`,
+        expected: `${lengths.length}, one for each`,
+        remedy: 'Give each utterance its states, or none.',
+      });
+    }
     const group = Math.max(1, this.#freeSlots.length);
     for (let first = 0; first < lengths.length; first += group) {
-      const members = frames
-        .slice(first, first + group)
-        .map((count, i) => ({ utterance: first + i, count, state: this.createState() }));
+      const members: { utterance: number; count: number; state: EncoderState }[] = [];
       try {
+        for (const [i, count] of frames.slice(first, first + group).entries()) {
+          members.push({ utterance: first + i, count, state: this.createState() });
+        }
         if (initial) {
           members.forEach(({ utterance, state }) => state.write(initial[utterance]));
         }
@@ -265,9 +315,9 @@ export class RnnEncoder {
             const stop = utterance * stride + SUBSAMPLING_FACTOR * last + CONTEXT_FRAMES;
             return { state, features: features.subarray(start * numFeatures, stop * numFeatures) };
           });
-          const results = await this.step(inputs);
+          const results = await this.step(inputs, read);
           results.forEach((result, i) => {
-            encoderOut.set(result.outputs[ENCODER_OUT], (active[i].utterance * longest + at) * dModel);
+            onResult(active[i].utterance, at, result);
             done += result.frames;
           });
           progress?.(done, total);
@@ -279,7 +329,7 @@ export class RnnEncoder {
         members.forEach(({ state }) => state.dispose());
       }
     }
-    return { encoderOut, lengths: frames, frames: longest, states };
+    return states;
   }
 
   /**
@@ -296,7 +346,7 @@ export class RnnEncoder {
     const buffer = scope.createStorage('trace', 'trace', stages * bytes);
     const ring = new ReadbackRing(context, stages * bytes, 1);
     try {
-      const { results, lanes, frames } = await this.#run(inputs, [ENCODER_OUT], buffer);
+      const { results, lanes, frames } = await this.#run(() => inputs, [ENCODER_OUT], buffer);
       const stageBytes = 4 * lanes * frames * padded(sizes.dModel);
       const copy = await ring.acquire();
       const encoder = context.device.createCommandEncoder();
@@ -320,24 +370,32 @@ export class RnnEncoder {
     this.#disposed = true;
     this.#ring.dispose();
     this.buffers.dispose();
+    this.#states.forEach((state) => state.dispose());
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  async #run(inputs: readonly StepInput[], read: readonly string[], trace?: GPUBuffer) {
+  async #run(prepare: () => readonly StepInput[], read: readonly string[], trace?: GPUBuffer) {
     this.#check();
-    const counts = inputs.map((input) => this.#checkInput(input));
-    this.#checkTogether(inputs);
-    const outputs = [this.output, ...this.#heads.map((head) => head.output)].filter(({ name }) => read.includes(name));
-    const fresh = inputs.map(({ state }) => state.advance());
-    const lanes = inputs.length;
-    const frames = Math.max(...counts);
-
+    const outputs = this.#findOutputs(read);
     const ring = this.#ring;
     const readback = await ring.acquire();
+    // From here to the submit nothing is awaited: what is checked is what runs.
+    let submitted = false;
     try {
+      this.#check();
+      const inputs = prepare();
+      if (inputs.length === 0) {
+        ring.release(readback);
+        return { results: [], lanes: 0, frames: 0 };
+      }
+      const counts = inputs.map((input) => this.#checkInput(input));
+      this.#checkTogether(inputs);
+      const lanes = inputs.length;
+      const frames = Math.max(...counts);
+      const fresh = inputs.map(({ state }) => state.advance());
       this.#upload(inputs, counts, fresh, frames);
       const encoder = this.context.device.createCommandEncoder();
       this.#record(encoder, lanes, frames, trace);
@@ -348,8 +406,8 @@ export class RnnEncoder {
         bytes += size;
       }
       this.context.device.queue.submit([encoder.finish()]);
+      submitted = true;
       const values = await ring.read(readback, bytes);
-      this.context.check();
       const results = counts.map((count, lane): StepResult => {
         let start = 0;
         const named = outputs.map(({ name, width }) => {
@@ -361,8 +419,26 @@ export class RnnEncoder {
       });
       return { results, lanes, frames };
     } catch (error) {
+      if (!submitted) {
+        ring.release(readback);
+      }
       throw error instanceof RillError ? error : await this.context.explain(error);
     }
+  }
+
+  #findOutputs(read: readonly string[]): StepOutput[] {
+    const known = [this.output, ...this.#heads.map((head) => head.output)];
+    return read.map((wanted) => {
+      const output = known.find(({ name }) => name === wanted);
+      if (!output) {
+        throw new RillError('bad-argument', {
+          got: `the output ${JSON.stringify(wanted)}`,
+          expected: known.map(({ name }) => name).join(' or '),
+          remedy: 'Attach the head that gives it first.',
+        });
+      }
+      return output;
+    });
   }
 
   /** One pass over the plan; with `trace` also a copy of x after the embedding and after each layer. */
@@ -421,6 +497,13 @@ export class RnnEncoder {
   /** Encoder frames that an input brings. */
   #checkInput({ state, features }: StepInput): number {
     state.check();
+    if (!(features instanceof Float32Array)) {
+      throw new RillError('bad-argument', {
+        got: `features in ${Object.prototype.toString.call(features)}`,
+        expected: 'a Float32Array',
+        remedy: 'Convert them with Float32Array.from.',
+      });
+    }
     const { numFeatures } = this.sizes;
     const rows = features.length / numFeatures;
     const frames = (rows - (state.started ? 0 : CONTEXT_FRAMES)) / SUBSAMPLING_FACTOR;
@@ -437,14 +520,10 @@ export class RnnEncoder {
 
   #checkTogether(inputs: readonly StepInput[]): void {
     const distinct = new Set(inputs.map(({ state }) => state)).size;
-    if (
-      inputs.length === 0 ||
-      distinct < inputs.length ||
-      inputs.some(({ state }) => !state.belongsTo(this.#buffers))
-    ) {
+    if (distinct < inputs.length || inputs.some(({ state }) => !state.belongsTo(this.#buffers))) {
       throw new RillError('bad-argument', {
         got: `${inputs.length} inputs for ${distinct} streams`,
-        expected: 'at least one, each stream of this encoder once',
+        expected: 'each stream of this encoder once',
         remedy: 'Give each stream one chunk per step.',
       });
     }

@@ -75,9 +75,14 @@ export class EncoderState {
 
   /** Starts the stream afresh: zero states, no context. Its neighbours are not touched. */
   reset(): void {
+    this.zero();
+    this.#started = false;
+  }
+
+  /** Zeroes h and c and keeps the left context: the audio goes on, what was said before is forgotten. */
+  zero(): void {
     this.check();
     const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
-    this.#started = false;
     this.#write(new Float32Array(layers * padded(dModel)), new Float32Array(layers * padded(rnnHiddenSize)));
   }
 

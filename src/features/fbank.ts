@@ -102,6 +102,13 @@ export class Fbank {
     const { sampleRate, frameLengthMs, frameShiftMs, window } = this.options;
     this.#frameLength = Math.floor((sampleRate * frameLengthMs) / 1000);
     this.#frameShift = Math.floor((sampleRate * frameShiftMs) / 1000);
+    if (!(this.#frameLength >= 2 && this.#frameShift >= 1)) {
+      throw new RillError('bad-argument', {
+        got: `frames of ${this.#frameLength} samples every ${this.#frameShift}`,
+        expected: 'at least 2 samples, at least 1 apart',
+        remedy: 'Check frame_length_ms, frame_shift_ms and sample_rate of the features.',
+      });
+    }
     const size = 2 ** Math.ceil(Math.log2(this.#frameLength));
     this.#fft = new FFT(size);
     this.#frame = new Array<number>(size).fill(0);

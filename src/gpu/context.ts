@@ -62,11 +62,21 @@ export class GpuContext {
       throw new RillError('no-adapter', {
         got: 'WebGPU without an adapter',
         expected: 'a GPU or a software adapter',
-        remedy:
-          'Turn on graphics acceleration, update the driver, or install a software Vulkan driver (npm run setup).',
+        remedy: 'Turn on graphics acceleration, update the driver, or install a software Vulkan driver.',
       });
     }
-    return new GpuContext(await adapter.requestDevice(), adapter.info);
+    const device = await adapter.requestDevice().catch((cause: unknown) => {
+      throw new RillError(
+        'no-adapter',
+        {
+          got: `an adapter that gives no device (${String(cause)})`,
+          expected: 'a GPU device with the default limits',
+          remedy: 'Close other pages that use the GPU, restart the browser, or update the driver.',
+        },
+        { cause },
+      );
+    });
+    return new GpuContext(device, adapter.info);
   }
 
   /** The adapter in one line, for people. */

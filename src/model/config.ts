@@ -1,5 +1,5 @@
 import { RillError } from '../errors.ts';
-import { FBANK_DEFAULTS, type FbankOptions } from '../features/fbank.ts';
+import { FBANK_DEFAULTS, Fbank, type FbankOptions } from '../features/fbank.ts';
 import { SUBSAMPLING_FACTOR, type ModelSizes } from './sizes.ts';
 
 /** What a model folder's `config.json` adds to its tensors. */
@@ -70,7 +70,17 @@ function parseFeatures(json: Json, numFeatures: number): FbankOptions {
       '1 to 1000 ms at 1000 to 768000 Hz',
     );
   }
+  checkBand(options);
   return options;
+}
+
+/** What the feature extractor itself would refuse is refused here, before anything is loaded. */
+function checkBand(options: FbankOptions): void {
+  try {
+    new Fbank(options);
+  } catch (error) {
+    throw error instanceof RillError ? bad(error.got, error.expected) : error;
+  }
 }
 
 export function parseJson(text: string, name = 'config.json'): Json {

@@ -84,7 +84,11 @@ export async function fetchModel(url: string, progress?: LoadProgress): Promise<
   };
   const [config, weights, tokens, keywords] = await Promise.all([
     required('config.json').then((response) => response.text()),
-    required('model.safetensors').then((response) => readBody(response, progress)),
+    required('model.safetensors').then((response) =>
+      readBody(response, progress).catch((cause: unknown) => {
+        throw missing('model.safetensors', `a download that broke off (${String(cause)})`);
+      }),
+    ),
     optionalText('tokens.txt'),
     optionalText('keywords.txt'),
   ]);

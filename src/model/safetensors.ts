@@ -73,6 +73,14 @@ export function readSafetensors(file: Uint8Array): TensorSource {
       tensors.set(name, readEntry(name, value, data.length));
     }
   }
+  // As in the reference implementation, tensors lie one after the other: none overlap, nothing is left over.
+  let end = 0;
+  for (const [name, entry] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
+    if (entry.begin !== end) {
+      throw bad(`${name} at byte ${entry.begin}`, `byte ${end}, where the tensor before it ends`);
+    }
+    end = entry.end;
+  }
   return {
     tensors,
     async read(name) {

@@ -63,8 +63,11 @@ export function requireFinite(code: RillErrorCode, name: string, values: Float32
   if (index >= 0) {
     throw new RillError(code, {
       got: `${values[index]} at element ${index} of ${name}`,
-      expected: 'finite weights',
-      remedy: 'The training run diverged or the file is damaged; take another checkpoint.',
+      expected: 'finite numbers',
+      remedy:
+        code === 'bad-audio'
+          ? 'Check how the audio was decoded.'
+          : 'The training run diverged or the file is damaged; take another checkpoint.',
     });
   }
 }

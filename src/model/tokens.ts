@@ -3,6 +3,9 @@ import { RillError } from '../errors.ts';
 /** Marks where a word begins (BPE models) or ends (the bundled model): a space in text. */
 export const WORD_BOUNDARY = '▁';
 
+/** A token that stands for one byte of UTF-8 (BPE with byte fallback). */
+const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
+
 /** The token table of a model: `tokens.txt`, one `symbol id` per line, as k2 and sherpa-onnx write it. */
 export class TokenTable {
   readonly symbols: readonly string[];
@@ -13,7 +16,12 @@ export class TokenTable {
     this.#ids = new Map(symbols.map((symbol, id) => [symbol, id]));
   }
 
-  /** @throws RillError `bad-model` for lines that are not `symbol id`, and for missing or double ids. */
+  /**
+   * Reads `tokens.txt`. Disambiguation symbols (`#0`, `#1`, …) at its end, which k2 uses in lexicons and no model
+   * emits, are left out.
+   *
+   * @throws RillError `bad-model` for lines that are not `symbol id`, and for missing or double ids.
+   */
   static parse(text: string): TokenTable {
     const bad = (got: string, expected: string) =>
       new RillError('bad-model', { got, expected, remedy: 'Use the tokens.txt that belongs to the checkpoint.' });
@@ -34,6 +42,9 @@ export class TokenTable {
     if (symbols.length === 0) {
       throw bad('an empty tokens.txt', 'one "symbol id" per line');
     }
+    while (/^#\d+$/.test(symbols[symbols.length - 1])) {
+      symbols.pop();
+    }
     return new TokenTable(symbols);
   }
 
@@ -45,13 +56,20 @@ export class TokenTable {
     return this.#ids.get(symbol);
   }
 
-  /** Joins tokens into text: word boundaries become spaces, the ends are trimmed. */
+  /**
+   * Joins tokens into text: word boundaries become spaces, byte tokens (`<0xE4>`) characters, the ends are
+   * trimmed. Bytes at the end that are not a character yet are held back.
+   */
   text(ids: readonly number[]): string {
-    return ids
-      .map((id) => this.symbols[id] ?? `<${id}>`)
-      .join('')
-      .replaceAll(WORD_BOUNDARY, ' ')
-      .trim();
+    const decoder = new TextDecoder();
+    const pieces = ids.map((id) => {
+      const symbol = this.symbols[id] ?? `<${id}>`;
+      const byte = BYTE_TOKEN.exec(symbol);
+      return byte
+        ? decoder.decode(Uint8Array.of(parseInt(byte[1], 16)), { stream: true })
+        : decoder.decode() + symbol.replaceAll(WORD_BOUNDARY, ' ');
+    });
+    return pieces.join('').trim();
   }
 
   toString(): string {

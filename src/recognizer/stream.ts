@@ -1,4 +1,4 @@
-import { CtcGreedyDecoder, type DecodedToken } from '../decoder/ctc-greedy.ts';
+import type { DecodedToken, Decoder } from '../decoder/decoder.ts';
 import { KeywordReport, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
 import type { EncoderState } from '../encoder/state.ts';
 import { RillError } from '../errors.ts';
@@ -28,36 +28,84 @@ export interface StreamStats {
   realTimeFactor: number;
 }
 
+/** What a recognizer gives each of its streams. */
+export interface StreamSetup {
+  model: Model;
+  state: EncoderState;
+  /** A search that begins after these tokens; a fresh one without any. */
+  createDecoder: (before?: readonly number[]) => Decoder;
+  keywords: readonly Keyword[];
+  tailPaddingSeconds: number;
+}
+
+/** Values that come and go in order. Room is doubled, so that a value is copied a few times at most. */
+class FloatQueue {
+  #values = new Float32Array(1024);
+  #start = 0;
+  #end = 0;
+
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  append(values: Float32Array): void {
+    if (this.#end + values.length > this.#values.length) {
+      const kept = this.peek(this.length);
+      const room = Math.max(2 * (kept.length + values.length), this.#values.length >> 1);
+      const target = room > this.#values.length ? new Float32Array(room) : this.#values;
+      target.set(kept);
+      this.#values = target;
+      [this.#start, this.#end] = [0, kept.length];
+    }
+    this.#values.set(values, this.#end);
+    this.#end += values.length;
+  }
+
+  /** The next `count` values, valid until the next append. */
+  peek(count: number): Float32Array<ArrayBuffer> {
+    return this.#values.subarray(this.#start, this.#start + count);
+  }
+
+  drop(count: number): void {
+    this.#start += count;
+  }
+}
+
 /** One speaker: waveform in, tokens out. Made by {@link OnlineRecognizer.createStream}. */
 export class OnlineStream {
-  /** @internal the encoder's side of this stream */
-  readonly state: EncoderState;
-  readonly #model: Model;
-  readonly #tailPadding: number;
+  readonly #setup: StreamSetup;
   readonly #fbank: Fbank;
-  readonly #secondsPerFrame: number;
   #resampler: Resampler | undefined;
-  #decoder: CtcGreedyDecoder;
-  #report: KeywordReport;
-  #features: Float32Array<ArrayBuffer> = new Float32Array(0);
+  readonly #features = new FloatQueue();
   #finished = false;
-  #tokens: DecodedToken[] = [];
-  #hits: KeywordHit[] = [];
   #epoch = 0;
+
+  #decoder: Decoder;
+  #keywords: readonly Keyword[];
+  #report: KeywordReport;
+  /** Tokens of the segment that the report has seen. */
+  #reported = 0;
+  #hits: KeywordHit[] = [];
+  #segment = 0;
+  /** Encoder frames before this segment. */
+  #segmentStart = 0;
+
   #chunks = 0;
   #frames = 0;
   #computeMs = 0;
 
   /** @internal */
-  constructor(model: Model, state: EncoderState, keywords: readonly Keyword[], tailPaddingSeconds: number) {
-    this.#model = model;
-    this.state = state;
-    this.#tailPadding = tailPaddingSeconds;
-    const { features, blankId } = model.config;
-    this.#fbank = new Fbank(features);
-    this.#secondsPerFrame = (SUBSAMPLING_FACTOR * features.frameShiftMs) / 1000;
-    this.#decoder = new CtcGreedyDecoder({ vocabSize: model.sizes.vocabSize ?? 0, blankId });
-    this.#report = new KeywordReport(keywords);
+  constructor(setup: StreamSetup) {
+    this.#setup = setup;
+    this.#fbank = new Fbank(setup.model.config.features);
+    this.#decoder = setup.createDecoder();
+    this.#keywords = setup.keywords;
+    this.#report = new KeywordReport(setup.keywords);
+  }
+
+  /** @internal the encoder's side of this stream */
+  get state(): EncoderState {
+    return this.#setup.state;
   }
 
   /**
@@ -72,14 +120,13 @@ export class OnlineStream {
       throw new RillError('closed', {
         got: 'samples after inputFinished()',
         expected: 'none',
-        remedy: 'Create a new stream, or reset this one, for the next recording.',
+        remedy: 'Create a new stream, or restart this one, for the next recording.',
       });
     }
-    const wanted = this.#model.config.features.sampleRate;
-    this.#resampler ??= new Resampler(sampleRate, wanted);
-    if (this.#resampler.inputRate !== sampleRate) {
+    const resampler = this.#resampler ?? new Resampler(sampleRate, this.#setup.model.config.features.sampleRate);
+    if (resampler.inputRate !== sampleRate) {
       throw new RillError('bad-audio', {
-        got: `${sampleRate} Hz in a stream of ${this.#resampler.inputRate} Hz`,
+        got: `${sampleRate} Hz in a stream of ${resampler.inputRate} Hz`,
         expected: 'one sample rate for a whole stream',
         remedy: 'Create a new stream when the source changes.',
       });
@@ -92,7 +139,8 @@ export class OnlineStream {
         remedy: 'Check how the audio was decoded.',
       });
     }
-    this.#append(this.#fbank.accept(this.#resampler.accept(samples)));
+    this.#resampler = resampler;
+    this.#features.append(this.#fbank.accept(resampler.accept(samples)));
   }
 
   /** Ends the input: silence is added so that the last words come out, and the rest becomes ready. */
@@ -101,16 +149,18 @@ export class OnlineStream {
     if (!this.#finished) {
       this.#finished = true;
       const rest = this.#resampler?.finish() ?? new Float32Array(0);
-      this.#append(this.#fbank.accept(rest));
-      const { sampleRate } = this.#model.config.features;
-      this.#append(this.#fbank.accept(new Float32Array(Math.round(this.#tailPadding * sampleRate))));
-      this.#append(this.#fbank.finish());
+      this.#features.append(this.#fbank.accept(rest));
+      const { sampleRate } = this.#setup.model.config.features;
+      this.#features.append(
+        this.#fbank.accept(new Float32Array(Math.round(this.#setup.tailPaddingSeconds * sampleRate))),
+      );
+      this.#features.append(this.#fbank.finish());
     }
   }
 
   /** Encoder frames that can be computed from the features there are. */
   get framesReady(): number {
-    const rows = this.#features.length / this.#model.sizes.encoder.numFeatures;
+    const rows = this.#features.length / this.#setup.model.sizes.encoder.numFeatures;
     const context = this.state.started ? 0 : CONTEXT_FRAMES;
     return Math.max(0, Math.floor((rows - context) / SUBSAMPLING_FACTOR));
   }
@@ -119,22 +169,39 @@ export class OnlineStream {
     return this.#finished;
   }
 
-  /** Tokens decoded since the start or the last reset. */
+  /** Tokens of this segment, frames counted from the start of the stream. */
   get tokens(): readonly DecodedToken[] {
-    return this.#tokens;
+    return this.#inStream(this.#decoder.tokens);
   }
 
-  /** Keywords heard since the start or the last reset. */
+  /** Log-probability of {@link tokens}, as the search scores it. */
+  get logProb(): number {
+    return this.#decoder.logProb;
+  }
+
+  /** Keywords heard in this segment. */
   get keywordHits(): readonly KeywordHit[] {
     return this.#hits;
   }
 
+  /** Segments before this one, and the encoder frame that this one starts with. */
+  get segment(): { index: number; startFrame: number } {
+    return { index: this.#segment, startFrame: this.#segmentStart };
+  }
+
+  /** What endpoint rules look at, in encoder frames of this segment. */
+  get silence(): { hasSpeech: boolean; trailingBlanks: number; frames: number } {
+    const { tokens, trailingBlanks, frames } = this.#decoder;
+    return { hasSpeech: tokens.length > 0, trailingBlanks, frames };
+  }
+
+  /** Seconds of one encoder frame. */
   get secondsPerFrame(): number {
-    return this.#secondsPerFrame;
+    return (SUBSAMPLING_FACTOR * this.#setup.model.config.features.frameShiftMs) / 1000;
   }
 
   get stats(): StreamStats {
-    const audioSeconds = this.#frames * this.#secondsPerFrame;
+    const audioSeconds = this.#frames * this.secondsPerFrame;
     return {
       chunks: this.#chunks,
       frames: this.#frames,
@@ -146,46 +213,55 @@ export class OnlineStream {
 
   /** Looks for other keywords from now on. */
   setKeywords(keywords: readonly Keyword[]): void {
+    this.#keywords = keywords;
     this.#report = new KeywordReport(keywords);
   }
 
-  /** @internal Counts resets, so that a result that was under way then is dropped. */
+  /** @internal Counts restarts, so that a result that was under way then is dropped. */
   get epoch(): number {
     return this.#epoch;
   }
 
   /** @internal The features of the next `frames` encoder frames, left where they are until {@link accept}. */
   nextFeatures(frames: number): Float32Array {
-    return this.#features.subarray(
-      0,
-      this.#rowsFor(frames, this.state.started) * this.#model.sizes.encoder.numFeatures,
-    );
+    return this.#features.peek(this.#valuesFor(frames, !this.state.started));
   }
 
   /** @internal The result of a step over {@link nextFeatures}. */
-  accept(frames: number, logProbs: Float32Array, first: boolean, computeMs: number): void {
-    this.#features = this.#features.slice(this.#rowsFor(frames, !first) * this.#model.sizes.encoder.numFeatures);
-    const tokens = this.#decoder.accept(logProbs);
-    this.#tokens.push(...tokens);
-    this.#hits.push(...this.#report.accept(tokens));
+  accept(frames: number, output: Float32Array, first: boolean, computeMs: number): void {
+    this.#features.drop(this.#valuesFor(frames, first));
+    this.#decoder.accept(output);
+    const settled = this.#inStream(this.#decoder.tokens.slice(this.#reported, this.#decoder.settled));
+    this.#hits.push(...this.#report.accept(settled));
+    this.#reported += settled.length;
     this.#chunks++;
     this.#frames += frames;
     this.#computeMs += computeMs;
   }
 
+  /** @internal Starts the next segment: the search goes on after its last tokens, the audio without a gap. */
+  nextSegment(zeroEncoder: boolean): void {
+    this.state.check();
+    if (zeroEncoder) {
+      this.state.zero();
+    }
+    this.#segmentStart += this.#decoder.frames;
+    this.#segment++;
+    this.#decoder = this.#setup.createDecoder(this.#decoder.tokens.map(({ id }) => id));
+    this.#clearResults();
+  }
+
   /** @internal Starts afresh: states, features, decoder and results. */
-  reset(keywords: readonly Keyword[]): void {
+  restart(): void {
     this.state.reset();
     this.#epoch++;
     this.#fbank.reset();
     this.#resampler = undefined;
-    this.#features = new Float32Array(0);
+    this.#features.drop(this.#features.length);
     this.#finished = false;
-    const { sizes, config } = this.#model;
-    this.#decoder = new CtcGreedyDecoder({ vocabSize: sizes.vocabSize ?? 0, blankId: config.blankId });
-    this.#report = new KeywordReport(keywords);
-    this.#tokens = [];
-    this.#hits = [];
+    this.#segment = this.#segmentStart = 0;
+    this.#decoder = this.#setup.createDecoder();
+    this.#clearResults();
   }
 
   /** Gives the stream's slot back. */
@@ -197,16 +273,18 @@ export class OnlineStream {
     this.dispose();
   }
 
-  #rowsFor(frames: number, started: boolean): number {
-    return SUBSAMPLING_FACTOR * frames + (started ? 0 : CONTEXT_FRAMES);
+  /** Tokens with frames counted from the start of the stream. */
+  #inStream(tokens: readonly DecodedToken[]): DecodedToken[] {
+    return tokens.map((token) => ({ ...token, frame: token.frame + this.#segmentStart }));
   }
 
-  #append(features: Float32Array): void {
-    if (features.length > 0) {
-      const joined = new Float32Array(this.#features.length + features.length);
-      joined.set(this.#features);
-      joined.set(features, this.#features.length);
-      this.#features = joined;
-    }
+  #clearResults(): void {
+    this.#report = new KeywordReport(this.#keywords);
+    this.#reported = 0;
+    this.#hits = [];
+  }
+
+  #valuesFor(frames: number, first: boolean): number {
+    return (SUBSAMPLING_FACTOR * frames + (first ? CONTEXT_FRAMES : 0)) * this.#setup.model.sizes.encoder.numFeatures;
   }
 }

@@ -1,4 +1,4 @@
-import type { DecodedToken } from '../decoder/ctc-greedy.ts';
+import type { DecodedToken } from '../decoder/decoder.ts';
 import { WORD_BOUNDARY, type TokenTable } from '../model/tokens.ts';
 
 /** A word and the encoder frames of its first and last token. */

@@ -114,6 +114,14 @@ describe('openTorchCheckpoint', () => {
     expect(await failure('bad-checkpoint', () => openTorchCheckpoint(source))).toContain('500000 elements');
   });
 
+  it('refuses a pickle that would unfold in memory', async () => {
+    const bomb = new Array<number>(5 << 20).fill(0x7d);
+    const message = await failure('bad-checkpoint', async () =>
+      openTorchCheckpoint(await torchZip([...op.proto, ...op.stop, ...bomb])),
+    );
+    expect(message).toContain('data.pkl of');
+  });
+
   it('refuses compressed entries', async () => {
     const source = await torchZip(oneTensor('w', op.tensor('0', 12, 0, [12], [1])), { 0: storage }, {}, 9);
     await failure('bad-checkpoint', () => openTorchCheckpoint(source));

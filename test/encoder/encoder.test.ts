@@ -70,6 +70,47 @@ describe('RnnEncoder', () => {
     state.dispose();
   });
 
+  it('checks a step when its turn comes, so that a slot given on in between stays clean', async () => {
+    for (let turns = 0; turns < 6; turns++) {
+      const old = encoder.createState();
+      const step = encoder.step([{ state: old, features: chunk(9) }]).catch((error: unknown) => error);
+      for (let turn = 0; turn < turns; turn++) {
+        await Promise.resolve();
+      }
+      old.dispose();
+      const next = encoder.createState();
+      expect(next.slot).toBe(old.slot);
+      await step;
+      const { h, c } = await next.read();
+      expect(Math.max(...h, ...c), `${turns} turns`).toBe(0);
+      next.dispose();
+    }
+  });
+
+  it('takes back what a refused step had reserved', async () => {
+    const state = encoder.createState();
+    for (let i = 0; i < 5; i++) {
+      await failure('bad-argument', () =>
+        encoder.step([{ state, features: [...chunk(9)] as unknown as Float32Array }]),
+      );
+      await failure('bad-argument', () => encoder.step([{ state, features: chunk(7) }]));
+    }
+    expect(state.started).toBe(false);
+    expect((await encoder.step([{ state, features: chunk(9) }]))[0].frames).toBe(1);
+    state.dispose();
+  });
+
+  it('encodes overlapping batches in whatever slots are free', async () => {
+    const features = chunk(21);
+    const held = encoder.createState();
+    const [a, b] = await Promise.allSettled([encoder.encode(features, [21]), encoder.encode(features, [21])]);
+    expect([a.status, b.status]).toEqual(['fulfilled', 'fulfilled']);
+    held.dispose();
+    const all = [1, 2, 3].map(() => encoder.createState());
+    await failure('bad-argument', () => encoder.encode(features, [21]));
+    all.forEach((state) => state.dispose());
+  });
+
   describe('refuses, and says what was got and expected', () => {
     it('a chunk of no frames, too many, or not whole', async () => {
       const state = encoder.createState();
@@ -111,6 +152,15 @@ describe('RnnEncoder', () => {
       state.dispose();
     });
 
+    it('an output that nothing gives', async () => {
+      const state = encoder.createState();
+      const message = await failure('bad-argument', () =>
+        encoder.step([{ state, features: chunk(9) }], ['ctc_log_probs']),
+      );
+      expect(message).toContain('expected encoder_out');
+      state.dispose();
+    });
+
     it('states of the wrong shape', async () => {
       const state = encoder.createState();
       const { h, c } = await state.read();
@@ -126,6 +176,7 @@ describe('RnnEncoder', () => {
       await failure('bad-argument', () => encoder.encode(features.subarray(1), [20]));
       await failure('bad-argument', () => encoder.encode(features, []));
       await failure('bad-argument', () => encoder.encode(features, [20], { chunkFrames: 0 }));
+      await failure('bad-argument', () => encoder.encode(features, [20], { states: [] }));
     });
 
     it('a closed stream, and a disposed encoder', async () => {
@@ -138,6 +189,10 @@ describe('RnnEncoder', () => {
       const open = other.createState();
       other.dispose();
       await failure('closed', () => other.step([{ state: open, features: chunk(9) }]));
+      await failure('closed', () => open.read());
+      await failure('closed', () => open.reset());
+      await gpu.device.queue.onSubmittedWorkDone();
+      gpu.check();
     });
 
     it('a capacity out of range, and one that a buffer cannot hold', async () => {

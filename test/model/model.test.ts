@@ -50,6 +50,14 @@ describe('safetensors', () => {
     ['a negative size', file({ a: { dtype: 'F32', shape: [-2], data_offsets: [0, 8] } })],
     ['no offsets', file({ a: { dtype: 'F32', shape: [2] } })],
     ['null for a tensor', file({ a: null })],
+    [
+      'tensors that share bytes',
+      file({
+        a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
+        b: { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
+      }),
+    ],
+    ['a hole between tensors', file({ a: { dtype: 'F32', shape: [1], data_offsets: [4, 8] } })],
   ])('refuses %s', async (_, bytes) => {
     await failure('bad-model', () => readSafetensors(bytes));
   });
@@ -70,6 +78,17 @@ describe('TokenTable', () => {
     expect(table.text([2, 3, 2])).toBe('hello he');
     expect(table.text([4, 4, 1, 4, 1])).toBe('aa a');
     expect(table.idOf('llo')).toBe(3);
+  });
+
+  it('leaves out the disambiguation symbols of a lexicon', () => {
+    expect(TokenTable.parse('<blk> 0\na 1\n#0 2\n#1 3\n').size).toBe(2);
+  });
+
+  it('makes characters of byte tokens, and holds back those that are not whole yet', () => {
+    const table = TokenTable.parse('<blk> 0\n▁a 1\n<0xE4> 2\n<0xBD> 3\n<0xA0> 4\nb 5\n');
+    expect(table.text([1, 2, 3, 4])).toBe('a你');
+    expect(table.text([1, 2, 3])).toBe('a');
+    expect(table.text([1, 2, 5])).toBe('a\ufffdb');
   });
 
   it.each(['', 'a\n', 'a 0\nb 0\n', 'a 0\nb 2\n', 'a 0 1\n', 'a -1\n'])('refuses %j', async (content) => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ENDPOINT_DEFAULTS } from '../../src/decoder/endpoint.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
-import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
+import { OnlineRecognizer, type RecognitionResult } from '../../src/recognizer/recognizer.ts';
 import type { OnlineStream } from '../../src/recognizer/stream.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -106,13 +107,22 @@ describe('OnlineRecognizer', () => {
     stream.dispose();
   });
 
-  it('starts afresh after a reset, also in the middle of a step', async () => {
+  it('starts afresh after a restart, also in the middle of a step', async () => {
     const stream = recognizer.createStream();
     stream.acceptWaveform(await sample('snowboy'));
-    const running = recognizer.decode(stream);
-    recognizer.reset(stream);
-    await running;
-    expect(stream.tokens).toEqual([]);
+    await drain([stream]);
+    // Whatever turn of the event loop the restart falls into, nothing of the old step comes through.
+    for (let turns = 0; turns < 12; turns++) {
+      stream.acceptWaveform(await sample('snowboy'));
+      const running = recognizer.decode(stream);
+      for (let turn = 0; turn < turns; turn++) {
+        await Promise.resolve();
+      }
+      recognizer.restart(stream);
+      await running;
+      expect(stream.tokens).toEqual([]);
+      expect(stream.framesReady).toBe(0);
+    }
     stream.acceptWaveform(await sample('alexa'));
     stream.inputFinished();
     await drain([stream]);
@@ -124,7 +134,8 @@ describe('OnlineRecognizer', () => {
     const [good, bad, closed] = [1, 2, 3].map(() => recognizer.createStream());
     good.acceptWaveform(await sample('alexa'));
     good.inputFinished();
-    await failure('bad-audio', () => bad.acceptWaveform({ samples: Float32Array.of(0, NaN), sampleRate: 16000 }));
+    // A refused chunk leaves no trace, its rate included.
+    await failure('bad-audio', () => bad.acceptWaveform({ samples: Float32Array.of(0, NaN), sampleRate: 48000 }));
     bad.acceptWaveform({ samples: new Float32Array(16000), sampleRate: 16000 });
     await failure('bad-audio', () => bad.acceptWaveform({ samples: new Float32Array(1), sampleRate: 8000 }));
     closed.acceptWaveform({ samples: new Float32Array(16000), sampleRate: 16000 });
@@ -143,12 +154,141 @@ describe('OnlineRecognizer', () => {
     expect(recognizer.isReady(stream)).toBe(false);
     stream.inputFinished();
     await drain([stream]);
-    expect(recognizer.getResult(stream)).toEqual({ text: '', tokens: [], timestamps: [], words: [], keywords: [] });
+    const { text, tokens, words, keywords, isFinal } = recognizer.getResult(stream);
+    expect({ text, tokens, words, keywords, isFinal }).toEqual({
+      text: '',
+      tokens: [],
+      words: [],
+      keywords: [],
+      isFinal: true,
+    });
     stream.dispose();
+  });
+
+  it('goes on after an endpoint with nothing lost, and counts time on', async () => {
+    const { samples, sampleRate } = await sample('stream');
+    const whole = recognizer.createStream();
+    whole.acceptWaveform({ samples, sampleRate });
+    whole.inputFinished();
+    await drain([whole]);
+    const expected = recognizer.getResult(whole);
+    whole.dispose();
+
+    const stream = recognizer.createStream();
+    const segments: RecognitionResult[] = [];
+    const take = () => {
+      segments.push(recognizer.getResult(stream));
+      recognizer.reset(stream);
+    };
+    for (let at = 0; at < samples.length; at += 1600) {
+      stream.acceptWaveform({ samples: samples.subarray(at, at + 1600), sampleRate });
+      while (recognizer.isReady(stream)) {
+        await recognizer.decode(stream);
+        if (recognizer.isEndpoint(stream)) {
+          take();
+        }
+      }
+    }
+    stream.inputFinished();
+    await drain([stream]);
+    take();
+    stream.dispose();
+    const spoken = segments.filter(({ text }) => text !== '');
+    expect(spoken.map(({ text }) => text)).toEqual([
+      'computer',
+      'view glass',
+      'alexa',
+      'snowboy',
+      'jarvis',
+      'smart mirror',
+    ]);
+    expect(spoken.flatMap(({ tokens }) => tokens)).toEqual(expected.tokens);
+    expect(spoken.flatMap(({ timestamps }) => timestamps)).toEqual(expected.timestamps);
+    expect(spoken.flatMap(({ keywords }) => keywords)).toEqual(expected.keywords);
+    segments.forEach(({ segment, startTime, timestamps }, i) => {
+      expect(segment).toBe(i);
+      timestamps.forEach((time) => expect(time).toBeGreaterThanOrEqual(startTime));
+    });
+  });
+
+  it.each([
+    { rule: 'rule1', seconds: 2.4, speech: false },
+    { rule: 'rule2', seconds: 1.2, speech: true },
+    { rule: 'rule3', seconds: 20, speech: false },
+  ] as const)('endpoint $rule holds after $seconds s', async ({ rule, seconds, speech }) => {
+    const never = { mustContainNonSilence: false, minTrailingSilence: 1e9, minUtteranceLength: 0 };
+    const endpointRules = { rule1: never, rule2: never, rule3: never, [rule]: ENDPOINT_DEFAULTS[rule] };
+    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 1, chunkFrames: 1, endpointRules });
+    const stream = other.createStream();
+    if (speech) {
+      stream.acceptWaveform(await sample('alexa'));
+      await drain([stream], other);
+    }
+    const before = speech ? stream.silence.frames - stream.silence.trailingBlanks : 0;
+    stream.acceptWaveform({ samples: new Float32Array(22 * 16000), sampleRate: 16000 });
+    while (!other.isEndpoint(stream) && other.isReady(stream)) {
+      await other.decode(stream);
+    }
+    expect((stream.silence.frames - before) * stream.secondsPerFrame).toBeCloseTo(seconds, 6);
+    other.dispose();
+  });
+
+  it('zeroes the encoder at a reset if asked to, without a gap in the audio', async () => {
+    const { samples, sampleRate } = await sample('jarvis');
+    const stream = recognizer.createStream();
+    stream.acceptWaveform({ samples, sampleRate });
+    await drain([stream]);
+    const { frames } = stream.stats;
+    recognizer.reset(stream, { encoder: true });
+    const { h, c } = await stream.state.read();
+    expect(Math.max(...h, ...c)).toBe(0);
+    stream.acceptWaveform({ samples, sampleRate });
+    stream.inputFinished();
+    await drain([stream]);
+    expect(recognizer.getResult(stream).text).toBe('jarvis');
+    expect(stream.stats.frames - frames).toBeGreaterThan(75);
+    stream.dispose();
+  });
+
+  it.each(['greedy_search', 'modified_beam_search', 'ctc_beam'] as const)(
+    'hears every clip with %s',
+    async (decodingMethod) => {
+      const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 8, decodingMethod });
+      const names = ['alexa', 'amelia', 'athena', 'computer', 'jarvis', 'smart-mirror', 'snowboy', 'view-glass'];
+      const streams = names.map(() => other.createStream());
+      for (const [i, name] of names.entries()) {
+        streams[i].acceptWaveform(await sample(name));
+        streams[i].inputFinished();
+      }
+      await drain(streams, other);
+      expect(streams.map((stream) => other.getResult(stream).text)).toEqual(
+        names.map((name) => name.replace('-', ' ')),
+      );
+      other.dispose();
+    },
+  );
+
+  it('takes hotwords per stream in a beam search, and refuses them in a greedy one', async () => {
+    await failure('bad-argument', () => recognizer.createStream({ hotwords: 'a l e x a ▁' }));
+    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, decodingMethod: 'modified_beam_search' });
+    const [plain, bent] = [other.createStream(), other.createStream({ hotwords: 'z z z :8' })];
+    for (const stream of [plain, bent]) {
+      stream.acceptWaveform(await sample('alexa'));
+      stream.inputFinished();
+    }
+    await drain([plain, bent], other);
+    expect(other.getResult(plain).text).toBe('alexa');
+    expect(other.getResult(bent).text).toBe('alexa');
+    other.dispose();
   });
 
   it('refuses a chunk of no frames, and a model without tokens', async () => {
     await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { chunkFrames: 0 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { chunkFrames: 8, maxFrames: 4 }));
+    const held = gpu.memory.get('weights');
+    const noHeads: Model = { ...model, sizes: { ...model.sizes, hasCtc: false, transducer: undefined } };
+    await failure('bad-model', () => OnlineRecognizer.create(gpu, noHeads));
+    expect(gpu.memory.get('weights')).toBe(held);
     await failure('bad-model', () => OnlineRecognizer.create(gpu, { ...model, tokens: undefined }));
     await failure('bad-model', () => OnlineRecognizer.create(gpu, model, { keywords: 'no such tokens' }));
   });

@@ -126,7 +126,7 @@ describe.each(['node', 'chrome'] as const)('PyTorch’s numbers in %s', (name) =
         samples,
         sampleRate,
         chunkFrames: 4,
-        tailPaddingSeconds: 0,
+        options: { tailPaddingSeconds: 0 },
       });
       expect(result.text).toBe(expected.ctc_text);
       expect(result.tokens).toEqual(expected.ctc_tokens);

@@ -1,7 +1,7 @@
 /** What `transcribe` and `spot` share: each recording through the model, words and keywords as they come. */
 import { readWav } from '../../src/waveform/wav.ts';
 import { readInput, readModelFiles } from '../files.ts';
-import type { JobEvent, TranscribeOutput } from '../runtime/jobs.ts';
+import type { JobEvent, TranscribeInput, TranscribeOutput } from '../runtime/jobs.ts';
 import { Progress } from '../terminal.ts';
 import { count, withRuntime, type Command } from './arguments.ts';
 
@@ -9,8 +9,7 @@ export interface AudioOptions {
   chunk?: string;
   runtime?: string;
   adapter?: string;
-  /** The text of a keyword file. */
-  keywords?: string;
+  recognizer?: TranscribeInput['options'];
 }
 
 const DEFAULT_CHUNK_FRAMES = 4;
@@ -34,7 +33,7 @@ export async function eachRecording(
     for (const { path, samples, sampleRate } of recordings) {
       const progress = new Progress(path);
       const output = await runtime
-        .run('transcribe', { model, samples, sampleRate, chunkFrames, keywords: options.keywords }, (event) => {
+        .run('transcribe', { model, samples, sampleRate, chunkFrames, options: options.recognizer }, (event) => {
           if (event.type === 'progress') {
             progress.listen(event);
           } else {

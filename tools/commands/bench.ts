@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { readModelFiles } from '../files.ts';
 import type { BenchOutput, RandomSizes } from '../runtime/bench-job.ts';
 import { Progress, print, table } from '../terminal.ts';
@@ -12,13 +13,14 @@ const KEYS: Readonly<Record<string, keyof RandomSizes>> = {
   ff: 'dimFeedforward',
   layers: 'numEncoderLayers',
 };
+const BUNDLED = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
 const FULL_SIZE: RandomSizes = { dModel: 512, rnnHiddenSize: 1024, dimFeedforward: 2048, numEncoderLayers: 12 };
 
 function parseSizes(text: string): RandomSizes {
   const sizes = { ...FULL_SIZE };
   for (const pair of text.split(',').filter(Boolean)) {
     const [key, value] = pair.split('=');
-    if (!(key in KEYS) || !(Number.isInteger(Number(value)) && Number(value) >= 1)) {
+    if (!Object.hasOwn(KEYS, key) || !(Number.isInteger(Number(value)) && Number(value) >= 1)) {
       throw usageError(`--random with ${JSON.stringify(pair)}`, { usage });
     }
     sizes[KEYS[key]] = Number(value);
@@ -74,7 +76,7 @@ export const bench: Command = {
     }
     // Without a wish: the bundled model at all chunk sizes, then the full-size network at two of them.
     const chosen = positionals.length > 0 || values.random !== undefined;
-    const bundled = chosen ? positionals[0] : 'weights/wake-words';
+    const bundled = chosen ? positionals[0] : BUNDLED;
     const random = values.random ?? (chosen ? undefined : '');
     await withRuntime({ usage }, values, async (runtime) => {
       const runs = [

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
 import { readText, withFile, writeFolder } from '../files.ts';
 import { Progress, note } from '../terminal.ts';
@@ -38,6 +40,10 @@ export const convert: Command = {
     const donor = values['norm-eps-from'];
     const files = await (donor ? withFile(donor, run) : run()).finally(() => progress.end());
     await writeFolder(values.output, { ...files });
+    if (files['tokens.txt'] === undefined) {
+      // Left over from another model, it would make the folder unreadable.
+      await rm(join(values.output, 'tokens.txt'), { force: true });
+    }
     note(`wrote ${Object.keys(files).join(', ')} to ${values.output}`);
   },
 };

@@ -1,4 +1,5 @@
 import { FBANK_DEFAULTS, fbank } from '../../src/features/fbank.ts';
+import { requireFinite } from '../../src/model/tensors.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { readWav } from '../../src/waveform/wav.ts';
 import { readInput, writeOutput } from '../files.ts';
@@ -23,6 +24,7 @@ export const features: Command = {
     const all = new Float32Array(head.length + tail.length);
     all.set(head);
     all.set(tail, head.length);
+    requireFinite('bad-audio', positionals[0], all);
     const values32 = fbank(all);
     const frames = values32.length / FBANK_DEFAULTS.numMelBins;
     await writeOutput(values.output, writeNpy([frames, FBANK_DEFAULTS.numMelBins], values32));

@@ -24,7 +24,7 @@ export const spot: Command = {
     await eachRecording(
       { usage },
       positionals,
-      { ...values, keywords },
+      { ...values, recognizer: { keywords } },
       (event) => {
         if (event.type === 'keyword' && !values.json) {
           const { keyword, start, end, score } = event.hit;

@@ -152,9 +152,9 @@ export async function bench(
   const parameters = counted.reduce((sum, [name, shape]) => sum + (name.endsWith('.eps') ? 0 : elementCount(shape)), 0);
   const start = performance.now();
   const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: Math.max(...chunkFrames) });
-  await CtcHead.attach(encoder, model);
-  const loadMs = performance.now() - start;
   try {
+    await CtcHead.attach(encoder, model);
+    const loadMs = performance.now() - start;
     const readGBps = await measureBandwidth(gpu, 4 * parameters);
     const chunks: ChunkFigures[] = [];
     for (const frames of chunkFrames) {

@@ -6,7 +6,7 @@ import { findChrome, findFirefox } from '../browsers.mjs';
 import { pack, unpack } from './envelope.ts';
 import type { JobEvent } from './jobs.ts';
 import type { AdapterChoice } from './node-gpu.ts';
-import { mayHaveGpu } from './node-gpu.ts';
+import { isSoftware, mayHaveGpu, noAdapter } from './node-gpu.ts';
 import type { Runtime } from './runtime.ts';
 
 /** What the page posts back. */
@@ -67,6 +67,13 @@ export async function launchBrowser(
   adapter?: AdapterChoice,
   extraArguments: string[] = [],
 ): Promise<Browser> {
+  if (name === 'firefox' && adapter !== undefined) {
+    throw new RillError('bad-argument', {
+      got: `the ${adapter} adapter in Firefox`,
+      expected: 'whichever it finds: it cannot be told which to take',
+      remedy: 'Leave --adapter out, or use --runtime chrome.',
+    });
+  }
   const executablePath = name === 'chrome' ? findChrome() : findFirefox();
   if (!executablePath) {
     throw new RillError('no-webgpu', {
@@ -98,6 +105,7 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
   let waiting: ServerResponse | undefined;
   let job: Uint8Array | undefined;
   let onMessage: (message: PageMessage) => void = () => undefined;
+  let fail: () => void = () => undefined;
 
   const deliver = () => {
     if (waiting && job) {
@@ -114,10 +122,14 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
       waiting = response;
       deliver();
     } else if (request.url === '/message') {
-      void readBody(request).then((body) => {
-        response.end();
-        onMessage(unpack(body) as PageMessage);
-      });
+      // A page that goes away in the middle of a message is noticed below.
+      readBody(request).then(
+        (body) => {
+          response.end();
+          onMessage(unpack(body) as PageMessage);
+        },
+        () => undefined,
+      );
     } else {
       response.writeHead(404).end();
     }
@@ -130,7 +142,11 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
     server.close();
     throw error;
   });
+  browser.once('disconnected', () => {
+    fail();
+  });
   const close = async () => {
+    fail = () => undefined;
     await browser.close();
     server.closeAllConnections();
     server.close();
@@ -139,15 +155,15 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
   /** The next message that ends something; events go to `onEvent`. */
   const answer = (onEvent: (event: JobEvent) => void) =>
     new Promise<PageMessage>((resolve, reject) => {
-      browser.once('disconnected', () => {
+      fail = () => {
         reject(
           new RillError('device-lost', {
-            got: `${name} that ended`,
+            got: `${name} whose page ended`,
             expected: 'a running browser',
-            remedy: 'Run the command again.',
+            remedy: 'Run the command again; if it recurs, use fewer or shorter inputs.',
           }),
         );
-      });
+      };
       onMessage = (message) => {
         if (message.type === 'event') {
           onEvent(message.event);
@@ -157,18 +173,25 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
       };
     });
 
+  let timeout: NodeJS.Timeout | undefined;
   try {
-    const timeout = setTimeout(() => {
+    timeout = setTimeout(() => {
       onMessage({ type: 'failed', message: `${name} did not open a GPU device within ${START_TIMEOUT_MS / 1000} s` });
     }, START_TIMEOUT_MS);
     const started = answer(() => undefined);
     const page = await browser.newPage();
+    // The renderer's own end: out of memory, a crash.
+    page.on('error', () => {
+      fail();
+    });
     page.on('pageerror', (error) => onMessage({ type: 'failed', message: String(error) }));
     await page.goto(`http://127.0.0.1:${port}/`);
     const first = await started;
-    clearTimeout(timeout);
     if (first.type !== 'ready') {
       throw asError(first);
+    }
+    if (adapter === 'gpu' && isSoftware(first.adapter)) {
+      throw noAdapter(`only ${first.adapter}`);
     }
     return {
       name,
@@ -188,6 +211,8 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
   } catch (error) {
     await close();
     throw error;
+  } finally {
+    clearTimeout(timeout);
   }
 }
 

@@ -7,10 +7,17 @@ import type { StateValues } from '../../src/encoder/state.ts';
 import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
-import { openModel, type ModelFiles } from '../../src/model/model.ts';
+import { ContextGraph } from '../../src/decoder/context-graph.ts';
+import { parseHotwords } from '../../src/decoder/keywords.ts';
+import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../../src/decoder/methods.ts';
+import { CtcHead } from '../../src/head/ctc.ts';
+import { TransducerHead, TransducerJoiner } from '../../src/head/transducer.ts';
+import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import {
+  DEFAULT_HOTWORDS_SCORE,
   OnlineRecognizer,
   type RecognitionResult,
+  type RecognizerOptions,
   type TimedKeyword,
   type TimedWord,
 } from '../../src/recognizer/recognizer.ts';
@@ -24,8 +31,7 @@ const MAX_STREAMS = 128;
 export type JobEvent =
   | { type: 'word'; word: TimedWord }
   | { type: 'keyword'; hit: TimedKeyword }
-  | { type: 'progress'; done: number; total: number }
-  | { type: 'note'; text: string };
+  | { type: 'progress'; done: number; total: number };
 
 export interface JobContext {
   gpu: GpuContext;
@@ -78,17 +84,20 @@ function splitStates(joined: Float32Array, layers: number, utterances: number): 
   });
 }
 
-async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<EncodeOutput> {
-  const { features, featureWidth, lengths, chunkFrames } = input;
-  const model = openModel(input.model);
-  const { numFeatures } = model.sizes.encoder;
-  if (featureWidth !== numFeatures) {
+function checkWidth({ sizes: { encoder } }: Model, featureWidth: number): void {
+  if (featureWidth !== encoder.numFeatures) {
     throw new RillError('bad-argument', {
       got: `features ${featureWidth} wide`,
-      expected: `${numFeatures} mel bins`,
+      expected: `${encoder.numFeatures} mel bins`,
       remedy: 'Make them with the feature options of this model.',
     });
   }
+}
+
+async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<EncodeOutput> {
+  const { features, featureWidth, lengths, chunkFrames } = input;
+  const model = openModel(input.model);
+  checkWidth(model, featureWidth);
   const encoder = await RnnEncoder.create(gpu, model, {
     maxStreams: Math.min(lengths.length, MAX_STREAMS),
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
@@ -127,6 +136,65 @@ function initialStates(
   return splitStates(h, layers, utterances).map((values, n) => ({ h: values, c: cells[n] }));
 }
 
+export interface DecodeInput extends Omit<EncodeInput, 'states'> {
+  /** As the model has it by default. */
+  method?: DecodingMethod;
+  options?: Pick<RecognizerOptions, 'maxActivePaths' | 'blankPenalty' | 'hotwords' | 'hotwordsScore'>;
+}
+
+/** What was heard in one utterance. */
+export interface DecodeOutput {
+  tokens: number[];
+  /** Encoder frame of each token. */
+  frames: number[];
+  text: string;
+  logProb: number;
+}
+
+/** From features to tokens: no tail padding, no endpoints. */
+async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<DecodeOutput[]> {
+  const { features, lengths, chunkFrames } = input;
+  const model = openModel(input.model);
+  checkWidth(model, input.featureWidth);
+  const { method = defaultMethod(model.sizes), options = {} } = input;
+  const encoder = await RnnEncoder.create(gpu, model, {
+    maxStreams: Math.min(lengths.length, MAX_STREAMS),
+    ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
+  });
+  try {
+    const joiner = isTransducerMethod(method) ? await TransducerJoiner.load(model) : undefined;
+    await (joiner ? TransducerHead : CtcHead).attach(encoder, model);
+    const { blankId, unkId } = model.config;
+    const { maxActivePaths, blankPenalty, hotwords = '', hotwordsScore = DEFAULT_HOTWORDS_SCORE } = options;
+    const phrases = model.tokens ? parseHotwords(hotwords, model.tokens, hotwordsScore) : [];
+    const search = {
+      vocabSize: model.sizes.vocabSize ?? 0,
+      blankId,
+      unkId,
+      maxActivePaths,
+      blankPenalty,
+      hotwords: phrases.length > 0 ? new ContextGraph(phrases) : undefined,
+    };
+    const decoders = lengths.map(() => createDecoder(method, search, joiner));
+    const progress = (done: number, total: number) => emit({ type: 'progress', done, total });
+    const [{ input: name }] = decoders;
+    await encoder.encodeChunks(features, lengths, { progress }, [name], (utterance, _, { outputs }) => {
+      decoders[utterance].accept(outputs[name]);
+    });
+    return decoders.map(({ tokens, logProb }) => {
+      const ids = tokens.map(({ id }) => id);
+      return {
+        tokens: ids,
+        frames: tokens.map(({ frame }) => frame),
+        text: model.tokens?.text(ids) ?? ids.join(' '),
+        logProb,
+      };
+    });
+  } finally {
+    encoder.dispose();
+  }
+}
+
 export interface TraceInput {
   model: ModelFiles;
   /** (4n + 5, num_features) */
@@ -154,9 +222,16 @@ export interface TranscribeInput {
   samples: Float32Array<ArrayBuffer>;
   sampleRate: number;
   chunkFrames: number;
-  /** The text of a keyword file; the model's own by default. */
-  keywords?: string;
-  tailPaddingSeconds?: number;
+  options?: Pick<
+    RecognizerOptions,
+    | 'decodingMethod'
+    | 'maxActivePaths'
+    | 'blankPenalty'
+    | 'hotwords'
+    | 'hotwordsScore'
+    | 'tailPaddingSeconds'
+    | 'keywords'
+  >;
 }
 
 export interface TranscribeOutput {
@@ -168,13 +243,9 @@ export interface TranscribeOutput {
 
 /** Streams one recording through the recogniser, in pieces of 0.1 s as a microphone would deliver them. */
 async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
-  const { samples, sampleRate, chunkFrames, keywords, tailPaddingSeconds } = input;
-  const recognizer = await OnlineRecognizer.create(gpu, openModel(input.model), {
-    chunkFrames,
-    keywords,
-    tailPaddingSeconds,
-    maxStreams: 1,
-  });
+  const { samples, sampleRate, chunkFrames, options } = input;
+  const model = openModel(input.model);
+  const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
   const stream = recognizer.createStream();
   const chunkMs: number[] = [];
   let words = 0;
@@ -206,7 +277,7 @@ async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Pr
   }
 }
 
-export const jobs = { encode, trace, transcribe, bench };
+export const jobs = { encode, decode, trace, transcribe, bench };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

@@ -8,7 +8,7 @@ export type AdapterChoice = 'gpu' | 'software';
 
 /**
  * WebGPU for Node: Dawn, from the npm package `webgpu`. The software adapter is SwiftShader, the Vulkan driver
- * inside Chrome; the Vulkan loader finds it by an environment variable that must be set before Dawn is loaded.
+ * inside Chrome; the Vulkan loader finds it by an environment variable, read when a Dawn instance is created.
  *
  * @throws RillError `no-adapter`.
  */
@@ -28,11 +28,13 @@ export async function createNodeContext(choice?: AdapterChoice): Promise<GpuCont
     }
     useSoftware();
   }
-  const { create, globals } = await import('webgpu');
+  const { create, globals } = await import('webgpu').catch((cause: unknown) => {
+    throw noAdapter(`no package webgpu (${cause instanceof Error ? cause.message : String(cause)})`);
+  });
   Object.assign(globalThis, globals);
   const gpu = keep(create([]));
   const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (found && !(choice === 'gpu' && isSoftware(found.info))) {
+  if (found && !(choice === 'gpu' && isSoftware(adapterWords(found.info).join(' ')))) {
     return GpuContext.create(gpu);
   }
   if (choice === 'gpu' || choice === 'software' || !swiftShader) {
@@ -60,14 +62,23 @@ export function mayHaveGpu(): boolean {
   );
 }
 
-function isSoftware({ vendor, architecture, device, description }: GPUAdapterInfo): boolean {
-  return /swiftshader|llvmpipe|lavapipe|basic render/i.test([vendor, architecture, device, description].join(' '));
+const adapterWords = ({ vendor, architecture, device, description }: GPUAdapterInfo) => [
+  vendor,
+  architecture,
+  device,
+  description,
+];
+
+/** Whether an adapter's description is that of a software driver. */
+export function isSoftware(description: string): boolean {
+  return /swiftshader|llvmpipe|lavapipe|basic render/i.test(description);
 }
 
-function noAdapter(got: string): RillError {
+export function noAdapter(got: string): RillError {
   return new RillError('no-adapter', {
     got,
     expected: 'an adapter for Node’s WebGPU',
-    remedy: 'Run npm run setup, which installs the software adapter, or pass --adapter software or --runtime chrome.',
+    remedy:
+      'Install the package webgpu; on Linux npm run setup also finds a software adapter. Or pass --runtime chrome.',
   });
 }

@@ -1,0 +1,97 @@
+/** A phrase that a search should favour. */
+export interface ContextPhrase {
+  tokens: readonly number[];
+  /** Added to a path's log-probability for each token of the phrase. */
+  score: number;
+}
+
+/** A place in the graph: how much of which phrases has been matched. */
+export interface ContextState<Phrase extends ContextPhrase = ContextPhrase> {
+  /** Tokens matched. */
+  readonly depth: number;
+  /** Sum of the scores on the way here: what a failed match gives back. */
+  readonly pending: number;
+  /** The longest phrase that ends here, if any does. */
+  readonly matched: Phrase | undefined;
+}
+
+interface Node<Phrase extends ContextPhrase> extends ContextState<Phrase> {
+  next: Map<number, Node<Phrase>>;
+  /** Where to go on when no phrase continues: the longest proper suffix that begins one. */
+  fail: Node<Phrase>;
+  depth: number;
+  pending: number;
+  tokenScore: number;
+  matched: Phrase | undefined;
+  /** What completed phrases keep: the scores of all that end here. */
+  earned: number;
+}
+
+function createNode<Phrase extends ContextPhrase>(depth: number, pending: number, tokenScore: number): Node<Phrase> {
+  const node = { next: new Map<number, Node<Phrase>>(), depth, pending, tokenScore, matched: undefined, earned: 0 };
+  return Object.assign(node, { fail: node }) as Node<Phrase>;
+}
+
+/**
+ * Aho-Corasick automaton over token sequences (icefall's context_graph.py): every token of a phrase earns its
+ * score at once, a match that fails gives back what it had earned, a match that completes keeps it.
+ */
+export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
+  readonly #root = createNode<Phrase>(0, 0, 0);
+
+  constructor(phrases: readonly Phrase[]) {
+    for (const phrase of phrases) {
+      let node = this.#root;
+      for (const token of phrase.tokens) {
+        const known = node.next.get(token);
+        const tokenScore = Math.max(phrase.score, known?.tokenScore ?? -Infinity);
+        if (known) {
+          known.tokenScore = tokenScore;
+        } else {
+          node.next.set(token, createNode(node.depth + 1, 0, tokenScore));
+        }
+        node = node.next.get(token) ?? node;
+      }
+      node.matched = phrase;
+    }
+    this.#link();
+  }
+
+  get root(): ContextState<Phrase> {
+    return this.#root;
+  }
+
+  /** The state after a token, and what the token adds to a path's score (less than zero when a match fails). */
+  advance(state: ContextState<Phrase>, token: number): { state: ContextState<Phrase>; score: number } {
+    const from = state as Node<Phrase>;
+    let node = from;
+    while (node !== this.#root && !node.next.has(token)) {
+      node = node.fail;
+    }
+    const to = node.next.get(token) ?? this.#root;
+    return { state: to, score: to.pending - from.pending + to.earned };
+  }
+
+  /** Breadth first: a node's suffix is shorter than the node, so its own links are there already. */
+  #link(): void {
+    let level = [this.#root];
+    while (level.length > 0) {
+      const below: Node<Phrase>[] = [];
+      for (const node of level) {
+        for (const [token, child] of node.next) {
+          child.pending = node.pending + child.tokenScore;
+          let suffix = node.fail;
+          while (suffix !== this.#root && !suffix.next.has(token)) {
+            suffix = suffix.fail;
+          }
+          const target = suffix.next.get(token);
+          child.fail = target && target !== child ? target : this.#root;
+          child.earned = (child.matched ? child.pending : 0) + child.fail.earned;
+          child.matched ??= child.fail.matched;
+          below.push(child);
+        }
+      }
+      level = below;
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { CTC_LOG_PROBS } from '../head/ctc.ts';
+import type { ContextState } from './context-graph.ts';
+import type { DecodedToken, Decoder } from './decoder.ts';
+import { DEFAULT_ACTIVE_PATHS, type BeamSearchOptions } from './modified-beam-search.ts';
+import { chainTokens, commonChain, extendChain, largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
+
+/** A prefix with the log-probability of all alignments that end in a blank, and of those that end in its last token. */
+interface Prefix {
+  tokens: TokenChain;
+  blank: number;
+  nonBlank: number;
+  /** What hotwords have added, and how far they have been matched. */
+  bonus: number;
+  hotwords: ContextState | undefined;
+}
+
+const total = ({ blank, nonBlank }: Prefix) => logAdd(blank, nonBlank);
+
+/**
+ * Streaming CTC prefix beam search (Hannun et al. 2014, without a language model): alignments of the same
+ * tokens are summed. Prefixes carry over chunks.
+ */
+export class CtcBeamDecoder implements Decoder {
+  readonly input = CTC_LOG_PROBS;
+  readonly #options: BeamSearchOptions;
+  #prefixes: Prefix[];
+  #frame = 0;
+
+  constructor(options: BeamSearchOptions) {
+    this.#options = options;
+    this.#prefixes = [{ tokens: undefined, blank: 0, nonBlank: -Infinity, bonus: 0, hotwords: options.hotwords?.root }];
+  }
+
+  get tokens(): readonly DecodedToken[] {
+    return chainTokens(this.#best().tokens);
+  }
+
+  /** Tokens that all active prefixes have in common. */
+  get settled(): number {
+    return this.#prefixes.map(({ tokens }) => tokens).reduce(commonChain)?.length ?? 0;
+  }
+
+  get logProb(): number {
+    return total(this.#best());
+  }
+
+  get frames(): number {
+    return this.#frame;
+  }
+
+  get trailingBlanks(): number {
+    return this.#frame - (this.#best().tokens?.token.frame ?? -1) - 1;
+  }
+
+  /** @param logProbs (frames, vocab_size) */
+  accept(logProbs: Float32Array): void {
+    const { vocabSize } = this.#options;
+    for (let start = 0; start < logProbs.length; start += vocabSize) {
+      this.#advance(logProbs.subarray(start, start + vocabSize));
+      this.#frame++;
+    }
+  }
+
+  #best(): Prefix {
+    const score = (prefix: Prefix) => total(prefix) + prefix.bonus - (prefix.hotwords?.pending ?? 0);
+    return this.#prefixes.reduce((best, prefix) => (score(prefix) > score(best) ? prefix : best));
+  }
+
+  #advance(logProbs: Float32Array): void {
+    const { blankId, unkId, blankPenalty = 0, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
+    const next: Prefix[] = [];
+    /** The prefix of these tokens in `next`; a new one takes what `like` has beside its probabilities. */
+    const find = (tokens: TokenChain, like: Omit<Prefix, 'blank' | 'nonBlank'>): Prefix => {
+      const known = next.find((prefix) => sameTokens(prefix.tokens, tokens));
+      if (known) {
+        return known;
+      }
+      const prefix = { ...like, tokens, blank: -Infinity, nonBlank: -Infinity };
+      next.push(prefix);
+      return prefix;
+    };
+    // A token outside the frame's few best cannot bring a prefix into the beam that is worth keeping.
+    const candidates = new Set([...largest(logProbs, maxActivePaths + 1), blankId]);
+    for (const prefix of this.#prefixes) {
+      const last = prefix.tokens?.token.id;
+      for (const id of candidates) {
+        const own = id === blankId ? logProbs[id] - blankPenalty : logProbs[id];
+        if (id === blankId || id === unkId) {
+          const same = find(prefix.tokens, prefix);
+          same.blank = logAdd(same.blank, total(prefix) + own);
+          continue;
+        }
+        if (id === last) {
+          const same = find(prefix.tokens, prefix);
+          same.nonBlank = logAdd(same.nonBlank, prefix.nonBlank + own);
+        }
+        // A repeated token is a new one only after a blank.
+        const before = id === last ? prefix.blank : total(prefix);
+        if (before > -Infinity) {
+          const longer = find(
+            extendChain(prefix.tokens, { id, frame: this.#frame, logProb: own }),
+            this.#boost(prefix, id),
+          );
+          longer.nonBlank = logAdd(longer.nonBlank, before + own);
+        }
+      }
+    }
+    next.sort((a, b) => total(b) + b.bonus - total(a) - a.bonus);
+    this.#prefixes = next.slice(0, maxActivePaths);
+  }
+
+  #boost({ tokens, bonus, hotwords }: Prefix, id: number): Omit<Prefix, 'blank' | 'nonBlank'> {
+    const graph = this.#options.hotwords;
+    if (!graph || !hotwords) {
+      return { tokens, bonus, hotwords };
+    }
+    const { state, score } = graph.advance(hotwords, id);
+    return { tokens, bonus: bonus + score, hotwords: state };
+  }
+}

@@ -1,0 +1,35 @@
+/** One endpoint rule of Kaldi (online2/online-endpoint.h): it holds when all its parts do. */
+export interface EndpointRule {
+  /** Something must have been decoded. */
+  mustContainNonSilence: boolean;
+  /** Seconds of blanks at the end. */
+  minTrailingSilence: number;
+  /** Seconds since the start of the segment. */
+  minUtteranceLength: number;
+}
+
+export interface EndpointRules {
+  rule1: EndpointRule;
+  rule2: EndpointRule;
+  rule3: EndpointRule;
+}
+
+/** sherpa-onnx's: a long silence; a shorter one after speech; a long utterance. */
+export const ENDPOINT_DEFAULTS: Readonly<EndpointRules> = {
+  rule1: { mustContainNonSilence: false, minTrailingSilence: 2.4, minUtteranceLength: 0 },
+  rule2: { mustContainNonSilence: true, minTrailingSilence: 1.2, minUtteranceLength: 0 },
+  rule3: { mustContainNonSilence: false, minTrailingSilence: 0, minUtteranceLength: 20 },
+};
+
+/** Whether any rule holds. */
+export function isEndpoint(
+  rules: Readonly<EndpointRules>,
+  heard: { hasSpeech: boolean; trailingSilence: number; utteranceLength: number },
+): boolean {
+  return [rules.rule1, rules.rule2, rules.rule3].some(
+    ({ mustContainNonSilence, minTrailingSilence, minUtteranceLength }) =>
+      (heard.hasSpeech || !mustContainNonSilence) &&
+      heard.trailingSilence >= minTrailingSilence &&
+      heard.utteranceLength >= minUtteranceLength,
+  );
+}

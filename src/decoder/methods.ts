@@ -1,0 +1,58 @@
+import type { TransducerJoiner } from '../head/transducer.ts';
+import { RillError } from '../errors.ts';
+import type { ModelSizes } from '../model/sizes.ts';
+import { CtcBeamDecoder } from './ctc-beam.ts';
+import { CtcGreedyDecoder } from './ctc-greedy.ts';
+import type { Decoder } from './decoder.ts';
+import { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './modified-beam-search.ts';
+import { GreedySearchDecoder } from './transducer.ts';
+
+export const DECODING_METHODS = ['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'] as const;
+
+/** A search, under sherpa-onnx's name for it. */
+export type DecodingMethod = (typeof DECODING_METHODS)[number];
+
+export const isTransducerMethod = (method: DecodingMethod) =>
+  method === 'greedy_search' || method === 'modified_beam_search';
+export const isBeamMethod = (method: DecodingMethod) => method === 'ctc_beam' || method === 'modified_beam_search';
+
+/** Without a wish: greedy, over the CTC head when there is one. */
+export const defaultMethod = ({ hasCtc }: ModelSizes): DecodingMethod => (hasCtc ? 'ctc_greedy' : 'greedy_search');
+
+/**
+ * A search for one stream.
+ *
+ * @param joiner for the transducer's searches
+ * @param context the last tokens of what came before; a fresh start by default
+ * @throws RillError `bad-argument` for hotwords in a greedy search, which could not favour them.
+ */
+export function createDecoder(
+  method: DecodingMethod,
+  options: BeamSearchOptions,
+  joiner: TransducerJoiner | undefined,
+  context?: readonly number[],
+): Decoder {
+  if (options.hotwords && !isBeamMethod(method)) {
+    throw new RillError('bad-argument', {
+      got: `hotwords with ${method}`,
+      expected: 'modified_beam_search or ctc_beam',
+      remedy: 'A greedy search follows one path only; choose a beam search, or leave the hotwords out.',
+    });
+  }
+  if (method === 'ctc_greedy') {
+    return new CtcGreedyDecoder(options);
+  }
+  if (method === 'ctc_beam') {
+    return new CtcBeamDecoder(options);
+  }
+  if (!joiner) {
+    throw new RillError('bad-model', {
+      got: `${method} without decoder and joiner`,
+      expected: 'a transducer head',
+      remedy: 'Use a checkpoint of the whole transducer, or decode with ctc_greedy.',
+    });
+  }
+  return method === 'greedy_search'
+    ? new GreedySearchDecoder(joiner, options, context)
+    : new ModifiedBeamSearchDecoder(joiner, options, context);
+}

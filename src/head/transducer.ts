@@ -1,0 +1,195 @@
+import type { EncoderHead, RnnEncoder, StepOutput } from '../encoder/encoder.ts';
+import { perOutputs, type Dispatch } from '../encoder/plan.ts';
+import { WeightLoader, padded, vec4s } from '../encoder/weights.ts';
+import { RillError } from '../errors.ts';
+import { Kernel } from '../gpu/kernel.ts';
+import * as kernels from '../gpu/kernels.generated.ts';
+import type { Model } from '../model/model.ts';
+import { requireFinite } from '../model/tensors.ts';
+
+/** The encoder's side of the joiner in a step's results, (frames, joiner_dim). */
+export const JOINER_ENCODER_PROJ = 'joiner_encoder_proj';
+
+function noTransducer(): RillError {
+  return new RillError('bad-model', {
+    got: 'a model without decoder and joiner',
+    expected: 'a transducer head',
+    remedy: 'Use a checkpoint of the whole transducer, or decode with ctc_greedy.',
+  });
+}
+
+/** `joiner.encoder_proj`, run in the encoder's own step: all that a transducer search needs of a frame. */
+export class TransducerHead implements EncoderHead {
+  readonly dispatches: readonly Dispatch[];
+  readonly output: StepOutput;
+
+  private constructor(dispatches: readonly Dispatch[], output: StepOutput) {
+    this.dispatches = dispatches;
+    this.output = output;
+  }
+
+  /**
+   * Uploads the projection and attaches it to the encoder.
+   *
+   * @throws RillError `bad-model` when the model has no transducer head.
+   */
+  static async attach(encoder: RnnEncoder, model: Model): Promise<TransducerHead> {
+    const { transducer } = model.sizes;
+    if (!transducer) {
+      throw noTransducer();
+    }
+    const { joinerDim } = transducer;
+    const { context, buffers, sizes, capacity, stepUniform: step } = encoder;
+    const load = new WeightLoader(buffers, model.weights);
+    const weight = await load.matrix('joiner.encoder_proj.weight', [joinerDim, sizes.dModel]);
+    const bias = await load.vector(['joiner.encoder_proj.bias'], joinerDim);
+    const bytes = 4 * capacity.maxStreams * capacity.maxFrames * padded(joinerDim);
+    const buffer = buffers.createStorage('activations', JOINER_ENCODER_PROJ, bytes);
+    const linear = await Kernel.create(context, kernels.linear, {
+      in_vec4s: vec4s(sizes.dModel),
+      out_vec4s: vec4s(joinerDim),
+      double_swish: 0,
+      accumulate: 0,
+    });
+    const dispatch: Dispatch = {
+      weight,
+      kernel: linear.bind({ weight, bias, x: encoder.output.buffer, y: buffer, step }),
+      workgroups: perOutputs(vec4s(joinerDim), linear.source.workgroupSize[0]),
+    };
+    const head = new TransducerHead([dispatch], { name: JOINER_ENCODER_PROJ, buffer, width: joinerDim });
+    encoder.attach(head);
+    return head;
+  }
+}
+
+/** y = W x + b on the CPU; W (outputs, inputs). */
+function affine(weight: Float32Array, bias: Float32Array, x: Float32Array): Float32Array<ArrayBuffer> {
+  const y = new Float32Array(bias.length);
+  for (let o = 0; o < y.length; o++) {
+    let sum = bias[o];
+    for (let k = 0, w = o * x.length; k < x.length; k++, w++) {
+      sum += weight[w] * x[k];
+    }
+    y[o] = sum;
+  }
+  return y;
+}
+
+/** Projections of recent contexts that are kept: hypotheses of many streams share most of theirs. */
+const CACHED_CONTEXTS = 4096;
+
+/**
+ * The stateless decoder and the joiner (icefall's decoder.py and joiner.py), on the CPU: their matrices are
+ * small, and a search asks for one row after the other, each depending on the one before.
+ */
+export class TransducerJoiner {
+  readonly vocabSize: number;
+  readonly contextSize: number;
+  readonly joinerDim: number;
+  readonly #decoderDim: number;
+  readonly #weights: Readonly<Record<string, Float32Array>>;
+  readonly #cache = new Map<string, Float32Array>();
+  readonly #hidden: Float32Array<ArrayBuffer>;
+
+  private constructor(model: Model, weights: Readonly<Record<string, Float32Array>>) {
+    const { transducer, vocabSize } = model.sizes;
+    if (!transducer || vocabSize === undefined) {
+      throw noTransducer();
+    }
+    this.vocabSize = vocabSize;
+    this.contextSize = transducer.contextSize;
+    this.joinerDim = transducer.joinerDim;
+    this.#decoderDim = transducer.decoderDim;
+    this.#weights = weights;
+    this.#hidden = new Float32Array(transducer.joinerDim);
+  }
+
+  /** @throws RillError `bad-model` when the model has no transducer head. */
+  static async load({ weights, ...model }: Model): Promise<TransducerJoiner> {
+    const names = [
+      'decoder.embedding.weight',
+      'decoder.conv.weight',
+      'joiner.decoder_proj.weight',
+      'joiner.decoder_proj.bias',
+      'joiner.output_linear.weight',
+      'joiner.output_linear.bias',
+    ];
+    if (!model.sizes.transducer) {
+      throw noTransducer();
+    }
+    const loaded: Record<string, Float32Array> = {};
+    for (const name of names) {
+      loaded[name] = await weights.read(name);
+      requireFinite('bad-model', name, loaded[name]);
+    }
+    return new TransducerJoiner({ weights, ...model }, loaded);
+  }
+
+  /**
+   * The decoder's side of the joiner for the last `contextSize` tokens: embedding, depthwise convolution over
+   * them, ReLU, projection. A negative token embeds to zero.
+   *
+   * @returns (joiner_dim); shared, not to be written to
+   */
+  decoderProj(context: readonly number[]): Float32Array {
+    const key = context.join();
+    const cached = this.#cache.get(key);
+    if (cached) {
+      return cached;
+    }
+    const embedding = this.#weights['decoder.embedding.weight'];
+    const conv = this.#weights['decoder.conv.weight'];
+    const hidden = new Float32Array(this.#decoderDim);
+    context.forEach((token, position) => {
+      for (let i = 0; token >= 0 && i < this.#decoderDim; i++) {
+        hidden[i] += conv[i * this.contextSize + position] * embedding[token * this.#decoderDim + i];
+      }
+    });
+    const proj = affine(
+      this.#weights['joiner.decoder_proj.weight'],
+      this.#weights['joiner.decoder_proj.bias'],
+      hidden.map((value) => Math.max(0, value)),
+    );
+    if (this.#cache.size >= CACHED_CONTEXTS) {
+      this.#cache.clear();
+    }
+    this.#cache.set(key, proj);
+    return proj;
+  }
+
+  /**
+   * output_linear(tanh(encoder_proj + decoder_proj)).
+   *
+   * @param encoderProj (joiner_dim) of one frame
+   * @param decoderProj (joiner_dim) of one context
+   * @returns (vocab_size)
+   */
+  logits(encoderProj: Float32Array, decoderProj: Float32Array): Float32Array<ArrayBuffer> {
+    for (let i = 0; i < this.joinerDim; i++) {
+      this.#hidden[i] = Math.tanh(encoderProj[i] + decoderProj[i]);
+    }
+    return affine(
+      this.#weights['joiner.output_linear.weight'],
+      this.#weights['joiner.output_linear.bias'],
+      this.#hidden,
+    );
+  }
+}
+
+/** Log-softmax in place, with the blank made less likely by `blankPenalty` first. */
+export function logSoftmax(logits: Float32Array, blankId: number, blankPenalty: number): Float32Array {
+  logits[blankId] -= blankPenalty;
+  let largest = -Infinity;
+  for (const value of logits) {
+    largest = Math.max(largest, value);
+  }
+  let sum = 0;
+  for (const value of logits) {
+    sum += Math.exp(value - largest);
+  }
+  const offset = largest + Math.log(sum);
+  for (let k = 0; k < logits.length; k++) {
+    logits[k] -= offset;
+  }
+  return logits;
+}

@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { ContextGraph } from '../../src/decoder/context-graph.ts';
+import { CtcBeamDecoder } from '../../src/decoder/ctc-beam.ts';
+import type { Decoder } from '../../src/decoder/decoder.ts';
+import { ModifiedBeamSearchDecoder } from '../../src/decoder/modified-beam-search.ts';
+import { GreedySearchDecoder } from '../../src/decoder/transducer.ts';
+import { TransducerJoiner } from '../../src/head/transducer.ts';
+import { openModel } from '../../src/model/model.ts';
+import { largestDifference } from '../support/close.ts';
+import { GOLDEN_CASES, goldenModel, readGolden, readFixture } from '../support/fixtures.ts';
+import { randoms } from '../support/random.ts';
+
+/** The issue's bound for joiner and decoder; float32 sums of up to 64 products differ by some 3e-6. */
+const JOINER_TOLERANCE = 1e-4;
+
+interface Decoded {
+  tokens: number[];
+  frames: number[];
+  log_prob?: number;
+}
+
+const result = ({ tokens }: Decoder) => ({
+  tokens: tokens.map(({ id }) => id),
+  frames: tokens.map(({ frame }) => frame),
+});
+
+describe.each(GOLDEN_CASES)('golden case %s', (name) => {
+  const load = async () => {
+    const golden = await readGolden(name);
+    return { ...golden, joiner: await TransducerJoiner.load(openModel(golden.model)) };
+  };
+
+  it('decoder and joiner', async () => {
+    const { joiner, array } = await load();
+    const { joinerDim, vocabSize } = joiner;
+    const [contexts, projected, encoderProj, logits] = await Promise.all(
+      ['decoder_contexts', 'joiner_decoder_proj', 'joiner_encoder_proj', 'joiner_logits'].map(array),
+    );
+    for (let i = 0; i < 4; i++) {
+      const proj = joiner.decoderProj([...contexts.data.subarray(2 * i, 2 * i + 2)]);
+      const expected = projected.data.subarray(i * joinerDim, (i + 1) * joinerDim);
+      expect(largestDifference(proj, expected)).toBeLessThanOrEqual(JOINER_TOLERANCE);
+      for (let frame = 0; frame < 4; frame++) {
+        const actual = joiner.logits(encoderProj.data.subarray(frame * joinerDim, (frame + 1) * joinerDim), proj);
+        const start = (frame * 4 + i) * vocabSize;
+        const want = logits.data.subarray(start, start + vocabSize);
+        expect(largestDifference(actual, want)).toBeLessThanOrEqual(JOINER_TOLERANCE);
+      }
+    }
+  });
+
+  it.each([1, 4, Infinity])(
+    'greedy and modified beam search over PyTorch’s projections, %d frames at a time',
+    async (chunk) => {
+      const { joiner, array } = await load();
+      const decoded = JSON.parse(new TextDecoder().decode(await readFixture(`golden/${name}/decoded.json`))) as Record<
+        string,
+        Decoded[]
+      >;
+      const { data, shape } = await array('joiner_encoder_proj');
+      const { data: lengths } = await array('encoder_out_lens');
+      const options = { vocabSize: joiner.vocabSize, blankId: 0 };
+      for (const [utterance, length] of lengths.entries()) {
+        const start = utterance * shape[1] * shape[2];
+        const frames = data.subarray(start, start + length * shape[2]);
+        const run = (decoder: Decoder) => {
+          const size = Math.min(chunk, length) * shape[2];
+          for (let at = 0; at < frames.length; at += size) {
+            decoder.accept(frames.subarray(at, at + size));
+          }
+          return decoder;
+        };
+        const { tokens, frames: at } = decoded.greedy_search[utterance];
+        expect(result(run(new GreedySearchDecoder(joiner, options)))).toEqual({ tokens, frames: at });
+        const beam = run(new ModifiedBeamSearchDecoder(joiner, options));
+        const expected = decoded.modified_beam_search[utterance];
+        expect(result(beam)).toEqual({ tokens: expected.tokens, frames: expected.frames });
+        expect(beam.logProb).toBeCloseTo(expected.log_prob ?? NaN, 3);
+      }
+    },
+  );
+});
+
+describe('modified beam search', () => {
+  it('settles tokens that it never takes back', async () => {
+    const joiner = await TransducerJoiner.load(openModel(await goldenModel('small')));
+    const decoder = new ModifiedBeamSearchDecoder(joiner, { vocabSize: joiner.vocabSize, blankId: 0 });
+    const frames = randoms(80 * joiner.joinerDim, 3, 3);
+    let settled: number[] = [];
+    for (let frame = 0; frame < 80; frame++) {
+      decoder.accept(frames.subarray(frame * joiner.joinerDim, (frame + 1) * joiner.joinerDim));
+      const now = result(decoder).tokens.slice(0, decoder.settled);
+      expect(now.slice(0, settled.length)).toEqual(settled);
+      settled = now;
+    }
+    expect(settled.length).toBeGreaterThan(5);
+  });
+});
+
+/** Every alignment's probability, summed per token sequence: what a prefix beam search approximates. */
+function bruteForce(probs: Float32Array, vocabSize: number): Map<string, number> {
+  const totals = new Map<string, number>();
+  const frames = probs.length / vocabSize;
+  const walk = (frame: number, path: number[], logProb: number) => {
+    if (frame === frames) {
+      const tokens = path.filter((id, i) => id !== 0 && id !== path[i - 1]);
+      totals.set(tokens.join(), (totals.get(tokens.join()) ?? 0) + Math.exp(logProb));
+      return;
+    }
+    for (let id = 0; id < vocabSize; id++) {
+      walk(frame + 1, [...path, id], logProb + probs[frame * vocabSize + id]);
+    }
+  };
+  walk(0, [], 0);
+  return totals;
+}
+
+describe('CTC beam search', () => {
+  it.each([1, 2, 3, 4, 5])('finds the most probable sequence of all alignments (seed %i)', (seed) => {
+    const vocabSize = 4;
+    const raw = randoms(7 * vocabSize, seed, 2);
+    const logProbs = raw.map((value, i) => {
+      const frame = raw.subarray(
+        Math.floor(i / vocabSize) * vocabSize,
+        Math.floor(i / vocabSize) * vocabSize + vocabSize,
+      );
+      return value - Math.log(frame.reduce((sum, each) => sum + Math.exp(each), 0));
+    });
+    // As wide as the search space, so that nothing is cut off.
+    const decoder = new CtcBeamDecoder({ vocabSize, blankId: 0, maxActivePaths: 4000 });
+    decoder.accept(logProbs);
+    const [[best, probability]] = [...bruteForce(logProbs, vocabSize)].sort(([, a], [, b]) => b - a);
+    expect(result(decoder).tokens.join()).toBe(best);
+    expect(decoder.logProb).toBeCloseTo(Math.log(probability), 5);
+  });
+});
+
+describe('ContextGraph', () => {
+  const run = (graph: ContextGraph, tokens: number[]) => {
+    let state = graph.root;
+    return tokens.map((token) => {
+      const next = graph.advance(state, token);
+      state = next.state;
+      return { score: next.score, matched: state.matched?.tokens.join('') ?? '' };
+    });
+  };
+  /** What a path keeps of its bonus: an unfinished match counts for nothing. */
+  const kept = (graph: ContextGraph, tokens: number[]) => {
+    let state = graph.root;
+    let sum = 0;
+    for (const token of tokens) {
+      const next = graph.advance(state, token);
+      state = next.state;
+      sum += next.score;
+    }
+    return sum - state.pending;
+  };
+
+  const graph = new ContextGraph([
+    { tokens: [1, 2, 3], score: 1 },
+    { tokens: [2, 3], score: 2 },
+    { tokens: [1, 2, 1, 4], score: 0.5 },
+  ]);
+
+  it('keeps the scores of phrases that were completed, wherever they overlap', () => {
+    expect(kept(graph, [9, 9])).toBe(0);
+    expect(kept(graph, [1, 2])).toBe(0);
+    expect(kept(graph, [1, 2, 9])).toBe(0);
+    expect(kept(graph, [2, 3])).toBe(4);
+    // [1, 2, 3] at 1 a token, and [2, 3], which ends with it, at 2.
+    expect(kept(graph, [1, 2, 3])).toBe(3 + 4);
+    expect(kept(graph, [1, 2, 3, 9, 2, 3])).toBe(7 + 4);
+    expect(kept(graph, [1, 2, 1, 2, 3])).toBe(7);
+  });
+
+  it('says which phrase ends where', () => {
+    expect(run(graph, [1, 2, 1, 4, 2, 3]).map(({ matched }) => matched)).toEqual(['', '', '', '1214', '', '23']);
+  });
+});
