@@ -44,7 +44,9 @@ export {
   type RecognitionResult,
   type RecognizerOptions,
   type StreamOptions,
-  type TimedKeyword,
   type TimedWord,
 } from './recognizer/recognizer.ts';
+export { KeywordSpotter, type KeywordSpotterOptions } from './recognizer/spotter.ts';
+export type { TimedKeyword } from './recognizer/results.ts';
+export type { StreamingOptions } from './recognizer/options.ts';
 export { OnlineStream, type StreamStats, type WaveformChunk } from './recognizer/stream.ts';

@@ -4,18 +4,18 @@ import { parseHotwords, parseKeywords, type Keyword } from '../decoder/keywords.
 import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../decoder/methods.ts';
 import { initialContext } from '../decoder/transducer.ts';
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
-import { RillError } from '../errors.ts';
 import type { GpuContext } from '../gpu/context.ts';
 import { CtcHead } from '../head/ctc.ts';
 import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { joinWords } from '../text/words.ts';
+import { StreamEngine } from './engine.ts';
+import { checkStreamOptions, type StreamingOptions } from './options.ts';
+import { seconds, timedKeywords, type TimedKeyword } from './results.ts';
 import { OnlineStream } from './stream.ts';
 
-export interface RecognizerOptions extends EncoderOptions {
-  /** Encoder frames (40 ms) of one stream in one step: fewer for less latency, more for less work. */
-  chunkFrames?: number;
+export interface RecognizerOptions extends StreamingOptions, EncoderOptions {
   /** `ctc_greedy` when the model has a CTC head, else `greedy_search`. */
   decodingMethod?: DecodingMethod;
   /** Paths that a beam search keeps. */
@@ -28,8 +28,6 @@ export interface RecognizerOptions extends EncoderOptions {
   hotwordsScore?: number;
   /** When {@link OnlineRecognizer.isEndpoint} holds; rules left out keep their defaults. */
   endpointRules?: Partial<EndpointRules>;
-  /** Seconds of silence added when the input ends, so that the last letters come out. */
-  tailPaddingSeconds?: number;
   /** Keywords to report, as the text of a keyword file; the model folder's own by default. */
   keywords?: string;
 }
@@ -48,16 +46,6 @@ export interface TimedWord {
   end: number;
 }
 
-/** A keyword that was heard, with its times. */
-export interface TimedKeyword {
-  keyword: string;
-  /** Seconds from the start of the stream, of its first and last token. */
-  start: number;
-  end: number;
-  /** Mean probability of its tokens. */
-  score: number;
-}
-
 /** What was heard in the current segment. */
 export interface RecognitionResult {
   text: string;
@@ -69,7 +57,7 @@ export interface RecognitionResult {
   tokenLogProbs: number[];
   /** Log-probability of the tokens, as the search scores it. */
   logProb: number;
-  /** Words that are complete; a beam search may still revise the last ones. */
+  /** Words that are complete and that nothing heard later can change. */
   words: TimedWord[];
   keywords: TimedKeyword[];
   /** Segments before this one. */
@@ -80,18 +68,14 @@ export interface RecognitionResult {
   isFinal: boolean;
 }
 
-const DEFAULT_CHUNK_FRAMES = 4;
-const DEFAULT_TAIL_PADDING_SECONDS = 0.5;
 export const DEFAULT_HOTWORDS_SCORE = 1.5;
 
 /** Everything a recognizer is made of. */
 interface Parts {
   model: Model;
-  encoder: RnnEncoder;
   tokens: TokenTable;
   joiner: TransducerJoiner | undefined;
   method: DecodingMethod;
-  chunkFrames: number;
   tailPaddingSeconds: number;
   keywords: readonly Keyword[];
   options: RecognizerOptions;
@@ -113,17 +97,15 @@ export class OnlineRecognizer {
   readonly #parts: Parts;
   readonly #hotwords: ContextGraph | undefined;
   readonly #endpointRules: Readonly<EndpointRules>;
-  /** The head's output that the search reads. */
-  readonly #input: string;
-  /** Calls run one after the other; each waits for the one before, whether that failed or not. */
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #engine: StreamEngine;
 
-  private constructor(parts: Parts) {
+  private constructor(parts: Parts, encoder: RnnEncoder, chunkFrames: number) {
     this.#parts = parts;
     this.#hotwords = this.#contextGraph(parts.options.hotwords);
     this.#endpointRules = { ...ENDPOINT_DEFAULTS, ...parts.options.endpointRules };
-    // Options that do not go together are refused now, not at the first stream.
-    this.#input = this.#createDecoder(this.#hotwords).input;
+    // Options that do not go together are refused here, not at the first stream.
+    const { input } = this.#createDecoder(this.#hotwords);
+    this.#engine = new StreamEngine(encoder, chunkFrames, input);
   }
 
   /**
@@ -133,49 +115,18 @@ export class OnlineRecognizer {
    * options out of range.
    */
   static async create(context: GpuContext, model: Model, options: RecognizerOptions = {}): Promise<OnlineRecognizer> {
-    const { chunkFrames = DEFAULT_CHUNK_FRAMES, tailPaddingSeconds = DEFAULT_TAIL_PADDING_SECONDS } = options;
+    const { tokens, chunkFrames, tailPaddingSeconds } = checkStreamOptions(model, options);
     const { decodingMethod: method = defaultMethod(model.sizes) } = options;
-    const { tokens } = model;
-    if (!tokens) {
-      throw new RillError('bad-model', {
-        got: 'a model without tokens.txt',
-        expected: 'a token table',
-        remedy: 'Put the tokens.txt of the training run into the model folder.',
-      });
-    }
-    if (!(Number.isInteger(chunkFrames) && chunkFrames >= 1 && chunkFrames <= (options.maxFrames ?? chunkFrames))) {
-      throw new RillError('bad-argument', {
-        got: `chunks of ${chunkFrames} frames${options.maxFrames === undefined ? '' : ` with at most ${options.maxFrames} in a step`}`,
-        expected: 'at least one frame, and no more than maxFrames',
-        remedy: 'One encoder frame is 40 ms; 4 is a good start.',
-      });
-    }
-    if (!(tailPaddingSeconds >= 0 && tailPaddingSeconds <= 60)) {
-      throw new RillError('bad-argument', {
-        got: `${tailPaddingSeconds} s of tail padding`,
-        expected: '0 to 60 s',
-        remedy: 'The default of 0.5 s brings out the last letters.',
-      });
-    }
     const keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
+    const joiner = isTransducerMethod(method) ? await TransducerJoiner.load(model) : undefined;
     const encoder = await RnnEncoder.create(context, model, {
       ...options,
       maxFrames: options.maxFrames ?? chunkFrames,
     });
     try {
-      const joiner = isTransducerMethod(method) ? await TransducerJoiner.load(model) : undefined;
       await (joiner ? TransducerHead : CtcHead).attach(encoder, model);
-      return new OnlineRecognizer({
-        model,
-        encoder,
-        tokens,
-        joiner,
-        method,
-        chunkFrames,
-        tailPaddingSeconds,
-        keywords,
-        options,
-      });
+      const parts = { model, tokens, joiner, method, tailPaddingSeconds, keywords, options };
+      return new OnlineRecognizer(parts, encoder, chunkFrames);
     } catch (error) {
       encoder.dispose();
       throw error;
@@ -183,12 +134,12 @@ export class OnlineRecognizer {
   }
 
   get encoder(): RnnEncoder {
-    return this.#parts.encoder;
+    return this.#engine.encoder;
   }
 
   /** Encoder frames of one stream in one step. */
   get chunkFrames(): number {
-    return this.#parts.chunkFrames;
+    return this.#engine.chunkFrames;
   }
 
   get decodingMethod(): DecodingMethod {
@@ -197,12 +148,12 @@ export class OnlineRecognizer {
 
   /** @throws RillError `bad-argument` when all slots are taken, or hotwords do not fit the search. */
   createStream(streamOptions: StreamOptions = {}): OnlineStream {
-    const { model, encoder, keywords, tailPaddingSeconds } = this.#parts;
+    const { model, keywords, tailPaddingSeconds } = this.#parts;
     const hotwords = streamOptions.hotwords === undefined ? this.#hotwords : this.#contextGraph(streamOptions.hotwords);
     this.#createDecoder(hotwords);
     return new OnlineStream({
       model,
-      state: encoder.createState(),
+      state: this.encoder.createState(),
       createDecoder: (before) => this.#createDecoder(hotwords, before),
       keywords,
       tailPaddingSeconds,
@@ -211,7 +162,7 @@ export class OnlineRecognizer {
 
   /** Whether a whole chunk waits, or, at the end of the input, any part of one. */
   isReady(stream: OnlineStream): boolean {
-    return stream.framesReady >= (stream.isInputFinished ? 1 : this.chunkFrames);
+    return this.#engine.isReady(stream);
   }
 
   /**
@@ -220,62 +171,27 @@ export class OnlineRecognizer {
    * @throws RillError `closed`, `device-lost`, `gpu`.
    */
   decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
-    const list = streams instanceof OnlineStream ? [streams] : streams;
-    const run = this.#queue.then(() => this.#decode(list));
-    this.#queue = run.catch(() => undefined);
-    return run;
-  }
-
-  async #decode(streams: readonly OnlineStream[]): Promise<void> {
-    streams.forEach(({ state }) => state.check());
-    if (!streams.some((stream) => this.isReady(stream))) {
-      return;
-    }
-    let taken: { stream: OnlineStream; first: boolean; epoch: number }[] = [];
-    let start = 0;
-    const prepare = () => {
-      const ready = streams.filter((stream) => this.isReady(stream));
-      taken = ready.map((stream) => ({ stream, first: !stream.state.started, epoch: stream.epoch }));
-      start = performance.now();
-      return ready.map((stream) => ({
-        state: stream.state,
-        features: stream.nextFeatures(Math.min(this.chunkFrames, stream.framesReady)),
-      }));
-    };
-    const results = await this.encoder.stepLate(prepare, [this.#input]);
-    const computeMs = performance.now() - start;
-    results.forEach(({ frames, outputs }, i) => {
-      const { stream, first, epoch } = taken[i];
-      // A stream that was restarted meanwhile has no use for what it said before.
-      if (stream.epoch === epoch) {
-        stream.accept(frames, outputs[this.#input], first, computeMs);
-      }
-    });
+    return this.#engine.decode(streams instanceof OnlineStream ? [streams] : streams);
   }
 
   /** What was heard in the current segment so far. */
   getResult(stream: OnlineStream): RecognitionResult {
     const { tokens: table } = this.#parts;
-    const { tokens, secondsPerFrame, keywordHits, segment, logProb } = stream;
-    const seconds = (frame: number) => Math.round(frame * secondsPerFrame * 1000) / 1000;
+    const { tokens, segment, logProb } = stream;
+    const at = (frame: number) => seconds(stream, frame);
     const isFinal = stream.isInputFinished && !this.isReady(stream);
     return {
       text: table.text(tokens.map(({ id }) => id)),
       tokens: tokens.map(({ id }) => id),
-      timestamps: tokens.map(({ frame }) => seconds(frame)),
+      timestamps: tokens.map(({ frame }) => at(frame)),
       tokenLogProbs: tokens.map((token) => token.logProb),
       logProb,
-      words: joinWords(tokens, table)
+      words: joinWords(isFinal ? tokens : tokens.slice(0, stream.settled), table)
         .filter(({ complete }) => complete || isFinal)
-        .map(({ text, startFrame, endFrame }) => ({ word: text, start: seconds(startFrame), end: seconds(endFrame) })),
-      keywords: keywordHits.map(({ keyword, startFrame, endFrame, score }) => ({
-        keyword,
-        start: seconds(startFrame),
-        end: seconds(endFrame),
-        score,
-      })),
+        .map(({ text, startFrame, endFrame }) => ({ word: text, start: at(startFrame), end: at(endFrame) })),
+      keywords: timedKeywords(stream),
       segment: segment.index,
-      startTime: seconds(segment.startFrame),
+      startTime: at(segment.startFrame),
       isFinal,
     };
   }

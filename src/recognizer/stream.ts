@@ -1,4 +1,5 @@
 import type { DecodedToken, Decoder } from '../decoder/decoder.ts';
+import { KeywordSpotterDecoder } from '../decoder/keyword-spotter.ts';
 import { KeywordReport, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
 import type { EncoderState } from '../encoder/state.ts';
 import { RillError } from '../errors.ts';
@@ -32,8 +33,11 @@ export interface StreamStats {
 export interface StreamSetup {
   model: Model;
   state: EncoderState;
-  /** A search that begins after these tokens; a fresh one without any. */
-  createDecoder: (before?: readonly number[]) => Decoder;
+  /**
+   * A search that begins after these tokens, or a fresh one without any. One that looks for keywords by itself
+   * gets the stream's.
+   */
+  createDecoder: (before: readonly number[], keywords: readonly Keyword[]) => Decoder;
   keywords: readonly Keyword[];
   tailPaddingSeconds: number;
 }
@@ -98,8 +102,8 @@ export class OnlineStream {
   constructor(setup: StreamSetup) {
     this.#setup = setup;
     this.#fbank = new Fbank(setup.model.config.features);
-    this.#decoder = setup.createDecoder();
     this.#keywords = setup.keywords;
+    this.#decoder = setup.createDecoder([], setup.keywords);
     this.#report = new KeywordReport(setup.keywords);
   }
 
@@ -174,6 +178,11 @@ export class OnlineStream {
     return this.#inStream(this.#decoder.tokens);
   }
 
+  /** How many of {@link tokens} no later audio can change. */
+  get settled(): number {
+    return this.#decoder.settled;
+  }
+
   /** Log-probability of {@link tokens}, as the search scores it. */
   get logProb(): number {
     return this.#decoder.logProb;
@@ -211,10 +220,14 @@ export class OnlineStream {
     };
   }
 
-  /** Looks for other keywords from now on. */
+  /** Looks for other keywords from now on; what was heard so far stays. */
   setKeywords(keywords: readonly Keyword[]): void {
     this.#keywords = keywords;
     this.#report = new KeywordReport(keywords);
+    if (this.#decoder instanceof KeywordSpotterDecoder) {
+      this.#segmentStart += this.#decoder.frames;
+      this.#decoder = this.#setup.createDecoder([], keywords);
+    }
   }
 
   /** @internal Counts restarts, so that a result that was under way then is dropped. */
@@ -231,9 +244,7 @@ export class OnlineStream {
   accept(frames: number, output: Float32Array, first: boolean, computeMs: number): void {
     this.#features.drop(this.#valuesFor(frames, first));
     this.#decoder.accept(output);
-    const settled = this.#inStream(this.#decoder.tokens.slice(this.#reported, this.#decoder.settled));
-    this.#hits.push(...this.#report.accept(settled));
-    this.#reported += settled.length;
+    this.#hits.push(...this.#newHits());
     this.#chunks++;
     this.#frames += frames;
     this.#computeMs += computeMs;
@@ -247,7 +258,10 @@ export class OnlineStream {
     }
     this.#segmentStart += this.#decoder.frames;
     this.#segment++;
-    this.#decoder = this.#setup.createDecoder(this.#decoder.tokens.map(({ id }) => id));
+    this.#decoder = this.#setup.createDecoder(
+      this.#decoder.tokens.map(({ id }) => id),
+      this.#keywords,
+    );
     this.#clearResults();
   }
 
@@ -260,7 +274,7 @@ export class OnlineStream {
     this.#features.drop(this.#features.length);
     this.#finished = false;
     this.#segment = this.#segmentStart = 0;
-    this.#decoder = this.#setup.createDecoder();
+    this.#decoder = this.#setup.createDecoder([], this.#keywords);
     this.#clearResults();
   }
 
@@ -271,6 +285,19 @@ export class OnlineStream {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Keywords that the last frames brought: from a search for them, or in the tokens of any other. */
+  #newHits(): KeywordHit[] {
+    if (this.#decoder instanceof KeywordSpotterDecoder) {
+      const start = this.#segmentStart;
+      return this.#decoder
+        .takeHits()
+        .map((hit) => ({ ...hit, startFrame: start + hit.startFrame, endFrame: start + hit.endFrame }));
+    }
+    const settled = this.#inStream(this.#decoder.tokens.slice(this.#reported, this.#decoder.settled));
+    this.#reported += settled.length;
+    return this.#report.accept(settled);
   }
 
   /** Tokens with frames counted from the start of the stream. */

@@ -1,29 +1,33 @@
-/** What `transcribe` and `spot` share: each recording through the model, words and keywords as they come. */
+/** What the commands over recordings share: each file through a job, what it says on the way, what it gives. */
+import type { ModelFiles } from '../../src/model/model.ts';
 import { readWav } from '../../src/waveform/wav.ts';
 import { readInput, readModelFiles } from '../files.ts';
-import type { JobEvent, TranscribeInput, TranscribeOutput } from '../runtime/jobs.ts';
+import type { JobEvent } from '../runtime/jobs.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { Progress } from '../terminal.ts';
 import { count, withRuntime, type Command } from './arguments.ts';
 
-export interface AudioOptions {
-  chunk?: string;
-  runtime?: string;
-  adapter?: string;
-  recognizer?: TranscribeInput['options'];
+export interface Recording {
+  model: ModelFiles;
+  samples: Float32Array<ArrayBuffer>;
+  sampleRate: number;
+  chunkFrames: number;
 }
 
 const DEFAULT_CHUNK_FRAMES = 4;
 
 /**
+ * @param run starts the job for one recording
  * @param onEvent words and keywords as they are heard
  * @param onResult what a whole recording gave
  */
-export async function eachRecording(
+export async function eachRecording<Output>(
   command: Pick<Command, 'usage'>,
   [folder, ...paths]: readonly string[],
-  options: AudioOptions,
+  options: { chunk?: string; runtime?: string; adapter?: string },
+  run: (runtime: Runtime, recording: Recording, onEvent: (event: JobEvent) => void) => Promise<Output>,
   onEvent: (event: JobEvent) => void,
-  onResult: (path: string, output: TranscribeOutput) => void,
+  onResult: (path: string, output: Output) => void,
 ): Promise<void> {
   const chunkFrames = count(command, 'chunk', options.chunk) ?? DEFAULT_CHUNK_FRAMES;
   const model = await readModelFiles(folder);
@@ -32,16 +36,16 @@ export async function eachRecording(
   await withRuntime(command, options, async (runtime) => {
     for (const { path, samples, sampleRate } of recordings) {
       const progress = new Progress(path);
-      const output = await runtime
-        .run('transcribe', { model, samples, sampleRate, chunkFrames, options: options.recognizer }, (event) => {
-          if (event.type === 'progress') {
-            progress.listen(event);
-          } else {
-            progress.end();
-            onEvent(event);
-          }
-        })
-        .finally(() => progress.end());
+      const output = await run(runtime, { model, samples, sampleRate, chunkFrames }, (event) => {
+        if (event.type === 'progress') {
+          progress.listen(event);
+        } else {
+          progress.end();
+          onEvent(event);
+        }
+      }).finally(() => {
+        progress.end();
+      });
       onResult(path, output);
     }
   });

@@ -1,42 +1,12 @@
 import { join } from 'node:path';
-import { RillError } from '../../src/errors.ts';
-import { shapeText } from '../../src/model/tensors.ts';
-import { readInput, readModelFiles, writeFolder, writeOutput } from '../files.ts';
-import { readNpy, writeNpy } from '../npy.ts';
+import { readModelFiles, writeFolder, writeOutput } from '../files.ts';
+import { writeNpy } from '../npy.ts';
 import { Progress, note } from '../terminal.ts';
 import { RUNTIME_OPTIONS, count, parse, usageError, withRuntime, type Command } from './arguments.ts';
+import { loadNpy, readBatch } from './batch.ts';
 
 const usage =
   'encode <model dir> <features.npy> -o <out.npy> [--lens lens.npy] [--chunk N] [--states-in DIR] [--states-out DIR] [--runtime node|chrome|firefox] [--adapter gpu|software]';
-
-const load = async (path: string) => readNpy(await readInput(path), path);
-
-/** Features as (utterances, frames, width), and the feature frames of each. */
-async function readBatch(path: string, lensPath: string | undefined) {
-  const { shape, data } = await load(path);
-  if (shape.length !== 2 && shape.length !== 3) {
-    throw new RillError('bad-argument', {
-      got: `${path} of shape ${shapeText(shape)}`,
-      expected: '(T, F) or (N, T, F)',
-      remedy: 'Make features with rill features.',
-    });
-  }
-  const [utterances, frames] = shape.length === 2 ? [1, shape[0]] : shape;
-  const lens = lensPath ? await load(lensPath) : undefined;
-  if (lens && lens.data.length !== utterances) {
-    throw new RillError('bad-argument', {
-      got: `${lensPath} with ${lens.data.length} lengths`,
-      expected: `${utterances}, one for each utterance`,
-      remedy: 'Give the number of feature frames of each utterance.',
-    });
-  }
-  return {
-    data,
-    utterances,
-    width: shape[shape.length - 1],
-    lengths: lens ? [...lens.data] : Array<number>(utterances).fill(frames),
-  };
-}
 
 export const encode: Command = {
   usage,
@@ -57,11 +27,11 @@ export const encode: Command = {
     }
     const chunkFrames = count({ usage }, 'chunk', values.chunk);
     const model = await readModelFiles(folder);
-    const { data, utterances, width, lengths } = await readBatch(featuresPath, values.lens);
+    const { features, featureWidth, utterances, lengths } = await readBatch(featuresPath, values.lens);
     const statesIn = values['states-in'];
     const states = statesIn && {
-      h: (await load(join(statesIn, 'h.npy'))).data,
-      c: (await load(join(statesIn, 'c.npy'))).data,
+      h: (await loadNpy(join(statesIn, 'h.npy'))).data,
+      c: (await loadNpy(join(statesIn, 'c.npy'))).data,
     };
 
     await withRuntime({ usage }, values, async (runtime) => {
@@ -69,7 +39,7 @@ export const encode: Command = {
       const result = await runtime
         .run(
           'encode',
-          { model, features: data, featureWidth: width, lengths, chunkFrames, ...(states && { states }) },
+          { model, features, featureWidth, lengths, chunkFrames, ...(states && { states }) },
           progress.listen,
         )
         .finally(() => progress.end());

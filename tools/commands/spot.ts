@@ -9,7 +9,7 @@ const usage =
 
 export const spot: Command = {
   usage,
-  summary: 'report keywords in recordings, from the CTC head',
+  summary: 'report keywords in recordings',
   async run(args) {
     const { values, positionals } = parse({ usage }, args, {
       ...RUNTIME_OPTIONS,
@@ -24,17 +24,18 @@ export const spot: Command = {
     await eachRecording(
       { usage },
       positionals,
-      { ...values, recognizer: { keywords } },
+      values,
+      (runtime, recording, onEvent) => runtime.run('spot', { ...recording, options: { keywords } }, onEvent),
       (event) => {
         if (event.type === 'keyword' && !values.json) {
           const { keyword, start, end, score } = event.hit;
           print(`${timedLine(start, end, keyword)}  ${score.toFixed(3)}`);
         }
       },
-      (path, { result }) => {
+      (path, { keywords: heard }) => {
         if (values.json) {
-          print(JSON.stringify({ audio: path, keywords: result.keywords }));
-        } else if (result.keywords.length === 0) {
+          print(JSON.stringify({ audio: path, keywords: heard }));
+        } else if (heard.length === 0) {
           print(`${path}: no keyword`);
         }
       },

@@ -1,9 +1,9 @@
 import { note, print } from '../terminal.ts';
 import { RUNTIME_OPTIONS, parse, usageError, type Command } from './arguments.ts';
 import { eachRecording } from './audio.ts';
+import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-options.ts';
 
-const usage =
-  'transcribe <model dir> <audio…> [--method ctc_greedy] [--chunk N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+const usage = `transcribe <model dir> <audio…> ${SEARCH_USAGE} [--chunk N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]`;
 
 /** `  3.72   4.28  word`: seconds of a word's first and last token. */
 export const timedLine = (start: number, end: number, text: string) =>
@@ -15,20 +15,20 @@ export const transcribe: Command = {
   async run(args) {
     const { values, positionals } = parse({ usage }, args, {
       ...RUNTIME_OPTIONS,
-      method: { type: 'string', default: 'ctc_greedy' },
+      ...SEARCH_OPTIONS,
       chunk: { type: 'string' },
       json: { type: 'boolean' },
     });
     if (positionals.length < 2) {
       throw usageError(`${positionals.length} paths`, { usage });
     }
-    if (values.method !== 'ctc_greedy') {
-      throw usageError(`--method ${values.method} (this version has ctc_greedy only)`, { usage });
-    }
+    const { method, options } = await readSearchOptions({ usage }, values);
     await eachRecording(
       { usage },
       positionals,
       values,
+      (runtime, recording, onEvent) =>
+        runtime.run('transcribe', { ...recording, options: { decodingMethod: method, ...options } }, onEvent),
       (event) => {
         if (event.type === 'word' && !values.json) {
           print(timedLine(event.word.start, event.word.end, event.word.word));

@@ -18,10 +18,11 @@ import {
   OnlineRecognizer,
   type RecognitionResult,
   type RecognizerOptions,
-  type TimedKeyword,
   type TimedWord,
 } from '../../src/recognizer/recognizer.ts';
-import type { StreamStats } from '../../src/recognizer/stream.ts';
+import type { TimedKeyword } from '../../src/recognizer/results.ts';
+import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
+import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
 
 /** Utterances side by side in one step; more go in groups. */
@@ -241,43 +242,93 @@ export interface TranscribeOutput {
   chunkMs: number[];
 }
 
-/** Streams one recording through the recogniser, in pieces of 0.1 s as a microphone would deliver them. */
+/** What a recogniser and a spotter have in common. */
+type Listener = Pick<OnlineRecognizer | KeywordSpotter, 'isReady' | 'decode'>;
+
+/** Feeds a recording in pieces of 0.1 s, as a microphone would deliver them, and calls `onStep` after each step. */
+async function listen(
+  listener: Listener,
+  stream: OnlineStream,
+  { samples, sampleRate }: Pick<TranscribeInput, 'samples' | 'sampleRate'>,
+  emit: JobContext['emit'],
+  onStep: () => void,
+): Promise<void> {
+  const decodeReady = async () => {
+    while (listener.isReady(stream)) {
+      await listener.decode(stream);
+      onStep();
+    }
+  };
+  const piece = Math.ceil(sampleRate / 10);
+  for (let at = 0; at < samples.length; at += piece) {
+    stream.acceptWaveform({ samples: samples.subarray(at, at + piece), sampleRate });
+    await decodeReady();
+    emit({ type: 'progress', done: Math.min(at + piece, samples.length), total: samples.length });
+  }
+  stream.inputFinished();
+  await decodeReady();
+}
+
 async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
-  const { samples, sampleRate, chunkFrames, options } = input;
+  const { chunkFrames, options } = input;
   const model = openModel(input.model);
   const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
   const stream = recognizer.createStream();
   const chunkMs: number[] = [];
   let words = 0;
   let hits = 0;
-  const decodeReady = async () => {
-    while (recognizer.isReady(stream)) {
-      const before = stream.stats.computeMs;
-      await recognizer.decode(stream);
-      chunkMs.push(stream.stats.computeMs - before);
-      const result = recognizer.getResult(stream);
-      result.words.slice(words).forEach((word) => emit({ type: 'word', word }));
-      words = Math.max(words, result.words.length);
-      result.keywords.slice(hits).forEach((hit) => emit({ type: 'keyword', hit }));
-      hits = result.keywords.length;
-    }
-  };
+  let computeMs = 0;
   try {
-    const piece = Math.ceil(sampleRate / 10);
-    for (let at = 0; at < samples.length; at += piece) {
-      stream.acceptWaveform({ samples: samples.subarray(at, at + piece), sampleRate });
-      await decodeReady();
-      emit({ type: 'progress', done: Math.min(at + piece, samples.length), total: samples.length });
-    }
-    stream.inputFinished();
-    await decodeReady();
+    await listen(recognizer, stream, input, emit, () => {
+      chunkMs.push(stream.stats.computeMs - computeMs);
+      ({ computeMs } = stream.stats);
+      const result = recognizer.getResult(stream);
+      result.words.slice(words).forEach((word) => {
+        emit({ type: 'word', word });
+      });
+      words = Math.max(words, result.words.length);
+      result.keywords.slice(hits).forEach((hit) => {
+        emit({ type: 'keyword', hit });
+      });
+      hits = result.keywords.length;
+    });
     return { result: recognizer.getResult(stream), stats: stream.stats, chunkMs };
   } finally {
     recognizer.dispose();
   }
 }
 
-export const jobs = { encode, decode, trace, transcribe, bench };
+export interface SpotInput extends Omit<TranscribeInput, 'options'> {
+  options?: Pick<KeywordSpotterOptions, 'keywords' | 'keywordsScore' | 'keywordsThreshold' | 'maxActivePaths'>;
+}
+
+/** Keywords of one recording: by the transducer's spotter, or, without a transducer, in what the CTC head hears. */
+async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
+  const { gpu, emit } = context;
+  const { chunkFrames, options } = input;
+  const model = openModel(input.model);
+  if (!model.sizes.transducer) {
+    const { result, stats } = await transcribe(context, { ...input, options: { keywords: options?.keywords } });
+    return { keywords: result.keywords, stats };
+  }
+  const spotter = await KeywordSpotter.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
+  const stream = spotter.createStream();
+  let hits = 0;
+  try {
+    await listen(spotter, stream, input, emit, () => {
+      const heard = spotter.getResult(stream);
+      heard.slice(hits).forEach((hit) => {
+        emit({ type: 'keyword', hit });
+      });
+      hits = heard.length;
+    });
+    return { keywords: spotter.getResult(stream), stats: stream.stats };
+  } finally {
+    spotter.dispose();
+  }
+}
+
+export const jobs = { encode, decode, trace, transcribe, spot, bench };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GpuContext } from '../../src/gpu/context.ts';
+import { openModel, type Model } from '../../src/model/model.ts';
+import { KeywordSpotter } from '../../src/recognizer/spotter.ts';
+import type { OnlineStream } from '../../src/recognizer/stream.ts';
+import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { failure } from '../support/failure.ts';
+import { sample, sampleJson, wakeWordsModel } from '../support/fixtures.ts';
+import { randoms } from '../support/random.ts';
+
+describe('KeywordSpotter', () => {
+  let gpu: GpuContext;
+  let model: Model;
+  let spotter: KeywordSpotter;
+
+  beforeAll(async () => {
+    gpu = await createNodeContext();
+    model = openModel(await wakeWordsModel());
+    spotter = await KeywordSpotter.create(gpu, model, { maxStreams: 4, chunkFrames: 8 });
+  });
+  afterAll(() => {
+    spotter.dispose();
+  });
+
+  async function drain(streams: readonly OnlineStream[], by = spotter): Promise<void> {
+    while (streams.some((stream) => by.isReady(stream))) {
+      await by.decode(streams);
+    }
+  }
+
+  async function hear(name: string, keywords?: string, by = spotter): Promise<string[]> {
+    const stream = by.createStream(keywords);
+    stream.acceptWaveform(await sample(name));
+    stream.inputFinished();
+    await drain([stream], by);
+    const heard = by.getResult(stream).map(({ keyword }) => keyword);
+    stream.dispose();
+    return heard;
+  }
+
+  it('finds every keyword of the long recording in its place, and nothing else', async () => {
+    const stream = spotter.createStream();
+    stream.acceptWaveform(await sample('stream'));
+    stream.inputFinished();
+    await drain([stream]);
+    const { keywords } = await sampleJson<{ keywords: { keyword: string; start: number; end: number }[] }>('stream');
+    const heard = spotter.getResult(stream);
+    expect(heard.map(({ keyword }) => keyword)).toEqual(keywords.map(({ keyword }) => keyword));
+    heard.forEach(({ start, end, score }, i) => {
+      // A causal model emits late: inside the place, or up to 0.3 s beyond it.
+      expect(start).toBeGreaterThan(keywords[i].start - 0.3);
+      expect(end).toBeLessThan(keywords[i].end + 0.3);
+      expect(score).toBeGreaterThan(0.8);
+    });
+    stream.dispose();
+  });
+
+  it.each(['alexa', 'amelia', 'athena', 'computer', 'jarvis', 'smart-mirror', 'snowboy', 'view-glass'])(
+    'hears %s once',
+    async (name) => {
+      expect(await hear(name)).toEqual([name.replace('-', ' ')]);
+    },
+  );
+
+  it('hears nothing in silence and in noise', async () => {
+    const [silence, noise] = [spotter.createStream(), spotter.createStream()];
+    silence.acceptWaveform({ samples: new Float32Array(10 * 16000), sampleRate: 16000 });
+    noise.acceptWaveform({ samples: randoms(10 * 16000, 7, 0.1), sampleRate: 16000 });
+    [silence, noise].forEach((stream) => {
+      stream.inputFinished();
+    });
+    await drain([silence, noise]);
+    expect([spotter.getResult(silence), spotter.getResult(noise)]).toEqual([[], []]);
+    silence.dispose();
+    noise.dispose();
+  });
+
+  it('listens for a stream’s own keywords, with their thresholds', async () => {
+    expect(await hear('alexa', 'j a r v i s ▁ @jarvis')).toEqual([]);
+    expect(await hear('alexa', 'a l e x a ▁ @WAKE_UP')).toEqual(['WAKE UP']);
+    expect(await hear('alexa', 'a l e x a ▁ #0.999 @alexa')).toEqual([]);
+    await failure('bad-model', () => spotter.createStream('no such token'));
+  });
+
+  it('changes keywords in mid-stream, and keeps what was heard', async () => {
+    const stream = spotter.createStream('a l e x a ▁ @first');
+    const { samples, sampleRate } = await sample('alexa');
+    const pause = new Float32Array(sampleRate);
+    stream.acceptWaveform({ samples, sampleRate });
+    stream.acceptWaveform({ samples: pause, sampleRate });
+    await drain([stream]);
+    stream.setKeywords(spotter.parseKeywords('a l e x a ▁ @second'));
+    stream.acceptWaveform({ samples, sampleRate });
+    stream.inputFinished();
+    await drain([stream]);
+    const heard = spotter.getResult(stream);
+    expect(heard.map(({ keyword }) => keyword)).toEqual(['first', 'second']);
+    expect(heard[1].start - heard[0].start).toBeCloseTo(samples.length / sampleRate + 1, 0);
+    spotter.reset(stream);
+    expect(spotter.getResult(stream)).toEqual([]);
+    stream.dispose();
+  });
+
+  it('refuses a model without a transducer', async () => {
+    const alone: Model = { ...model, sizes: { ...model.sizes, transducer: undefined } };
+    await failure('bad-model', () => KeywordSpotter.create(gpu, alone));
+  });
+});

@@ -1,0 +1,29 @@
+import { RillError } from '../../src/errors.ts';
+import { shapeText } from '../../src/model/tensors.ts';
+import { readInput } from '../files.ts';
+import { readNpy } from '../npy.ts';
+
+export const loadNpy = async (path: string) => readNpy(await readInput(path), path);
+
+/** Features as (utterances, frames, width), and the feature frames of each. */
+export async function readBatch(path: string, lensPath: string | undefined) {
+  const { shape, data } = await loadNpy(path);
+  if (shape.length !== 2 && shape.length !== 3) {
+    throw new RillError('bad-argument', {
+      got: `${path} of shape ${shapeText(shape)}`,
+      expected: '(T, F) or (N, T, F)',
+      remedy: 'Make features with rill features.',
+    });
+  }
+  const [utterances, frames] = shape.length === 2 ? [1, shape[0]] : shape;
+  const lens = lensPath ? await loadNpy(lensPath) : undefined;
+  if (lens && lens.data.length !== utterances) {
+    throw new RillError('bad-argument', {
+      got: `${lensPath} with ${lens.data.length} lengths`,
+      expected: `${utterances}, one for each utterance`,
+      remedy: 'Give the number of feature frames of each utterance.',
+    });
+  }
+  const lengths = lens ? [...lens.data] : Array<number>(utterances).fill(frames);
+  return { features: data, featureWidth: shape[shape.length - 1], utterances, lengths };
+}

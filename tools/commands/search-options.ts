@@ -1,0 +1,47 @@
+import { DECODING_METHODS, type DecodingMethod } from '../../src/decoder/methods.ts';
+import { readText } from '../files.ts';
+import { usageError, type Command } from './arguments.ts';
+
+/** Options of the commands that search. */
+export const SEARCH_OPTIONS = {
+  method: { type: 'string' },
+  'max-active-paths': { type: 'string' },
+  'blank-penalty': { type: 'string' },
+  hotwords: { type: 'string' },
+  'hotwords-score': { type: 'string' },
+} as const;
+
+export const SEARCH_USAGE =
+  '[--method ctc_greedy|ctc_beam|greedy_search|modified_beam_search] [--max-active-paths N] [--blank-penalty X] [--hotwords FILE] [--hotwords-score X]';
+
+export interface SearchChoice {
+  method?: DecodingMethod;
+  options: { maxActivePaths?: number; blankPenalty?: number; hotwords?: string; hotwordsScore?: number };
+}
+
+type Values = Partial<Record<keyof typeof SEARCH_OPTIONS, string>>;
+
+/** @throws RillError for values out of range and files that are not there. */
+export async function readSearchOptions(command: Pick<Command, 'usage'>, values: Values): Promise<SearchChoice> {
+  const { method } = values;
+  if (method !== undefined && !DECODING_METHODS.includes(method as DecodingMethod)) {
+    throw usageError(`--method ${method} (it must be ${DECODING_METHODS.join(', ')})`, command);
+  }
+  const number = (name: keyof Values, valid: (value: number) => boolean) => {
+    const text = values[name];
+    const value = Number(text);
+    if (text !== undefined && !(text.trim() !== '' && valid(value))) {
+      throw usageError(`--${name} ${text}`, command);
+    }
+    return text === undefined ? undefined : value;
+  };
+  return {
+    method: method as DecodingMethod | undefined,
+    options: {
+      maxActivePaths: number('max-active-paths', (value) => Number.isInteger(value) && value >= 1 && value <= 1000),
+      blankPenalty: number('blank-penalty', Number.isFinite),
+      hotwords: values.hotwords === undefined ? undefined : await readText(values.hotwords),
+      hotwordsScore: number('hotwords-score', Number.isFinite),
+    },
+  };
+}
