@@ -17,7 +17,11 @@ const ROOMS = [
   'index.ts',
 ];
 /** Packages that the library may use, and the room that does. */
-const PACKAGES: Readonly<Record<string, string>> = { 'fft.js': 'features', '@zip.js/zip.js': 'checkpoint' };
+const PACKAGES: Readonly<Record<string, string>> = {
+  'fft.js': 'features',
+  '@zip.js/zip.js': 'checkpoint',
+  pbf: 'checkpoint',
+};
 
 const root = new URL('../', import.meta.url);
 

@@ -7,7 +7,7 @@ import { elementCount, requireFinite, type TensorSource } from '../model/tensors
 import { TokenTable } from '../model/tokens.ts';
 import type { ByteSource } from './bytes.ts';
 import { foldScales, withNormEps } from './fold.ts';
-import { openTorchCheckpoint } from './torch.ts';
+import { openTensors, openTogether } from './open.ts';
 
 export interface ConvertOptions {
   /** The text of a `config.json` with what tensors cannot tell: feature options, blank id, mel bins. */
@@ -16,6 +16,8 @@ export interface ConvertOptions {
   tokens?: string;
   /** The checkpoint that an already folded state dict came from: the BasicNorm eps are taken from it. */
   normEpsFrom?: ByteSource;
+  /** Take the running average that icefall keeps in training checkpoints (`model_avg`). */
+  useAveragedModel?: boolean;
   /** Called as the weights are written. */
   progress?: (loaded: number, total: number) => void;
 }
@@ -45,18 +47,19 @@ export function countParameters(sizes: ModelSizes): Record<string, number> {
 }
 
 /**
- * Opens a PyTorch checkpoint of the network, infers its sizes and checks that every tensor fits.
+ * Opens a checkpoint of the network, infers its sizes and checks that every tensor fits.
  *
  * @throws RillError `bad-checkpoint`, or `bad-model` for the config.
  */
 export async function openCheckpoint(
-  source: ByteSource,
-  { config = '{}', normEpsFrom }: ConvertOptions = {},
+  source: ByteSource | readonly ByteSource[],
+  { config = '{}', normEpsFrom, useAveragedModel = false }: ConvertOptions = {},
 ): Promise<Checkpoint> {
-  const stored = await openTorchCheckpoint(source);
+  const sources = 'read' in source ? [source] : source;
+  const stored = await openTogether(sources, { averaged: useAveragedModel });
   let folded = foldScales(stored);
   if (normEpsFrom) {
-    folded = withNormEps(folded, foldScales(await openTorchCheckpoint(normEpsFrom)));
+    folded = withNormEps(folded, foldScales(await openTensors(normEpsFrom)));
   }
   const json = parseJson(config);
   const sizes = inferSizes('bad-checkpoint', folded.tensors, configuredFeatures(json));
@@ -71,11 +74,16 @@ export async function openCheckpoint(
 }
 
 /**
- * Converts a PyTorch checkpoint into the files of a model folder.
+ * Converts a checkpoint into the files of a model folder.
+ *
+ * @param source a PyTorch, TorchScript, safetensors or ONNX file, or the files of an ONNX trio
  *
  * @throws RillError `bad-checkpoint` for the checkpoint, `bad-model` for config and tokens.
  */
-export async function convertCheckpoint(source: ByteSource, options: ConvertOptions = {}): Promise<ModelFiles> {
+export async function convertCheckpoint(
+  source: ByteSource | readonly ByteSource[],
+  options: ConvertOptions = {},
+): Promise<ModelFiles> {
   const { folded, sizes, config } = await openCheckpoint(source, options);
   const tokens = options.tokens === undefined ? undefined : TokenTable.parse(options.tokens);
   if (tokens && tokens.size !== sizes.vocabSize) {

@@ -19,8 +19,10 @@ export type PickleValue =
 export type Constructor = (args: readonly PickleValue[]) => PickleValue;
 
 export interface PickleOptions {
-  /** The only callables a pickle may name, as `module name`. */
-  constructors: ReadonlyMap<string, Constructor>;
+  /** The only callables a pickle may name; undefined for any other. */
+  findConstructor: (module: string, name: string) => Constructor | undefined;
+  /** Takes what an object holds beyond its constructor's arguments; by default it is dropped. */
+  build?: (object: PickleValue, state: PickleValue) => void;
   /** Turns a persistent id (in PyTorch files: a storage) into a value. */
   persistentLoad: (id: PickleValue) => PickleValue;
 }
@@ -96,8 +98,7 @@ class Reader {
 
 /**
  * Runs a pickle (protocols 0 to 5) without ever executing anything: the opcodes build plain values, and only
- * the constructors of the allow-list can be called. What an object holds beyond its constructor's arguments
- * (BUILD) is dropped.
+ * the constructors of the allow-list can be called.
  *
  * @param position where the pickle starts
  * @returns the value and where the pickle ends
@@ -105,7 +106,7 @@ class Reader {
  */
 export function unpickle(
   bytes: Uint8Array,
-  { constructors, persistentLoad }: PickleOptions,
+  { findConstructor, persistentLoad, build }: PickleOptions,
   position = 0,
 ): { value: PickleValue; end: number } {
   const reader = new Reader(bytes, position);
@@ -147,7 +148,7 @@ export function unpickle(
     if (typeof module !== 'string' || typeof name !== 'string') {
       throw malformed('a callable that is not named');
     }
-    const constructor = constructors.get(`${module} ${name}`);
+    const constructor = findConstructor(module, name);
     if (!constructor) {
       throw bad(
         `a pickle that calls for ${JSON.stringify(`${module}.${name}`.slice(0, 100))}`,
@@ -367,10 +368,12 @@ export function unpickle(
         stack.push(call(pop(), args));
         break;
       }
-      case 0x62: // BUILD
-        pop();
-        top();
+      case 0x62: {
+        // BUILD
+        const state = pop();
+        build?.(top(), state);
         break;
+      }
       case 0x51: // BINPERSID
         stack.push(persistentLoad(pop()));
         break;

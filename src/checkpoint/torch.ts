@@ -1,4 +1,4 @@
-import { Reader as ZipSource, Uint8ArrayWriter, ZipReader, configure, type FileEntry } from '@zip.js/zip.js';
+/** What all of PyTorch's file formats share: storages, tensors as views of them, and the allow-list of a pickle. */
 import { RillError } from '../errors.ts';
 import {
   DTYPE_BYTES,
@@ -9,12 +9,9 @@ import {
   type TensorInfo,
   type TensorSource,
 } from '../model/tensors.ts';
-import type { ByteSource } from './bytes.ts';
-import { unpickle, type Constructor, type PickleValue } from './pickle.ts';
+import type { Constructor, PickleValue } from './pickle.ts';
 
-configure({ useWebWorkers: false });
-
-/** Storage classes of PyTorch: what they are called here, bytes per element, and whether they hold weights. */
+/** Storage classes of PyTorch: what they are called here, and bytes per element. */
 const STORAGES: Readonly<Record<string, { dtype: string; bytes: number }>> = {
   DoubleStorage: { dtype: 'F64', bytes: 8 },
   FloatStorage: { dtype: 'F32', bytes: 4 },
@@ -32,7 +29,7 @@ const STORAGES: Readonly<Record<string, { dtype: string; bytes: number }>> = {
  * The values that a pickle makes can take some hundred times its own size in memory; a training checkpoint's,
  * optimizer and all, is far below this.
  */
-const MAX_PICKLE_BYTES = 4 << 20;
+export const MAX_PICKLE_BYTES = 4 << 20;
 
 class StorageType {
   readonly dtype: string;
@@ -44,8 +41,8 @@ class StorageType {
   }
 }
 
-/** A storage as the pickle names it; its bytes are an entry of the zip. */
-class StorageRef {
+/** A storage as a pickle names it; where its bytes are is the file format's affair. */
+export class StorageRef {
   readonly type: StorageType;
   readonly key: string;
   /** Elements. */
@@ -56,10 +53,14 @@ class StorageRef {
     this.key = key;
     this.count = count;
   }
+
+  get byteLength(): number {
+    return this.count * this.type.bytes;
+  }
 }
 
-/** A tensor as the pickle describes it: a view of a storage. */
-class TensorRef implements TensorInfo {
+/** A tensor as a pickle describes it: a view of a storage. */
+export class TensorRef implements TensorInfo {
   readonly storage: StorageRef;
   readonly offset: number;
   readonly shape: readonly number[];
@@ -77,7 +78,7 @@ class TensorRef implements TensorInfo {
   }
 }
 
-function bad(
+export function badCheckpoint(
   got: string,
   expected: string,
   remedy = 'Copy the checkpoint again; this file is damaged or foreign.',
@@ -96,13 +97,13 @@ const rebuildTensor: Constructor = ([storage, offset, shape, strides]) => {
     !isSizes(strides) ||
     shape.length !== strides.length
   ) {
-    throw bad('a tensor whose storage, offset, shape or strides are not what PyTorch writes', 'a state dict');
+    throw badCheckpoint('a tensor whose storage, offset, shape or strides are not what PyTorch writes', 'a state dict');
   }
   const last = shape.reduce((index, size, axis) => index + (size - 1) * strides[axis], offset);
   const count = elementCount(shape);
   // A tensor may not be larger than what it is a view of, so that nothing is allocated that the file does not hold.
   if (count > 0 && (last >= storage.count || count > storage.count)) {
-    throw bad(
+    throw badCheckpoint(
       `a tensor of shape ${shapeText(shape)} in a storage of ${storage.count} elements`,
       'a view inside its storage',
     );
@@ -111,6 +112,12 @@ const rebuildTensor: Constructor = ([storage, offset, shape, strides]) => {
 };
 
 const inert: Constructor = (args) => args;
+
+/** Storage classes are never called; the object itself says which class a persistent id names. */
+function storageConstructor(name: string): Constructor {
+  const type = new StorageType(STORAGES[name]);
+  return Object.assign(() => type, { type });
+}
 
 /**
  * The whole of what a checkpoint may name. Beside tensors these are plain containers and values that training
@@ -134,157 +141,91 @@ const CONSTRUCTORS: ReadonlyMap<string, Constructor> = new Map<string, Construct
   ...Object.keys(STORAGES).map((name): [string, Constructor] => [`torch ${name}`, storageConstructor(name)]),
 ]);
 
-/** Storage classes are never called; the object itself says which class a persistent id names. */
-function storageConstructor(name: string): Constructor {
-  const type = new StorageType(STORAGES[name]);
-  return Object.assign(() => type, { type });
-}
+export const findConstructor = (module: string, name: string) => CONSTRUCTORS.get(`${module} ${name}`);
 
-function storageOf(id: PickleValue): StorageRef {
+/** The storage that a persistent id names. */
+export function storageOf(id: PickleValue): StorageRef {
   const [kind, storage, key, , count] = Array.isArray(id) ? (id as PickleValue[]) : [];
   const type: unknown = typeof storage === 'function' && 'type' in storage ? storage.type : undefined;
   if (kind !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isSize(count)) {
-    throw bad('a persistent id that is not a storage', 'a checkpoint that torch.save wrote');
+    throw badCheckpoint('a persistent id that is not a storage', 'a checkpoint that torch.save wrote');
   }
   return new StorageRef(type, key, count);
 }
 
-class ByteSourceReader extends ZipSource<ByteSource> {
-  readonly #source: ByteSource;
-
-  constructor(source: ByteSource) {
-    super(source);
-    this.#source = source;
-    this.size = source.size;
-  }
-
-  override readUint8Array(offset: number, length: number): Promise<Uint8Array> {
-    return this.#source.read(offset, length);
-  }
-}
-
-/** The entries of a zip by name, and a reader of their bytes that trusts no stated size. */
-async function openZip(source: ByteSource) {
-  let entries;
-  try {
-    entries = await new ZipReader(new ByteSourceReader(source)).getEntries();
-  } catch (cause) {
-    throw bad(
-      `a file of ${source.size} bytes that cannot be read as a zip (${cause instanceof Error ? cause.message : String(cause)})`,
-      'a checkpoint that torch.save wrote (PyTorch 1.6 or later)',
-      'If it is whole, load it in PyTorch and save it again; otherwise copy it again.',
-    );
-  }
-  const files = new Map<string, FileEntry>();
-  for (const entry of entries) {
-    if (!entry.directory) {
-      files.set(entry.filename, entry);
-    }
-  }
-  const read = async (name: string): Promise<Uint8Array> => {
-    const entry = files.get(name);
-    if (!entry) {
-      throw bad(`a zip without ${name}`, 'a checkpoint that torch.save wrote');
-    }
-    // PyTorch never compresses, so an entry can be no larger than the file.
-    if (entry.compressionMethod !== 0 || entry.encrypted || entry.uncompressedSize > source.size) {
-      throw bad(
-        `${name} stored compressed, encrypted or larger than its file`,
-        'plain entries, as PyTorch writes them',
-        'Load the checkpoint in PyTorch and save it again.',
-      );
-    }
-    try {
-      return await entry.getData(new Uint8ArrayWriter(), { checkSignature: true });
-    } catch (cause) {
-      throw bad(
-        `${name} that cannot be read (${cause instanceof Error ? cause.message : String(cause)})`,
-        'a whole file',
-      );
-    }
-  };
-  return { files, read };
+/** Which of a checkpoint's dicts of tensors to take. */
+export interface StateDictChoice {
+  /** The running average that icefall keeps under `model_avg`, instead of the model itself. */
+  averaged?: boolean;
 }
 
 /** The dict of tensors in a checkpoint: its root, or what stands under one of the usual names. */
-function findStateDict(root: PickleValue): Map<PickleValue, PickleValue> {
-  const candidates = [root];
-  if (root instanceof Map) {
-    candidates.unshift(...['model', 'model_state_dict', 'state_dict'].map((key) => root.get(key) ?? null));
-  }
-  for (const candidate of candidates) {
-    if (candidate instanceof Map && [...candidate.values()].some((value) => value instanceof TensorRef)) {
-      return candidate;
+export function findStateDict(root: PickleValue, { averaged = false }: StateDictChoice): Map<string, TensorRef> {
+  const keys = averaged ? ['model_avg'] : ['model', 'model_state_dict', 'state_dict'];
+  const candidates = root instanceof Map ? keys.map((key) => root.get(key) ?? null) : [];
+  for (const candidate of averaged ? candidates : [...candidates, root]) {
+    if (candidate instanceof Map) {
+      const tensors = new Map<string, TensorRef>();
+      for (const [name, value] of candidate) {
+        if (typeof name === 'string' && value instanceof TensorRef) {
+          tensors.set(name, value);
+        }
+      }
+      if (tensors.size > 0) {
+        return tensors;
+      }
     }
   }
-  throw bad(
-    'a checkpoint without a dict of tensors at its root or under "model", "model_state_dict" or "state_dict"',
-    'a state dict',
-    'Save the state dict alone, torch.save(model.state_dict(), "model.pt"), and convert that.',
+  throw badCheckpoint(
+    averaged
+      ? 'a checkpoint without averaged weights under "model_avg"'
+      : 'a checkpoint without a dict of tensors at its root or under "model", "model_state_dict" or "state_dict"',
+    averaged ? 'a training checkpoint of icefall' : 'a state dict',
+    averaged
+      ? 'Convert the model itself, without the option.'
+      : 'Save the state dict alone, torch.save(model.state_dict(), "model.pt"), and convert that.',
   );
 }
 
 /**
- * Opens a checkpoint that `torch.save` wrote as a zip (PyTorch 1.6 and later) and lists the tensors of its
- * state dict, names as they are. Nothing in the file is executed; a storage is read when its tensor is.
+ * Tensors that are read from their storages one at a time.
  *
- * @throws RillError `bad-checkpoint`.
+ * @param fileBytes of the whole file: all tensors together may have no more elements
+ * @param readStorage gives a storage's bytes
  */
-export async function openTorchCheckpoint(source: ByteSource): Promise<TensorSource> {
-  const { files, read } = await openZip(source);
-  const pickleName = [...files.keys()].find((name) => /^[^/]*\/data\.pkl$/.test(name));
-  if (!pickleName) {
-    throw bad('a zip without a data.pkl in its folder', 'a checkpoint that torch.save wrote');
-  }
-  const folder = pickleName.slice(0, -'data.pkl'.length);
-  const bigEndian =
-    files.has(`${folder}byteorder`) && new TextDecoder().decode(await read(`${folder}byteorder`)).trim() === 'big';
-  const pickle = await read(pickleName);
-  if (pickle.length > MAX_PICKLE_BYTES) {
-    throw bad(
-      `a data.pkl of ${pickle.length} bytes`,
-      `at most ${MAX_PICKLE_BYTES}; a state dict of a thousand tensors needs 200 KB`,
-      'Save the state dict alone, torch.save(model.state_dict(), "model.pt"), and convert that.',
+export function storedTensors(
+  tensors: ReadonlyMap<string, TensorRef>,
+  fileBytes: number,
+  bigEndian: boolean,
+  readStorage: (storage: StorageRef) => Promise<Uint8Array>,
+): TensorSource {
+  const elements = [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (elements > fileBytes) {
+    throw badCheckpoint(
+      `tensors of ${elements} elements in a file of ${fileBytes} bytes`,
+      'no more elements than bytes',
     );
   }
-  const { value } = unpickle(pickle, { constructors: CONSTRUCTORS, persistentLoad: storageOf });
-
-  const tensors = new Map<string, TensorRef>();
-  let elements = 0;
-  for (const [name, tensor] of findStateDict(value)) {
-    if (typeof name === 'string' && tensor instanceof TensorRef) {
-      tensors.set(name, tensor);
-      elements += elementCount(tensor.shape);
-    }
-  }
-  if (elements > source.size) {
-    throw bad(`tensors of ${elements} elements in a file of ${source.size} bytes`, 'no more elements than bytes');
-  }
-
   // Tensors that share a storage usually follow each other, so the last one read is kept.
   let last: { key: string; bytes: Uint8Array } | undefined;
-  const readStorage = async (key: string): Promise<Uint8Array> => {
-    if (last?.key !== key) {
-      last = { key, bytes: await read(`${folder}data/${key}`) };
-    }
-    return last.bytes;
-  };
   return {
     tensors,
     async read(name) {
       const tensor = tensors.get(name);
       if (!tensor || !(tensor.dtype in DTYPE_BYTES)) {
-        throw bad(
+        throw badCheckpoint(
           tensor ? `${name} of type ${tensor.dtype}` : `no tensor ${name}`,
           'a floating-point tensor of that name',
         );
       }
-      const { count, key } = tensor.storage;
-      const bytes = await readStorage(key);
-      if (bytes.length < count * tensor.storage.type.bytes) {
-        throw bad(`a storage of ${bytes.length} bytes for ${name}`, `${count * tensor.storage.type.bytes} bytes`);
+      const { storage } = tensor;
+      if (last?.key !== storage.key) {
+        last = { key: storage.key, bytes: await readStorage(storage) };
       }
-      return gather(tensor, bytes, tensor.dtype as DType, bigEndian);
+      if (last.bytes.length < storage.byteLength) {
+        throw badCheckpoint(`a storage of ${last.bytes.length} bytes for ${name}`, `${storage.byteLength} bytes`);
+      }
+      return gather(tensor, last.bytes, tensor.dtype as DType, bigEndian);
     },
   };
 }

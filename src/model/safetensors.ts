@@ -12,12 +12,6 @@ import {
 /** The header may not be larger than this, as in the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 
-interface Entry extends TensorInfo {
-  dtype: DType;
-  begin: number;
-  end: number;
-}
-
 function bad(got: string, expected: string): RillError {
   return new RillError('bad-model', {
     got,
@@ -29,7 +23,7 @@ function bad(got: string, expected: string): RillError {
 const isSize = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 
-function readEntry(name: string, value: unknown, dataBytes: number): Entry {
+function readEntry(name: string, value: unknown, dataBytes: number): SafetensorsEntry {
   const { dtype, shape, data_offsets: offsets } = Object(value) as Record<string, unknown>;
   if (typeof dtype !== 'string' || !(dtype in DTYPE_BYTES)) {
     throw bad(`${name} of type ${String(dtype)}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
@@ -49,31 +43,46 @@ function readEntry(name: string, value: unknown, dataBytes: number): Entry {
   return { dtype: type, shape, begin, end };
 }
 
+/** Where a tensor lies, counted from the end of the header. */
+export interface SafetensorsEntry extends TensorInfo {
+  dtype: DType;
+  begin: number;
+  end: number;
+}
+
 /**
- * Opens a safetensors file held in memory. Tensors are decoded when they are read.
+ * Bytes of the header that follows the first 8 bytes of a file.
  *
  * @throws RillError `bad-model`.
  */
-export function readSafetensors(file: Uint8Array): TensorSource {
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const length = file.length < 8 ? NaN : Number(view.getBigUint64(0, true));
-  if (!(length <= Math.min(MAX_HEADER_BYTES, file.length - 8))) {
-    throw bad(`${file.length} bytes with a header of ${length}`, 'an 8-byte header length, that header, then the data');
+export function safetensorsHeaderLength(start: Uint8Array, fileBytes: number): number {
+  const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
+  const length = start.length < 8 ? NaN : Number(view.getBigUint64(0, true));
+  if (!(length <= Math.min(MAX_HEADER_BYTES, fileBytes - 8))) {
+    throw bad(`${fileBytes} bytes with a header of ${length}`, 'an 8-byte header length, that header, then the data');
   }
+  return length;
+}
+
+/**
+ * Reads a header and checks that its tensors lie one after the other, as in the reference implementation: none
+ * overlap, nothing is left over between them.
+ *
+ * @throws RillError `bad-model`.
+ */
+export function parseSafetensorsHeader(bytes: Uint8Array, dataBytes: number): Map<string, SafetensorsEntry> {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(file.subarray(8, 8 + length)));
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw bad(`a header that is not JSON (${String(cause)})`, 'a JSON object');
   }
-  const data = file.subarray(8 + length);
-  const tensors = new Map<string, Entry>();
+  const tensors = new Map<string, SafetensorsEntry>();
   for (const [name, value] of Object.entries(Object(header) as Record<string, unknown>)) {
     if (name !== '__metadata__') {
-      tensors.set(name, readEntry(name, value, data.length));
+      tensors.set(name, readEntry(name, value, dataBytes));
     }
   }
-  // As in the reference implementation, tensors lie one after the other: none overlap, nothing is left over.
   let end = 0;
   for (const [name, entry] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
     if (entry.begin !== end) {
@@ -81,6 +90,18 @@ export function readSafetensors(file: Uint8Array): TensorSource {
     }
     end = entry.end;
   }
+  return tensors;
+}
+
+/**
+ * Opens a safetensors file held in memory. Tensors are decoded when they are read.
+ *
+ * @throws RillError `bad-model`.
+ */
+export function readSafetensors(file: Uint8Array): TensorSource {
+  const length = safetensorsHeaderLength(file.subarray(0, 8), file.length);
+  const data = file.subarray(8 + length);
+  const tensors = parseSafetensorsHeader(file.subarray(8, 8 + length), data.length);
   return {
     tensors,
     async read(name) {

@@ -37,6 +37,9 @@ describe('convertCheckpoint', () => {
     { name: 'training_checkpoint', relative: 0 },
     { name: 'model_state_dict_encoder_only', relative: 0 },
     { name: 'bare_rnn_state_dict', relative: 0 },
+    { name: 'legacy', relative: 0 },
+    // Folded by PyTorch in float32, here in float64; its norm eps are constants of the code.
+    { name: 'encoder_jit_trace', relative: 2 ** -21 },
     { name: 'double', relative: 2 ** -23 },
     { name: 'half', relative: HALF },
     { name: 'bfloat16', relative: BFLOAT16 },
@@ -49,6 +52,48 @@ describe('convertCheckpoint', () => {
       const largest = Math.max(...expected.map(Math.abs));
       expect(largestDifference(actual, expected), tensor).toBeLessThanOrEqual(relative * largest);
     }
+  });
+
+  it('reads the ONNX trio of icefall’s export, and its encoder alone', async () => {
+    const onnx = async (name: string) => bytesSource(await readFixture(`golden/formats/${name}.onnx`));
+    const trio = await Promise.all(['joiner', 'encoder', 'decoder'].map(onnx));
+    const reference = openModel(await convertCheckpoint(await small()));
+    const model = openModel(await convertCheckpoint(trio));
+    expect(model.sizes).toEqual(reference.sizes);
+    const isBias = (name: string) => /bias_[ih]h_l0$/.test(name);
+    for (const name of [...expectedTensors(model.sizes).keys()].filter((each) => !isBias(each))) {
+      const [actual, expected] = await Promise.all([model, reference].map(({ weights }) => weights.read(name)));
+      const largest = Math.max(...expected.map(Math.abs));
+      expect(largestDifference(actual, expected), name).toBeLessThanOrEqual(2 ** -21 * largest);
+    }
+    // The export has one bias for the gates: the sum.
+    for (let l = 0; l < 3; l++) {
+      const sum = async ({ weights }: typeof model) => {
+        const [ih, hh] = await Promise.all(
+          ['ih', 'hh'].map((part) => weights.read(`encoder.encoder.layers.${l}.lstm.bias_${part}_l0`)),
+        );
+        return ih.map((value, i) => value + hh[i]);
+      };
+      expect(largestDifference(await sum(model), await sum(reference))).toBeLessThan(1e-5);
+    }
+    const alone = openModel(await convertCheckpoint(await onnx('encoder')));
+    expect(alone.sizes.encoder).toEqual(reference.sizes.encoder);
+    expect([alone.sizes.transducer, alone.sizes.hasCtc]).toEqual([undefined, false]);
+  });
+
+  it('reads its own safetensors, as anybody else’s with PyTorch’s names', async () => {
+    const files = await convertCheckpoint(await small());
+    const again = await convertCheckpoint(bytesSource(files['model.safetensors']));
+    expect(Buffer.compare(again['model.safetensors'], files['model.safetensors'])).toBe(0);
+  });
+
+  it('takes the averaged model of a training checkpoint when asked to', async () => {
+    const averaged = openModel(
+      await convertCheckpoint(await format('training_checkpoint'), { useAveragedModel: true }),
+    );
+    expect(averaged.sizes).toEqual(openModel(await convertCheckpoint(await small())).sizes);
+    const none = failure('bad-checkpoint', async () => convertCheckpoint(await small(), { useAveragedModel: true }));
+    expect(await none).toContain('model_avg');
   });
 
   it('takes the norm eps of a folded state dict from its checkpoint, and asks for it otherwise', async () => {

@@ -79,3 +79,43 @@ export const oneTensor = (name: string, tensor: readonly number[]) => [
   ...op.setItem,
   ...op.stop,
 ];
+
+/** A message of protobuf: fields of numbers (varints), bytes or text. */
+export function message(
+  ...fields: readonly (readonly [field: number, value: number | string | Uint8Array])[]
+): Uint8Array {
+  const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
+  const bytes = fields.flatMap(([field, value]) => {
+    if (typeof value === 'number') {
+      return [...varint(field << 3), ...varint(value)];
+    }
+    const content = typeof value === 'string' ? text(value) : [...value];
+    return [...varint((field << 3) | 2), ...varint(content.length), ...content];
+  });
+  return Uint8Array.from(bytes);
+}
+
+/** An ONNX node. */
+export const onnxNode = (op: string, inputs: readonly string[], output: string) =>
+  message(...inputs.map((input) => [1, input] as const), [2, output], [4, op]);
+
+/** An ONNX initializer. */
+export const onnxTensor = (name: string, shape: readonly number[], dataType: number, values: ArrayBufferView) =>
+  message(
+    ...shape.map((size) => [1, size] as const),
+    [2, dataType],
+    [8, name],
+    [9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)],
+  );
+
+/** An ONNX model. */
+export const onnxModel = (
+  nodes: readonly Uint8Array[],
+  initializers: readonly Uint8Array[],
+  metadata: Readonly<Record<string, string>> = {},
+) =>
+  message(
+    [1, 8],
+    [7, message(...nodes.map((node) => [1, node] as const), ...initializers.map((tensor) => [5, tensor] as const))],
+    ...Object.entries(metadata).map(([key, value]) => [14, message([1, key], [2, value])] as const),
+  );

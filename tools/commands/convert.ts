@@ -1,16 +1,18 @@
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import { readText, withFile, writeFolder } from '../files.ts';
+import { withCheckpoint } from '../checkpoints.ts';
+import { readText, writeFolder } from '../files.ts';
 import { Progress, note } from '../terminal.ts';
 import { parse, usageError, type Command } from './arguments.ts';
 
 const usage =
-  'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--norm-eps-from CHECKPOINT]';
+  'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--norm-eps-from CHECKPOINT] [--use-averaged-model]';
 
 export const convert: Command = {
   usage,
-  summary: 'turn a PyTorch checkpoint into a model folder',
+  summary: 'turn a checkpoint (PyTorch, TorchScript, safetensors, or an ONNX trio) into a model folder',
   async run(args) {
     const { values, positionals } = parse({ usage }, args, {
       output: { type: 'string', short: 'o' },
@@ -18,6 +20,7 @@ export const convert: Command = {
       tokens: { type: 'string' },
       dtype: { type: 'string', default: 'f32' },
       'norm-eps-from': { type: 'string' },
+      'use-averaged-model': { type: 'boolean' },
     });
     if (positionals.length !== 1 || !values.output) {
       throw usageError(`${positionals.length} checkpoints and ${values.output ? 'an' : 'no'} output folder`, { usage });
@@ -26,19 +29,24 @@ export const convert: Command = {
       throw usageError(`--dtype ${values.dtype} (this version writes f32 only)`, { usage });
     }
     const config = values.config && (await readText(values.config));
-    const tokens = values.tokens && (await readText(values.tokens));
+    // sherpa-onnx keeps tokens.txt beside the trio.
+    const beside = join(positionals[0], 'tokens.txt');
+    const tokensPath = values.tokens ?? (existsSync(beside) ? beside : undefined);
+    const tokens = tokensPath && (await readText(tokensPath));
     const progress = new Progress('converting');
-    const run = (normEpsFrom?: Parameters<typeof convertCheckpoint>[0]) =>
-      withFile(positionals[0], (checkpoint) =>
-        convertCheckpoint(checkpoint, {
-          config,
-          tokens,
-          normEpsFrom,
-          progress: (done, total) => progress.update(done, total),
-        }),
-      );
-    const donor = values['norm-eps-from'];
-    const files = await (donor ? withFile(donor, run) : run()).finally(() => progress.end());
+    const files = await withCheckpoint(positionals[0], values['norm-eps-from'], (checkpoint, normEpsFrom) =>
+      convertCheckpoint(checkpoint, {
+        config,
+        tokens,
+        normEpsFrom,
+        useAveragedModel: values['use-averaged-model'],
+        progress: (done, total) => {
+          progress.update(done, total);
+        },
+      }),
+    ).finally(() => {
+      progress.end();
+    });
     await writeFolder(values.output, { ...files });
     if (files['tokens.txt'] === undefined) {
       // Left over from another model, it would make the folder unreadable.

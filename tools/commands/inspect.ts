@@ -1,12 +1,15 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { countParameters, openCheckpoint } from '../../src/checkpoint/convert.ts';
 import { writeConfig } from '../../src/model/config.ts';
 import { openModel } from '../../src/model/model.ts';
 import { shapeText, type TensorInfo } from '../../src/model/tensors.ts';
-import { isFolder, readModelFiles, withFile } from '../files.ts';
+import { withCheckpoint } from '../checkpoints.ts';
+import { isFolder, readModelFiles } from '../files.ts';
 import { print, table } from '../terminal.ts';
 import { parse, usageError, type Command } from './arguments.ts';
 
-const usage = 'inspect <checkpoint or model dir> [--norm-eps-from CHECKPOINT] [--json]';
+const usage = 'inspect <checkpoint or model dir> [--norm-eps-from CHECKPOINT] [--use-averaged-model] [--json]';
 
 interface Inspection {
   tensors: ReadonlyMap<string, TensorInfo>;
@@ -15,8 +18,10 @@ interface Inspection {
   ignored: readonly string[];
 }
 
-async function inspectPath(path: string, donor: string | undefined): Promise<Inspection> {
-  if (await isFolder(path)) {
+const isModelFolder = async (path: string) => (await isFolder(path)) && existsSync(join(path, 'model.safetensors'));
+
+async function inspectPath(path: string, donor: string | undefined, useAveragedModel = false): Promise<Inspection> {
+  if (await isModelFolder(path)) {
     const { sizes, config, weights } = openModel(await readModelFiles(path));
     return {
       tensors: weights.tensors,
@@ -25,17 +30,15 @@ async function inspectPath(path: string, donor: string | undefined): Promise<Ins
       ignored: [],
     };
   }
-  const run = (normEpsFrom?: Parameters<typeof openCheckpoint>[0]) =>
-    withFile(path, async (source): Promise<Inspection> => {
-      const { stored, sizes, config, ignored } = await openCheckpoint(source, { normEpsFrom });
-      return {
-        tensors: stored.tensors,
-        parameters: countParameters(sizes),
-        config: JSON.parse(writeConfig(config, sizes)),
-        ignored,
-      };
-    });
-  return donor ? withFile(donor, run) : run();
+  return withCheckpoint(path, donor, async (source, normEpsFrom): Promise<Inspection> => {
+    const { stored, sizes, config, ignored } = await openCheckpoint(source, { normEpsFrom, useAveragedModel });
+    return {
+      tensors: stored.tensors,
+      parameters: countParameters(sizes),
+      config: JSON.parse(writeConfig(config, sizes)),
+      ignored,
+    };
+  });
 }
 
 export const inspect: Command = {
@@ -45,11 +48,16 @@ export const inspect: Command = {
     const { values, positionals } = parse({ usage }, args, {
       json: { type: 'boolean' },
       'norm-eps-from': { type: 'string' },
+      'use-averaged-model': { type: 'boolean' },
     });
     if (positionals.length !== 1) {
       throw usageError(`${positionals.length} paths`, { usage });
     }
-    const { tensors, parameters, config, ignored } = await inspectPath(positionals[0], values['norm-eps-from']);
+    const { tensors, parameters, config, ignored } = await inspectPath(
+      positionals[0],
+      values['norm-eps-from'],
+      values['use-averaged-model'],
+    );
     if (values.json) {
       const list = [...tensors].map(([name, { shape, dtype }]) => ({ name, shape, dtype }));
       print(JSON.stringify({ tensors: list, parameters, config, ignored }));

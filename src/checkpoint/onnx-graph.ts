@@ -1,0 +1,205 @@
+import Pbf from 'pbf';
+import { DTYPE_BYTES, decodeFloats, elementCount, shapeText, type DType } from '../model/tensors.ts';
+import { badCheckpoint } from './torch.ts';
+
+/** A TensorProto. */
+export interface OnnxTensor {
+  name: string;
+  shape: number[];
+  /** TensorProto.DataType */
+  dataType: number;
+  /** Little-endian elements. */
+  raw: Uint8Array;
+  /** Elements given as numbers instead. */
+  numbers: number[];
+  external: boolean;
+  /** The elements lie in the order of the other axis first. */
+  transposed: boolean;
+}
+
+export interface OnnxNode {
+  op: string;
+  inputs: string[];
+  outputs: string[];
+  /** Integer attributes. */
+  ints: Map<string, number>;
+  /** The value of a Constant. */
+  value?: OnnxTensor;
+}
+
+/** As much of a model as a converter needs. */
+export interface OnnxGraph {
+  nodes: OnnxNode[];
+  /** Initializers and the values of Constant nodes, by the name that nodes use. */
+  constants: Map<string, OnnxTensor>;
+  metadata: Map<string, string>;
+}
+
+/** TensorProto.DataType */
+const INT8 = 3;
+const UINT8 = 2;
+const FLOAT_TYPES: Readonly<Record<number, DType>> = { 1: 'F32', 10: 'F16', 11: 'F64', 16: 'BF16' };
+
+function readTensor(tag: number, tensor: OnnxTensor, pbf: Pbf): void {
+  if (tag === 1) {
+    pbf.readPackedVarint(tensor.shape, true);
+  } else if (tag === 2) {
+    tensor.dataType = pbf.readVarint();
+  } else if (tag === 4) {
+    pbf.readPackedFloat(tensor.numbers);
+  } else if (tag === 5) {
+    pbf.readPackedVarint(tensor.numbers, true);
+  } else if (tag === 8) {
+    tensor.name = pbf.readString();
+  } else if (tag === 9) {
+    tensor.raw = pbf.readBytes();
+  } else if (tag === 14) {
+    tensor.external = pbf.readVarint() === 1;
+  }
+}
+
+const newTensor = (): OnnxTensor => ({
+  name: '',
+  shape: [],
+  dataType: 0,
+  raw: new Uint8Array(0),
+  numbers: [],
+  external: false,
+  transposed: false,
+});
+
+interface OnnxAttribute {
+  name: string;
+  int?: number;
+  tensor?: OnnxTensor;
+}
+
+function readAttribute(tag: number, attribute: OnnxAttribute, pbf: Pbf): void {
+  if (tag === 1) {
+    attribute.name = pbf.readString();
+  } else if (tag === 3) {
+    attribute.int = pbf.readVarint(true);
+  } else if (tag === 5) {
+    attribute.tensor = pbf.readMessage(readTensor, newTensor());
+  }
+}
+
+function readNode(tag: number, node: OnnxNode, pbf: Pbf): void {
+  if (tag === 1) {
+    node.inputs.push(pbf.readString());
+  } else if (tag === 2) {
+    node.outputs.push(pbf.readString());
+  } else if (tag === 4) {
+    node.op = pbf.readString();
+  } else if (tag === 5) {
+    const { name, int, tensor } = pbf.readMessage<OnnxAttribute>(readAttribute, { name: '' });
+    if (int !== undefined) {
+      node.ints.set(name, int);
+    }
+    node.value = name === 'value' ? tensor : node.value;
+  }
+}
+
+function readGraph(tag: number, graph: OnnxGraph, pbf: Pbf): void {
+  if (tag === 1) {
+    const node = pbf.readMessage<OnnxNode>(readNode, { op: '', inputs: [], outputs: [], ints: new Map() });
+    if (node.op === 'Constant' && node.value) {
+      graph.constants.set(node.outputs[0], node.value);
+    } else {
+      graph.nodes.push(node);
+    }
+  } else if (tag === 5) {
+    const tensor = pbf.readMessage(readTensor, newTensor());
+    graph.constants.set(tensor.name, tensor);
+  }
+}
+
+function readModel(tag: number, graph: OnnxGraph, pbf: Pbf): void {
+  if (tag === 7) {
+    pbf.readMessage(readGraph, graph);
+  } else if (tag === 14) {
+    const entry = pbf.readMessage(
+      (field, pair: string[], inner) => {
+        if (field === 1 || field === 2) {
+          pair[field - 1] = inner.readString();
+        }
+      },
+      ['', ''],
+    );
+    graph.metadata.set(entry[0], entry[1]);
+  }
+}
+
+/**
+ * Reads a ModelProto (onnx.proto3); weights stay views of `bytes`.
+ *
+ * @throws RillError `bad-checkpoint`.
+ */
+export function readOnnx(bytes: Uint8Array): OnnxGraph {
+  const graph: OnnxGraph = { nodes: [], constants: new Map(), metadata: new Map() };
+  const pbf = new Pbf(bytes);
+  let end: number;
+  try {
+    pbf.readFields(readModel, graph);
+    end = pbf.pos;
+  } catch (cause) {
+    throw badCheckpoint(
+      `an ONNX file that cannot be read (${cause instanceof Error ? cause.message : String(cause)})`,
+      'a whole file',
+    );
+  }
+  if (end !== bytes.length || graph.nodes.length === 0) {
+    throw badCheckpoint(
+      `an ONNX file of ${bytes.length} bytes that ends inside an item or has no nodes`,
+      'a whole file',
+    );
+  }
+  // Exporters share equal weights through Identity nodes, and leave the transposition of a weight to the graph.
+  for (const { op, inputs, outputs } of graph.nodes) {
+    const constant = graph.constants.get(inputs[0]);
+    if (constant && op === 'Identity') {
+      graph.constants.set(outputs[0], constant);
+    } else if (constant?.shape.length === 2 && op === 'Transpose') {
+      const [rows, columns] = constant.shape;
+      graph.constants.set(outputs[0], { ...constant, shape: [columns, rows], transposed: !constant.transposed });
+    }
+  }
+  return graph;
+}
+
+const isFloat = ({ dataType }: OnnxTensor) => dataType in FLOAT_TYPES;
+const isQuantized = ({ dataType }: OnnxTensor) => dataType === INT8 || dataType === UINT8;
+
+/** The elements of a constant as float32; 8-bit integers as they are. */
+export function onnxValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
+  const { name, shape, raw, numbers, external } = tensor;
+  const count = elementCount(shape);
+  const width = isFloat(tensor) ? DTYPE_BYTES[FLOAT_TYPES[tensor.dataType]] : 1;
+  if (external || !(isFloat(tensor) || isQuantized(tensor)) || (numbers.length || raw.length / width) !== count) {
+    throw badCheckpoint(
+      external
+        ? `${name}, whose data lie in another file`
+        : `${name} of type ${tensor.dataType}, shape ${shapeText(shape)} and ${numbers.length || raw.length / width} elements`,
+      'float or 8-bit weights inside the file',
+      'Export the model again, with its weights inside.',
+    );
+  }
+  const values = storedValues(tensor);
+  const [rows, columns] = shape;
+  return tensor.transposed ? values.map((_, i) => values[(i % columns) * rows + Math.floor(i / columns)]) : values;
+}
+
+function storedValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
+  const { dataType, raw, numbers } = tensor;
+  if (numbers.length) {
+    return Float32Array.from(numbers);
+  }
+  if (isFloat(tensor)) {
+    return decodeFloats(raw, FLOAT_TYPES[dataType]);
+  }
+  return Float32Array.from(dataType === INT8 ? new Int8Array(raw.buffer, raw.byteOffset, raw.length) : raw);
+}
+
+/** Whether a constant can be a weight: floats, or the 8-bit weights of dynamic quantization. */
+export const isWeight = (tensor: OnnxTensor | undefined, rank: number): tensor is OnnxTensor =>
+  tensor?.shape.length === rank && (isFloat(tensor) || isQuantized(tensor));

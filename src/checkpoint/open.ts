@@ -1,0 +1,66 @@
+import { RillError } from '../errors.ts';
+import { parseSafetensorsHeader, safetensorsHeaderLength } from '../model/safetensors.ts';
+import { decodeFloats, type TensorSource } from '../model/tensors.ts';
+import type { ByteSource } from './bytes.ts';
+import { isOnnx, openOnnx } from './onnx.ts';
+import { isTorchLegacy, openTorchLegacy } from './torch-legacy.ts';
+import { openTorchZip } from './torch-zip.ts';
+import type { StateDictChoice } from './torch.ts';
+
+const startsWith = (bytes: Uint8Array, text: string) =>
+  [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
+
+/** A safetensors file, read in pieces. */
+async function openSafetensors(source: ByteSource): Promise<TensorSource> {
+  const length = safetensorsHeaderLength(await source.read(0, 8), source.size);
+  const start = 8 + length;
+  const tensors = parseSafetensorsHeader(await source.read(8, length), source.size - start);
+  return {
+    tensors,
+    async read(name) {
+      const entry = tensors.get(name);
+      if (!entry) {
+        throw new RillError('bad-checkpoint', {
+          got: `no tensor ${name}`,
+          expected: 'one of that name',
+          remedy: 'Check that this is the whole model.',
+        });
+      }
+      return decodeFloats(await source.read(start + entry.begin, entry.end - entry.begin), entry.dtype);
+    },
+  };
+}
+
+/**
+ * Opens a checkpoint of any format, told by its first bytes, and lists its tensors, names as they are.
+ *
+ * @throws RillError `bad-checkpoint`, `bad-model` for a damaged safetensors header.
+ */
+export async function openTensors(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
+  const start = await source.read(0, Math.min(16, source.size));
+  if (isTorchLegacy(start)) {
+    return openTorchLegacy(source, choice);
+  }
+  if (start.length > 8 && startsWith(start.subarray(8), '{')) {
+    return openSafetensors(source);
+  }
+  if (isOnnx(start)) {
+    return openOnnx(source);
+  }
+  return openTorchZip(source, choice);
+}
+
+/** Several files as one checkpoint, as the ONNX trio is. */
+export async function openTogether(
+  sources: readonly ByteSource[],
+  choice: StateDictChoice = {},
+): Promise<TensorSource> {
+  const opened = await Promise.all(sources.map((source) => openTensors(source, choice)));
+  const owners = new Map(opened.flatMap((each) => [...each.tensors.keys()].map((name) => [name, each] as const)));
+  return {
+    tensors: new Map(opened.flatMap(({ tensors }) => [...tensors])),
+    async read(name) {
+      return (owners.get(name) ?? opened[0]).read(name);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import type { TensorSource } from '../model/tensors.ts';
+import type { ByteSource } from './bytes.ts';
+import { unpickle, type PickleValue } from './pickle.ts';
+import {
+  MAX_PICKLE_BYTES,
+  badCheckpoint,
+  findConstructor,
+  findStateDict,
+  storageOf,
+  storedTensors,
+  type StateDictChoice,
+  type StorageRef,
+} from './torch.ts';
+
+/** The pickled magic number 0x1950a86a20f9469cfc6c that legacy files start with. */
+const MAGIC = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
+
+export const isTorchLegacy = (start: Uint8Array) => MAGIC.every((byte, i) => start[i] === byte);
+
+/**
+ * Opens a file that `torch.save` wrote before PyTorch 1.6, or with `_use_new_zipfile_serialization=False`: five
+ * pickles (magic number, protocol, system, object, storage keys), then each storage as a count and its elements.
+ *
+ * @throws RillError `bad-checkpoint`.
+ */
+export async function openTorchLegacy(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
+  const start = await source.read(0, Math.min(source.size, MAX_PICKLE_BYTES));
+  const storages = new Map<string, StorageRef>();
+  const persistentLoad = (id: PickleValue) => {
+    const storage = storageOf(id);
+    storages.set(storage.key, storage);
+    return storage;
+  };
+  let position = MAGIC.length;
+  const next = () => {
+    const { value, end } = unpickle(start, { findConstructor, persistentLoad }, position);
+    position = end;
+    return value;
+  };
+  next(); // the protocol's version
+  const system = next();
+  const root = next();
+  const keys = next();
+  const bigEndian = system instanceof Map && system.get('little_endian') === false;
+  const offsets = new Map<string, number>();
+  for (const key of Array.isArray(keys) ? (keys as PickleValue[]) : []) {
+    const storage = typeof key === 'string' ? storages.get(key) : undefined;
+    const header = await source.read(position, 8);
+    if (!storage || header.length < 8 || position + 8 + storage.byteLength > source.size) {
+      throw badCheckpoint(`a storage that begins at byte ${position} of ${source.size}`, 'a whole file');
+    }
+    const count = new DataView(header.buffer, header.byteOffset, 8).getBigInt64(0, !bigEndian);
+    if (count !== BigInt(storage.count)) {
+      throw badCheckpoint(`a storage of ${count} elements`, `${storage.count}, as its tensors have it`);
+    }
+    offsets.set(storage.key, position + 8);
+    position += 8 + storage.byteLength;
+  }
+  return storedTensors(findStateDict(root, choice), source.size, bigEndian, async (storage) => {
+    const offset = offsets.get(storage.key);
+    if (offset === undefined) {
+      throw badCheckpoint('a tensor whose storage is not in the file', 'a whole file');
+    }
+    return source.read(offset, storage.byteLength);
+  });
+}

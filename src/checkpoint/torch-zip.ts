@@ -1,0 +1,116 @@
+import { Reader as ZipSource, Uint8ArrayWriter, ZipReader, configure, type FileEntry } from '@zip.js/zip.js';
+import type { TensorSource } from '../model/tensors.ts';
+import type { ByteSource } from './bytes.ts';
+import { unpickle } from './pickle.ts';
+import {
+  MAX_PICKLE_BYTES,
+  badCheckpoint,
+  findConstructor,
+  findStateDict,
+  storageOf,
+  storedTensors,
+  type StateDictChoice,
+} from './torch.ts';
+import { readScriptModule } from './torchscript.ts';
+
+configure({ useWebWorkers: false });
+
+class ByteSourceReader extends ZipSource<ByteSource> {
+  readonly #source: ByteSource;
+
+  constructor(source: ByteSource) {
+    super(source);
+    this.#source = source;
+    this.size = source.size;
+  }
+
+  override readUint8Array(offset: number, length: number): Promise<Uint8Array> {
+    return this.#source.read(offset, length);
+  }
+}
+
+/** The entries of a PyTorch zip, by their names inside its one folder. */
+export interface TorchArchive {
+  names: ReadonlySet<string>;
+  read: (name: string) => Promise<Uint8Array>;
+}
+
+/** Opens the zip; its reader trusts no stated size. */
+async function openArchive(source: ByteSource): Promise<TorchArchive> {
+  const words = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
+  let entries;
+  try {
+    entries = await new ZipReader(new ByteSourceReader(source)).getEntries();
+  } catch (cause) {
+    throw badCheckpoint(
+      `a file of ${source.size} bytes that cannot be read as a zip (${words(cause)})`,
+      'a checkpoint that torch.save wrote',
+      'If it is whole, load it in PyTorch and save it again; otherwise copy it again.',
+    );
+  }
+  const pickle = entries.find(({ filename }) => /^[^/]*\/data\.pkl$/.test(filename));
+  if (!pickle) {
+    throw badCheckpoint('a zip without a data.pkl in its folder', 'a checkpoint that torch.save wrote');
+  }
+  const folder = pickle.filename.slice(0, -'data.pkl'.length);
+  const files = new Map<string, FileEntry>();
+  for (const entry of entries) {
+    if (!entry.directory && entry.filename.startsWith(folder)) {
+      files.set(entry.filename.slice(folder.length), entry);
+    }
+  }
+  const read = async (name: string): Promise<Uint8Array> => {
+    const entry = files.get(name);
+    if (!entry) {
+      throw badCheckpoint(`a zip without ${folder}${name}`, 'a checkpoint that torch.save wrote');
+    }
+    // What PyTorch compresses (TorchScript's code) is small; all else is stored, and no larger than the file.
+    const small = entry.uncompressedSize <= MAX_PICKLE_BYTES;
+    const stored = entry.compressionMethod === 0 && entry.uncompressedSize <= source.size;
+    if (entry.encrypted || !(stored || (small && name.startsWith('code/')))) {
+      throw badCheckpoint(
+        `${name} stored compressed, encrypted or larger than its file`,
+        'plain entries, as PyTorch writes them',
+        'Load the checkpoint in PyTorch and save it again.',
+      );
+    }
+    try {
+      return await entry.getData(new Uint8ArrayWriter(), { checkSignature: true });
+    } catch (cause) {
+      throw badCheckpoint(`${name} that cannot be read (${words(cause)})`, 'a whole file');
+    }
+  };
+  return { names: new Set(files.keys()), read };
+}
+
+/** Reads a pickle of an archive, bounded in size. */
+async function readPickle({ read }: TorchArchive, name: string): Promise<Uint8Array> {
+  const pickle = await read(name);
+  if (pickle.length > MAX_PICKLE_BYTES) {
+    throw badCheckpoint(
+      `a ${name} of ${pickle.length} bytes`,
+      `at most ${MAX_PICKLE_BYTES}; a state dict of a thousand tensors needs 200 KB`,
+      'Save the state dict alone, torch.save(model.state_dict(), "model.pt"), and convert that.',
+    );
+  }
+  return pickle;
+}
+
+/**
+ * Opens a zip that `torch.save` (PyTorch 1.6 and later) or `torch.jit.save` wrote and lists its tensors, names as
+ * they are. Nothing in the file is executed; a storage is read when its tensor is.
+ *
+ * @throws RillError `bad-checkpoint`.
+ */
+export async function openTorchZip(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
+  const archive = await openArchive(source);
+  const { names, read } = archive;
+  const pickle = await readPickle(archive, 'data.pkl');
+  if (names.has('constants.pkl')) {
+    return readScriptModule(archive, pickle, await readPickle(archive, 'constants.pkl'), source.size);
+  }
+  const bigEndian = names.has('byteorder') && new TextDecoder().decode(await read('byteorder')).trim() === 'big';
+  const { value } = unpickle(pickle, { findConstructor, persistentLoad: storageOf });
+  const tensors = findStateDict(value, choice);
+  return storedTensors(tensors, source.size, bigEndian, ({ key }) => read(`data/${key}`));
+}

@@ -1,0 +1,134 @@
+import type { TensorSource } from '../model/tensors.ts';
+import { unpickle, type Constructor, type PickleValue } from './pickle.ts';
+import { TensorRef, badCheckpoint, findConstructor, storageOf, storedTensors } from './torch.ts';
+import type { TorchArchive } from './torch-zip.ts';
+
+/** Modules nest a handful deep; a pickle can make an object contain itself. */
+const MAX_DEPTH = 32;
+
+/** A module of a TorchScript archive: its class by name, and what it holds. No code of it is ever run. */
+class ScriptObject {
+  readonly className: string;
+  readonly attributes = new Map<string, PickleValue>();
+
+  constructor(className: string) {
+    this.className = className;
+  }
+}
+
+const HELPERS: ReadonlyMap<string, Constructor> = new Map<string, Constructor>([
+  ['restore_type_tag', ([value]) => value],
+  ['build_intlist', ([list]) => list],
+  ['build_tensorlist', ([list]) => list],
+  ['build_doublelist', ([list]) => list],
+  ['build_boollist', ([list]) => list],
+]);
+
+function findScriptConstructor(module: string, name: string): Constructor | undefined {
+  if (module === '__torch__' || module.startsWith('__torch__.')) {
+    return () => new ScriptObject(`${module}.${name}`);
+  }
+  return module === 'torch.jit._pickle' ? HELPERS.get(name) : findConstructor(module, name);
+}
+
+function build(object: PickleValue, state: PickleValue): void {
+  if (object instanceof ScriptObject && state instanceof Map) {
+    for (const [name, value] of state) {
+      if (typeof name === 'string') {
+        object.attributes.set(name, value);
+      }
+    }
+  }
+}
+
+/**
+ * Reads a TorchScript archive (`torch.jit.save` of a traced or scripted model): the tensors of its modules by
+ * their path. A BasicNorm whose eps became a constant of the code gets it back from there.
+ *
+ * @throws RillError `bad-checkpoint`.
+ */
+export async function readScriptModule(
+  { names, read }: TorchArchive,
+  pickle: Uint8Array,
+  constantsPickle: Uint8Array,
+  fileBytes: number,
+): Promise<TensorSource> {
+  const options = { findConstructor: findScriptConstructor, persistentLoad: storageOf, build };
+  const { value: root } = unpickle(pickle, options);
+  const { value: constants } = unpickle(constantsPickle, options);
+  if (!(root instanceof ScriptObject)) {
+    throw badCheckpoint('a TorchScript archive whose root is no module', 'a model that torch.jit.save wrote');
+  }
+  const tensors = new Map<string, TensorRef>();
+  const norms = new Map<string, ScriptObject>();
+  const walk = (object: ScriptObject, path: string, depth: number) => {
+    if (depth > MAX_DEPTH) {
+      throw badCheckpoint(`modules nested ${depth} deep`, `at most ${MAX_DEPTH}`);
+    }
+    for (const [name, value] of object.attributes) {
+      if (value instanceof TensorRef) {
+        tensors.set(path + name, value);
+      } else if (value instanceof ScriptObject) {
+        walk(value, `${path}${name}.`, depth + 1);
+      }
+    }
+    if (/Norm$/.test(object.className)) {
+      norms.set(path, object);
+    }
+  };
+  walk(root, '', 0);
+  const stored = storedTensors(tensors, fileBytes, false, ({ key }) => read(`data/${key}`));
+  const constantTensors = storedTensors(
+    new Map(
+      Array.isArray(constants)
+        ? constants.flatMap((value, i) => (value instanceof TensorRef ? [[String(i), value]] : []))
+        : [],
+    ),
+    fileBytes,
+    false,
+    ({ key }) => read(`constants/${key}`),
+  );
+
+  const eps = new Map<string, number>();
+  for (const [path, norm] of norms) {
+    if (!tensors.has(`${path}eps`)) {
+      const value =
+        norm.attributes.get('eps_exp') ?? (await constantOfCode(norm.className, names, read, constantTensors));
+      if (typeof value === 'number' && value > 0) {
+        eps.set(`${path}eps`, Math.log(value));
+      }
+    }
+  }
+  return {
+    tensors: new Map([
+      ...stored.tensors,
+      ...[...eps.keys()].map((name) => [name, { dtype: 'F32', shape: [] }] as const),
+    ]),
+    async read(name) {
+      const logarithm = eps.get(name);
+      return logarithm === undefined ? stored.read(name) : Float32Array.of(logarithm);
+    },
+  };
+}
+
+/** The number that a traced BasicNorm adds to the mean square: `pow(add(…, CONSTANTS.c3), -0.5)` in its class's code. */
+async function constantOfCode(
+  className: string,
+  names: ReadonlySet<string>,
+  read: (name: string) => Promise<Uint8Array>,
+  constants: TensorSource,
+): Promise<number | undefined> {
+  const parts = className.split('.');
+  const file = `code/${parts.slice(0, -1).join('/')}.py`;
+  if (!names.has(file)) {
+    return undefined;
+  }
+  const code = new TextDecoder().decode(await read(file));
+  const own = code.slice(Math.max(0, code.indexOf(`class ${parts[parts.length - 1]}(`)));
+  const constant = /torch\.add\(\w+, CONSTANTS\.c(\d+)\), -0\.5\)/.exec(own)?.[1];
+  const literal = /torch\.add\(\w+, ([\d.e+-]+)\), -0\.5\)/.exec(own)?.[1];
+  if (constant !== undefined && constants.tensors.has(constant)) {
+    return (await constants.read(constant))[0];
+  }
+  return literal === undefined ? undefined : Number(literal);
+}

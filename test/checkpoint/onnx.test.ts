@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { bytesSource } from '../../src/checkpoint/bytes.ts';
+import { openTensors } from '../../src/checkpoint/open.ts';
+import { onnxModel, onnxNode, onnxTensor } from '../support/checkpoints.ts';
+import { failure } from '../support/failure.ts';
+
+const FLOAT = 1;
+const UINT8 = 2;
+const INT8 = 3;
+
+const JOINER = ['Add', 'Tanh'].map((op, i) => onnxNode(op, [`in${i}`], `in${i + 1}`));
+const bias = onnxTensor('bias', [2], FLOAT, Float32Array.of(7, 8));
+
+/** The nodes that onnxruntime's dynamic quantization puts in place of a MatMul. */
+const quantized = [
+  ...JOINER,
+  onnxNode('DynamicQuantizeLinear', ['in2'], 'q'),
+  onnxNode('MatMulInteger', ['q', 'w_quantized', 'q_zero_point', 'w_zero_point'], 'product'),
+  onnxNode('Mul', ['q_scale', 'w_scale'], 'scales'),
+  onnxNode('Mul', ['product', 'scales'], 'scaled'),
+  onnxNode('Add', ['bias', 'scaled'], 'logit'),
+];
+
+const open = (nodes: Uint8Array[], initializers: Uint8Array[], metadata = {}) =>
+  openTensors(bytesSource(onnxModel(nodes, initializers, metadata)));
+
+describe('ONNX', () => {
+  it.each([
+    {
+      type: 'int8',
+      dataType: INT8,
+      values: Int8Array.of(-128, 127, 0, 1, 2, 3),
+      zeroPoints: Int8Array.of(1),
+      scales: [0.5],
+    },
+    {
+      type: 'uint8',
+      dataType: UINT8,
+      values: Uint8Array.of(0, 255, 128, 1, 2, 3),
+      zeroPoints: Uint8Array.of(128),
+      scales: [0.5],
+    },
+    {
+      type: 'int8, per output',
+      dataType: INT8,
+      values: Int8Array.of(1, 2, 3, 4, 5, 6),
+      zeroPoints: Int8Array.of(0, 1),
+      scales: [2, 10],
+    },
+  ])('takes dynamically quantized weights: $type', async ({ dataType, values, zeroPoints, scales }) => {
+    const { tensors, read } = await open(quantized, [
+      onnxTensor('w_quantized', [3, 2], dataType, values),
+      onnxTensor('w_zero_point', zeroPoints.length > 1 ? [2] : [], dataType, zeroPoints),
+      onnxTensor('w_scale', scales.length > 1 ? [2] : [], FLOAT, Float32Array.from(scales)),
+      bias,
+    ]);
+    expect(tensors.get('joiner.output_linear.weight')?.shape).toEqual([2, 3]);
+    const expected = [0, 1].flatMap((output) =>
+      [0, 1, 2].map((input) => {
+        const zero = zeroPoints[zeroPoints.length > 1 ? output : 0];
+        return (values[input * 2 + output] - zero) * scales[scales.length > 1 ? output : 0];
+      }),
+    );
+    expect([...(await read('joiner.output_linear.weight'))]).toEqual(expected);
+    expect([...(await read('joiner.output_linear.bias'))]).toEqual([7, 8]);
+  });
+
+  it('refuses other model families by name, and graphs it does not know', async () => {
+    const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product')];
+    const weight = onnxTensor('w', [3, 2], FLOAT, new Float32Array(6));
+    expect(await failure('bad-checkpoint', () => open(nodes, [weight], { model_type: 'zipformer2' }))).toContain(
+      '"zipformer2"',
+    );
+    expect(await failure('bad-checkpoint', () => open(JOINER, []))).toContain('a joiner with 0 matrices');
+    expect(await failure('bad-checkpoint', () => open([onnxNode('ReduceMean', ['x'], 'y')], [weight]))).toContain(
+      'an encoder that begins',
+    );
+  });
+
+  it('refuses weights whose size is not what they hold', async () => {
+    const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product')];
+    const short = onnxTensor('w', [3, 2], FLOAT, new Float32Array(5));
+    await failure('bad-checkpoint', async () => (await open(nodes, [short])).read('joiner.output_linear.weight'));
+    const huge = onnxTensor('w', [1_000_000, 2_000], FLOAT, new Float32Array(5));
+    await failure('bad-checkpoint', () => open(nodes, [huge]));
+  });
+});
