@@ -1,7 +1,8 @@
 import { CTC_LOG_PROBS } from '../head/ctc.ts';
+import { DEFAULT_ACTIVE_PATHS } from './beam.ts';
 import type { ContextState } from './context-graph.ts';
 import type { DecodedToken, Decoder } from './decoder.ts';
-import { DEFAULT_ACTIVE_PATHS, type BeamSearchOptions } from './modified-beam-search.ts';
+import type { BeamSearchOptions } from './modified-beam-search.ts';
 import { chainTokens, commonChain, extendChain, largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
 
 /** A prefix with the log-probability of all alignments that end in a blank, and of those that end in its last token. */

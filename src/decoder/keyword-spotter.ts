@@ -1,9 +1,9 @@
-import { JOINER_ENCODER_PROJ, logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
+import { JOINER_ENCODER_PROJ, type TransducerJoiner } from '../head/transducer.ts';
+import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import { ContextGraph, type ContextState } from './context-graph.ts';
 import type { DecodedToken, Decoder, SearchOptions } from './decoder.ts';
 import { DEFAULT_KEYWORD_THRESHOLD, type Keyword, type KeywordHit } from './keywords.ts';
-import { DEFAULT_ACTIVE_PATHS } from './modified-beam-search.ts';
-import { chainTokens, extendChain, largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
+import { chainTokens, extendChain } from './token-chain.ts';
 import { initialContext } from './transducer.ts';
 
 export interface SpotterOptions extends SearchOptions {
@@ -26,12 +26,9 @@ interface Phrase extends Keyword {
   score: number;
 }
 
-interface Path {
-  context: readonly number[];
-  /** Tokens since the path last was outside every keyword. */
-  tokens: TokenChain;
+interface Path extends BeamPath {
+  /** How much of which keyword the path is in; its tokens are those since it last was outside all of them. */
   keyword: ContextState<Phrase>;
-  logProb: number;
   trailingBlanks: number;
 }
 
@@ -106,32 +103,13 @@ export class KeywordSpotterDecoder implements Decoder {
   }
 
   #advance(encoderProj: Float32Array): void {
-    const { blankId, unkId, blankPenalty = 0, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
-    const extensions = this.#paths.flatMap((path) => {
-      const logits = this.#joiner.logits(encoderProj, this.#joiner.decoderProj(path.context));
-      const logProbs = logSoftmax(logits, blankId, blankPenalty);
-      return largest(logProbs, maxActivePaths).map((id) => ({
-        path,
-        id,
-        own: logProbs[id],
-        total: path.logProb + logProbs[id],
-      }));
-    });
-    extensions.sort((a, b) => b.total - a.total);
-    const paths: Path[] = [];
-    for (const { path, id, own, total } of extensions.slice(0, maxActivePaths)) {
-      const isBlank = id === blankId || id === unkId;
-      const next = isBlank
+    const { blankId, unkId } = this.#options;
+    const paths = extendPaths(this.#joiner, this.#paths, encoderProj, this.#options).map(({ path, id, own, total }) =>
+      id === blankId || id === unkId
         ? { ...path, logProb: total, trailingBlanks: path.trailingBlanks + 1 }
-        : this.#extend(path, { id, frame: this.#frame, logProb: own }, total);
-      const equal = paths.find(({ tokens }) => sameTokens(tokens, next.tokens));
-      if (equal) {
-        equal.logProb = logAdd(equal.logProb, next.logProb);
-      } else {
-        paths.push(next);
-      }
-    }
-    this.#paths = paths;
+        : this.#extend(path, { id, frame: this.#frame, logProb: own }, total),
+    );
+    this.#paths = mergePaths(paths);
   }
 
   #extend(path: Path, token: DecodedToken, total: number): Path {

@@ -1,15 +1,12 @@
-import { JOINER_ENCODER_PROJ, logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
+import { JOINER_ENCODER_PROJ, type TransducerJoiner } from '../head/transducer.ts';
+import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import type { ContextGraph, ContextState } from './context-graph.ts';
 import type { DecodedToken, Decoder, SearchOptions } from './decoder.ts';
-import { chainTokens, commonChain, extendChain, largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
+import { chainTokens, commonChain, extendChain } from './token-chain.ts';
 import { initialContext } from './transducer.ts';
 
-/** One of the active paths. */
-interface Path {
-  /** The last tokens, as the joiner's decoder sees them. */
-  context: readonly number[];
-  tokens: TokenChain;
-  logProb: number;
+interface Path extends BeamPath {
+  /** How much of which hotwords has been matched. */
   hotwords: ContextState | undefined;
 }
 
@@ -19,8 +16,6 @@ export interface BeamSearchOptions extends SearchOptions {
   /** Phrases to favour. */
   hotwords?: ContextGraph;
 }
-
-export const DEFAULT_ACTIVE_PATHS = 4;
 
 /**
  * Streaming modified beam search: at most one symbol per frame, equal sequences merged by log-add, the best by
@@ -82,20 +77,8 @@ export class ModifiedBeamSearchDecoder implements Decoder {
   }
 
   #advance(encoderProj: Float32Array): void {
-    const { blankId, unkId, blankPenalty = 0, maxActivePaths = DEFAULT_ACTIVE_PATHS, hotwords } = this.#options;
-    const extensions = this.#paths.flatMap((path) => {
-      const logits = this.#joiner.logits(encoderProj, this.#joiner.decoderProj(path.context));
-      const logProbs = logSoftmax(logits, blankId, blankPenalty);
-      return largest(logProbs, maxActivePaths).map((id) => ({
-        path,
-        id,
-        own: logProbs[id],
-        total: path.logProb + logProbs[id],
-      }));
-    });
-    extensions.sort((a, b) => b.total - a.total);
-    const paths: Path[] = [];
-    for (const { path, id, own, total } of extensions.slice(0, maxActivePaths)) {
+    const { blankId, unkId, hotwords } = this.#options;
+    const paths = extendPaths(this.#joiner, this.#paths, encoderProj, this.#options).map(({ path, id, own, total }) => {
       const next: Path = { ...path, logProb: total };
       if (id !== blankId && id !== unkId) {
         next.context = [...path.context.slice(1), id];
@@ -106,13 +89,8 @@ export class ModifiedBeamSearchDecoder implements Decoder {
           next.logProb += score;
         }
       }
-      const equal = paths.find(({ tokens }) => sameTokens(tokens, next.tokens));
-      if (equal) {
-        equal.logProb = logAdd(equal.logProb, next.logProb);
-      } else {
-        paths.push(next);
-      }
-    }
-    this.#paths = paths;
+      return next;
+    });
+    this.#paths = mergePaths(paths);
   }
 }

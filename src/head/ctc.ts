@@ -1,10 +1,10 @@
 import type { EncoderHead, RnnEncoder, StepOutput } from '../encoder/encoder.ts';
-import { perOutputs, perRow, type Dispatch } from '../encoder/plan.ts';
-import { WeightLoader, padded, vec4s } from '../encoder/weights.ts';
+import { perRow, type Dispatch } from '../encoder/plan.ts';
 import { RillError } from '../errors.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import type { Model } from '../model/model.ts';
+import { linearHead } from './linear.ts';
 
 /** The CTC head's output in a step's results, (frames, vocab_size). */
 export const CTC_LOG_PROBS = 'ctc_log_probs';
@@ -33,32 +33,10 @@ export class CtcHead implements EncoderHead {
         remedy: 'Use a checkpoint that was trained with a CTC head.',
       });
     }
-    const { context, buffers, sizes, capacity, stepUniform: step } = encoder;
-    const load = new WeightLoader(buffers, model.weights);
-    const weight = await load.matrix('ctc_output.1.weight', [vocabSize, sizes.dModel]);
-    const bias = await load.vector(['ctc_output.1.bias'], vocabSize);
-    const bytes = 4 * capacity.maxStreams * capacity.maxFrames * padded(vocabSize);
-    const buffer = buffers.createStorage('activations', CTC_LOG_PROBS, bytes);
-    const [linear, logSoftmax] = await Promise.all([
-      Kernel.create(context, kernels.linear, {
-        in_vec4s: vec4s(sizes.dModel),
-        out_vec4s: vec4s(vocabSize),
-        double_swish: 0,
-        accumulate: 0,
-      }),
-      Kernel.create(context, kernels.logSoftmax, { width: vocabSize }),
-    ]);
-    const head = new CtcHead(
-      [
-        {
-          weight,
-          kernel: linear.bind({ weight, bias, x: encoder.output.buffer, y: buffer, step }),
-          workgroups: perOutputs(vec4s(vocabSize), linear.source.workgroupSize[0]),
-        },
-        { kernel: logSoftmax.bind({ x: buffer, step }), workgroups: perRow },
-      ],
-      { name: CTC_LOG_PROBS, buffer, width: vocabSize },
-    );
+    const { dispatch, output } = await linearHead(encoder, model, 'ctc_output.1', vocabSize, CTC_LOG_PROBS);
+    const logSoftmax = await Kernel.create(encoder.context, kernels.logSoftmax, { width: vocabSize });
+    const normalise = { kernel: logSoftmax.bind({ x: output.buffer, step: encoder.stepUniform }), workgroups: perRow };
+    const head = new CtcHead([dispatch, normalise], output);
     encoder.attach(head);
     return head;
   }

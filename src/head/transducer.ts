@@ -1,11 +1,9 @@
 import type { EncoderHead, RnnEncoder, StepOutput } from '../encoder/encoder.ts';
-import { perOutputs, type Dispatch } from '../encoder/plan.ts';
-import { WeightLoader, padded, vec4s } from '../encoder/weights.ts';
+import type { Dispatch } from '../encoder/plan.ts';
 import { RillError } from '../errors.ts';
-import { Kernel } from '../gpu/kernel.ts';
-import * as kernels from '../gpu/kernels.generated.ts';
 import type { Model } from '../model/model.ts';
 import { requireFinite } from '../model/tensors.ts';
+import { linearHead } from './linear.ts';
 
 /** The encoder's side of the joiner in a step's results, (frames, joiner_dim). */
 export const JOINER_ENCODER_PROJ = 'joiner_encoder_proj';
@@ -38,25 +36,14 @@ export class TransducerHead implements EncoderHead {
     if (!transducer) {
       throw noTransducer();
     }
-    const { joinerDim } = transducer;
-    const { context, buffers, sizes, capacity, stepUniform: step } = encoder;
-    const load = new WeightLoader(buffers, model.weights);
-    const weight = await load.matrix('joiner.encoder_proj.weight', [joinerDim, sizes.dModel]);
-    const bias = await load.vector(['joiner.encoder_proj.bias'], joinerDim);
-    const bytes = 4 * capacity.maxStreams * capacity.maxFrames * padded(joinerDim);
-    const buffer = buffers.createStorage('activations', JOINER_ENCODER_PROJ, bytes);
-    const linear = await Kernel.create(context, kernels.linear, {
-      in_vec4s: vec4s(sizes.dModel),
-      out_vec4s: vec4s(joinerDim),
-      double_swish: 0,
-      accumulate: 0,
-    });
-    const dispatch: Dispatch = {
-      weight,
-      kernel: linear.bind({ weight, bias, x: encoder.output.buffer, y: buffer, step }),
-      workgroups: perOutputs(vec4s(joinerDim), linear.source.workgroupSize[0]),
-    };
-    const head = new TransducerHead([dispatch], { name: JOINER_ENCODER_PROJ, buffer, width: joinerDim });
+    const { dispatch, output } = await linearHead(
+      encoder,
+      model,
+      'joiner.encoder_proj',
+      transducer.joinerDim,
+      JOINER_ENCODER_PROJ,
+    );
+    const head = new TransducerHead([dispatch], output);
     encoder.attach(head);
     return head;
   }

@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'puppeteer';
 import { createServer, type ViteDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
-import { fixturePath, wakeWordsFolder } from '../support/fixtures.ts';
+import { fixturePath, goldenModel, wakeWordsFolder } from '../support/fixtures.ts';
 
 describe('the demo page', () => {
   let server: ViteDevServer;
@@ -71,6 +72,20 @@ describe('the demo page', () => {
     await waitForStatus('could not be decoded');
     await dropFile(`${wakeWordsFolder}/samples/alexa.wav`);
     await waitForStatus('Heard in alexa.wav: alexa');
+  });
+
+  it('can convert a checkpoint in the page, to the same bytes as Node', async () => {
+    const entry = `/@fs${fileURLToPath(new URL('../../src/index.ts', import.meta.url))}`;
+    const checkpoint = `/@fs${fixturePath('golden/small/checkpoint.pt')}`;
+    // As text: the test runner rewrites imports inside functions.
+    const digest = (await page.evaluate(`(async () => {
+      const { blobSource, convertCheckpoint } = await import(${JSON.stringify(entry)});
+      const checkpoint = await (await fetch(${JSON.stringify(checkpoint)})).blob();
+      const files = await convertCheckpoint(blobSource(checkpoint));
+      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', files['model.safetensors']))];
+    })()`)) as number[];
+    const here = (await goldenModel('small'))['model.safetensors'];
+    expect(digest).toEqual([...createHash('sha256').update(here).digest()]);
   });
 
   it('complained about nothing', () => {
