@@ -5,13 +5,14 @@ import { bench } from './commands/bench.ts';
 import { convert } from './commands/convert.ts';
 import { decode } from './commands/decode.ts';
 import { encode } from './commands/encode.ts';
+import { evaluate } from './commands/eval.ts';
 import { features } from './commands/features.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
 import { transcribe } from './commands/transcribe.ts';
 import { print } from './terminal.ts';
 
-const COMMANDS = { convert, inspect, features, encode, decode, transcribe, spot, bench };
+const COMMANDS = { convert, inspect, features, encode, decode, transcribe, spot, eval: evaluate, bench };
 
 /** Errors that are the caller's to mend; all others are a failure of Rill or of the GPU. */
 const INPUT_ERRORS: readonly RillErrorCode[] = ['bad-argument', 'bad-audio', 'bad-checkpoint', 'bad-model'];

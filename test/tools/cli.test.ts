@@ -201,6 +201,68 @@ describe('rill', () => {
     );
   });
 
+  it('eval reports word errors, keyword accuracy and false alarms', async () => {
+    const rows = [
+      ['alexa', 'alexa'],
+      ['smart-mirror', 'smart mirror'],
+      ['jarvis', 'jarvis please'],
+      ['snowboy', ''],
+    ];
+    const list = rows.map(([clip, text]) => `${sample(clip)},${text}`).join('\n');
+    await writeFile(at('list.csv'), `audio,text\n${list}\n`);
+    const result = JSON.parse(
+      await printed('eval', wakeWordsFolder, at('list.csv'), '--json', '--method', 'greedy_search'),
+    ) as Record<string, unknown>;
+    expect(result).toMatchObject({
+      recordings: 4,
+      words: 5,
+      substitutions: 0,
+      insertions: 1,
+      deletions: 1,
+      wordErrorRate: 0.4,
+      exact: 2,
+      keywordAccuracy: 1,
+      falseAlarms: 1,
+    });
+    expect(await printed('eval', wakeWordsFolder, at('list.csv'))).toMatch(/word error rate +40\.00 %/);
+    await writeFile(at('bad.csv'), 'no comma here\n');
+    expect(await refused('eval', wakeWordsFolder, at('bad.csv'))).toContain('line 1');
+  });
+
+  it('decode prints one line per utterance', async () => {
+    const lines = await printed(
+      'decode',
+      at('small'),
+      join(small, 'features.npy'),
+      '--lens',
+      join(small, 'feature_lens.npy'),
+      '--method',
+      'modified_beam_search',
+      '--json',
+    );
+    const decoded = JSON.parse(await readFile(join(small, 'decoded.json'), 'utf8')) as {
+      modified_beam_search: { tokens: number[]; frames: number[] }[];
+    };
+    const results = lines
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { tokens: number[]; frames: number[]; log_prob: number; text: string });
+    expect(results.map(({ tokens, frames }) => ({ tokens, frames }))).toEqual(
+      decoded.modified_beam_search.map(({ tokens, frames }) => ({ tokens, frames })),
+    );
+    results.forEach(({ log_prob: logProb, text }) =>
+      expect([typeof logProb, typeof text]).toEqual(['number', 'string']),
+    );
+  });
+
+  it('convert reads an ONNX trio from its folder', async () => {
+    await printed('convert', fixturePath('golden/formats'), '-o', at('onnx'));
+    const { parameters } = JSON.parse(await printed('inspect', at('onnx'), '--json')) as {
+      parameters: Record<string, number>;
+    };
+    expect(parameters).toEqual({ encoder: 188_816, decoder: 832, joiner: 3_624 });
+  });
+
   it('bench measures at the chunk sizes asked for', async () => {
     const random = ['bench', '--random', 'd=20,h=24,ff=32,layers=2', '--chunks', '1,3', '--seconds', '0', '--json'];
     const { parameters, readGBps, chunks } = JSON.parse(await printed(...random)) as {
