@@ -56,7 +56,7 @@ function showNewWords(recognizer: OnlineRecognizer, stream: OnlineStream): void 
 
 function showFigures({ stats }: OnlineStream): void {
   figure('rtf', stats.realTimeFactor.toFixed(3));
-  figure('chunk', `${(stats.computeMs / Math.max(1, stats.chunks)).toFixed(1)} ms`);
+  figure('chunk', `${((stats.computeMs + stats.readbackMs) / Math.max(1, stats.chunks)).toFixed(1)} ms`);
   figure('audio', `${stats.audioSeconds.toFixed(1)} s`);
 }
 

@@ -62,6 +62,15 @@ export interface StepResult {
   outputs: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 }
 
+/** A step's results and what they took. */
+export interface TimedStep {
+  results: StepResult[];
+  /** Milliseconds from the submit until the GPU is done, or until the results are there where that is told first. */
+  computeMs: number;
+  /** Milliseconds from then until the results are there. */
+  readbackMs: number;
+}
+
 export interface EncodeOptions {
   /** Encoder frames of each utterance in one step; as many as the encoder was made for by default. */
   chunkFrames?: number;
@@ -244,9 +253,9 @@ export class RnnEncoder {
    * @internal Like {@link step}, for inputs that may change while an earlier step is under way: `prepare` is
    * called right before the step is submitted; when it has nothing, nothing happens.
    */
-  async stepLate(prepare: () => readonly StepInput[], read: readonly string[]): Promise<StepResult[]> {
-    const { results } = await this.#run(prepare, read);
-    return results;
+  async stepLate(prepare: () => readonly StepInput[], read: readonly string[]): Promise<TimedStep> {
+    const { results, computeMs, readbackMs } = await this.#run(prepare, read);
+    return { results, computeMs, readbackMs };
   }
 
   /**
@@ -389,7 +398,7 @@ export class RnnEncoder {
       const inputs = prepare();
       if (inputs.length === 0) {
         ring.release(readback);
-        return { results: [], lanes: 0, frames: 0 };
+        return { results: [], lanes: 0, frames: 0, computeMs: 0, readbackMs: 0 };
       }
       const counts = inputs.map((input) => this.#checkInput(input));
       this.#checkTogether(inputs);
@@ -407,7 +416,12 @@ export class RnnEncoder {
       }
       this.context.device.queue.submit([encoder.finish()]);
       submitted = true;
+      const submittedAt = performance.now();
+      let doneAt = Infinity;
+      void this.context.device.queue.onSubmittedWorkDone().then(() => (doneAt = performance.now()));
       const values = await ring.read(readback, bytes);
+      const readAt = performance.now();
+      const computeMs = Math.min(doneAt, readAt) - submittedAt;
       const results = counts.map((count, lane): StepResult => {
         let start = 0;
         const named = outputs.map(({ name, width }) => {
@@ -417,7 +431,7 @@ export class RnnEncoder {
         });
         return { frames: count, outputs: Object.fromEntries(named) };
       });
-      return { results, lanes, frames };
+      return { results, lanes, frames, computeMs, readbackMs: readAt - submittedAt - computeMs };
     } catch (error) {
       if (!submitted) {
         ring.release(readback);

@@ -8,12 +8,13 @@ import type { GpuContext } from '../gpu/context.ts';
 import { CtcHead } from '../head/ctc.ts';
 import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
+import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { joinWords } from '../text/words.ts';
 import { StreamEngine } from './engine.ts';
 import { checkStreamOptions, type StreamingOptions } from './options.ts';
 import { seconds, timedKeywords, type TimedKeyword } from './results.ts';
-import { OnlineStream } from './stream.ts';
+import { OnlineStream, type WaveformChunk } from './stream.ts';
 
 export interface RecognizerOptions extends StreamingOptions, EncoderOptions {
   /** `ctc_greedy` when the model has a CTC head, else `greedy_search`. */
@@ -64,11 +65,13 @@ export interface RecognitionResult {
   segment: number;
   /** Seconds from the start of the stream to the start of the segment. */
   startTime: number;
-  /** The input has ended and all of it is decoded. */
+  /** Nothing more will come in this segment: the input has ended and all of it is decoded. */
   isFinal: boolean;
 }
 
 export const DEFAULT_HOTWORDS_SCORE = 1.5;
+/** Steps that a chunk size is judged by: the middle of three. */
+const MEASURED_STEPS = 3;
 
 /** Everything a recognizer is made of. */
 interface Parts {
@@ -137,9 +140,13 @@ export class OnlineRecognizer {
     return this.#engine.encoder;
   }
 
-  /** Encoder frames of one stream in one step. */
+  /** Encoder frames of one stream in one step; can be changed at any time, up to `maxFrames`. */
   get chunkFrames(): number {
     return this.#engine.chunkFrames;
+  }
+
+  set chunkFrames(frames: number) {
+    this.#engine.chunkFrames = frames;
   }
 
   get decodingMethod(): DecodingMethod {
@@ -220,6 +227,127 @@ export class OnlineRecognizer {
   /** Starts a stream afresh, for the next recording: zero states, nothing heard. */
   restart(stream: OnlineStream): void {
     stream.restart();
+  }
+
+  /**
+   * Transcribes audio as it comes: a result after every chunk that changed the text, and the final one of each
+   * segment, which an endpoint or the end of the audio closes.
+   *
+   * @param audio samples in any pieces; ends when the iterable does
+   * @throws RillError as {@link OnlineStream.acceptWaveform} and {@link decode} do
+   */
+  async *transcribe(audio: AsyncIterable<WaveformChunk> | Iterable<WaveformChunk>): AsyncGenerator<RecognitionResult> {
+    const stream = this.createStream();
+    try {
+      for await (const chunk of audio) {
+        stream.acceptWaveform(chunk);
+        yield* this.#advance(stream);
+      }
+      stream.inputFinished();
+      yield* this.#advance(stream);
+      yield* this.#lastResults(stream);
+    } finally {
+      stream.dispose();
+    }
+  }
+
+  /** {@link transcribe} as a transform: waveform chunks in, results out. */
+  transcriptionStream(): TransformStream<WaveformChunk, RecognitionResult> {
+    const stream = this.createStream();
+    type Controller = TransformStreamDefaultController<RecognitionResult>;
+    /** Passes on what is new; a failure ends the stream and gives its slot back. */
+    const pass = async (controller: Controller, feed: () => void) => {
+      try {
+        feed();
+        for await (const result of this.#advance(stream)) {
+          controller.enqueue(result);
+        }
+      } catch (error) {
+        stream.dispose();
+        throw error;
+      }
+    };
+    const transformer: Transformer<WaveformChunk, RecognitionResult> & { cancel: () => void } = {
+      transform: (chunk, controller) =>
+        pass(controller, () => {
+          stream.acceptWaveform(chunk);
+        }),
+      flush: async (controller) => {
+        await pass(controller, () => {
+          stream.inputFinished();
+        });
+        this.#lastResults(stream).forEach((result) => {
+          controller.enqueue(result);
+        });
+        stream.dispose();
+      },
+      // Called where streams are up to date with the standard: the reader has left, or the writer aborted.
+      cancel: () => {
+        stream.dispose();
+      },
+    };
+    return new TransformStream(transformer);
+  }
+
+  /** What stands at the end of the audio, unless the last segment is an empty one behind others. */
+  #lastResults(stream: OnlineStream): RecognitionResult[] {
+    const result = this.getResult(stream);
+    return result.text !== '' || result.segment === 0 ? [{ ...result, isFinal: true }] : [];
+  }
+
+  /** Decodes what is ready and yields each result that says something new. */
+  async *#advance(stream: OnlineStream): AsyncGenerator<RecognitionResult> {
+    let text = this.getResult(stream).text;
+    while (this.isReady(stream)) {
+      await this.decode(stream);
+      const result = this.getResult(stream);
+      if (this.isEndpoint(stream) && !result.isFinal) {
+        if (result.text !== '') {
+          yield { ...result, isFinal: true };
+        }
+        this.reset(stream);
+        text = '';
+      } else if (result.text !== text) {
+        text = result.text;
+        yield result;
+      }
+    }
+  }
+
+  /**
+   * The largest chunk whose words come within a latency: the audio of the chunk, then compute and readback as
+   * measured now on this adapter. Takes a free slot for the time of the measurement.
+   *
+   * @param latencyMs from the end of a word's sound to its text
+   * @returns encoder frames, at least 1; set {@link chunkFrames} to it
+   * @throws RillError `bad-argument` when all slots are taken.
+   */
+  async chooseChunkFrames({ latencyMs }: { latencyMs: number }): Promise<number> {
+    const { capacity, sizes } = this.encoder;
+    const { features } = this.#parts.model.config;
+    const frameMs = SUBSAMPLING_FACTOR * features.frameShiftMs;
+    const state = this.encoder.createState();
+    try {
+      let chosen = 1;
+      for (let frames = 1; frames <= capacity.maxFrames && frames * frameMs < latencyMs; frames++) {
+        const times: number[] = [];
+        for (let i = 0; i < MEASURED_STEPS; i++) {
+          const context = state.started ? 0 : CONTEXT_FRAMES;
+          const input = new Float32Array((SUBSAMPLING_FACTOR * frames + context) * sizes.numFeatures);
+          const start = performance.now();
+          await this.encoder.step([{ state, features: input }], [this.#engine.input]);
+          times.push(performance.now() - start);
+        }
+        const [, median] = times.sort((a, b) => a - b);
+        if (frames * frameMs + median > latencyMs) {
+          break;
+        }
+        chosen = frames;
+      }
+      return chosen;
+    } finally {
+      state.dispose();
+    }
   }
 
   /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */

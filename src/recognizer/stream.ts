@@ -21,11 +21,13 @@ export interface StreamStats {
   /** Steps this stream took part in, and encoder frames they gave. */
   chunks: number;
   frames: number;
-  /** Milliseconds from submit to result, summed over the steps (shared with the streams beside it). */
+  /** Milliseconds on the GPU, summed over the steps (shared with the streams beside it). */
   computeMs: number;
+  /** Milliseconds from there until the results were read back. */
+  readbackMs: number;
   /** Seconds of audio decoded. */
   audioSeconds: number;
-  /** Compute time over audio time; below 1 is faster than real time. */
+  /** Compute and readback time over audio time; below 1 is faster than real time. */
   realTimeFactor: number;
 }
 
@@ -97,6 +99,7 @@ export class OnlineStream {
   #chunks = 0;
   #frames = 0;
   #computeMs = 0;
+  #readbackMs = 0;
 
   /** @internal */
   constructor(setup: StreamSetup) {
@@ -215,8 +218,9 @@ export class OnlineStream {
       chunks: this.#chunks,
       frames: this.#frames,
       computeMs: this.#computeMs,
+      readbackMs: this.#readbackMs,
       audioSeconds,
-      realTimeFactor: audioSeconds > 0 ? this.#computeMs / 1000 / audioSeconds : 0,
+      realTimeFactor: audioSeconds > 0 ? (this.#computeMs + this.#readbackMs) / 1000 / audioSeconds : 0,
     };
   }
 
@@ -241,13 +245,19 @@ export class OnlineStream {
   }
 
   /** @internal The result of a step over {@link nextFeatures}. */
-  accept(frames: number, output: Float32Array, first: boolean, computeMs: number): void {
+  accept(
+    frames: number,
+    output: Float32Array,
+    first: boolean,
+    { computeMs, readbackMs }: { computeMs: number; readbackMs: number },
+  ): void {
     this.#features.drop(this.#valuesFor(frames, first));
     this.#decoder.accept(output);
     this.#hits.push(...this.#newHits());
     this.#chunks++;
     this.#frames += frames;
     this.#computeMs += computeMs;
+    this.#readbackMs += readbackMs;
   }
 
   /** @internal Starts the next segment: the search goes on after its last tokens, the audio without a gap. */

@@ -3,7 +3,7 @@ import { ENDPOINT_DEFAULTS } from '../../src/decoder/endpoint.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer, type RecognitionResult } from '../../src/recognizer/recognizer.ts';
-import type { OnlineStream } from '../../src/recognizer/stream.ts';
+import type { OnlineStream, WaveformChunk } from '../../src/recognizer/stream.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
@@ -163,6 +163,76 @@ describe('OnlineRecognizer', () => {
       isFinal: true,
     });
     stream.dispose();
+  });
+
+  async function* pieces(name: string): AsyncGenerator<WaveformChunk> {
+    const { samples, sampleRate } = await sample(name);
+    for (let at = 0; at < samples.length; at += 4000) {
+      yield { samples: samples.subarray(at, at + 4000), sampleRate };
+    }
+  }
+
+  it('transcribes an async iterable, segment by segment', async () => {
+    const results: RecognitionResult[] = [];
+    for await (const result of recognizer.transcribe(pieces('stream'))) {
+      results.push(result);
+    }
+    const finals = results.filter(({ isFinal, text }) => isFinal && text !== '').map(({ text }) => text);
+    expect(finals).toEqual(['computer', 'view glass', 'alexa', 'snowboy', 'jarvis', 'smart mirror']);
+    expect(results.length).toBeGreaterThan(2 * finals.length);
+    expect(results.at(-1)?.isFinal).toBe(true);
+  });
+
+  it('is a TransformStream too, and gives its slot back when it is cancelled', async () => {
+    const read = async (stream: ReadableStream<RecognitionResult>) => {
+      const texts: string[] = [];
+      const reader = stream.getReader();
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        texts.push(next.value.text);
+      }
+      return texts;
+    };
+    const source = () =>
+      new ReadableStream<WaveformChunk>({
+        async start(controller) {
+          for await (const piece of pieces('jarvis')) {
+            controller.enqueue(piece);
+          }
+          controller.close();
+        },
+      });
+    expect((await read(source().pipeThrough(recognizer.transcriptionStream()))).at(-1)).toBe('jarvis');
+    for (let i = 0; i < 6; i++) {
+      for await (const result of recognizer.transcribe(pieces('jarvis'))) {
+        expect(result.text).not.toBe('');
+        break;
+      }
+    }
+  });
+
+  it('chooses the largest chunk within a latency, and changes chunks in mid-stream', async () => {
+    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, maxFrames: 16 });
+    expect(await other.chooseChunkFrames({ latencyMs: 1 })).toBe(1);
+    const [short, long] = [
+      await other.chooseChunkFrames({ latencyMs: 200 }),
+      await other.chooseChunkFrames({ latencyMs: 5000 }),
+    ];
+    expect(short).toBeGreaterThanOrEqual(1);
+    expect(short).toBeLessThanOrEqual(5);
+    expect(long).toBe(16);
+    const stream = other.createStream();
+    stream.acceptWaveform(await sample('alexa'));
+    stream.inputFinished();
+    for (const frames of [1, 3, 16, 2]) {
+      other.chunkFrames = frames;
+      await other.decode(stream);
+    }
+    await drain([stream], other);
+    expect(other.getResult(stream).text).toBe('alexa');
+    await failure('bad-argument', () => {
+      other.chunkFrames = 17;
+    });
+    other.dispose();
   });
 
   it('goes on after an endpoint with nothing lost, and counts time on', async () => {

@@ -277,11 +277,12 @@ async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Pr
   const chunkMs: number[] = [];
   let words = 0;
   let hits = 0;
-  let computeMs = 0;
+  let spentMs = 0;
   try {
     await listen(recognizer, stream, input, emit, () => {
-      chunkMs.push(stream.stats.computeMs - computeMs);
-      ({ computeMs } = stream.stats);
+      const { computeMs, readbackMs } = stream.stats;
+      chunkMs.push(computeMs + readbackMs - spentMs);
+      spentMs = computeMs + readbackMs;
       const result = recognizer.getResult(stream);
       result.words.slice(words).forEach((word) => {
         emit({ type: 'word', word });
