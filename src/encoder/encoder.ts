@@ -418,7 +418,11 @@ export class RnnEncoder {
       submitted = true;
       const submittedAt = performance.now();
       let doneAt = Infinity;
-      void this.context.device.queue.onSubmittedWorkDone().then(() => (doneAt = performance.now()));
+      this.context.device.queue.onSubmittedWorkDone().then(
+        () => (doneAt = performance.now()),
+        // A lost device is told by the readback.
+        () => undefined,
+      );
       const values = await ring.read(readback, bytes);
       const readAt = performance.now();
       const computeMs = Math.min(doneAt, readAt) - submittedAt;
