@@ -28,6 +28,11 @@ async function checkpointFiles(path: string): Promise<string[]> {
   return files;
 }
 
+/** Whether a folder's ONNX files include the decoder and the joiner. */
+export async function hasHead(path: string): Promise<boolean> {
+  return (await checkpointFiles(path)).length === PARTS.length;
+}
+
 /** Runs `use` with a checkpoint's files open, and with those of the checkpoint that norm eps are taken from. */
 export async function withCheckpoint<Result>(
   path: string,

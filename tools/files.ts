@@ -36,7 +36,11 @@ export async function withFile<Result>(path: string, use: (source: ByteSource) =
     throw missing(path, cause);
   }
   try {
-    const { size } = await file.stat();
+    const about = await file.stat();
+    if (!about.isFile()) {
+      throw missing(path, 'it is not a file');
+    }
+    const { size } = about;
     return await use({
       size,
       async read(offset, length) {

@@ -192,7 +192,11 @@ export function onnxValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
 function storedValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
   const { dataType, raw, numbers } = tensor;
   if (numbers.length) {
-    return Float32Array.from(numbers);
+    // Half-precision numbers are written as their bit patterns.
+    const isHalf = isFloat(tensor) && DTYPE_BYTES[FLOAT_TYPES[dataType]] === 2;
+    return isHalf
+      ? decodeFloats(new Uint8Array(Uint16Array.from(numbers).buffer), FLOAT_TYPES[dataType])
+      : Float32Array.from(numbers);
   }
   if (isFloat(tensor)) {
     return decodeFloats(raw, FLOAT_TYPES[dataType]);
@@ -202,4 +206,4 @@ function storedValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
 
 /** Whether a constant can be a weight: floats, or the 8-bit weights of dynamic quantization. */
 export const isWeight = (tensor: OnnxTensor | undefined, rank: number): tensor is OnnxTensor =>
-  tensor?.shape.length === rank && (isFloat(tensor) || isQuantized(tensor));
+  tensor?.shape.length === rank && tensor.shape.every((size) => size >= 0) && (isFloat(tensor) || isQuantized(tensor));

@@ -117,8 +117,16 @@ function findRuns(graph: OnnxGraph): Run[] {
   return runs.filter(({ operations }) => operations.length > 0);
 }
 
+const fingerprints = new WeakMap<Uint8Array, string>();
+
 /** Tells weights of one shape apart, without keeping them. */
-function fingerprint({ raw, numbers }: OnnxTensor): string {
+function fingerprint(tensor: OnnxTensor): string {
+  const known = fingerprints.get(tensor.raw) ?? hashElements(tensor);
+  fingerprints.set(tensor.raw, known);
+  return known;
+}
+
+function hashElements({ raw, numbers }: OnnxTensor): string {
   let hash = 0x811c9dc5;
   const bytes = raw.length ? raw : new Uint8Array(Float64Array.from(numbers).buffer);
   const step = Math.max(1, Math.floor(bytes.length / 65536));

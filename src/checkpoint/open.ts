@@ -1,6 +1,6 @@
 import { RillError } from '../errors.ts';
-import { parseSafetensorsHeader, safetensorsHeaderLength } from '../model/safetensors.ts';
-import { decodeFloats, type TensorSource } from '../model/tensors.ts';
+import { decodeEntry, parseSafetensorsHeader, safetensorsHeaderLength } from '../model/safetensors.ts';
+import type { TensorSource } from '../model/tensors.ts';
 import type { ByteSource } from './bytes.ts';
 import { isOnnx, openOnnx } from './onnx.ts';
 import { isTorchLegacy, openTorchLegacy } from './torch-legacy.ts';
@@ -26,7 +26,7 @@ async function openSafetensors(source: ByteSource): Promise<TensorSource> {
           remedy: 'Check that this is the whole model.',
         });
       }
-      return decodeFloats(await source.read(start + entry.begin, entry.end - entry.begin), entry.dtype);
+      return decodeEntry(name, entry, await source.read(start + entry.begin, entry.end - entry.begin));
     },
   };
 }
@@ -40,6 +40,14 @@ export async function openTensors(source: ByteSource, choice: StateDictChoice = 
   const start = await source.read(0, Math.min(16, source.size));
   if (isTorchLegacy(start)) {
     return openTorchLegacy(source, choice);
+  }
+  const single = isOnnx(start) || (start.length > 8 && startsWith(start.subarray(8), '{'));
+  if (choice.averaged && single) {
+    throw new RillError('bad-checkpoint', {
+      got: 'a file that holds one set of weights',
+      expected: 'a training checkpoint with averaged weights under "model_avg"',
+      remedy: 'Convert it without the option.',
+    });
   }
   if (start.length > 8 && startsWith(start.subarray(8), '{')) {
     return openSafetensors(source);

@@ -107,6 +107,13 @@ export async function openTorchZip(source: ByteSource, choice: StateDictChoice =
   const { names, read } = archive;
   const pickle = await readPickle(archive, 'data.pkl');
   if (names.has('constants.pkl')) {
+    if (choice.averaged) {
+      throw badCheckpoint(
+        'a TorchScript archive',
+        'a training checkpoint with averaged weights',
+        'Convert it without the option.',
+      );
+    }
     return readScriptModule(archive, pickle, await readPickle(archive, 'constants.pkl'), source.size);
   }
   const bigEndian = names.has('byteorder') && new TextDecoder().decode(await read('byteorder')).trim() === 'big';

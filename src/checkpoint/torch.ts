@@ -87,7 +87,11 @@ export function badCheckpoint(
 }
 
 const isSize = (value: PickleValue): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const isSizes = (value: PickleValue): value is number[] => Array.isArray(value) && value.every(isSize);
+/** Weights have at most four axes. */
+const MAX_RANK = 8;
+
+const isSizes = (value: PickleValue): value is number[] =>
+  Array.isArray(value) && value.length <= MAX_RANK && value.every(isSize);
 
 const rebuildTensor: Constructor = ([storage, offset, shape, strides]) => {
   if (

@@ -61,7 +61,13 @@ export async function readScriptModule(
   }
   const tensors = new Map<string, TensorRef>();
   const norms = new Map<string, ScriptObject>();
+  const seen = new Set<ScriptObject>();
   const walk = (object: ScriptObject, path: string, depth: number) => {
+    // A module that stands in several places counts where it is met first.
+    if (seen.has(object)) {
+      return;
+    }
+    seen.add(object);
     if (depth > MAX_DEPTH) {
       throw badCheckpoint(`modules nested ${depth} deep`, `at most ${MAX_DEPTH}`);
     }
@@ -90,10 +96,16 @@ export async function readScriptModule(
   );
 
   const eps = new Map<string, number>();
+  const code = new Map<string, string>();
+  const readCode = async (file: string) => {
+    const text = code.get(file) ?? new TextDecoder().decode(await read(file));
+    code.set(file, text);
+    return text;
+  };
   for (const [path, norm] of norms) {
     if (!tensors.has(`${path}eps`)) {
       const value =
-        norm.attributes.get('eps_exp') ?? (await constantOfCode(norm.className, names, read, constantTensors));
+        norm.attributes.get('eps_exp') ?? (await constantOfCode(norm.className, names, readCode, constantTensors));
       if (typeof value === 'number' && value > 0) {
         eps.set(`${path}eps`, Math.log(value));
       }
@@ -115,7 +127,7 @@ export async function readScriptModule(
 async function constantOfCode(
   className: string,
   names: ReadonlySet<string>,
-  read: (name: string) => Promise<Uint8Array>,
+  readCode: (file: string) => Promise<string>,
   constants: TensorSource,
 ): Promise<number | undefined> {
   const parts = className.split('.');
@@ -123,7 +135,7 @@ async function constantOfCode(
   if (!names.has(file)) {
     return undefined;
   }
-  const code = new TextDecoder().decode(await read(file));
+  const code = await readCode(file);
   const own = code.slice(Math.max(0, code.indexOf(`class ${parts[parts.length - 1]}(`)));
   const constant = /torch\.add\(\w+, CONSTANTS\.c(\d+)\), -0\.5\)/.exec(own)?.[1];
   const literal = /torch\.add\(\w+, ([\d.e+-]+)\), -0\.5\)/.exec(own)?.[1];

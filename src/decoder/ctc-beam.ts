@@ -1,7 +1,7 @@
 import { CTC_LOG_PROBS } from '../head/ctc.ts';
 import { DEFAULT_ACTIVE_PATHS } from './beam.ts';
 import type { ContextState } from './context-graph.ts';
-import type { DecodedToken, Decoder } from './decoder.ts';
+import { argMax, type DecodedToken, type Decoder, type DecoderEnding } from './decoder.ts';
 import type { BeamSearchOptions } from './modified-beam-search.ts';
 import { chainTokens, commonChain, extendChain, largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
 
@@ -25,11 +25,17 @@ export class CtcBeamDecoder implements Decoder {
   readonly input = CTC_LOG_PROBS;
   readonly #options: BeamSearchOptions;
   #prefixes: Prefix[];
+  /** Stands before the first token, as its predecessor. */
+  readonly #held: number | undefined;
   #frame = 0;
+  #trailingBlanks = 0;
 
-  constructor(options: BeamSearchOptions) {
+  /** @param held the token that the frame before the first was in the middle of */
+  constructor(options: BeamSearchOptions, held = options.blankId) {
     this.#options = options;
-    this.#prefixes = [{ tokens: undefined, blank: 0, nonBlank: -Infinity, bonus: 0, hotwords: options.hotwords?.root }];
+    this.#held = held === options.blankId ? undefined : held;
+    const start = this.#held === undefined ? { blank: 0, nonBlank: -Infinity } : { blank: -Infinity, nonBlank: 0 };
+    this.#prefixes = [{ tokens: undefined, ...start, bonus: 0, hotwords: options.hotwords?.root }];
   }
 
   get tokens(): readonly DecodedToken[] {
@@ -50,14 +56,21 @@ export class CtcBeamDecoder implements Decoder {
   }
 
   get trailingBlanks(): number {
-    return this.#frame - (this.#best().tokens?.token.frame ?? -1) - 1;
+    return this.#trailingBlanks;
+  }
+
+  get ending(): DecoderEnding {
+    const best = this.#best();
+    return { tokens: [], held: best.nonBlank > best.blank ? (best.tokens?.token.id ?? this.#held) : undefined };
   }
 
   /** @param logProbs (frames, vocab_size) */
   accept(logProbs: Float32Array): void {
-    const { vocabSize } = this.#options;
+    const { vocabSize, blankId, unkId } = this.#options;
     for (let start = 0; start < logProbs.length; start += vocabSize) {
       this.#advance(logProbs.subarray(start, start + vocabSize));
+      const id = argMax(logProbs, start, vocabSize);
+      this.#trailingBlanks = id === blankId || id === unkId ? this.#trailingBlanks + 1 : 0;
       this.#frame++;
     }
   }
@@ -83,7 +96,7 @@ export class CtcBeamDecoder implements Decoder {
     // A token outside the frame's few best cannot bring a prefix into the beam that is worth keeping.
     const candidates = new Set([...largest(logProbs, maxActivePaths + 1), blankId]);
     for (const prefix of this.#prefixes) {
-      const last = prefix.tokens?.token.id;
+      const last = prefix.tokens?.token.id ?? this.#held;
       for (const id of candidates) {
         const own = id === blankId ? logProbs[id] - blankPenalty : logProbs[id];
         if (id === blankId || id === unkId) {

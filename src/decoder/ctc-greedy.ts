@@ -1,5 +1,5 @@
 import { CTC_LOG_PROBS } from '../head/ctc.ts';
-import { argMax, type DecodedToken, type Decoder, type SearchOptions } from './decoder.ts';
+import { argMax, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
 
 /**
  * Streaming CTC greedy search: the most probable token of each frame, repeats merged, blanks dropped. A token
@@ -14,9 +14,14 @@ export class CtcGreedyDecoder implements Decoder {
   #trailingBlanks = 0;
   #logProb = 0;
 
-  constructor(options: SearchOptions) {
+  /** @param held the token that the frame before the first was in the middle of */
+  constructor(options: SearchOptions, held = options.blankId) {
     this.#options = options;
-    this.#previous = options.blankId;
+    this.#previous = held;
+  }
+
+  get ending(): DecoderEnding {
+    return { tokens: [], held: this.#previous };
   }
 
   get tokens(): readonly DecodedToken[] {

@@ -1,4 +1,6 @@
-/** A decoded token and the encoder frame it was decoded on, counted from the start of the stream. */
+import { RillError } from '../errors.ts';
+
+/** A decoded token and the encoder frame it was decoded on, counted from where its decoder began. */
 export interface DecodedToken {
   id: number;
   frame: number;
@@ -20,8 +22,37 @@ export interface Decoder {
   readonly logProb: number;
   /** Frames taken so far. */
   readonly frames: number;
-  /** Frames since the one that the last of the best tokens stands on. */
+  /** Blank frames since the last one that was not. */
   readonly trailingBlanks: number;
+  /** What a search that goes on from here has to know. */
+  readonly ending: DecoderEnding;
+}
+
+/** Where a search stood at the end of a segment. */
+export interface DecoderEnding {
+  /** Its last tokens, as many as matter to the next. */
+  tokens: readonly number[];
+  /** CTC: the token that the last frame was in the middle of; its next frame would not be a new one. */
+  held?: number;
+}
+
+const MAX_ACTIVE_PATHS = 1000;
+
+/** @throws RillError `bad-argument` for numbers that a search cannot work with. */
+export function checkSearchNumbers(numbers: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    const isCount = name === 'maxActivePaths';
+    const valid = isCount
+      ? Number.isInteger(value) && (value ?? 0) >= 1 && (value ?? 0) <= MAX_ACTIVE_PATHS
+      : Number.isFinite(value);
+    if (value !== undefined && !valid) {
+      throw new RillError('bad-argument', {
+        got: `${name}: ${value}`,
+        expected: isCount ? `a whole number from 1 to ${MAX_ACTIVE_PATHS}` : 'a finite number',
+        remedy: 'Leave it out for the default.',
+      });
+    }
+  }
 }
 
 /** What searches are told about the tokens. */

@@ -1,7 +1,13 @@
 import { JOINER_ENCODER_PROJ, type TransducerJoiner } from '../head/transducer.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import { ContextGraph, type ContextState } from './context-graph.ts';
-import type { DecodedToken, Decoder, SearchOptions } from './decoder.ts';
+import {
+  checkSearchNumbers,
+  type DecodedToken,
+  type Decoder,
+  type DecoderEnding,
+  type SearchOptions,
+} from './decoder.ts';
 import { DEFAULT_KEYWORD_THRESHOLD, type Keyword, type KeywordHit } from './keywords.ts';
 import { chainTokens, extendChain } from './token-chain.ts';
 import { initialContext } from './transducer.ts';
@@ -49,7 +55,14 @@ export class KeywordSpotterDecoder implements Decoder {
   #frame = 0;
 
   constructor(joiner: TransducerJoiner, keywords: readonly Keyword[], options: SpotterOptions) {
-    const { keywordsScore = DEFAULT_KEYWORDS_SCORE } = options;
+    const {
+      keywordsScore = DEFAULT_KEYWORDS_SCORE,
+      keywordsThreshold,
+      numTrailingBlanks,
+      maxActivePaths,
+      blankPenalty,
+    } = options;
+    checkSearchNumbers({ keywordsScore, keywordsThreshold, numTrailingBlanks, maxActivePaths, blankPenalty });
     this.#joiner = joiner;
     this.#options = options;
     this.#graph = new ContextGraph(keywords.map((keyword) => ({ ...keyword, score: keyword.boost ?? keywordsScore })));
@@ -59,6 +72,10 @@ export class KeywordSpotterDecoder implements Decoder {
   /** Tokens of the keyword that the best path is in. */
   get tokens(): readonly DecodedToken[] {
     return chainTokens(this.#best().tokens);
+  }
+
+  get ending(): DecoderEnding {
+    return { tokens: [] };
   }
 
   get logProb(): number {

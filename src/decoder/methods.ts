@@ -3,9 +3,9 @@ import { RillError } from '../errors.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import { CtcBeamDecoder } from './ctc-beam.ts';
 import { CtcGreedyDecoder } from './ctc-greedy.ts';
-import type { Decoder } from './decoder.ts';
+import { checkSearchNumbers, type Decoder, type DecoderEnding } from './decoder.ts';
 import { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './modified-beam-search.ts';
-import { GreedySearchDecoder } from './transducer.ts';
+import { GreedySearchDecoder, initialContext } from './transducer.ts';
 
 export const DECODING_METHODS = ['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'] as const;
 
@@ -23,15 +23,17 @@ export const defaultMethod = ({ hasCtc }: ModelSizes): DecodingMethod => (hasCtc
  * A search for one stream.
  *
  * @param joiner for the transducer's searches
- * @param context the last tokens of what came before; a fresh start by default
+ * @param before where the segment before ended; a fresh start by default
  * @throws RillError `bad-argument` for hotwords in a greedy search, which could not favour them.
  */
 export function createDecoder(
   method: DecodingMethod,
   options: BeamSearchOptions,
   joiner: TransducerJoiner | undefined,
-  context?: readonly number[],
+  before: DecoderEnding = { tokens: [] },
 ): Decoder {
+  const { maxActivePaths, blankPenalty } = options;
+  checkSearchNumbers({ maxActivePaths, blankPenalty });
   if (options.hotwords && !isBeamMethod(method)) {
     throw new RillError('bad-argument', {
       got: `hotwords with ${method}`,
@@ -40,10 +42,10 @@ export function createDecoder(
     });
   }
   if (method === 'ctc_greedy') {
-    return new CtcGreedyDecoder(options);
+    return new CtcGreedyDecoder(options, before.held);
   }
   if (method === 'ctc_beam') {
-    return new CtcBeamDecoder(options);
+    return new CtcBeamDecoder(options, before.held);
   }
   if (!joiner) {
     throw new RillError('bad-model', {
@@ -52,6 +54,7 @@ export function createDecoder(
       remedy: 'Use a checkpoint of the whole transducer, or decode with ctc_greedy.',
     });
   }
+  const context = [...initialContext(joiner, options.blankId), ...before.tokens].slice(-joiner.contextSize);
   return method === 'greedy_search'
     ? new GreedySearchDecoder(joiner, options, context)
     : new ModifiedBeamSearchDecoder(joiner, options, context);

@@ -1,7 +1,7 @@
 import { JOINER_ENCODER_PROJ, type TransducerJoiner } from '../head/transducer.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import type { ContextGraph, ContextState } from './context-graph.ts';
-import type { DecodedToken, Decoder, SearchOptions } from './decoder.ts';
+import type { DecodedToken, Decoder, DecoderEnding, SearchOptions } from './decoder.ts';
 import { chainTokens, commonChain, extendChain } from './token-chain.ts';
 import { initialContext } from './transducer.ts';
 
@@ -46,6 +46,10 @@ export class ModifiedBeamSearchDecoder implements Decoder {
   /** Tokens that all active paths have in common. */
   get settled(): number {
     return this.#paths.map(({ tokens }) => tokens).reduce(commonChain)?.length ?? 0;
+  }
+
+  get ending(): DecoderEnding {
+    return { tokens: this.#best().context };
   }
 
   get logProb(): number {

@@ -1,5 +1,5 @@
 import { JOINER_ENCODER_PROJ, logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
-import { argMax, type DecodedToken, type Decoder, type SearchOptions } from './decoder.ts';
+import { argMax, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
 
 /** A fresh hypothesis starts from the context [-1, …, blank]. */
 export function initialContext({ contextSize }: { contextSize: number }, blankId: number): number[] {
@@ -33,6 +33,10 @@ export class GreedySearchDecoder implements Decoder {
 
   get settled(): number {
     return this.#tokens.length;
+  }
+
+  get ending(): DecoderEnding {
+    return { tokens: this.#context };
   }
 
   get logProb(): number {

@@ -9,6 +9,20 @@ import {
   type TensorSource,
 } from './tensors.ts';
 
+/** Bytes per element of every type; only floating-point ones can be read. */
+const ELEMENT_BYTES: Readonly<Record<string, number>> = {
+  ...DTYPE_BYTES,
+  I64: 8,
+  U64: 8,
+  I32: 4,
+  U32: 4,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
+
 /** The header may not be larger than this, as in the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 
@@ -16,7 +30,7 @@ function bad(got: string, expected: string): RillError {
   return new RillError('bad-model', {
     got,
     expected,
-    remedy: 'Download or convert the model again; this model.safetensors is damaged or foreign.',
+    remedy: 'Download or convert the model again; this safetensors file is damaged or foreign.',
   });
 }
 
@@ -25,27 +39,25 @@ const isSize = (value: unknown): value is number =>
 
 function readEntry(name: string, value: unknown, dataBytes: number): SafetensorsEntry {
   const { dtype, shape, data_offsets: offsets } = Object(value) as Record<string, unknown>;
-  if (typeof dtype !== 'string' || !(dtype in DTYPE_BYTES)) {
-    throw bad(`${name} of type ${String(dtype)}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
+    throw bad(`${name} of type ${String(dtype)}`, `one of ${Object.keys(ELEMENT_BYTES).join(', ')}`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize) || !Array.isArray(offsets) || !offsets.every(isSize)) {
     throw bad(`${name} with shape ${String(shape)} and offsets ${String(offsets)}`, 'lists of whole numbers');
   }
-  const type = dtype as DType;
   const [begin, end] = offsets;
-  const bytes = elementCount(shape) * DTYPE_BYTES[type];
+  const bytes = elementCount(shape) * ELEMENT_BYTES[dtype];
   if (offsets.length !== 2 || end - begin !== bytes || end > dataBytes) {
     throw bad(
-      `${name} of shape ${shapeText(shape)} ${type} at bytes ${begin} to ${end} of ${dataBytes}`,
+      `${name} of shape ${shapeText(shape)} ${dtype} at bytes ${begin} to ${end} of ${dataBytes}`,
       `${bytes} bytes inside the file`,
     );
   }
-  return { dtype: type, shape, begin, end };
+  return { dtype, shape, begin, end };
 }
 
 /** Where a tensor lies, counted from the end of the header. */
 export interface SafetensorsEntry extends TensorInfo {
-  dtype: DType;
   begin: number;
   end: number;
 }
@@ -93,6 +105,14 @@ export function parseSafetensorsHeader(bytes: Uint8Array, dataBytes: number): Ma
   return tensors;
 }
 
+/** The elements of a tensor. @throws RillError `bad-model` for one that holds no floating-point numbers. */
+export function decodeEntry(name: string, { dtype }: SafetensorsEntry, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  if (!Object.hasOwn(DTYPE_BYTES, dtype)) {
+    throw bad(`${name} of type ${dtype}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+  }
+  return decodeFloats(bytes, dtype as DType);
+}
+
 /**
  * Opens a safetensors file held in memory. Tensors are decoded when they are read.
  *
@@ -109,7 +129,7 @@ export function readSafetensors(file: Uint8Array): TensorSource {
       if (!entry) {
         throw bad(`no tensor ${name}`, 'one of that name');
       }
-      return decodeFloats(data.subarray(entry.begin, entry.end), entry.dtype);
+      return decodeEntry(name, entry, data.subarray(entry.begin, entry.end));
     },
   };
 }

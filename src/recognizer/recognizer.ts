@@ -1,8 +1,8 @@
 import { ContextGraph } from '../decoder/context-graph.ts';
+import type { Decoder, DecoderEnding } from '../decoder/decoder.ts';
 import { ENDPOINT_DEFAULTS, isEndpoint, type EndpointRules } from '../decoder/endpoint.ts';
 import { parseHotwords, parseKeywords, type Keyword } from '../decoder/keywords.ts';
 import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../decoder/methods.ts';
-import { initialContext } from '../decoder/transducer.ts';
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
 import { CtcHead } from '../head/ctc.ts';
@@ -93,7 +93,7 @@ interface Parts {
  * stream.acceptWaveform({ samples, sampleRate });
  * while (recognizer.isReady(stream)) await recognizer.decode(stream);
  * console.log(recognizer.getResult(stream).text);
- * if (recognizer.isEndpoint(stream)) recognizer.reset(stream);
+ * if (recognizer.isEndpoint(stream)) console.log(recognizer.reset(stream).text, 'and on');
  * ```
  */
 export class OnlineRecognizer {
@@ -105,7 +105,12 @@ export class OnlineRecognizer {
   private constructor(parts: Parts, encoder: RnnEncoder, chunkFrames: number) {
     this.#parts = parts;
     this.#hotwords = this.#contextGraph(parts.options.hotwords);
-    this.#endpointRules = { ...ENDPOINT_DEFAULTS, ...parts.options.endpointRules };
+    const { rule1, rule2, rule3 } = { ...parts.options.endpointRules };
+    this.#endpointRules = {
+      rule1: rule1 ?? ENDPOINT_DEFAULTS.rule1,
+      rule2: rule2 ?? ENDPOINT_DEFAULTS.rule2,
+      rule3: rule3 ?? ENDPOINT_DEFAULTS.rule3,
+    };
     // Options that do not go together are refused here, not at the first stream.
     const { input } = this.#createDecoder(this.#hotwords);
     this.#engine = new StreamEngine(encoder, chunkFrames, input);
@@ -183,10 +188,17 @@ export class OnlineRecognizer {
 
   /** What was heard in the current segment so far. */
   getResult(stream: OnlineStream): RecognitionResult {
+    return this.#result(stream, stream.isInputFinished && !this.isReady(stream));
+  }
+
+  /** @param isFinal the segment is at its end: the last word and keyword are complete, whatever follows */
+  #result(stream: OnlineStream, isFinal: boolean): RecognitionResult {
     const { tokens: table } = this.#parts;
     const { tokens, segment, logProb } = stream;
     const at = (frame: number) => seconds(stream, frame);
-    const isFinal = stream.isInputFinished && !this.isReady(stream);
+    if (isFinal) {
+      stream.settle();
+    }
     return {
       text: table.text(tokens.map(({ id }) => id)),
       tokens: tokens.map(({ id }) => id),
@@ -219,9 +231,13 @@ export class OnlineRecognizer {
    * the last tokens of context are kept, so that no audio is lost.
    *
    * @param encoder whether to zero the encoder's h and c as well
+   * @returns the segment's last result, its last word complete
    */
-  reset(stream: OnlineStream, { encoder = false } = {}): void {
+  reset(stream: OnlineStream, { encoder = false } = {}): RecognitionResult {
+    stream.state.check();
+    const result = this.#result(stream, true);
     stream.nextSegment(encoder);
+    return result;
   }
 
   /** Starts a stream afresh, for the next recording: zero states, nothing heard. */
@@ -292,7 +308,7 @@ export class OnlineRecognizer {
   /** What stands at the end of the audio, unless the last segment is an empty one behind others. */
   #lastResults(stream: OnlineStream): RecognitionResult[] {
     const result = this.getResult(stream);
-    return result.text !== '' || result.segment === 0 ? [{ ...result, isFinal: true }] : [];
+    return result.text !== '' || result.segment === 0 ? [result] : [];
   }
 
   /** Decodes what is ready and yields each result that says something new. */
@@ -302,12 +318,12 @@ export class OnlineRecognizer {
       await this.decode(stream);
       const result = this.getResult(stream);
       if (this.isEndpoint(stream) && !result.isFinal) {
-        if (result.text !== '') {
-          yield { ...result, isFinal: true };
+        const closed = this.reset(stream);
+        if (closed.text !== '') {
+          yield closed;
         }
-        this.reset(stream);
         text = '';
-      } else if (result.text !== text) {
+      } else if (result.text !== text && !result.isFinal) {
         text = result.text;
         yield result;
       }
@@ -369,13 +385,11 @@ export class OnlineRecognizer {
     return phrases.length > 0 ? new ContextGraph(phrases) : undefined;
   }
 
-  /** @param before tokens of the segment before: the search goes on from the last of them */
-  #createDecoder(hotwords: ContextGraph | undefined, before: readonly number[] = []) {
+  #createDecoder(hotwords: ContextGraph | undefined, before?: DecoderEnding): Decoder {
     const { model, joiner, method, options } = this.#parts;
     const { blankId, unkId } = model.config;
     const { blankPenalty, maxActivePaths } = options;
     const search = { vocabSize: model.sizes.vocabSize ?? 0, blankId, unkId, blankPenalty, maxActivePaths, hotwords };
-    const context = joiner && [...initialContext(joiner, blankId), ...before].slice(-joiner.contextSize);
-    return createDecoder(method, search, joiner, context);
+    return createDecoder(method, search, joiner, before);
   }
 }

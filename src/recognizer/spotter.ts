@@ -91,11 +91,12 @@ export class KeywordSpotter {
    * @throws RillError `bad-argument` when all slots are taken, `bad-model` for tokens that the model does not have.
    */
   createStream(keywords?: string): OnlineStream {
+    const own = keywords === undefined ? this.#keywords : this.parseKeywords(keywords);
     return new OnlineStream({
       model: this.#model,
       state: this.#engine.encoder.createState(),
       createDecoder: (_, current) => new KeywordSpotterDecoder(this.#joiner, current, this.#search),
-      keywords: keywords === undefined ? this.#keywords : this.parseKeywords(keywords),
+      keywords: own,
       tailPaddingSeconds: this.#tailPaddingSeconds,
     });
   }

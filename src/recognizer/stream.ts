@@ -1,4 +1,4 @@
-import type { DecodedToken, Decoder } from '../decoder/decoder.ts';
+import type { DecodedToken, Decoder, DecoderEnding } from '../decoder/decoder.ts';
 import { KeywordSpotterDecoder } from '../decoder/keyword-spotter.ts';
 import { KeywordReport, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
 import type { EncoderState } from '../encoder/state.ts';
@@ -36,10 +36,10 @@ export interface StreamSetup {
   model: Model;
   state: EncoderState;
   /**
-   * A search that begins after these tokens, or a fresh one without any. One that looks for keywords by itself
-   * gets the stream's.
+   * A search that goes on from where another ended, or a fresh one. One that looks for keywords by itself gets the
+   * stream's.
    */
-  createDecoder: (before: readonly number[], keywords: readonly Keyword[]) => Decoder;
+  createDecoder: (before: DecoderEnding | undefined, keywords: readonly Keyword[]) => Decoder;
   keywords: readonly Keyword[];
   tailPaddingSeconds: number;
 }
@@ -106,7 +106,7 @@ export class OnlineStream {
     this.#setup = setup;
     this.#fbank = new Fbank(setup.model.config.features);
     this.#keywords = setup.keywords;
-    this.#decoder = setup.createDecoder([], setup.keywords);
+    this.#decoder = setup.createDecoder(undefined, setup.keywords);
     this.#report = new KeywordReport(setup.keywords);
   }
 
@@ -230,7 +230,7 @@ export class OnlineStream {
     this.#report = new KeywordReport(keywords);
     if (this.#decoder instanceof KeywordSpotterDecoder) {
       this.#segmentStart += this.#decoder.frames;
-      this.#decoder = this.#setup.createDecoder([], keywords);
+      this.#decoder = this.#setup.createDecoder(undefined, keywords);
     }
   }
 
@@ -253,11 +253,16 @@ export class OnlineStream {
   ): void {
     this.#features.drop(this.#valuesFor(frames, first));
     this.#decoder.accept(output);
-    this.#hits.push(...this.#newHits());
+    this.#hits.push(...this.#newHits(this.#decoder.settled));
     this.#chunks++;
     this.#frames += frames;
     this.#computeMs += computeMs;
     this.#readbackMs += readbackMs;
+  }
+
+  /** @internal Takes all tokens so far as they are: the segment is at its end. */
+  settle(): void {
+    this.#hits.push(...this.#newHits(this.#decoder.tokens.length));
   }
 
   /** @internal Starts the next segment: the search goes on after its last tokens, the audio without a gap. */
@@ -268,10 +273,7 @@ export class OnlineStream {
     }
     this.#segmentStart += this.#decoder.frames;
     this.#segment++;
-    this.#decoder = this.#setup.createDecoder(
-      this.#decoder.tokens.map(({ id }) => id),
-      this.#keywords,
-    );
+    this.#decoder = this.#setup.createDecoder(this.#decoder.ending, this.#keywords);
     this.#clearResults();
   }
 
@@ -284,7 +286,7 @@ export class OnlineStream {
     this.#features.drop(this.#features.length);
     this.#finished = false;
     this.#segment = this.#segmentStart = 0;
-    this.#decoder = this.#setup.createDecoder([], this.#keywords);
+    this.#decoder = this.#setup.createDecoder(undefined, this.#keywords);
     this.#clearResults();
   }
 
@@ -298,15 +300,15 @@ export class OnlineStream {
   }
 
   /** Keywords that the last frames brought: from a search for them, or in the tokens of any other. */
-  #newHits(): KeywordHit[] {
+  #newHits(upTo: number): KeywordHit[] {
     if (this.#decoder instanceof KeywordSpotterDecoder) {
       const start = this.#segmentStart;
       return this.#decoder
         .takeHits()
         .map((hit) => ({ ...hit, startFrame: start + hit.startFrame, endFrame: start + hit.endFrame }));
     }
-    const settled = this.#inStream(this.#decoder.tokens.slice(this.#reported, this.#decoder.settled));
-    this.#reported += settled.length;
+    const settled = this.#inStream(this.#decoder.tokens.slice(this.#reported, upTo));
+    this.#reported = Math.max(this.#reported, upTo);
     return this.#report.accept(settled);
   }
 

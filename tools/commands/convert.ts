@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import { withCheckpoint } from '../checkpoints.ts';
+import { hasHead, withCheckpoint } from '../checkpoints.ts';
 import { readText, writeFolder } from '../files.ts';
 import { Progress, note } from '../terminal.ts';
 import { parse, usageError, type Command } from './arguments.ts';
@@ -29,9 +29,9 @@ export const convert: Command = {
       throw usageError(`--dtype ${values.dtype} (this version writes f32 only)`, { usage });
     }
     const config = values.config && (await readText(values.config));
-    // sherpa-onnx keeps tokens.txt beside the trio.
+    // sherpa-onnx keeps tokens.txt beside the trio; a lone encoder has no use for it.
     const beside = join(positionals[0], 'tokens.txt');
-    const tokensPath = values.tokens ?? (existsSync(beside) ? beside : undefined);
+    const tokensPath = values.tokens ?? (existsSync(beside) && (await hasHead(positionals[0])) ? beside : undefined);
     const tokens = tokensPath && (await readText(tokensPath));
     const progress = new Progress('converting');
     const files = await withCheckpoint(positionals[0], values['norm-eps-from'], (checkpoint, normEpsFrom) =>
@@ -50,7 +50,11 @@ export const convert: Command = {
     await writeFolder(values.output, { ...files });
     if (files['tokens.txt'] === undefined) {
       // Left over from another model, it would make the folder unreadable.
-      await rm(join(values.output, 'tokens.txt'), { force: true });
+      const stale = join(values.output, 'tokens.txt');
+      if (existsSync(stale)) {
+        note(`removing ${stale}, which belongs to another model`);
+        await rm(stale);
+      }
     }
     note(`wrote ${Object.keys(files).join(', ')} to ${values.output}`);
   },

@@ -1,11 +1,9 @@
 import { dirname, resolve } from 'node:path';
 import { parseKeywords } from '../../src/decoder/keywords.ts';
 import { RillError } from '../../src/errors.ts';
-import { fbank } from '../../src/features/fbank.ts';
-import { openModel, type Model } from '../../src/model/model.ts';
-import { Resampler } from '../../src/waveform/resampler.ts';
-import { readWav } from '../../src/waveform/wav.ts';
-import { readInput, readModelFiles, readText } from '../files.ts';
+import { openModel } from '../../src/model/model.ts';
+import { readFeatures } from '../audio-features.ts';
+import { readModelFiles, readText } from '../files.ts';
 import { Progress, print, table } from '../terminal.ts';
 import { countPhrase, wordErrors } from '../word-errors.ts';
 import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
@@ -56,23 +54,6 @@ async function readList(path: string): Promise<Item[]> {
     });
   }
   return items;
-}
-
-async function readUtterance(item: Item, { config }: Model): Promise<Utterance> {
-  const { samples, sampleRate } = readWav(await readInput(item.audio));
-  const resampler = new Resampler(sampleRate, config.features.sampleRate);
-  const parts = [resampler.accept(samples), resampler.finish()];
-  const length = parts[0].length + parts[1].length;
-  const padded = new Float32Array(length + Math.round(TAIL_PADDING_SECONDS * config.features.sampleRate));
-  padded.set(parts[0]);
-  padded.set(parts[1], parts[0].length);
-  const features = fbank(padded, config.features);
-  return {
-    ...item,
-    seconds: samples.length / sampleRate,
-    features,
-    frames: features.length / config.features.numMelBins,
-  };
 }
 
 /** Utterances of like length together, each batch padded to at most `limit` feature frames. */
@@ -178,7 +159,7 @@ export const evaluate: Command = {
     const items = await readList(listPath);
     const utterances: Utterance[] = [];
     for (const item of items) {
-      utterances.push(await readUtterance(item, model));
+      utterances.push({ ...item, ...(await readFeatures(item.audio, model.config.features, TAIL_PADDING_SECONDS)) });
     }
     const { numMelBins } = model.config.features;
     const results: Heard[] = [];

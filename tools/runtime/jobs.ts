@@ -167,6 +167,13 @@ async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<De
     await (joiner ? TransducerHead : CtcHead).attach(encoder, model);
     const { blankId, unkId } = model.config;
     const { maxActivePaths, blankPenalty, hotwords = '', hotwordsScore = DEFAULT_HOTWORDS_SCORE } = options;
+    if (hotwords !== '' && !model.tokens) {
+      throw new RillError('bad-model', {
+        got: 'hotwords for a model without tokens.txt',
+        expected: 'a token table to read them by',
+        remedy: 'Put the tokens.txt of the training run into the model folder.',
+      });
+    }
     const phrases = model.tokens ? parseHotwords(hotwords, model.tokens, hotwordsScore) : [];
     const search = {
       vocabSize: model.sizes.vocabSize ?? 0,
