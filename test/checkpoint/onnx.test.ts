@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { openTensors } from '../../src/checkpoint/open.ts';
-import { onnxModel, onnxNode, onnxTensor } from '../support/checkpoints.ts';
+import { message, onnxModel, onnxNode, onnxTensor } from '../support/checkpoints.ts';
 import { failure } from '../support/failure.ts';
 
 const FLOAT = 1;
@@ -75,6 +75,20 @@ describe('ONNX', () => {
     expect(await failure('bad-checkpoint', () => open([onnxNode('ReduceMean', ['x'], 'y')], [weight]))).toContain(
       'an encoder that begins',
     );
+  });
+
+  it('reads half-precision numbers, which are written as bit patterns', async () => {
+    const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product')];
+    const half = message([1, 1], [1, 2], [2, 10], [5, 0x3c00], [5, 0x4000], [8, 'w']);
+    const { read } = await open(nodes, [half]);
+    expect([...(await read('joiner.output_linear.weight'))]).toEqual([1, 2]);
+  });
+
+  it('hashes a weight that many nodes use only once', async () => {
+    const weight = onnxTensor('w', [256, 256], FLOAT, new Float32Array(65536));
+    const many = Array.from({ length: 20_000 }, (_, i) => onnxNode('MatMul', ['in2', 'w'], `product${i}`));
+    const { tensors } = await open([...JOINER, ...many], [weight]);
+    expect(tensors.size).toBe(1);
   });
 
   it('refuses weights whose size is not what they hold', async () => {

@@ -109,6 +109,11 @@ describe('a checkpoint', () => {
       tensor: op.tensor('0', 12, 0, [2_000_000_000], [0]),
       says: 'in a storage of 12 elements',
     },
+    {
+      name: 'more axes than any weight has',
+      tensor: op.tensor('0', 12, 0, Array<number>(9).fill(1), Array<number>(9).fill(1)),
+      says: 'not what PyTorch writes',
+    },
     { name: 'a negative size', tensor: op.tensor('0', 12, 0, [-1], [1]), says: 'not what PyTorch writes' },
     {
       name: 'a storage that is not in the file',

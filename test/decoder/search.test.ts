@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ContextGraph } from '../../src/decoder/context-graph.ts';
+import { createDecoder } from '../../src/decoder/methods.ts';
 import { CtcBeamDecoder } from '../../src/decoder/ctc-beam.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
 import { ModifiedBeamSearchDecoder } from '../../src/decoder/modified-beam-search.ts';
@@ -133,6 +134,54 @@ describe('CTC beam search', () => {
     expect(result(decoder).tokens.join()).toBe(best);
     expect(decoder.logProb).toBeCloseTo(Math.log(probability), 5);
   });
+});
+
+describe('a segment that ends inside a token', () => {
+  const vocabSize = 4;
+  /** Frames in which one token is nearly certain. */
+  const frames = (...ids: number[]) =>
+    Float32Array.from(ids.flatMap((id) => [0, 1, 2, 3].map((k) => Math.log(k === id ? 0.97 : 0.01))));
+  const options = { vocabSize, blankId: 0 };
+
+  it.each(['ctc_greedy', 'ctc_beam'] as const)('does not hear it twice: %s', (method) => {
+    for (const [head, tail, expected] of [
+      [[1, 2, 2], [2, 2, 0, 2], [2]],
+      [
+        [1, 2, 0],
+        [2, 3],
+        [2, 3],
+      ],
+      [[0], [2], [2]],
+    ]) {
+      const first = createDecoder(method, options, undefined);
+      first.accept(frames(...head));
+      const second = createDecoder(method, options, undefined, first.ending);
+      second.accept(frames(...tail));
+      expect(result(second).tokens).toEqual(expected);
+    }
+  });
+
+  it.each(['ctc_greedy', 'ctc_beam'] as const)('a held token is no silence: %s', (method) => {
+    const decoder = createDecoder(method, options, undefined);
+    decoder.accept(frames(0, 2, 2, 2, 2));
+    expect(decoder.trailingBlanks).toBe(0);
+    decoder.accept(frames(0, 0));
+    expect(decoder.trailingBlanks).toBe(2);
+  });
+
+  it.each(['greedy_search', 'modified_beam_search'] as const)(
+    'keeps the context over empty segments: %s',
+    async (method) => {
+      const joiner = await TransducerJoiner.load(openModel(await goldenModel('small')));
+      const search = { vocabSize: joiner.vocabSize, blankId: 0 };
+      const values = randoms(40 * joiner.joinerDim, 4, 3);
+      const first = createDecoder(method, search, joiner);
+      first.accept(values);
+      const between = createDecoder(method, search, joiner, first.ending);
+      expect(createDecoder(method, search, joiner, between.ending).ending.tokens).toEqual(first.ending.tokens);
+      expect(first.ending.tokens).toEqual(result(first).tokens.slice(-2));
+    },
+  );
 });
 
 describe('ContextGraph', () => {

@@ -177,10 +177,12 @@ describe('OnlineRecognizer', () => {
     for await (const result of recognizer.transcribe(pieces('stream'))) {
       results.push(result);
     }
-    const finals = results.filter(({ isFinal, text }) => isFinal && text !== '').map(({ text }) => text);
+    const finals = results.filter(({ isFinal }) => isFinal).map(({ text }) => text);
     expect(finals).toEqual(['computer', 'view glass', 'alexa', 'snowboy', 'jarvis', 'smart mirror']);
     expect(results.length).toBeGreaterThan(2 * finals.length);
-    expect(results.at(-1)?.isFinal).toBe(true);
+    for (const { isFinal, text, words } of results.filter((result) => result.isFinal)) {
+      expect([isFinal, words.map(({ word }) => word).join(' ')]).toEqual([true, text]);
+    }
   });
 
   it('is a TransformStream too, and gives its slot back when it is cancelled', async () => {
@@ -247,8 +249,7 @@ describe('OnlineRecognizer', () => {
     const stream = recognizer.createStream();
     const segments: RecognitionResult[] = [];
     const take = () => {
-      segments.push(recognizer.getResult(stream));
-      recognizer.reset(stream);
+      segments.push(recognizer.reset(stream));
     };
     for (let at = 0; at < samples.length; at += 1600) {
       stream.acceptWaveform({ samples: samples.subarray(at, at + 1600), sampleRate });
@@ -331,8 +332,11 @@ describe('OnlineRecognizer', () => {
         streams[i].inputFinished();
       }
       await drain(streams, other);
-      expect(streams.map((stream) => other.getResult(stream).text)).toEqual(
-        names.map((name) => name.replace('-', ' ')),
+      const labels = names.map((name) => name.replace('-', ' '));
+      const results = streams.map((stream) => other.getResult(stream));
+      expect(results.map(({ text }) => text)).toEqual(labels);
+      expect(results.map(({ keywords }) => keywords.map(({ keyword }) => keyword))).toEqual(
+        labels.map((label) => [label]),
       );
       other.dispose();
     },
@@ -355,6 +359,8 @@ describe('OnlineRecognizer', () => {
   it('refuses a chunk of no frames, and a model without tokens', async () => {
     await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { chunkFrames: 0 }));
     await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { chunkFrames: 8, maxFrames: 4 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { maxActivePaths: 0 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { blankPenalty: NaN }));
     const held = gpu.memory.get('weights');
     const noHeads: Model = { ...model, sizes: { ...model.sizes, hasCtc: false, transducer: undefined } };
     await failure('bad-model', () => OnlineRecognizer.create(gpu, noHeads));
