@@ -110,9 +110,7 @@ describe.each(['node', 'chrome'] as const)('PyTorch’s numbers in %s', (name) =
       const result = await runtime.run('encode', { model, features, featureWidth: shape[1], lengths: [shape[0]] });
       close('wake words encoder_out', result.encoderOut, (await array('encoder_out')).data);
       close('wake words final h', result.h, (await array('h')).data);
-      // PyTorch's own frame-by-frame and whole-utterance cell states differ by 6.1e-5 here (the model's README).
-      const difference = largestDifference(result.c, (await array('c')).data);
-      expect(difference).toBeLessThanOrEqual(1e-4);
+      close('wake words final c', result.c, (await array('c')).data);
     },
   );
 

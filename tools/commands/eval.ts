@@ -165,24 +165,27 @@ export const evaluate: Command = {
     const results: Heard[] = [];
     await withRuntime({ usage }, values, async (runtime) => {
       const progress = new Progress('decoding');
-      for (const batch of makeBatches(utterances, batchSeconds / SECONDS_PER_FRAME)) {
-        const features = new Float32Array(batch.length * batch[0].features.length);
-        batch.forEach((utterance, n) => {
-          features.set(utterance.features, n * batch[0].features.length);
-        });
-        const lengths = batch.map(({ frames }) => frames);
-        const decoded = await runtime.run('decode', {
-          model: files,
-          features,
-          featureWidth: numMelBins,
-          lengths,
-          method,
-          options,
-        });
-        decoded.forEach(({ text }, n) => results.push({ ...batch[n], heard: text }));
-        progress.update(results.length, utterances.length);
+      try {
+        for (const batch of makeBatches(utterances, batchSeconds / SECONDS_PER_FRAME)) {
+          const features = new Float32Array(batch.length * batch[0].features.length);
+          batch.forEach((utterance, n) => {
+            features.set(utterance.features, n * batch[0].features.length);
+          });
+          const lengths = batch.map(({ frames }) => frames);
+          const decoded = await runtime.run('decode', {
+            model: files,
+            features,
+            featureWidth: numMelBins,
+            lengths,
+            method,
+            options,
+          });
+          decoded.forEach(({ text }, n) => results.push({ ...batch[n], heard: text }));
+          progress.update(results.length, utterances.length);
+        }
+      } finally {
+        progress.end();
       }
-      progress.end();
     });
     const phrases =
       model.keywords && model.tokens ? parseKeywords(model.keywords, model.tokens).map(({ phrase }) => phrase) : [];
