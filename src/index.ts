@@ -49,4 +49,5 @@ export {
 export { KeywordSpotter, type KeywordSpotterOptions } from './recognizer/spotter.ts';
 export type { TimedKeyword } from './recognizer/results.ts';
 export type { StreamingOptions } from './recognizer/options.ts';
+export type { SearchSettings } from './recognizer/search.ts';
 export { OnlineStream, type StreamStats, type WaveformChunk } from './recognizer/stream.ts';

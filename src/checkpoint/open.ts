@@ -41,21 +41,15 @@ export async function openTensors(source: ByteSource, choice: StateDictChoice = 
   if (isTorchLegacy(start)) {
     return openTorchLegacy(source, choice);
   }
-  const single = isOnnx(start) || (start.length > 8 && startsWith(start.subarray(8), '{'));
-  if (choice.averaged && single) {
+  const open = isOnnx(start) ? openOnnx : startsWith(start.subarray(8), '{') ? openSafetensors : undefined;
+  if (choice.averaged && open) {
     throw new RillError('bad-checkpoint', {
       got: 'a file that holds one set of weights',
       expected: 'a training checkpoint with averaged weights under "model_avg"',
       remedy: 'Convert it without the option.',
     });
   }
-  if (start.length > 8 && startsWith(start.subarray(8), '{')) {
-    return openSafetensors(source);
-  }
-  if (isOnnx(start)) {
-    return openOnnx(source);
-  }
-  return openTorchZip(source, choice);
+  return open ? open(source) : openTorchZip(source, choice);
 }
 
 /** Several files as one checkpoint, as the ONNX trio is. */

@@ -1,12 +1,8 @@
-import { ContextGraph } from '../decoder/context-graph.ts';
-import type { Decoder, DecoderEnding } from '../decoder/decoder.ts';
 import { ENDPOINT_DEFAULTS, isEndpoint, type EndpointRules } from '../decoder/endpoint.ts';
-import { parseHotwords, parseKeywords, type Keyword } from '../decoder/keywords.ts';
-import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../decoder/methods.ts';
+import { parseKeywords, type Keyword } from '../decoder/keywords.ts';
+import type { DecodingMethod } from '../decoder/methods.ts';
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
-import { CtcHead } from '../head/ctc.ts';
-import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { TokenTable } from '../model/tokens.ts';
@@ -14,19 +10,10 @@ import { joinWords } from '../text/words.ts';
 import { StreamEngine } from './engine.ts';
 import { checkStreamOptions, type StreamingOptions } from './options.ts';
 import { seconds, timedKeywords, type TimedKeyword } from './results.ts';
+import { Search, type SearchSettings } from './search.ts';
 import { OnlineStream, type WaveformChunk } from './stream.ts';
 
-export interface RecognizerOptions extends StreamingOptions, EncoderOptions {
-  /** `ctc_greedy` when the model has a CTC head, else `greedy_search`. */
-  decodingMethod?: DecodingMethod;
-  /** Paths that a beam search keeps. */
-  maxActivePaths?: number;
-  /** Subtracted from the blank's logit: more for fewer deletions. */
-  blankPenalty?: number;
-  /** Phrases to favour, as the text of a hotwords file; needs a beam search. */
-  hotwords?: string;
-  /** Added for each token of a hotword, unless its line says otherwise. */
-  hotwordsScore?: number;
+export interface RecognizerOptions extends SearchSettings, StreamingOptions, EncoderOptions {
   /** When {@link OnlineRecognizer.isEndpoint} holds; rules left out keep their defaults. */
   endpointRules?: Partial<EndpointRules>;
   /** Keywords to report, as the text of a keyword file; the model folder's own by default. */
@@ -69,7 +56,6 @@ export interface RecognitionResult {
   isFinal: boolean;
 }
 
-export const DEFAULT_HOTWORDS_SCORE = 1.5;
 /** Steps that a chunk size is judged by: the middle of three. */
 const MEASURED_STEPS = 3;
 
@@ -77,11 +63,11 @@ const MEASURED_STEPS = 3;
 interface Parts {
   model: Model;
   tokens: TokenTable;
-  joiner: TransducerJoiner | undefined;
-  method: DecodingMethod;
+  engine: StreamEngine;
+  search: Search;
   tailPaddingSeconds: number;
   keywords: readonly Keyword[];
-  options: RecognizerOptions;
+  endpointRules: Readonly<EndpointRules>;
 }
 
 /**
@@ -98,22 +84,9 @@ interface Parts {
  */
 export class OnlineRecognizer {
   readonly #parts: Parts;
-  readonly #hotwords: ContextGraph | undefined;
-  readonly #endpointRules: Readonly<EndpointRules>;
-  readonly #engine: StreamEngine;
 
-  private constructor(parts: Parts, encoder: RnnEncoder, chunkFrames: number) {
+  private constructor(parts: Parts) {
     this.#parts = parts;
-    this.#hotwords = this.#contextGraph(parts.options.hotwords);
-    const { rule1, rule2, rule3 } = { ...parts.options.endpointRules };
-    this.#endpointRules = {
-      rule1: rule1 ?? ENDPOINT_DEFAULTS.rule1,
-      rule2: rule2 ?? ENDPOINT_DEFAULTS.rule2,
-      rule3: rule3 ?? ENDPOINT_DEFAULTS.rule3,
-    };
-    // Options that do not go together are refused here, not at the first stream.
-    const { input } = this.#createDecoder(this.#hotwords);
-    this.#engine = new StreamEngine(encoder, chunkFrames, input);
   }
 
   /**
@@ -124,17 +97,21 @@ export class OnlineRecognizer {
    */
   static async create(context: GpuContext, model: Model, options: RecognizerOptions = {}): Promise<OnlineRecognizer> {
     const { tokens, chunkFrames, tailPaddingSeconds } = checkStreamOptions(model, options);
-    const { decodingMethod: method = defaultMethod(model.sizes) } = options;
     const keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
-    const joiner = isTransducerMethod(method) ? await TransducerJoiner.load(model) : undefined;
+    const { rule1, rule2, rule3 } = { ...options.endpointRules };
+    const endpointRules = {
+      rule1: rule1 ?? ENDPOINT_DEFAULTS.rule1,
+      rule2: rule2 ?? ENDPOINT_DEFAULTS.rule2,
+      rule3: rule3 ?? ENDPOINT_DEFAULTS.rule3,
+    };
     const encoder = await RnnEncoder.create(context, model, {
       ...options,
       maxFrames: options.maxFrames ?? chunkFrames,
     });
     try {
-      await (joiner ? TransducerHead : CtcHead).attach(encoder, model);
-      const parts = { model, tokens, joiner, method, tailPaddingSeconds, keywords, options };
-      return new OnlineRecognizer(parts, encoder, chunkFrames);
+      const search = await Search.attach(encoder, model, options);
+      const engine = new StreamEngine(encoder, chunkFrames, search.input);
+      return new OnlineRecognizer({ model, tokens, engine, search, tailPaddingSeconds, keywords, endpointRules });
     } catch (error) {
       encoder.dispose();
       throw error;
@@ -142,31 +119,30 @@ export class OnlineRecognizer {
   }
 
   get encoder(): RnnEncoder {
-    return this.#engine.encoder;
+    return this.#parts.engine.encoder;
   }
 
   /** Encoder frames of one stream in one step; can be changed at any time, up to `maxFrames`. */
   get chunkFrames(): number {
-    return this.#engine.chunkFrames;
+    return this.#parts.engine.chunkFrames;
   }
 
   set chunkFrames(frames: number) {
-    this.#engine.chunkFrames = frames;
+    this.#parts.engine.chunkFrames = frames;
   }
 
   get decodingMethod(): DecodingMethod {
-    return this.#parts.method;
+    return this.#parts.search.method;
   }
 
   /** @throws RillError `bad-argument` when all slots are taken, or hotwords do not fit the search. */
   createStream(streamOptions: StreamOptions = {}): OnlineStream {
-    const { model, keywords, tailPaddingSeconds } = this.#parts;
-    const hotwords = streamOptions.hotwords === undefined ? this.#hotwords : this.#contextGraph(streamOptions.hotwords);
-    this.#createDecoder(hotwords);
+    const { model, search, keywords, tailPaddingSeconds } = this.#parts;
+    const createDecoder = search.decoders(streamOptions.hotwords);
     return new OnlineStream({
       model,
       state: this.encoder.createState(),
-      createDecoder: (before) => this.#createDecoder(hotwords, before),
+      createDecoder,
       keywords,
       tailPaddingSeconds,
     });
@@ -174,7 +150,7 @@ export class OnlineRecognizer {
 
   /** Whether a whole chunk waits, or, at the end of the input, any part of one. */
   isReady(stream: OnlineStream): boolean {
-    return this.#engine.isReady(stream);
+    return this.#parts.engine.isReady(stream);
   }
 
   /**
@@ -183,7 +159,7 @@ export class OnlineRecognizer {
    * @throws RillError `closed`, `device-lost`, `gpu`.
    */
   decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
-    return this.#engine.decode(streams instanceof OnlineStream ? [streams] : streams);
+    return this.#parts.engine.decode(streams instanceof OnlineStream ? [streams] : streams);
   }
 
   /** What was heard in the current segment so far. */
@@ -219,7 +195,7 @@ export class OnlineRecognizer {
   isEndpoint(stream: OnlineStream): boolean {
     const { hasSpeech, trailingBlanks, frames } = stream.silence;
     const { secondsPerFrame } = stream;
-    return isEndpoint(this.#endpointRules, {
+    return isEndpoint(this.#parts.endpointRules, {
       hasSpeech,
       trailingSilence: trailingBlanks * secondsPerFrame,
       utteranceLength: frames * secondsPerFrame,
@@ -351,7 +327,7 @@ export class OnlineRecognizer {
           const context = state.started ? 0 : CONTEXT_FRAMES;
           const input = new Float32Array((SUBSAMPLING_FACTOR * frames + context) * sizes.numFeatures);
           const start = performance.now();
-          await this.encoder.step([{ state, features: input }], [this.#engine.input]);
+          await this.encoder.step([{ state, features: input }], [this.#parts.engine.input]);
           times.push(performance.now() - start);
         }
         const [, median] = times.sort((a, b) => a - b);
@@ -377,19 +353,5 @@ export class OnlineRecognizer {
 
   [Symbol.dispose](): void {
     this.dispose();
-  }
-
-  #contextGraph(hotwords: string | undefined): ContextGraph | undefined {
-    const { tokens, options } = this.#parts;
-    const phrases = parseHotwords(hotwords ?? '', tokens, options.hotwordsScore ?? DEFAULT_HOTWORDS_SCORE);
-    return phrases.length > 0 ? new ContextGraph(phrases) : undefined;
-  }
-
-  #createDecoder(hotwords: ContextGraph | undefined, before?: DecoderEnding): Decoder {
-    const { model, joiner, method, options } = this.#parts;
-    const { blankId, unkId } = model.config;
-    const { blankPenalty, maxActivePaths } = options;
-    const search = { vocabSize: model.sizes.vocabSize ?? 0, blankId, unkId, blankPenalty, maxActivePaths, hotwords };
-    return createDecoder(method, search, joiner, before);
   }
 }

@@ -7,20 +7,16 @@ import type { StateValues } from '../../src/encoder/state.ts';
 import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
-import { ContextGraph } from '../../src/decoder/context-graph.ts';
-import { parseHotwords } from '../../src/decoder/keywords.ts';
-import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../../src/decoder/methods.ts';
-import { CtcHead } from '../../src/head/ctc.ts';
-import { TransducerHead, TransducerJoiner } from '../../src/head/transducer.ts';
+import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import {
-  DEFAULT_HOTWORDS_SCORE,
   OnlineRecognizer,
   type RecognitionResult,
   type RecognizerOptions,
   type TimedWord,
 } from '../../src/recognizer/recognizer.ts';
 import type { TimedKeyword } from '../../src/recognizer/results.ts';
+import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
@@ -95,14 +91,20 @@ function checkWidth({ sizes: { encoder } }: Model, featureWidth: number): void {
   }
 }
 
-async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<EncodeOutput> {
-  const { features, featureWidth, lengths, chunkFrames } = input;
-  const model = openModel(input.model);
+/** The model, and an encoder for a batch of features that are as wide as it takes them. */
+async function openBatch(gpu: GpuContext, { model: files, featureWidth, lengths, chunkFrames }: EncodeInput) {
+  const model = openModel(files);
   checkWidth(model, featureWidth);
   const encoder = await RnnEncoder.create(gpu, model, {
     maxStreams: Math.min(lengths.length, MAX_STREAMS),
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
   });
+  return { model, encoder };
+}
+
+async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<EncodeOutput> {
+  const { features, lengths } = input;
+  const { encoder } = await openBatch(gpu, input);
   const { numEncoderLayers: layers } = encoder.sizes;
   try {
     const { states, ...batch } = await encoder.encode(features, lengths, {
@@ -140,7 +142,7 @@ function initialStates(
 export interface DecodeInput extends Omit<EncodeInput, 'states'> {
   /** As the model has it by default. */
   method?: DecodingMethod;
-  options?: Pick<RecognizerOptions, 'maxActivePaths' | 'blankPenalty' | 'hotwords' | 'hotwordsScore'>;
+  options?: Omit<SearchSettings, 'decodingMethod'>;
 }
 
 /** What was heard in one utterance. */
@@ -154,38 +156,14 @@ export interface DecodeOutput {
 
 /** From features to tokens: no tail padding, no endpoints. */
 async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<DecodeOutput[]> {
-  const { features, lengths, chunkFrames } = input;
-  const model = openModel(input.model);
-  checkWidth(model, input.featureWidth);
-  const { method = defaultMethod(model.sizes), options = {} } = input;
-  const encoder = await RnnEncoder.create(gpu, model, {
-    maxStreams: Math.min(lengths.length, MAX_STREAMS),
-    ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
-  });
+  const { features, lengths } = input;
+  const { model, encoder } = await openBatch(gpu, input);
   try {
-    const joiner = isTransducerMethod(method) ? await TransducerJoiner.load(model) : undefined;
-    await (joiner ? TransducerHead : CtcHead).attach(encoder, model);
-    const { blankId, unkId } = model.config;
-    const { maxActivePaths, blankPenalty, hotwords = '', hotwordsScore = DEFAULT_HOTWORDS_SCORE } = options;
-    if (hotwords !== '' && !model.tokens) {
-      throw new RillError('bad-model', {
-        got: 'hotwords for a model without tokens.txt',
-        expected: 'a token table to read them by',
-        remedy: 'Put the tokens.txt of the training run into the model folder.',
-      });
-    }
-    const phrases = model.tokens ? parseHotwords(hotwords, model.tokens, hotwordsScore) : [];
-    const search = {
-      vocabSize: model.sizes.vocabSize ?? 0,
-      blankId,
-      unkId,
-      maxActivePaths,
-      blankPenalty,
-      hotwords: phrases.length > 0 ? new ContextGraph(phrases) : undefined,
-    };
-    const decoders = lengths.map(() => createDecoder(method, search, joiner));
+    const search = await Search.attach(encoder, model, { ...input.options, decodingMethod: input.method });
+    const { input: name } = search;
+    const createDecoder = search.decoders();
+    const decoders = lengths.map(() => createDecoder());
     const progress = (done: number, total: number) => emit({ type: 'progress', done, total });
-    const [{ input: name }] = decoders;
     await encoder.encodeChunks(features, lengths, { progress }, [name], (utterance, _, { outputs }) => {
       decoders[utterance].accept(outputs[name]);
     });
@@ -230,16 +208,7 @@ export interface TranscribeInput {
   samples: Float32Array<ArrayBuffer>;
   sampleRate: number;
   chunkFrames: number;
-  options?: Pick<
-    RecognizerOptions,
-    | 'decodingMethod'
-    | 'maxActivePaths'
-    | 'blankPenalty'
-    | 'hotwords'
-    | 'hotwordsScore'
-    | 'tailPaddingSeconds'
-    | 'keywords'
-  >;
+  options?: SearchSettings & Pick<RecognizerOptions, 'tailPaddingSeconds' | 'keywords'>;
 }
 
 export interface TranscribeOutput {

@@ -1,0 +1,101 @@
+import { ContextGraph } from '../decoder/context-graph.ts';
+import type { Decoder, DecoderEnding } from '../decoder/decoder.ts';
+import { parseHotwords } from '../decoder/keywords.ts';
+import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../decoder/methods.ts';
+import type { RnnEncoder } from '../encoder/encoder.ts';
+import { RillError } from '../errors.ts';
+import { CtcHead } from '../head/ctc.ts';
+import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
+import type { Model } from '../model/model.ts';
+
+/** How to decode. */
+export interface SearchSettings {
+  /** `ctc_greedy` when the model has a CTC head, else `greedy_search`. */
+  decodingMethod?: DecodingMethod;
+  /** Paths that a beam search keeps. */
+  maxActivePaths?: number;
+  /** Subtracted from the blank's logit: more for fewer deletions. */
+  blankPenalty?: number;
+  /** Phrases to favour, as the text of a hotwords file; needs a beam search. */
+  hotwords?: string;
+  /** Added for each token of a hotword, unless its line says otherwise. */
+  hotwordsScore?: number;
+}
+
+const DEFAULT_HOTWORDS_SCORE = 1.5;
+
+/** A way of decoding, set up for one model: its head attached to the encoder, its settings checked. */
+export class Search {
+  readonly method: DecodingMethod;
+  /** The head's output that its decoders read. */
+  readonly input: string;
+  readonly #model: Model;
+  readonly #joiner: TransducerJoiner | undefined;
+  readonly #settings: SearchSettings;
+  readonly #hotwords: ContextGraph | undefined;
+
+  private constructor(
+    model: Model,
+    method: DecodingMethod,
+    joiner: TransducerJoiner | undefined,
+    settings: SearchSettings,
+  ) {
+    this.method = method;
+    this.#model = model;
+    this.#joiner = joiner;
+    this.#settings = settings;
+    this.#hotwords = this.#contextGraph(settings.hotwords ?? '');
+    // Settings that do not go together are refused here, not at the first decoder.
+    this.input = this.decoders()().input;
+  }
+
+  /**
+   * Attaches the head that the method needs.
+   *
+   * @throws RillError `bad-model` without that head, `bad-argument` for settings out of range.
+   */
+  static async attach(encoder: RnnEncoder, model: Model, settings: SearchSettings = {}): Promise<Search> {
+    const { decodingMethod: method = defaultMethod(model.sizes) } = settings;
+    const joiner = isTransducerMethod(method) ? await TransducerJoiner.load(model) : undefined;
+    await (joiner ? TransducerHead : CtcHead).attach(encoder, model);
+    return new Search(model, method, joiner, settings);
+  }
+
+  /**
+   * A maker of decoders for one stream, each going on from where another ended, or fresh.
+   *
+   * @param hotwords as the text of a hotwords file; those of the settings by default
+   * @throws RillError `bad-argument` when they do not fit the method, `bad-model` for tokens the model does not have.
+   */
+  decoders(hotwords?: string): (before?: DecoderEnding) => Decoder {
+    const { sizes, config } = this.#model;
+    const { maxActivePaths, blankPenalty } = this.#settings;
+    const options = {
+      vocabSize: sizes.vocabSize ?? 0,
+      blankId: config.blankId,
+      unkId: config.unkId,
+      maxActivePaths,
+      blankPenalty,
+      hotwords: hotwords === undefined ? this.#hotwords : this.#contextGraph(hotwords),
+    };
+    const create = (before?: DecoderEnding) => createDecoder(this.method, options, this.#joiner, before);
+    create();
+    return create;
+  }
+
+  #contextGraph(hotwords: string): ContextGraph | undefined {
+    const { tokens } = this.#model;
+    if (hotwords === '') {
+      return undefined;
+    }
+    if (!tokens) {
+      throw new RillError('bad-model', {
+        got: 'hotwords for a model without tokens.txt',
+        expected: 'a token table to read them by',
+        remedy: 'Put the tokens.txt of the training run into the model folder.',
+      });
+    }
+    const phrases = parseHotwords(hotwords, tokens, this.#settings.hotwordsScore ?? DEFAULT_HOTWORDS_SCORE);
+    return phrases.length > 0 ? new ContextGraph(phrases) : undefined;
+  }
+}
