@@ -3,13 +3,15 @@
 // Serves encoder_embed.out, the input half of the LSTM gates, both feed-forward layers (the second one
 // accumulates into the residual) and the CTC head. The weight is column-major: for each input, the four
 // outputs of a thread lie together and neighbouring threads read neighbouring vec4s. Inputs and outputs
-// are padded to vec4 with zero weights, so padding lanes stay zero from layer to layer.
+// are padded to vec4 with zero weights, so padding lanes stay zero from layer to layer. Weights may be
+// packed; what is summed is f32 whatever they are.
 //
 // One thread: four outputs of four rows (a row is one frame of one lane), so that a weight is loaded once
 // for four rows; a tile of a single row takes the short path. Every output is summed in the same order,
 // with the same fma, on both paths: its bits do not depend on its neighbours.
 // Workgroups: (ceil(out_vec4s / 32), ceil(lanes * frames / 4), 1).
 
+override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override in_vec4s: u32; // ceil(inputs / 4)
 override out_vec4s: u32; // ceil(outputs / 4)
 override double_swish: bool;
@@ -20,18 +22,56 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (4 * in_vec4s, out_vec4s)
-@group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
-@group(0) @binding(2) var<storage, read> x: array<vec4f>; // (lanes * frames, in_vec4s)
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // (lanes * frames, out_vec4s)
-@group(0) @binding(4) var<uniform> step: Step;
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // (in_vec4s, weight_bits / 8, out_vec4s)
+@group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (out_vec4s), int8 only
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>; // (out_vec4s)
+@group(0) @binding(3) var<storage, read> x: array<vec4f>; // (lanes * frames, in_vec4s)
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>; // (lanes * frames, out_vec4s)
+@group(0) @binding(5) var<uniform> step: Step;
 
 // Inputs are summed in blocks of 64, block sums then one after the other: over the 2304 inputs of the
 // embedding a single running sum would lose a digit.
 const block_vec4s = 16u;
 
+// Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
+// f16, four in int8. int8 is relative to the scale of its output.
+fn weights_at(k: u32, o: u32) -> mat4x4f {
+  if (weight_bits == 32u) {
+    let w = 4u * k * out_vec4s + o;
+    return mat4x4f(
+      bitcast<vec4f>(weight[w]),
+      bitcast<vec4f>(weight[w + out_vec4s]),
+      bitcast<vec4f>(weight[w + 2u * out_vec4s]),
+      bitcast<vec4f>(weight[w + 3u * out_vec4s])
+    );
+  }
+  if (weight_bits == 16u) {
+    let low = weight[2u * k * out_vec4s + o];
+    let high = weight[(2u * k + 1u) * out_vec4s + o];
+    return mat4x4f(
+      vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
+      vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
+      vec4f(unpack2x16float(high.x), unpack2x16float(high.y)),
+      vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
+    );
+  }
+  let q = weight[k * out_vec4s + o];
+  return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
+}
+
+fn scaled(sum: vec4f, o: u32) -> vec4f {
+  if (weight_bits == 8u) {
+    return sum * scale[o];
+  }
+  return sum;
+}
+
+fn multiply_add(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
+  return fma(vec4f(x.w), w[3], fma(vec4f(x.z), w[2], fma(vec4f(x.y), w[1], fma(vec4f(x.x), w[0], sum))));
+}
+
 fn store(row: u32, o: u32, sum: vec4f) {
-  var value = sum;
+  var value = bias[o] + scaled(sum, o);
   if (double_swish) {
     value = value / (1.0 + exp(min(1.0 - value, vec4f(80.0))));
   }
@@ -43,17 +83,11 @@ fn store(row: u32, o: u32, sum: vec4f) {
 
 fn one_row(row: u32, o: u32) {
   let x0 = row * in_vec4s;
-  var y0 = bias[o];
-  var w = o;
+  var y0 = vec4f(0.0);
   for (var start = 0u; start < in_vec4s; start += block_vec4s) {
     var s0 = vec4f(0.0);
     for (var k = start; k < min(start + block_vec4s, in_vec4s); k++) {
-      let v0 = x[x0 + k];
-      s0 = fma(vec4f(v0.x), weight[w], s0);
-      s0 = fma(vec4f(v0.y), weight[w + out_vec4s], s0);
-      s0 = fma(vec4f(v0.z), weight[w + 2u * out_vec4s], s0);
-      s0 = fma(vec4f(v0.w), weight[w + 3u * out_vec4s], s0);
-      w += 4u * out_vec4s;
+      s0 = multiply_add(weights_at(k, o), x[x0 + k], s0);
     }
     y0 += s0;
   }
@@ -67,30 +101,21 @@ fn four_rows(row: u32, o: u32, rows: u32) {
   let x1 = min(row + 1u, last) * in_vec4s;
   let x2 = min(row + 2u, last) * in_vec4s;
   let x3 = min(row + 3u, last) * in_vec4s;
-  var y0 = bias[o];
-  var y1 = y0;
-  var y2 = y0;
-  var y3 = y0;
-  var w = o;
+  var y0 = vec4f(0.0);
+  var y1 = vec4f(0.0);
+  var y2 = vec4f(0.0);
+  var y3 = vec4f(0.0);
   for (var start = 0u; start < in_vec4s; start += block_vec4s) {
     var s0 = vec4f(0.0);
     var s1 = vec4f(0.0);
     var s2 = vec4f(0.0);
     var s3 = vec4f(0.0);
     for (var k = start; k < min(start + block_vec4s, in_vec4s); k++) {
-      let w0 = weight[w];
-      let w1 = weight[w + out_vec4s];
-      let w2 = weight[w + 2u * out_vec4s];
-      let w3 = weight[w + 3u * out_vec4s];
-      w += 4u * out_vec4s;
-      let v0 = x[x0 + k];
-      s0 = fma(vec4f(v0.w), w3, fma(vec4f(v0.z), w2, fma(vec4f(v0.y), w1, fma(vec4f(v0.x), w0, s0))));
-      let v1 = x[x1 + k];
-      s1 = fma(vec4f(v1.w), w3, fma(vec4f(v1.z), w2, fma(vec4f(v1.y), w1, fma(vec4f(v1.x), w0, s1))));
-      let v2 = x[x2 + k];
-      s2 = fma(vec4f(v2.w), w3, fma(vec4f(v2.z), w2, fma(vec4f(v2.y), w1, fma(vec4f(v2.x), w0, s2))));
-      let v3 = x[x3 + k];
-      s3 = fma(vec4f(v3.w), w3, fma(vec4f(v3.z), w2, fma(vec4f(v3.y), w1, fma(vec4f(v3.x), w0, s3))));
+      let w = weights_at(k, o);
+      s0 = multiply_add(w, x[x0 + k], s0);
+      s1 = multiply_add(w, x[x1 + k], s1);
+      s2 = multiply_add(w, x[x2 + k], s2);
+      s3 = multiply_add(w, x[x3 + k], s3);
     }
     y0 += s0;
     y1 += s1;

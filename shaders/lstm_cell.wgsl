@@ -13,6 +13,7 @@
 // promises nothing about an overflow.
 // Workgroups: (ceil(hidden / 32), ceil(lanes / 4), 1). Run once per frame, before the projection.
 
+override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override proj_vec4s: u32; // ceil(width of h / 4)
 override hidden: u32; // units, padded to a multiple of 4; padding units stay zero
 override layers: u32;
@@ -32,14 +33,52 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight_hh: array<vec4f>; // (4 * proj_vec4s, hidden), a vec4 is i, f, g, o
-@group(0) @binding(1) var<storage, read> gates_x: array<vec4f>; // (lanes, frames, hidden)
-@group(0) @binding(2) var<storage, read> lanes: array<Lane>; // (lanes)
-@group(0) @binding(3) var<storage, read> h: array<vec4f>; // (slots, layers, proj_vec4s)
-@group(0) @binding(4) var<storage, read_write> c: array<f32>; // (slots, layers, hidden)
-@group(0) @binding(5) var<storage, read_write> m: array<f32>; // (lanes, hidden)
-@group(0) @binding(6) var<uniform> step: Step;
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // W_hh (proj_vec4s, weight_bits / 8, hidden)
+@group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (hidden), a vec4 is i, f, g, o; int8 only
+@group(0) @binding(2) var<storage, read> gates_x: array<vec4f>; // (lanes, frames, hidden)
+@group(0) @binding(3) var<storage, read> lanes: array<Lane>; // (lanes)
+@group(0) @binding(4) var<storage, read> h: array<vec4f>; // (slots, layers, proj_vec4s)
+@group(0) @binding(5) var<storage, read_write> c: array<f32>; // (slots, layers, hidden)
+@group(0) @binding(6) var<storage, read_write> m: array<f32>; // (lanes, hidden)
+@group(0) @binding(7) var<uniform> step: Step;
 @group(1) @binding(0) var<uniform> at: At;
+
+// Four inputs' weights for a unit's four gates, a column for each input: as they are in f32, two inputs to a vec4 in
+// f16, four in int8. int8 is relative to the scale of its gate.
+fn weights_at(k: u32, unit: u32) -> mat4x4f {
+  if (weight_bits == 32u) {
+    let w = 4u * k * hidden + unit;
+    return mat4x4f(
+      bitcast<vec4f>(weight[w]),
+      bitcast<vec4f>(weight[w + hidden]),
+      bitcast<vec4f>(weight[w + 2u * hidden]),
+      bitcast<vec4f>(weight[w + 3u * hidden])
+    );
+  }
+  if (weight_bits == 16u) {
+    let low = weight[2u * k * hidden + unit];
+    let high = weight[(2u * k + 1u) * hidden + unit];
+    return mat4x4f(
+      vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
+      vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
+      vec4f(unpack2x16float(high.x), unpack2x16float(high.y)),
+      vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
+    );
+  }
+  let q = weight[k * hidden + unit];
+  return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
+}
+
+fn scaled(sum: vec4f, unit: u32) -> vec4f {
+  if (weight_bits == 8u) {
+    return sum * scale[unit];
+  }
+  return sum;
+}
+
+fn multiply_add(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
+  return fma(vec4f(x.w), w[3], fma(vec4f(x.z), w[2], fma(vec4f(x.y), w[1], fma(vec4f(x.x), w[0], sum))));
+}
 
 fn sigmoid(x: f32) -> f32 {
   return 1.0 / (1.0 + exp(min(-x, 80.0)));
@@ -55,14 +94,11 @@ fn h_start(lane: u32) -> u32 {
   return (lanes[lane].slot * layers + at.layer) * proj_vec4s;
 }
 
-fn gates_start(lane: u32, unit: u32) -> vec4f {
-  return gates_x[(lane * step.frames + at.frame) * hidden + unit];
-}
-
-fn update(lane: u32, unit: u32, gates: vec4f) {
+fn update(lane: u32, unit: u32, sum: vec4f) {
   if (at.frame >= lanes[lane].frames) {
     return;
   }
+  let gates = gates_x[(lane * step.frames + at.frame) * hidden + unit] + scaled(sum, unit);
   let cell = (lanes[lane].slot * layers + at.layer) * hidden + unit;
   let kept = sigmoid(gates.y) * c[cell];
   let next = fma(sigmoid(gates.x), tanh_exact(gates.z), kept);
@@ -72,17 +108,11 @@ fn update(lane: u32, unit: u32, gates: vec4f) {
 
 fn one_lane(lane: u32, unit: u32) {
   let h0 = h_start(lane);
-  var g0 = gates_start(lane, unit);
-  var w = unit;
+  var s0 = vec4f(0.0);
   for (var k = 0u; k < proj_vec4s; k++) {
-    let v0 = h[h0 + k];
-    g0 = fma(vec4f(v0.x), weight_hh[w], g0);
-    g0 = fma(vec4f(v0.y), weight_hh[w + hidden], g0);
-    g0 = fma(vec4f(v0.z), weight_hh[w + 2u * hidden], g0);
-    g0 = fma(vec4f(v0.w), weight_hh[w + 3u * hidden], g0);
-    w += 4u * hidden;
+    s0 = multiply_add(weights_at(k, unit), h[h0 + k], s0);
   }
-  update(lane, unit, g0);
+  update(lane, unit, s0);
 }
 
 fn four_lanes(lane: u32, unit: u32) {
@@ -92,35 +122,26 @@ fn four_lanes(lane: u32, unit: u32) {
   let h1 = h_start(min(lane + 1u, last));
   let h2 = h_start(min(lane + 2u, last));
   let h3 = h_start(min(lane + 3u, last));
-  var g0 = gates_start(lane, unit);
-  var g1 = gates_start(min(lane + 1u, last), unit);
-  var g2 = gates_start(min(lane + 2u, last), unit);
-  var g3 = gates_start(min(lane + 3u, last), unit);
-  var w = unit;
+  var s0 = vec4f(0.0);
+  var s1 = vec4f(0.0);
+  var s2 = vec4f(0.0);
+  var s3 = vec4f(0.0);
   for (var k = 0u; k < proj_vec4s; k++) {
-    let w0 = weight_hh[w];
-    let w1 = weight_hh[w + hidden];
-    let w2 = weight_hh[w + 2u * hidden];
-    let w3 = weight_hh[w + 3u * hidden];
-    w += 4u * hidden;
-    let v0 = h[h0 + k];
-    g0 = fma(vec4f(v0.w), w3, fma(vec4f(v0.z), w2, fma(vec4f(v0.y), w1, fma(vec4f(v0.x), w0, g0))));
-    let v1 = h[h1 + k];
-    g1 = fma(vec4f(v1.w), w3, fma(vec4f(v1.z), w2, fma(vec4f(v1.y), w1, fma(vec4f(v1.x), w0, g1))));
-    let v2 = h[h2 + k];
-    g2 = fma(vec4f(v2.w), w3, fma(vec4f(v2.z), w2, fma(vec4f(v2.y), w1, fma(vec4f(v2.x), w0, g2))));
-    let v3 = h[h3 + k];
-    g3 = fma(vec4f(v3.w), w3, fma(vec4f(v3.z), w2, fma(vec4f(v3.y), w1, fma(vec4f(v3.x), w0, g3))));
+    let w = weights_at(k, unit);
+    s0 = multiply_add(w, h[h0 + k], s0);
+    s1 = multiply_add(w, h[h1 + k], s1);
+    s2 = multiply_add(w, h[h2 + k], s2);
+    s3 = multiply_add(w, h[h3 + k], s3);
   }
-  update(lane, unit, g0);
+  update(lane, unit, s0);
   if (lane + 1u < step.lanes) {
-    update(lane + 1u, unit, g1);
+    update(lane + 1u, unit, s1);
   }
   if (lane + 2u < step.lanes) {
-    update(lane + 2u, unit, g2);
+    update(lane + 2u, unit, s2);
   }
   if (lane + 3u < step.lanes) {
-    update(lane + 3u, unit, g3);
+    update(lane + 3u, unit, s3);
   }
 }
 

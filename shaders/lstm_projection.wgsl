@@ -10,6 +10,7 @@
 // same order of summation.
 // Workgroups: (ceil(proj_vec4s / 32), ceil(lanes / 4), 1). Run once per frame, after lstm_cell.
 
+override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override hidden_vec4s: u32; // ceil(units / 4)
 override proj_vec4s: u32; // ceil(width of h / 4)
 override layers: u32;
@@ -29,35 +30,68 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight_hr: array<vec4f>; // (4 * hidden_vec4s, proj_vec4s)
-@group(0) @binding(1) var<storage, read> m: array<vec4f>; // (lanes, hidden_vec4s)
-@group(0) @binding(2) var<storage, read> lanes: array<Lane>; // (lanes)
-@group(0) @binding(3) var<storage, read_write> h: array<vec4f>; // (slots, layers, proj_vec4s)
-@group(0) @binding(4) var<storage, read_write> x: array<vec4f>; // (lanes, frames, proj_vec4s)
-@group(0) @binding(5) var<uniform> step: Step;
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // W_hr (hidden_vec4s, weight_bits / 8, proj_vec4s)
+@group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (proj_vec4s), int8 only
+@group(0) @binding(2) var<storage, read> m: array<vec4f>; // (lanes, hidden_vec4s)
+@group(0) @binding(3) var<storage, read> lanes: array<Lane>; // (lanes)
+@group(0) @binding(4) var<storage, read_write> h: array<vec4f>; // (slots, layers, proj_vec4s)
+@group(0) @binding(5) var<storage, read_write> x: array<vec4f>; // (lanes, frames, proj_vec4s)
+@group(0) @binding(6) var<uniform> step: Step;
 @group(1) @binding(0) var<uniform> at: At;
+
+// Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
+// f16, four in int8. int8 is relative to the scale of its output.
+fn weights_at(k: u32, p: u32) -> mat4x4f {
+  if (weight_bits == 32u) {
+    let w = 4u * k * proj_vec4s + p;
+    return mat4x4f(
+      bitcast<vec4f>(weight[w]),
+      bitcast<vec4f>(weight[w + proj_vec4s]),
+      bitcast<vec4f>(weight[w + 2u * proj_vec4s]),
+      bitcast<vec4f>(weight[w + 3u * proj_vec4s])
+    );
+  }
+  if (weight_bits == 16u) {
+    let low = weight[2u * k * proj_vec4s + p];
+    let high = weight[(2u * k + 1u) * proj_vec4s + p];
+    return mat4x4f(
+      vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
+      vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
+      vec4f(unpack2x16float(high.x), unpack2x16float(high.y)),
+      vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
+    );
+  }
+  let q = weight[k * proj_vec4s + p];
+  return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
+}
+
+fn scaled(sum: vec4f, p: u32) -> vec4f {
+  if (weight_bits == 8u) {
+    return sum * scale[p];
+  }
+  return sum;
+}
+
+fn multiply_add(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
+  return fma(vec4f(x.w), w[3], fma(vec4f(x.z), w[2], fma(vec4f(x.y), w[1], fma(vec4f(x.x), w[0], sum))));
+}
 
 fn update(lane: u32, p: u32, sum: vec4f) {
   if (at.frame >= lanes[lane].frames) {
     return;
   }
-  h[(lanes[lane].slot * layers + at.layer) * proj_vec4s + p] = sum;
-  x[(lane * step.frames + at.frame) * proj_vec4s + p] += sum;
+  let value = scaled(sum, p);
+  h[(lanes[lane].slot * layers + at.layer) * proj_vec4s + p] = value;
+  x[(lane * step.frames + at.frame) * proj_vec4s + p] += value;
 }
 
 fn one_lane(lane: u32, p: u32) {
   let m0 = lane * hidden_vec4s;
-  var h0 = vec4f(0.0);
-  var w = p;
+  var s0 = vec4f(0.0);
   for (var k = 0u; k < hidden_vec4s; k++) {
-    let v0 = m[m0 + k];
-    h0 = fma(vec4f(v0.x), weight_hr[w], h0);
-    h0 = fma(vec4f(v0.y), weight_hr[w + proj_vec4s], h0);
-    h0 = fma(vec4f(v0.z), weight_hr[w + 2u * proj_vec4s], h0);
-    h0 = fma(vec4f(v0.w), weight_hr[w + 3u * proj_vec4s], h0);
-    w += 4u * proj_vec4s;
+    s0 = multiply_add(weights_at(k, p), m[m0 + k], s0);
   }
-  update(lane, p, h0);
+  update(lane, p, s0);
 }
 
 fn four_lanes(lane: u32, p: u32) {
@@ -67,35 +101,26 @@ fn four_lanes(lane: u32, p: u32) {
   let m1 = min(lane + 1u, last) * hidden_vec4s;
   let m2 = min(lane + 2u, last) * hidden_vec4s;
   let m3 = min(lane + 3u, last) * hidden_vec4s;
-  var h0 = vec4f(0.0);
-  var h1 = vec4f(0.0);
-  var h2 = vec4f(0.0);
-  var h3 = vec4f(0.0);
-  var w = p;
+  var s0 = vec4f(0.0);
+  var s1 = vec4f(0.0);
+  var s2 = vec4f(0.0);
+  var s3 = vec4f(0.0);
   for (var k = 0u; k < hidden_vec4s; k++) {
-    let w0 = weight_hr[w];
-    let w1 = weight_hr[w + proj_vec4s];
-    let w2 = weight_hr[w + 2u * proj_vec4s];
-    let w3 = weight_hr[w + 3u * proj_vec4s];
-    w += 4u * proj_vec4s;
-    let v0 = m[m0 + k];
-    h0 = fma(vec4f(v0.w), w3, fma(vec4f(v0.z), w2, fma(vec4f(v0.y), w1, fma(vec4f(v0.x), w0, h0))));
-    let v1 = m[m1 + k];
-    h1 = fma(vec4f(v1.w), w3, fma(vec4f(v1.z), w2, fma(vec4f(v1.y), w1, fma(vec4f(v1.x), w0, h1))));
-    let v2 = m[m2 + k];
-    h2 = fma(vec4f(v2.w), w3, fma(vec4f(v2.z), w2, fma(vec4f(v2.y), w1, fma(vec4f(v2.x), w0, h2))));
-    let v3 = m[m3 + k];
-    h3 = fma(vec4f(v3.w), w3, fma(vec4f(v3.z), w2, fma(vec4f(v3.y), w1, fma(vec4f(v3.x), w0, h3))));
+    let w = weights_at(k, p);
+    s0 = multiply_add(w, m[m0 + k], s0);
+    s1 = multiply_add(w, m[m1 + k], s1);
+    s2 = multiply_add(w, m[m2 + k], s2);
+    s3 = multiply_add(w, m[m3 + k], s3);
   }
-  update(lane, p, h0);
+  update(lane, p, s0);
   if (lane + 1u < step.lanes) {
-    update(lane + 1u, p, h1);
+    update(lane + 1u, p, s1);
   }
   if (lane + 2u < step.lanes) {
-    update(lane + 2u, p, h2);
+    update(lane + 2u, p, s2);
   }
   if (lane + 3u < step.lanes) {
-    update(lane + 3u, p, h3);
+    update(lane + 3u, p, s3);
   }
 }
 

@@ -1,6 +1,7 @@
 import { RillError } from '../errors.ts';
 import { configuredFeatures, parseConfig, parseJson, writeConfig, type ModelConfig } from '../model/config.ts';
 import type { ModelFiles } from '../model/model.ts';
+import type { WeightDtype } from '../model/dtypes.ts';
 import { writeSafetensors } from '../model/safetensors.ts';
 import { expectedTensors, inferSizes, type ModelSizes } from '../model/sizes.ts';
 import { elementCount, requireFinite, type TensorSource } from '../model/tensors.ts';
@@ -18,6 +19,10 @@ export interface ConvertOptions {
   normEpsFrom?: ByteSource;
   /** Take the running average that icefall keeps in training checkpoints (`model_avg`). */
   useAveragedModel?: boolean;
+  /** What to keep matrices as; `f32` by default. */
+  dtype?: WeightDtype;
+  /** Encoder layers to keep, counted from 0, in this order; all by default. For experiments with pruned models. */
+  layers?: readonly number[];
   /** Called as the weights are written. */
   progress?: (loaded: number, total: number) => void;
 }
@@ -73,6 +78,26 @@ export async function openCheckpoint(
   };
 }
 
+/** Sizes with these layers only, and which tensor of the whole model one of theirs is. */
+function keepLayers(
+  sizes: ModelSizes,
+  layers: readonly number[] = Array.from({ length: sizes.encoder.numEncoderLayers }, (_, l) => l),
+): { sizes: ModelSizes; storedName: (name: string) => string } {
+  const { numEncoderLayers } = sizes.encoder;
+  const missing = layers.find((layer) => !(Number.isInteger(layer) && layer >= 0 && layer < numEncoderLayers));
+  if (layers.length === 0 || missing !== undefined) {
+    throw new RillError('bad-argument', {
+      got: missing === undefined ? 'no layers to keep' : `layer ${missing}`,
+      expected: `some of 0 to ${numEncoderLayers - 1}`,
+      remedy: 'Name the encoder layers that the model shall have.',
+    });
+  }
+  return {
+    sizes: { ...sizes, encoder: { ...sizes.encoder, numEncoderLayers: layers.length } },
+    storedName: (name) => name.replace(/(?<=^encoder\.encoder\.layers\.)\d+/, (kept) => String(layers[Number(kept)])),
+  };
+}
+
 /**
  * Converts a checkpoint into the files of a model folder.
  *
@@ -84,7 +109,8 @@ export async function convertCheckpoint(
   source: ByteSource | readonly ByteSource[],
   options: ConvertOptions = {},
 ): Promise<ModelFiles> {
-  const { folded, sizes, config } = await openCheckpoint(source, options);
+  const { folded, sizes: all, config } = await openCheckpoint(source, options);
+  const { sizes, storedName } = keepLayers(all, options.layers);
   const tokens = options.tokens === undefined ? undefined : TokenTable.parse(options.tokens);
   if (tokens && tokens.size !== sizes.vocabSize) {
     throw new RillError('bad-model', {
@@ -101,11 +127,12 @@ export async function convertCheckpoint(
       name,
       shape,
       async read() {
-        const values = await folded.read(name);
+        const values = await folded.read(storedName(name));
         requireFinite('bad-checkpoint', name, values);
         return values;
       },
     })),
+    options.dtype,
     options.progress,
   );
   return {

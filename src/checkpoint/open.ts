@@ -1,5 +1,5 @@
 import { RillError } from '../errors.ts';
-import { decodeEntry, parseSafetensorsHeader, safetensorsHeaderLength } from '../model/safetensors.ts';
+import { parseSafetensorsHeader, safetensorsHeaderLength, safetensorsSource } from '../model/safetensors.ts';
 import type { TensorSource } from '../model/tensors.ts';
 import type { ByteSource } from './bytes.ts';
 import { isOnnx, openOnnx } from './onnx.ts';
@@ -14,21 +14,8 @@ const startsWith = (bytes: Uint8Array, text: string) =>
 async function openSafetensors(source: ByteSource): Promise<TensorSource> {
   const length = safetensorsHeaderLength(await source.read(0, 8), source.size);
   const start = 8 + length;
-  const tensors = parseSafetensorsHeader(await source.read(8, length), source.size - start);
-  return {
-    tensors,
-    async read(name) {
-      const entry = tensors.get(name);
-      if (!entry) {
-        throw new RillError('bad-checkpoint', {
-          got: `no tensor ${name}`,
-          expected: 'one of that name',
-          remedy: 'Check that this is the whole model.',
-        });
-      }
-      return decodeEntry(name, entry, await source.read(start + entry.begin, entry.end - entry.begin));
-    },
-  };
+  const entries = parseSafetensorsHeader(await source.read(8, length), source.size - start);
+  return safetensorsSource(entries, (begin, end) => source.read(start + begin, end - begin));
 }
 
 /**

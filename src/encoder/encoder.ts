@@ -3,7 +3,9 @@ import { BufferScope, type GpuContext } from '../gpu/context.ts';
 import { uniformWords } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import { ReadbackRing } from '../gpu/readback.ts';
+import { WEIGHT_DTYPES, storedDtype, type WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
+import type { TensorSource } from '../model/tensors.ts';
 import {
   CONTEXT_FRAMES,
   MIN_FEATURE_FRAMES,
@@ -24,6 +26,11 @@ import { EncoderState, type StateValues } from './state.ts';
 import { WeightLoader, loadEncoderWeights, padded } from './weights.ts';
 
 export interface EncoderOptions extends Partial<EncoderCapacity> {
+  /**
+   * What matrices are kept as in GPU memory; sums and states are f32 whatever it is. `auto`, the default, is what
+   * the model folder has.
+   */
+  dtype?: WeightDtype | 'auto';
   /** Called as each tensor is uploaded, with its name. */
   progress?: (tensor: string) => void;
 }
@@ -107,6 +114,8 @@ export class RnnEncoder {
   /** The encoder's buffers, and those of its heads. */
   readonly buffers: BufferScope;
   readonly sizes: EncoderSizes;
+  /** What the matrices are in GPU memory. */
+  readonly dtype: WeightDtype;
   readonly capacity: Readonly<EncoderCapacity>;
   /** Where the last layer's output lies on the GPU, for heads; `step` is the uniform block of the step. */
   readonly output: StepOutput;
@@ -124,6 +133,7 @@ export class RnnEncoder {
   private constructor(
     scope: BufferScope,
     sizes: EncoderSizes,
+    dtype: WeightDtype,
     capacity: EncoderCapacity,
     plan: EncoderPlan,
     buffers: EncoderBuffers,
@@ -131,6 +141,7 @@ export class RnnEncoder {
     this.context = scope.context;
     this.buffers = scope;
     this.sizes = sizes;
+    this.dtype = dtype;
     this.capacity = capacity;
     this.#plan = plan;
     this.#buffers = buffers;
@@ -163,13 +174,15 @@ export class RnnEncoder {
       }
     }
     const sizes = model.sizes.encoder;
+    const dtype = chooseDtype(options.dtype, model.weights);
     const scope = new BufferScope(context);
     try {
-      const weights = await loadEncoderWeights(new WeightLoader(scope, model.weights, options.progress), sizes);
+      const loader = new WeightLoader(scope, model.weights, dtype, options.progress);
+      const weights = await loadEncoderWeights(loader, sizes);
       const buffers = createEncoderBuffers(scope, sizes, capacity);
       const plan = await createEncoderPlan(context, sizes, weights, buffers);
       context.check();
-      return new RnnEncoder(scope, sizes, capacity, plan, buffers);
+      return new RnnEncoder(scope, sizes, dtype, capacity, plan, buffers);
     } catch (error) {
       scope.dispose();
       throw error;
@@ -607,6 +620,20 @@ export class RnnEncoder {
     }
     this.context.device.queue.writeBuffer(this.#buffers.at, 0, table);
   }
+}
+
+function chooseDtype(dtype: WeightDtype | 'auto' = 'auto', { tensors }: TensorSource): WeightDtype {
+  if (dtype === 'auto') {
+    return storedDtype(tensors);
+  }
+  if (!WEIGHT_DTYPES.includes(dtype)) {
+    throw new RillError('bad-argument', {
+      got: `dtype: ${JSON.stringify(dtype)}`,
+      expected: `auto, ${WEIGHT_DTYPES.join(', ')}`,
+      remedy: 'Leave it out to take the weights as the model folder has them.',
+    });
+  }
+  return dtype;
 }
 
 /** `rows` of `width` elements out of rows padded to vec4. */

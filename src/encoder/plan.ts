@@ -1,6 +1,7 @@
 import type { BufferScope, GpuContext } from '../gpu/context.ts';
 import { Kernel, type BoundKernel, type Workgroups } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
+import { WEIGHT_BITS } from '../model/dtypes.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { padded, vec4s, type EncoderWeights } from './weights.ts';
 
@@ -129,6 +130,7 @@ export async function createEncoderPlan(
   buffers: EncoderBuffers,
 ): Promise<EncoderPlan> {
   const { numFeatures, channels, hasProjection, numEncoderLayers: layers } = sizes;
+  const weight_bits = WEIGHT_BITS[weights.dtype];
   const { lanes, step, at, h, c, x, m, gates, feedForward } = buffers;
   const hidden = padded(sizes.rnnHiddenSize);
   const dModel = vec4s(sizes.dModel);
@@ -138,6 +140,7 @@ export async function createEncoderPlan(
 
   const linear = (inputs: number, outputs: number, then: { doubleSwish?: boolean; accumulate?: boolean } = {}) =>
     Kernel.create(context, kernels.linear, {
+      weight_bits,
       in_vec4s: inputs,
       out_vec4s: outputs,
       double_swish: Number(then.doubleSwish ?? false),
@@ -158,7 +161,7 @@ export async function createEncoderPlan(
       times_per_frame: times[0],
       times_extra: times[1],
     });
-  const recurrent = { layers };
+  const recurrent = { layers, weight_bits };
   const [convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2] =
     await Promise.all([
       Kernel.create(context, kernels.convFirst, { num_features: numFeatures, out_vec4s: channels1 }),
@@ -170,7 +173,7 @@ export async function createEncoderPlan(
       linear(dModel, hidden),
       Kernel.create(context, kernels.lstmCell, { proj_vec4s: dModel, hidden, ...recurrent }),
       Kernel.create(context, kernels.lstmProjection, { hidden_vec4s: hidden / 4, proj_vec4s: dModel, ...recurrent }),
-      Kernel.create(context, kernels.lstmCarry, { hidden_vec4s: hidden / 4, ...recurrent }),
+      Kernel.create(context, kernels.lstmCarry, { hidden_vec4s: hidden / 4, layers }),
       linear(dModel, dimFeedforward, { doubleSwish: true }),
       linear(dimFeedforward, dModel, { accumulate: true }),
     ]);
@@ -217,8 +220,8 @@ export async function createEncoderPlan(
       workgroups: perPosition((frames) => frames, freqs3, channels3, POSITIONS_PER_THREAD, size(conv3)),
     },
     {
-      weight: weights.weightOut,
-      kernel: out.bind({ weight: weights.weightOut, bias: weights.biasOut, x: convs[2], y: x, step }),
+      weight: weights.out.weight,
+      kernel: out.bind({ ...weights.out, bias: weights.biasOut, x: convs[2], y: x, step }),
       workgroups: perOutputs(dModel, size(out)),
     },
     { kernel: norm.bind({ eps: weights.normEps, x, step }), workgroups: perRow },
@@ -229,21 +232,21 @@ export async function createEncoderPlan(
     layers: weights.layers.map((layer) => ({
       before: [
         {
-          weight: layer.weightIh,
-          kernel: gatesX.bind({ weight: layer.weightIh, bias: layer.biasGates, x, y: gates, step }),
+          weight: layer.ih.weight,
+          kernel: gatesX.bind({ ...layer.ih, bias: layer.biasGates, x, y: gates, step }),
           workgroups: perOutputs(hidden, size(gatesX)),
         },
       ],
       perFrame: [
         {
-          weight: layer.weightHh,
-          kernel: cell.bind({ weight_hh: layer.weightHh, gates_x: gates, lanes, h, c, m, step, at }),
+          weight: layer.hh.weight,
+          kernel: cell.bind({ ...layer.hh, gates_x: gates, lanes, h, c, m, step, at }),
           workgroups: perLanes(hidden, ROWS_PER_THREAD, size(cell)),
         },
-        hasProjection && layer.weightHr
+        hasProjection && layer.hr
           ? {
-              weight: layer.weightHr,
-              kernel: projection.bind({ weight_hr: layer.weightHr, m, lanes, h, x, step, at }),
+              weight: layer.hr.weight,
+              kernel: projection.bind({ ...layer.hr, m, lanes, h, x, step, at }),
               workgroups: perLanes(dModel, ROWS_PER_THREAD, size(projection)),
             }
           : {
@@ -253,13 +256,13 @@ export async function createEncoderPlan(
       ],
       after: [
         {
-          weight: layer.weightFf1,
-          kernel: ff1.bind({ weight: layer.weightFf1, bias: layer.biasFf1, x, y: feedForward, step }),
+          weight: layer.ff1.weight,
+          kernel: ff1.bind({ ...layer.ff1, bias: layer.biasFf1, x, y: feedForward, step }),
           workgroups: perOutputs(dimFeedforward, size(ff1)),
         },
         {
-          weight: layer.weightFf2,
-          kernel: ff2.bind({ weight: layer.weightFf2, bias: layer.biasFf2, x: feedForward, y: x, step }),
+          weight: layer.ff2.weight,
+          kernel: ff2.bind({ ...layer.ff2, bias: layer.biasFf2, x: feedForward, y: x, step }),
           workgroups: perOutputs(dModel, size(ff2)),
         },
         { kernel: norm.bind({ eps: layer.normEps, x, step }), workgroups: perRow },

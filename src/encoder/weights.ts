@@ -1,5 +1,6 @@
 import type { BufferScope } from '../gpu/context.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
+import { WEIGHT_BITS, quantizeRows, toHalf, type WeightDtype } from '../model/dtypes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';
 
 /** vec4s that hold `n` elements. */
@@ -7,22 +8,31 @@ export const vec4s = (n: number) => Math.ceil(n / 4);
 /** `n` rounded up to whole vec4s. */
 export const padded = (n: number) => 4 * vec4s(n);
 
+/** A weight matrix on the GPU, as `weights_at` in the shaders reads it. */
+export interface Matrix {
+  /** (inputs / 4, 4 or 2 or 1 parts, outputs / 4) vec4s, each block of 4 inputs x 4 outputs packed as the dtype says */
+  weight: GPUBuffer;
+  /** (outputs), for int8; a placeholder for the others */
+  scale: GPUBuffer;
+}
+
 /** GPU buffers of one layer; shapes as the shaders state them. */
 export interface LayerWeights {
-  weightIh: GPUBuffer;
+  ih: Matrix;
   biasGates: GPUBuffer;
-  weightHh: GPUBuffer;
-  weightHr?: GPUBuffer;
-  weightFf1: GPUBuffer;
+  hh: Matrix;
+  hr?: Matrix;
+  ff1: Matrix;
   biasFf1: GPUBuffer;
-  weightFf2: GPUBuffer;
+  ff2: Matrix;
   biasFf2: GPUBuffer;
   normEps: GPUBuffer;
 }
 
 export interface EncoderWeights {
+  dtype: WeightDtype;
   convs: readonly { weight: GPUBuffer; bias: GPUBuffer }[];
-  weightOut: GPUBuffer;
+  out: Matrix;
   biasOut: GPUBuffer;
   normEps: GPUBuffer;
   layers: readonly LayerWeights[];
@@ -32,18 +42,32 @@ export interface EncoderWeights {
 type Position = (index: number) => number;
 const inPlace: Position = (index) => index;
 
+/** How {@link WeightLoader.matrix} lays a matrix out. */
+interface MatrixLayout {
+  /** Where an input goes, of `paddedInputs`. */
+  input?: Position;
+  /** Where an output goes, of `paddedOutputs`. */
+  output?: Position;
+  paddedInputs?: number;
+  paddedOutputs?: number;
+}
+
 /**
  * The one place that maps checkpoint names and PyTorch layouts to GPU buffers and shader layouts. Weights
  * become column-major with inputs and outputs padded to vec4; padding is zero.
  */
 export class WeightLoader {
+  /** What matrices become on the GPU. */
+  readonly dtype: WeightDtype;
   readonly #scope: BufferScope;
   readonly #source: TensorSource;
   readonly #progress: ((name: string) => void) | undefined;
+  #noScale: GPUBuffer | undefined;
 
-  constructor(scope: BufferScope, source: TensorSource, progress?: (name: string) => void) {
+  constructor(scope: BufferScope, source: TensorSource, dtype: WeightDtype, progress?: (name: string) => void) {
     this.#scope = scope;
     this.#source = source;
+    this.dtype = dtype;
     this.#progress = progress;
   }
 
@@ -54,32 +78,33 @@ export class WeightLoader {
     return values;
   }
 
-  upload(label: string, values: Float32Array<ArrayBuffer>): GPUBuffer {
+  upload(label: string, values: ArrayBufferView<ArrayBuffer>): GPUBuffer {
     const buffer = this.#scope.createStorage('weights', label, values.byteLength);
     this.#scope.context.device.queue.writeBuffer(buffer, 0, values);
     return buffer;
   }
 
   /**
-   * `name` of shape (outputs, inputs) as (padded inputs, padded outputs).
+   * `name` of shape (outputs, inputs), packed to {@link dtype}.
    *
-   * @param input where an input goes, of `paddedInputs`
-   * @param output where an output goes, of `paddedOutputs`
+   * @throws RillError `bad-model` for values that are not finite, or beyond the range of f16.
    */
   async matrix(
     name: string,
     [outputs, inputs]: readonly [number, number],
-    { input = inPlace, output = inPlace, paddedInputs = padded(inputs), paddedOutputs = padded(outputs) } = {},
-  ): Promise<GPUBuffer> {
+    { output = inPlace, paddedOutputs = padded(outputs), ...layout }: MatrixLayout = {},
+  ): Promise<Matrix> {
     const values = await this.read(name);
-    const packed = new Float32Array(paddedInputs * paddedOutputs);
-    for (let o = 0; o < outputs; o++) {
-      const column = output(o);
-      for (let k = 0; k < inputs; k++) {
-        packed[input(k) * paddedOutputs + column] = values[o * inputs + k];
-      }
+    const pack = <Numbers extends PackedNumbers>(numbers: Numbers) =>
+      this.upload(name, packMatrix(numbers, [outputs, inputs], this.dtype, { output, paddedOutputs, ...layout }));
+    if (this.dtype !== 'int8') {
+      this.#noScale ??= this.upload('no scale', new Float32Array(4));
+      return { weight: pack(this.dtype === 'f16' ? toHalf(name, values) : values), scale: this.#noScale };
     }
-    return this.upload(name, packed);
+    const quantized = quantizeRows(values, outputs);
+    const scales = new Float32Array(paddedOutputs);
+    quantized.scales.forEach((scale, o) => (scales[output(o)] = scale));
+    return { weight: pack(quantized.values), scale: this.upload(`${name} scale`, scales) };
   }
 
   /** The sum of one or more vectors of the same length, padded. */
@@ -96,13 +121,17 @@ export class WeightLoader {
     return this.upload(names.join(' + '), packed);
   }
 
-  /** `(outputs, inputs, 3, 3)` as `(3, 3, padded inputs, padded outputs)`; a single input channel is not padded. */
-  conv(name: string, outputs: number, inputs: number): Promise<GPUBuffer> {
+  /**
+   * `(outputs, inputs, 3, 3)` as `(3, 3, padded inputs, padded outputs)`, in f32; a single input channel is not
+   * padded.
+   */
+  async conv(name: string, outputs: number, inputs: number): Promise<GPUBuffer> {
     const paddedInputs = inputs === 1 ? 1 : padded(inputs);
-    return this.matrix(name, [outputs, 9 * inputs], {
-      input: (k) => (k % 9) * paddedInputs + Math.floor(k / 9),
+    const layout = {
+      input: (k: number) => (k % 9) * paddedInputs + Math.floor(k / 9),
       paddedInputs: 9 * paddedInputs,
-    });
+    };
+    return this.upload(name, packMatrix(await this.read(name), [outputs, 9 * inputs], 'f32', layout));
   }
 
   /** BasicNorm's eps, stored as a logarithm. */
@@ -110,6 +139,47 @@ export class WeightLoader {
     const [logarithm] = await this.read(name);
     return this.upload(name, Float32Array.of(Math.exp(logarithm)));
   }
+}
+
+/** What each dtype is written to the GPU from. */
+type PackedNumbers = Float32Array | Uint16Array | Int8Array;
+
+/**
+ * A matrix of shape (outputs, inputs) in blocks of 4 inputs x 4 outputs. As many inputs as fit into 16 bytes lie
+ * together, 4 outputs each: 1 in f32, 2 in f16, 4 in int8; then the same inputs of the next 4 outputs follow.
+ */
+function packMatrix(
+  values: PackedNumbers,
+  [outputs, inputs]: readonly [number, number],
+  dtype: WeightDtype,
+  {
+    input = inPlace,
+    output = inPlace,
+    paddedInputs = padded(inputs),
+    paddedOutputs = padded(outputs),
+  }: MatrixLayout = {},
+): PackedNumbers & ArrayBufferView<ArrayBuffer> {
+  const together = 32 / WEIGHT_BITS[dtype];
+  const length = paddedInputs * paddedOutputs;
+  const packed =
+    values instanceof Float32Array
+      ? new Float32Array(length)
+      : values instanceof Uint16Array
+        ? new Uint16Array(length)
+        : new Int8Array(length);
+  // Of element (k, o): (floor(k / together), floor(o / 4), k % together, o % 4).
+  const starts = Array.from({ length: inputs }, (_, index) => {
+    const k = input(index);
+    return Math.floor(k / together) * together * paddedOutputs + (k % together) * 4;
+  });
+  for (let o = 0; o < outputs; o++) {
+    const column = output(o);
+    const offset = Math.floor(column / 4) * 4 * together + (column % 4);
+    for (let k = 0; k < inputs; k++) {
+      packed[starts[k] + offset] = values[o * inputs + k];
+    }
+  }
+  return packed;
 }
 
 /** Loads everything the encoder reads, tensor by tensor. */
@@ -126,7 +196,7 @@ export async function loadEncoderWeights(load: WeightLoader, sizes: EncoderSizes
   // PyTorch flattens (channel, freq), the shaders keep (freq, channel).
   const freqs = subsampledFreqs(sizes.numFeatures)[2];
   const outChannels = padded(channels[2]);
-  const weightOut = await load.matrix(`${embed}.out.weight`, [dModel, channels[2] * freqs], {
+  const out = await load.matrix(`${embed}.out.weight`, [dModel, channels[2] * freqs], {
     input: (k) => (k % freqs) * outChannels + Math.floor(k / freqs),
     paddedInputs: freqs * outChannels,
   });
@@ -138,25 +208,26 @@ export async function loadEncoderWeights(load: WeightLoader, sizes: EncoderSizes
   for (let l = 0; l < numEncoderLayers; l++) {
     const layer = `encoder.encoder.layers.${l}`;
     layers.push({
-      weightIh: await load.matrix(`${layer}.lstm.weight_ih_l0`, [4 * hidden, dModel], gates),
+      ih: await load.matrix(`${layer}.lstm.weight_ih_l0`, [4 * hidden, dModel], gates),
       biasGates: await load.vector(
         [`${layer}.lstm.bias_ih_l0`, `${layer}.lstm.bias_hh_l0`],
         4 * hidden,
         gate,
         4 * padded(hidden),
       ),
-      weightHh: await load.matrix(`${layer}.lstm.weight_hh_l0`, [4 * hidden, dModel], gates),
-      weightHr: hasProjection ? await load.matrix(`${layer}.lstm.weight_hr_l0`, [dModel, hidden]) : undefined,
-      weightFf1: await load.matrix(`${layer}.feed_forward.0.weight`, [dimFeedforward, dModel]),
+      hh: await load.matrix(`${layer}.lstm.weight_hh_l0`, [4 * hidden, dModel], gates),
+      hr: hasProjection ? await load.matrix(`${layer}.lstm.weight_hr_l0`, [dModel, hidden]) : undefined,
+      ff1: await load.matrix(`${layer}.feed_forward.0.weight`, [dimFeedforward, dModel]),
       biasFf1: await load.vector([`${layer}.feed_forward.0.bias`], dimFeedforward),
-      weightFf2: await load.matrix(`${layer}.feed_forward.4.weight`, [dModel, dimFeedforward]),
+      ff2: await load.matrix(`${layer}.feed_forward.4.weight`, [dModel, dimFeedforward]),
       biasFf2: await load.vector([`${layer}.feed_forward.4.bias`], dModel),
       normEps: await load.eps(`${layer}.norm_final.eps`),
     });
   }
   return {
+    dtype: load.dtype,
     convs,
-    weightOut,
+    out,
     biasOut: await load.vector([`${embed}.out.bias`], dModel),
     normEps: await load.eps(`${embed}.out_norm.eps`),
     layers,

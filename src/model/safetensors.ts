@@ -1,5 +1,14 @@
 import { RillError } from '../errors.ts';
 import {
+  STORED_DTYPE,
+  dequantizeRows,
+  isMatrix,
+  quantizeRows,
+  rowScaleName,
+  toHalf,
+  type WeightDtype,
+} from './dtypes.ts';
+import {
   DTYPE_BYTES,
   decodeFloats,
   elementCount,
@@ -105,12 +114,53 @@ export function parseSafetensorsHeader(bytes: Uint8Array, dataBytes: number): Ma
   return tensors;
 }
 
-/** The elements of a tensor. @throws RillError `bad-model` for one that holds no floating-point numbers. */
-export function decodeEntry(name: string, { dtype }: SafetensorsEntry, bytes: Uint8Array): Float32Array<ArrayBuffer> {
-  if (!Object.hasOwn(DTYPE_BYTES, dtype)) {
-    throw bad(`${name} of type ${dtype}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+/**
+ * The tensors of a file whose header has been read. An int8 matrix is read together with its scales, which do not
+ * appear in the list.
+ *
+ * @param readData the bytes from `begin` to `end`, counted from the end of the header
+ * @throws RillError `bad-model` when a tensor is read that is not there or holds no weights.
+ */
+export function safetensorsSource(
+  entries: ReadonlyMap<string, SafetensorsEntry>,
+  readData: (begin: number, end: number) => Uint8Array | Promise<Uint8Array>,
+): TensorSource {
+  const find = (name: string) => {
+    const entry = entries.get(name);
+    if (!entry) {
+      throw bad(`no tensor ${name}`, 'one of that name');
+    }
+    return entry;
+  };
+  const readFloats = async (name: string) => {
+    const { dtype, begin, end } = find(name);
+    if (!Object.hasOwn(DTYPE_BYTES, dtype)) {
+      throw bad(`${name} of type ${dtype}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+    }
+    return decodeFloats(await readData(begin, end), dtype as DType);
+  };
+  const isInt8Matrix = (entry: SafetensorsEntry) => entry.dtype === STORED_DTYPE.int8 && isMatrix(entry);
+  const tensors = new Map<string, TensorInfo>(entries);
+  for (const [name, entry] of entries) {
+    if (isInt8Matrix(entry)) {
+      tensors.delete(rowScaleName(name));
+    }
   }
-  return decodeFloats(bytes, dtype as DType);
+  return {
+    tensors,
+    async read(name) {
+      const entry = find(name);
+      if (!isInt8Matrix(entry)) {
+        return readFloats(name);
+      }
+      const scales = await readFloats(rowScaleName(name));
+      if (scales.length !== entry.shape[0]) {
+        throw bad(`${rowScaleName(name)} of ${scales.length} elements`, `${entry.shape[0]}, one for each row`);
+      }
+      const bytes = await readData(entry.begin, entry.end);
+      return dequantizeRows(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), scales);
+    },
+  };
 }
 
 /**
@@ -121,17 +171,8 @@ export function decodeEntry(name: string, { dtype }: SafetensorsEntry, bytes: Ui
 export function readSafetensors(file: Uint8Array): TensorSource {
   const length = safetensorsHeaderLength(file.subarray(0, 8), file.length);
   const data = file.subarray(8 + length);
-  const tensors = parseSafetensorsHeader(file.subarray(8, 8 + length), data.length);
-  return {
-    tensors,
-    async read(name) {
-      const entry = tensors.get(name);
-      if (!entry) {
-        throw bad(`no tensor ${name}`, 'one of that name');
-      }
-      return decodeEntry(name, entry, data.subarray(entry.begin, entry.end));
-    },
-  };
+  const entries = parseSafetensorsHeader(file.subarray(8, 8 + length), data.length);
+  return safetensorsSource(entries, (begin, end) => data.subarray(begin, end));
 }
 
 /** What {@link writeSafetensors} writes: shapes first, so that the file is laid out before any data is read. */
@@ -141,33 +182,80 @@ export interface TensorToWrite {
   read: () => Promise<Float32Array>;
 }
 
+/** A stretch of a file to be written. */
+interface Part {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+  bytes: number;
+}
+
+const part = (name: string, dtype: string, shape: readonly number[]): Part => ({
+  name,
+  dtype,
+  shape,
+  bytes: elementCount(shape) * ELEMENT_BYTES[dtype],
+});
+
+/** What a tensor takes up: an int8 matrix its values and its scales, all else one stretch. */
+function partsOf({ name, shape }: TensorToWrite, dtype: WeightDtype): Part[] {
+  if (!isMatrix({ shape }) || dtype === 'f32') {
+    return [part(name, STORED_DTYPE.f32, shape)];
+  }
+  const matrix = part(name, STORED_DTYPE[dtype], shape);
+  return dtype === 'int8' ? [matrix, part(rowScaleName(name), STORED_DTYPE.f32, [shape[0]])] : [matrix];
+}
+
+/** The data of {@link partsOf}, in the same order. */
+function dataOf({ name, shape }: TensorToWrite, dtype: WeightDtype, values: Float32Array): ArrayBufferView[] {
+  if (!isMatrix({ shape }) || dtype === 'f32') {
+    return [values];
+  }
+  if (dtype === 'f16') {
+    return [toHalf(name, values)];
+  }
+  const quantized = quantizeRows(values, shape[0]);
+  return [quantized.values, quantized.scales];
+}
+
 /**
- * Writes a safetensors file of float32 tensors. One tensor is held beside the file at a time.
+ * Writes a safetensors file. One tensor is held beside the file at a time.
  *
+ * @param dtype of the matrices; everything else is f32
  * @param progress called after each tensor with the bytes written and the total
+ * @throws RillError `bad-model` for a value beyond the range of f16.
  */
 export async function writeSafetensors(
   tensors: readonly TensorToWrite[],
+  dtype: WeightDtype = 'f32',
   progress?: (loaded: number, total: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  // Wide elements first, as the reference implementation has them: every tensor is aligned to its own.
+  const parts = tensors
+    .flatMap((tensor) => partsOf(tensor, dtype))
+    .sort((a, b) => ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype]);
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  const begins = new Map<string, number>();
   let total = 0;
-  for (const { name, shape } of tensors) {
-    const begin = total;
-    total += elementCount(shape) * DTYPE_BYTES.F32;
-    header[name] = { dtype: 'F32', shape, data_offsets: [begin, total] };
+  for (const { name, dtype: stored, shape, bytes } of parts) {
+    header[name] = { dtype: stored, shape, data_offsets: [total, total + bytes] };
+    begins.set(name, total);
+    total += bytes;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
   const start = 8 + Math.ceil(json.length / 8) * 8;
   const file = new Uint8Array(start + total).fill(0x20, 8, start);
   file.set(json, 8);
   new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true);
-  let offset = start;
-  for (const { read } of tensors) {
-    const values = await read();
-    file.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset);
-    offset += values.byteLength;
-    progress?.(offset - start, total);
+  let written = 0;
+  for (const tensor of tensors) {
+    const data = dataOf(tensor, dtype, await tensor.read());
+    partsOf(tensor, dtype).forEach(({ name, bytes }, i) => {
+      const { buffer, byteOffset, byteLength } = data[i];
+      file.set(new Uint8Array(buffer, byteOffset, byteLength), start + (begins.get(name) ?? 0));
+      written += bytes;
+    });
+    progress?.(written, total);
   }
   return file;
 }

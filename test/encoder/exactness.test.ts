@@ -41,10 +41,12 @@ async function stream(
 }
 
 describe.each([
-  ['wake-words', async () => openModel(await wakeWordsModel())],
-  ['odd', async () => openModel(await goldenModel('odd'))],
-  ['noproj', async () => openModel(await goldenModel('noproj'))],
-] as const)('the output bytes of a stream of %s', (_, load) => {
+  ['wake-words', 'f32', async () => openModel(await wakeWordsModel())],
+  ['wake-words', 'int8', async () => openModel(await wakeWordsModel())],
+  ['odd', 'f32', async () => openModel(await goldenModel('odd'))],
+  ['odd', 'f16', async () => openModel(await goldenModel('odd'))],
+  ['noproj', 'f32', async () => openModel(await goldenModel('noproj'))],
+] as const)('the output bytes of a stream of %s in %s', (_, dtype, load) => {
   let gpu: GpuContext;
   let model: Model;
   let encoder: RnnEncoder;
@@ -54,7 +56,7 @@ describe.each([
   beforeAll(async () => {
     gpu = await createNodeContext();
     model = await load();
-    encoder = await RnnEncoder.create(gpu, model, { maxStreams: 8, maxFrames: FRAMES });
+    encoder = await RnnEncoder.create(gpu, model, { maxStreams: 8, maxFrames: FRAMES, dtype });
     features = randoms((4 * FRAMES + 5) * encoder.sizes.numFeatures, 5, 4);
     expected = await stream(encoder, encoder.createState(), features, 1);
   });
@@ -94,7 +96,7 @@ describe.each([
   });
 
   it('do not depend on the engine’s capacity', async () => {
-    const small = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 2 });
+    const small = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 2, dtype });
     same(await stream(small, small.createState(), features, 2), 'small engine');
     small.dispose();
   });

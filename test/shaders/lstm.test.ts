@@ -1,4 +1,6 @@
 import * as kernels from '../../src/gpu/kernels.generated.ts';
+import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
+import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
 import { ceilDiv, describeKernel, padded, words } from './harness.ts';
 import * as twins from './twins.ts';
@@ -45,6 +47,11 @@ const CASES = LANE_TABLES.flatMap((lanes, i) =>
   }),
 );
 
+/** The kernels that read a matrix, over each of its types. */
+const PACKED_CASES = CASES.flatMap((each) =>
+  WEIGHT_DTYPES.map((dtype) => ({ ...each, dtype, name: `${dtype}, ${each.name}` })),
+);
+
 const common = ({ lanes, step, sizes }: (typeof CASES)[number]) => ({
   lanes: words(...lanes.flat()),
   step: words(step.lanes, step.frames),
@@ -53,13 +60,15 @@ const common = ({ lanes, step, sizes }: (typeof CASES)[number]) => ({
 
 describeKernel(
   kernels.lstmCell,
-  CASES.map((each) => {
-    const { name, lanes, units, width, step, sizes, seed } = each;
+  PACKED_CASES.map((each) => {
+    const { name, lanes, units, width, step, sizes, seed, dtype } = each;
     const { hidden, proj } = sizes;
-    const weight = paddedRows(proj, 4 * units, 4 * hidden, seed, 1 / Math.sqrt(width));
+    const matrix = paddedRows(proj, 4 * units, 4 * hidden, seed, 1 / Math.sqrt(width));
+    const { weight, scale, bits, values } = packWeights(matrix, proj, 4 * hidden, dtype);
     const buffers = {
       ...common(each),
-      weight_hh: weight,
+      weight,
+      scale,
       gates_x: paddedRows(step.lanes * step.frames, 4 * units, 4 * hidden, seed + 1, 3),
       h: paddedRows(SLOTS * LAYERS, width, proj, seed + 2),
       c: paddedRows(SLOTS * LAYERS, units, hidden, seed + 3, 3),
@@ -67,33 +76,35 @@ describeKernel(
     };
     return {
       name,
-      overrides: { proj_vec4s: proj / 4, hidden, layers: LAYERS },
+      overrides: { weight_bits: bits, proj_vec4s: proj / 4, hidden, layers: LAYERS },
       buffers,
       workgroups: [ceilDiv(hidden, 32), ceilDiv(step.lanes, 4), 1] as const,
-      expected: { ...twins.lstmCell({ ...buffers, weightHh: weight, gatesX: buffers.gates_x, lanes }, step, sizes) },
+      expected: { ...twins.lstmCell({ ...buffers, weightHh: values, gatesX: buffers.gates_x, lanes }, step, sizes) },
     };
   }),
 );
 
 describeKernel(
   kernels.lstmProjection,
-  CASES.map((each) => {
-    const { name, lanes, units, width, step, sizes, seed } = each;
+  PACKED_CASES.map((each) => {
+    const { name, lanes, units, width, step, sizes, seed, dtype } = each;
     const { hidden, proj } = sizes;
-    const weight = paddedRows(hidden, width, proj, seed, 1 / Math.sqrt(units));
+    const matrix = paddedRows(hidden, width, proj, seed, 1 / Math.sqrt(units));
+    const { weight, scale, bits, values } = packWeights(matrix, hidden, proj, dtype);
     const buffers = {
       ...common(each),
-      weight_hr: weight,
+      weight,
+      scale,
       m: paddedRows(step.lanes, units, hidden, seed + 1),
       h: paddedRows(SLOTS * LAYERS, width, proj, seed + 2),
       x: paddedRows(step.lanes * step.frames, width, proj, seed + 3),
     };
     return {
       name,
-      overrides: { hidden_vec4s: hidden / 4, proj_vec4s: proj / 4, layers: LAYERS },
+      overrides: { weight_bits: bits, hidden_vec4s: hidden / 4, proj_vec4s: proj / 4, layers: LAYERS },
       buffers,
       workgroups: [ceilDiv(proj / 4, 32), ceilDiv(step.lanes, 4), 1] as const,
-      expected: { ...twins.lstmProjection({ ...buffers, weightHr: weight, lanes }, step, sizes) },
+      expected: { ...twins.lstmProjection({ ...buffers, weightHr: values, lanes }, step, sizes) },
     };
   }),
 );

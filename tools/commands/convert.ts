@@ -2,13 +2,26 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
+import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { hasHead, withCheckpoint } from '../checkpoints.ts';
 import { readText, writeFolder } from '../files.ts';
 import { Progress, note } from '../terminal.ts';
 import { parse, usageError, type Command } from './arguments.ts';
 
 const usage =
-  'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--norm-eps-from CHECKPOINT] [--use-averaged-model]';
+  'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--dtype f32|f16|int8] [--layers 0-5,8] [--norm-eps-from CHECKPOINT] [--use-averaged-model]';
+
+/** `0-5,8` as the numbers it stands for. */
+function parseLayers(text: string): number[] {
+  return text.split(',').flatMap((range) => {
+    const match = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(range);
+    const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+    if (!match || last < first) {
+      throw usageError(`--layers ${text} (like 0-5,8)`, { usage });
+    }
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+}
 
 export const convert: Command = {
   usage,
@@ -19,15 +32,18 @@ export const convert: Command = {
       config: { type: 'string' },
       tokens: { type: 'string' },
       dtype: { type: 'string', default: 'f32' },
+      layers: { type: 'string' },
       'norm-eps-from': { type: 'string' },
       'use-averaged-model': { type: 'boolean' },
     });
     if (positionals.length !== 1 || !values.output) {
       throw usageError(`${positionals.length} checkpoints and ${values.output ? 'an' : 'no'} output folder`, { usage });
     }
-    if (values.dtype !== 'f32') {
-      throw usageError(`--dtype ${values.dtype} (this version writes f32 only)`, { usage });
+    const dtype = WEIGHT_DTYPES.find((each) => each === values.dtype);
+    if (!dtype) {
+      throw usageError(`--dtype ${values.dtype} (it must be ${WEIGHT_DTYPES.join(', ')})`, { usage });
     }
+    const layers = values.layers === undefined ? undefined : parseLayers(values.layers);
     const config = values.config && (await readText(values.config));
     // sherpa-onnx keeps tokens.txt beside the trio; a lone encoder has no use for it.
     const beside = join(positionals[0], 'tokens.txt');
@@ -39,6 +55,8 @@ export const convert: Command = {
         config,
         tokens,
         normEpsFrom,
+        dtype,
+        layers,
         useAveragedModel: values['use-averaged-model'],
         progress: (done, total) => {
           progress.update(done, total);

@@ -1,0 +1,44 @@
+import { WEIGHT_BITS, toHalf, type WeightDtype } from '../../src/model/dtypes.ts';
+import { decodeFloats } from '../../src/model/tensors.ts';
+
+/** A packed matrix as the kernels take it, and the numbers that it stands for. */
+export interface PackedWeights {
+  dtype: WeightDtype;
+  bits: number;
+  weight: Uint32Array<ArrayBuffer>;
+  scale: Float32Array<ArrayBuffer>;
+  /** (inputs, outputs) */
+  values: Float32Array<ArrayBuffer>;
+}
+
+/** A matrix (inputs, outputs), both multiples of 4, in blocks of 4 inputs x 4 outputs, element by element. */
+export function packWeights(
+  matrix: Float32Array<ArrayBuffer>,
+  inputs: number,
+  outputs: number,
+  dtype: WeightDtype,
+): PackedWeights {
+  const bits = WEIGHT_BITS[dtype];
+  const bytes = new Uint8Array((inputs * outputs * bits) / 8);
+  const view = new DataView(bytes.buffer);
+  const halves = new Uint8Array(toHalf('test', matrix).buffer);
+  const values = dtype === 'f16' ? decodeFloats(halves, 'F16') : matrix.slice();
+  const scale = new Float32Array(outputs);
+  for (let k = 0; k < inputs; k++) {
+    for (let o = 0; o < outputs; o++) {
+      if (dtype === 'f32') {
+        view.setFloat32(4 * (k * outputs + o), matrix[k * outputs + o], true);
+      } else if (dtype === 'f16') {
+        const at = ((k >> 1) * outputs + (o & ~3)) * 2 + (k & 1) * 4 + (o & 3);
+        bytes.set(halves.subarray(2 * (k * outputs + o), 2 * (k * outputs + o) + 2), 2 * at);
+      } else {
+        const at = ((k >> 2) * outputs + (o & ~3)) * 4 + (k & 3) * 4 + (o & 3);
+        scale[o] = Math.max(...Array.from({ length: inputs }, (_, i) => Math.abs(matrix[i * outputs + o])));
+        const whole = scale[o] === 0 ? 0 : Math.round((127 * matrix[k * outputs + o]) / scale[o]);
+        view.setInt8(at, whole);
+        values[k * outputs + o] = (whole * scale[o]) / 127;
+      }
+    }
+  }
+  return { dtype, bits, weight: new Uint32Array(bytes.buffer), scale, values };
+}
