@@ -1,11 +1,11 @@
-import type { TransducerJoiner } from '../head/transducer.ts';
+import { TransducerJoiner } from '../head/transducer.ts';
 import { RillError } from '../errors.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import { CtcBeamDecoder } from './ctc-beam.ts';
 import { CtcGreedyDecoder } from './ctc-greedy.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from './decoder.ts';
 import { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './modified-beam-search.ts';
-import { GreedySearchDecoder, initialContext } from './transducer.ts';
+import { GreedySearchDecoder, GreedyTokensDecoder, initialContext } from './transducer.ts';
 
 export const DECODING_METHODS = ['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'] as const;
 
@@ -22,14 +22,15 @@ export const defaultMethod = ({ hasCtc }: ModelSizes): DecodingMethod => (hasCtc
 /**
  * A search for one stream.
  *
- * @param joiner for the transducer's searches
+ * @param transducer what the transducer's searches need: the joiner on the CPU, or the context size alone where
+ * the GPU searches greedily
  * @param before where the segment before ended; a fresh start by default
  * @throws RillError `bad-argument` for hotwords in a greedy search, which could not favour them.
  */
 export function createDecoder(
   method: DecodingMethod,
   options: BeamSearchOptions,
-  joiner: TransducerJoiner | undefined,
+  transducer: TransducerJoiner | { contextSize: number } | undefined,
   before: DecoderEnding = { tokens: [] },
 ): Decoder {
   const { maxActivePaths, blankPenalty } = options;
@@ -47,15 +48,18 @@ export function createDecoder(
   if (method === 'ctc_beam') {
     return new CtcBeamDecoder(options, before.held);
   }
-  if (!joiner) {
+  if (!transducer) {
     throw new RillError('bad-model', {
       got: `${method} without decoder and joiner`,
       expected: 'a transducer head',
       remedy: 'Use a checkpoint of the whole transducer, or decode with ctc_greedy.',
     });
   }
-  const context = [...initialContext(joiner, options.blankId), ...before.tokens].slice(-joiner.contextSize);
+  const context = [...initialContext(transducer, options.blankId), ...before.tokens].slice(-transducer.contextSize);
+  if (!(transducer instanceof TransducerJoiner)) {
+    return new GreedyTokensDecoder(options, context);
+  }
   return method === 'greedy_search'
-    ? new GreedySearchDecoder(joiner, options, context)
-    : new ModifiedBeamSearchDecoder(joiner, options, context);
+    ? new GreedySearchDecoder(transducer, options, context)
+    : new ModifiedBeamSearchDecoder(transducer, options, context);
 }

@@ -1,3 +1,4 @@
+import { GREEDY_TOKENS } from '../head/greedy.ts';
 import { JOINER_ENCODER_PROJ, logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
 import { argMax, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
 
@@ -6,26 +7,22 @@ export function initialContext({ contextSize }: { contextSize: number }, blankId
   return [...Array<number>(contextSize - 1).fill(-1), blankId];
 }
 
-/** Transducer greedy search, at most one symbol per frame (icefall's beam_search.py, greedy_search). */
-export class GreedySearchDecoder implements Decoder {
-  readonly input = JOINER_ENCODER_PROJ;
-  readonly #joiner: TransducerJoiner;
+/** What both ways of a greedy search keep: the tokens so far, at most one per frame. */
+abstract class GreedyDecoder implements Decoder {
+  abstract readonly input: string;
   readonly #options: SearchOptions;
   readonly #tokens: DecodedToken[] = [];
   #context: readonly number[];
   #frame = 0;
   #logProb = 0;
 
-  /** @param context the last tokens of what came before; a fresh start by default */
-  constructor(
-    joiner: TransducerJoiner,
-    options: SearchOptions,
-    context: readonly number[] = initialContext(joiner, options.blankId),
-  ) {
-    this.#joiner = joiner;
+  /** @param context the last tokens of what came before */
+  constructor(options: SearchOptions, context: readonly number[]) {
     this.#options = options;
     this.#context = context;
   }
+
+  abstract accept(values: Float32Array): void;
 
   get tokens(): readonly DecodedToken[] {
     return this.#tokens;
@@ -51,21 +48,58 @@ export class GreedySearchDecoder implements Decoder {
     return this.#frame - (this.#tokens.at(-1)?.frame ?? -1) - 1;
   }
 
+  /** The choice of the next frame. */
+  protected take(id: number, logProb: number): void {
+    const { blankId, unkId } = this.#options;
+    if (id !== blankId && id !== unkId) {
+      this.#tokens.push({ id, frame: this.#frame, logProb });
+      this.#context = [...this.#context.slice(1), id];
+    }
+    this.#logProb += logProb;
+    this.#frame++;
+  }
+}
+
+/** Transducer greedy search, at most one symbol per frame (icefall's beam_search.py, greedy_search), on the CPU. */
+export class GreedySearchDecoder extends GreedyDecoder {
+  readonly input = JOINER_ENCODER_PROJ;
+  readonly #joiner: TransducerJoiner;
+  readonly #blankId: number;
+  readonly #blankPenalty: number;
+
+  /** @param context the last tokens of what came before; a fresh start by default */
+  constructor(
+    joiner: TransducerJoiner,
+    options: SearchOptions,
+    context: readonly number[] = initialContext(joiner, options.blankId),
+  ) {
+    super(options, context);
+    this.#joiner = joiner;
+    this.#blankId = options.blankId;
+    this.#blankPenalty = options.blankPenalty ?? 0;
+  }
+
   /** @param encoderProj (frames, joiner_dim) */
-  accept(encoderProj: Float32Array): void {
-    const { blankId, unkId, blankPenalty = 0 } = this.#options;
+  override accept(encoderProj: Float32Array): void {
     const { joinerDim, vocabSize } = this.#joiner;
     for (let start = 0; start < encoderProj.length; start += joinerDim) {
       const frame = encoderProj.subarray(start, start + joinerDim);
-      const logits = this.#joiner.logits(frame, this.#joiner.decoderProj(this.#context));
-      const logProbs = logSoftmax(logits, blankId, blankPenalty);
+      const logits = this.#joiner.logits(frame, this.#joiner.decoderProj(this.ending.tokens));
+      const logProbs = logSoftmax(logits, this.#blankId, this.#blankPenalty);
       const id = argMax(logProbs, 0, vocabSize);
-      if (id !== blankId && id !== unkId) {
-        this.#tokens.push({ id, frame: this.#frame, logProb: logProbs[id] });
-        this.#context = [...this.#context.slice(1), id];
-      }
-      this.#logProb += logProbs[id];
-      this.#frame++;
+      this.take(id, logProbs[id]);
+    }
+  }
+}
+
+/** The same search where GreedyHead has run it on the GPU: its choices are only written down. */
+export class GreedyTokensDecoder extends GreedyDecoder {
+  readonly input = GREEDY_TOKENS;
+
+  /** @param picked (frames, 2) of token and log-probability */
+  override accept(picked: Float32Array): void {
+    for (let start = 0; start < picked.length; start += 2) {
+      this.take(picked[start], picked[start + 1]);
     }
   }
 }

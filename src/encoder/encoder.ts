@@ -49,8 +49,13 @@ export interface StepOutput {
 
 /** A head on top of the encoder: dispatches that run in the same step, and what they leave behind. */
 export interface EncoderHead {
+  /** Once for all frames. */
   readonly dispatches: readonly Dispatch[];
+  /** After those, for one frame after the other; a dynamic uniform gets (layer 0, frame). */
+  readonly perFrame?: readonly Dispatch[];
   readonly output: StepOutput;
+  /** Called when the stream in a slot starts afresh. */
+  reset?(slot: number): void;
 }
 
 /** What one stream brings to a step. */
@@ -189,9 +194,9 @@ export class RnnEncoder {
     }
   }
 
-  /** The uniform block that tells a head's kernels how many lanes and frames the step has. */
-  get stepUniform(): GPUBuffer {
-    return this.#buffers.step;
+  /** What a head's kernels bind beside their own: the step's size, and who is in it. */
+  get shared(): Pick<EncoderBuffers, 'step' | 'laneStep' | 'at' | 'lanes'> {
+    return this.#buffers;
   }
 
   /** What one step costs: dispatches, and bytes of weights that they read, each once per dispatch. */
@@ -202,7 +207,10 @@ export class RnnEncoder {
       ...layers.flatMap(({ before, after }) => [...before, ...after]),
       ...this.#heads.flatMap((head) => head.dispatches),
     ];
-    const perFrame = layers.flatMap((layer) => layer.perFrame);
+    const perFrame = [
+      ...layers.flatMap((layer) => layer.perFrame),
+      ...this.#heads.flatMap((head) => head.perFrame ?? []),
+    ];
     const bytes = (dispatches: readonly Dispatch[]) =>
       dispatches.reduce((sum, { weight }) => sum + (weight?.size ?? 0), 0);
     return {
@@ -214,6 +222,7 @@ export class RnnEncoder {
   /** Adds a head: from now on its dispatches run at the end of every step. */
   attach(head: EncoderHead): void {
     this.#heads.push(head);
+    this.#states.forEach(({ slot }) => head.reset?.(slot));
     this.#ring.dispose();
     this.#ring = this.#createRing();
   }
@@ -233,9 +242,12 @@ export class RnnEncoder {
         remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
       });
     }
-    const state: EncoderState = new EncoderState(this.context, this.sizes, this.#buffers, slot, () => {
-      this.#states.delete(state);
-      this.#freeSlots.push(slot);
+    const state: EncoderState = new EncoderState(this.context, this.sizes, this.#buffers, slot, {
+      reset: () => this.#heads.forEach((head) => head.reset?.(slot)),
+      release: () => {
+        this.#states.delete(state);
+        this.#freeSlots.push(slot);
+      },
     });
     this.#states.add(state);
     state.reset();
@@ -499,8 +511,11 @@ export class RnnEncoder {
       run(layer.after);
       keep(l + 1);
     }
-    for (const head of this.#heads) {
-      run(head.dispatches);
+    for (const { dispatches, perFrame = [] } of this.#heads) {
+      run(dispatches);
+      for (let t = 0; t < frames; t++) {
+        run(perFrame, t * UNIFORM_STRIDE);
+      }
     }
     pass.end();
   }
@@ -523,6 +538,8 @@ export class RnnEncoder {
     queue.writeBuffer(this.#buffers.lanes, 0, this.#lanes, 0, 2 * inputs.length);
     const step = uniformWords(kernels.lstmCell.bindings.step, { lanes: inputs.length, frames });
     queue.writeBuffer(this.#buffers.step, 0, step);
+    step.set(uniformWords(kernels.lstmCell.bindings.step, { lanes: inputs.length, frames: 1 }));
+    queue.writeBuffer(this.#buffers.laneStep, 0, step);
   }
 
   /** Encoder frames that an input brings. */

@@ -33,7 +33,10 @@ export interface EncoderBuffers {
   features: GPUBuffer;
   /** (lanes) of slot and frames */
   lanes: GPUBuffer;
+  /** Lanes and frames of the step. */
   step: GPUBuffer;
+  /** Lanes of the step, one frame each: for kernels over one frame of every lane. */
+  laneStep: GPUBuffer;
   /** (layers, frames) uniform blocks of layer and frame */
   at: GPUBuffer;
   /** (slots, 5, num_features) */
@@ -106,6 +109,7 @@ export function createEncoderBuffers(
     features: storage('activations', 'features', maxStreams * SUBSAMPLING_FACTOR * maxFrames * numFeatures),
     lanes: storage('activations', 'lanes', maxStreams * (kernels.lstmCell.bindings.lanes.size / 4)),
     step: uniform('step', kernels.lstmCell.bindings.step.size),
+    laneStep: uniform('lane step', kernels.lstmCell.bindings.step.size),
     at: uniform('at', numEncoderLayers * maxFrames * UNIFORM_STRIDE),
     context: storage('states', 'context', maxStreams * CONTEXT_FRAMES * numFeatures),
     h: storage('states', 'h', maxStreams * numEncoderLayers * padded(dModel)),

@@ -28,22 +28,30 @@ function restride(
   return output;
 }
 
+/** Whoever keeps more than the encoder's states by slot, or gives slots out. */
+interface SlotOwner {
+  /** The stream in the slot starts afresh. */
+  reset(): void;
+  /** The slot is free. */
+  release(): void;
+}
+
 /** One stream's slot: h, c and the 5 feature frames of left context, on the GPU from chunk to chunk. */
 export class EncoderState {
   readonly slot: number;
   readonly #context: GpuContext;
   readonly #sizes: EncoderSizes;
   readonly #buffers: EncoderBuffers;
-  readonly #release: () => void;
+  readonly #owner: SlotOwner;
   #started = false;
   #closed = false;
 
-  constructor(context: GpuContext, sizes: EncoderSizes, buffers: EncoderBuffers, slot: number, release: () => void) {
+  constructor(context: GpuContext, sizes: EncoderSizes, buffers: EncoderBuffers, slot: number, owner: SlotOwner) {
     this.#context = context;
     this.#sizes = sizes;
     this.#buffers = buffers;
     this.slot = slot;
-    this.#release = release;
+    this.#owner = owner;
   }
 
   /** Whether the left context is there: the first chunk has to bring it. */
@@ -76,6 +84,7 @@ export class EncoderState {
   /** Starts the stream afresh: zero states, no context. Its neighbours are not touched. */
   reset(): void {
     this.zero();
+    this.#owner.reset();
     this.#started = false;
   }
 
@@ -136,7 +145,7 @@ export class EncoderState {
   dispose(): void {
     if (!this.#closed) {
       this.#closed = true;
-      this.#release();
+      this.#owner.release();
     }
   }
 

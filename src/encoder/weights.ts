@@ -107,18 +107,42 @@ export class WeightLoader {
     return { weight: pack(quantized.values), scale: this.upload(`${name} scale`, scales) };
   }
 
-  /** The sum of one or more vectors of the same length, padded. */
+  /**
+   * The sum of one or more vectors of the same length, padded.
+   *
+   * @param adjust changes it before it is uploaded
+   */
   async vector(
     names: readonly string[],
     length: number,
-    output = inPlace,
-    paddedLength = padded(length),
+    {
+      output = inPlace,
+      paddedLength = padded(length),
+      adjust,
+    }: { output?: Position; paddedLength?: number; adjust?: (values: Float32Array) => void } = {},
   ): Promise<GPUBuffer> {
     const packed = new Float32Array(paddedLength);
     for (const name of names) {
       (await this.read(name)).forEach((value, o) => (packed[output(o)] += value));
     }
+    adjust?.(packed);
     return this.upload(names.join(' + '), packed);
+  }
+
+  /** `(rows, width)` with rows padded, in f32: a table that kernels look rows up in. */
+  async rows(name: string, width: number): Promise<GPUBuffer> {
+    const values = await this.read(name);
+    const packed = new Float32Array((values.length / width) * padded(width));
+    values.forEach((value, i) => (packed[Math.floor(i / width) * padded(width) + (i % width)] = value));
+    return this.upload(name, packed);
+  }
+
+  /** `(width, 1, taps)` as `(taps, padded width)`, in f32. */
+  async depthwise(name: string, width: number, taps: number): Promise<GPUBuffer> {
+    const values = await this.read(name);
+    const packed = new Float32Array(taps * padded(width));
+    values.forEach((value, i) => (packed[(i % taps) * padded(width) + Math.floor(i / taps)] = value));
+    return this.upload(name, packed);
   }
 
   /**
@@ -209,12 +233,10 @@ export async function loadEncoderWeights(load: WeightLoader, sizes: EncoderSizes
     const layer = `encoder.encoder.layers.${l}`;
     layers.push({
       ih: await load.matrix(`${layer}.lstm.weight_ih_l0`, [4 * hidden, dModel], gates),
-      biasGates: await load.vector(
-        [`${layer}.lstm.bias_ih_l0`, `${layer}.lstm.bias_hh_l0`],
-        4 * hidden,
-        gate,
-        4 * padded(hidden),
-      ),
+      biasGates: await load.vector([`${layer}.lstm.bias_ih_l0`, `${layer}.lstm.bias_hh_l0`], 4 * hidden, {
+        output: gate,
+        paddedLength: 4 * padded(hidden),
+      }),
       hh: await load.matrix(`${layer}.lstm.weight_hh_l0`, [4 * hidden, dModel], gates),
       hr: hasProjection ? await load.matrix(`${layer}.lstm.weight_hr_l0`, [dModel, hidden]) : undefined,
       ff1: await load.matrix(`${layer}.feed_forward.0.weight`, [dimFeedforward, dModel]),

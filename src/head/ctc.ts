@@ -35,7 +35,7 @@ export class CtcHead implements EncoderHead {
     }
     const { dispatch, output } = await linearHead(encoder, model, 'ctc_output.1', vocabSize, CTC_LOG_PROBS);
     const logSoftmax = await Kernel.create(encoder.context, kernels.logSoftmax, { width: vocabSize });
-    const normalise = { kernel: logSoftmax.bind({ x: output.buffer, step: encoder.stepUniform }), workgroups: perRow };
+    const normalise = { kernel: logSoftmax.bind({ x: output.buffer, step: encoder.shared.step }), workgroups: perRow };
     const head = new CtcHead([dispatch, normalise], output);
     encoder.attach(head);
     return head;

@@ -8,7 +8,8 @@ import { linearHead } from './linear.ts';
 /** The encoder's side of the joiner in a step's results, (frames, joiner_dim). */
 export const JOINER_ENCODER_PROJ = 'joiner_encoder_proj';
 
-function noTransducer(): RillError {
+/** @internal */
+export function noTransducer(): RillError {
   return new RillError('bad-model', {
     got: 'a model without decoder and joiner',
     expected: 'a transducer head',

@@ -1,10 +1,11 @@
 import { ContextGraph } from '../decoder/context-graph.ts';
-import type { Decoder, DecoderEnding } from '../decoder/decoder.ts';
+import { checkSearchNumbers, type Decoder, type DecoderEnding } from '../decoder/decoder.ts';
 import { parseHotwords } from '../decoder/keywords.ts';
 import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../decoder/methods.ts';
 import type { RnnEncoder } from '../encoder/encoder.ts';
 import { RillError } from '../errors.ts';
 import { CtcHead } from '../head/ctc.ts';
+import { GreedyHead } from '../head/greedy.ts';
 import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
 
@@ -14,6 +15,11 @@ export interface SearchSettings {
   decodingMethod?: DecodingMethod;
   /** Paths that a beam search keeps. */
   maxActivePaths?: number;
+  /**
+   * Where `greedy_search` runs decoder and joiner. The CPU reads `joiner.encoder_proj` back for each frame and
+   * wins with few streams; the GPU reads tokens. `auto`, the default, goes by the number of streams.
+   */
+  greedySearchOn?: 'auto' | 'cpu' | 'gpu';
   /** Subtracted from the blank's logit: more for fewer deletions. */
   blankPenalty?: number;
   /** Phrases to favour, as the text of a hotwords file; needs a beam search. */
@@ -24,25 +30,39 @@ export interface SearchSettings {
 
 const DEFAULT_HOTWORDS_SCORE = 1.5;
 
+/** Streams from which a greedy search is faster on the GPU; measured in ARCHITECTURE, Searches. */
+const GPU_SEARCH_STREAMS = 4;
+
+function searchesOnGpu(where: SearchSettings['greedySearchOn'] = 'auto', maxStreams: number): boolean {
+  if (where !== 'auto' && where !== 'cpu' && where !== 'gpu') {
+    throw new RillError('bad-argument', {
+      got: `greedySearchOn: ${JSON.stringify(where)}`,
+      expected: 'auto, cpu or gpu',
+      remedy: 'Leave it out.',
+    });
+  }
+  return where === 'gpu' || (where === 'auto' && maxStreams >= GPU_SEARCH_STREAMS);
+}
+
 /** A way of decoding, set up for one model: its head attached to the encoder, its settings checked. */
 export class Search {
   readonly method: DecodingMethod;
   /** The head's output that its decoders read. */
   readonly input: string;
   readonly #model: Model;
-  readonly #joiner: TransducerJoiner | undefined;
+  readonly #transducer: TransducerJoiner | { contextSize: number } | undefined;
   readonly #settings: SearchSettings;
   readonly #hotwords: ContextGraph | undefined;
 
   private constructor(
     model: Model,
     method: DecodingMethod,
-    joiner: TransducerJoiner | undefined,
+    transducer: TransducerJoiner | { contextSize: number } | undefined,
     settings: SearchSettings,
   ) {
     this.method = method;
     this.#model = model;
-    this.#joiner = joiner;
+    this.#transducer = transducer;
     this.#settings = settings;
     this.#hotwords = this.#contextGraph(settings.hotwords ?? '');
     // Settings that do not go together are refused here, not at the first decoder.
@@ -56,8 +76,17 @@ export class Search {
    */
   static async attach(encoder: RnnEncoder, model: Model, settings: SearchSettings = {}): Promise<Search> {
     const { decodingMethod: method = defaultMethod(model.sizes) } = settings;
-    const joiner = isTransducerMethod(method) ? await TransducerJoiner.load(model) : undefined;
-    await (joiner ? TransducerHead : CtcHead).attach(encoder, model);
+    if (!isTransducerMethod(method)) {
+      await CtcHead.attach(encoder, model);
+      return new Search(model, method, undefined, settings);
+    }
+    if (method === 'greedy_search' && searchesOnGpu(settings.greedySearchOn, encoder.capacity.maxStreams)) {
+      checkSearchNumbers({ blankPenalty: settings.blankPenalty });
+      await GreedyHead.attach(encoder, model, settings.blankPenalty);
+      return new Search(model, method, model.sizes.transducer, settings);
+    }
+    const joiner = await TransducerJoiner.load(model);
+    await TransducerHead.attach(encoder, model);
     return new Search(model, method, joiner, settings);
   }
 
@@ -78,7 +107,7 @@ export class Search {
       blankPenalty,
       hotwords: hotwords === undefined ? this.#hotwords : this.#contextGraph(hotwords),
     };
-    const create = (before?: DecoderEnding) => createDecoder(this.method, options, this.#joiner, before);
+    const create = (before?: DecoderEnding) => createDecoder(this.method, options, this.#transducer, before);
     create();
     return create;
   }

@@ -22,7 +22,11 @@ describe('from features to PyTorch’s tokens', () => {
       const decoded = JSON.parse(
         new TextDecoder().decode(await readFixture(`golden/${golden}/decoded.json`)),
       ) as Record<string, Decoded[]>;
-      for (const method of ['greedy_search', 'modified_beam_search'] as const) {
+      for (const [method, greedySearchOn] of [
+        ['greedy_search', 'cpu'],
+        ['greedy_search', 'gpu'],
+        ['modified_beam_search', undefined],
+      ] as const) {
         const results = await runtime.run('decode', {
           model,
           features,
@@ -30,10 +34,11 @@ describe('from features to PyTorch’s tokens', () => {
           lengths,
           chunkFrames,
           method,
+          options: { greedySearchOn },
         });
         expect(
           results.map(({ tokens, frames }) => ({ tokens, frames })),
-          method,
+          `${method} ${greedySearchOn}`,
         ).toEqual(decoded[method].map(({ tokens, frames }) => ({ tokens, frames })));
       }
     },

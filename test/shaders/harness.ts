@@ -12,7 +12,7 @@ import { expectClose, type Tolerance } from '../support/close.ts';
  */
 export const KERNEL_TOLERANCE: Tolerance = { absolute: 4e-6, relative: 4e-6 };
 
-type Values = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+type Values = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** A kernel with its inputs, and what its float64 twin makes of them. */
 export interface KernelCase<Source extends KernelSource> {
@@ -54,7 +54,8 @@ async function runOnGpu<Source extends KernelSource>(
     const copying = gpu.device.createCommandEncoder();
     copying.copyBufferToBuffer(bound[name], 0, copy, 0, 4 * values.length);
     gpu.device.queue.submit([copying.finish()]);
-    outputs[name] = await ring.read(copy, 4 * values.length);
+    const read = await ring.read(copy, 4 * values.length);
+    outputs[name] = buffers[name] instanceof Int32Array ? Float32Array.from(new Int32Array(read.buffer)) : read;
     ring.dispose();
   }
   gpu.check();

@@ -216,3 +216,71 @@ export function lstmProjection(
   });
   return out;
 }
+
+/** decoder.wgsl: y (lanes, width). */
+export function decoder(
+  {
+    embedding,
+    conv,
+    contexts,
+    y,
+    lanes,
+  }: Record<'embedding' | 'conv' | 'contexts' | 'y', Numbers> & { lanes: readonly Lane[] },
+  width: number,
+  contextSize: number,
+): Float64Array {
+  const out = keep(y);
+  lanes.forEach(([slot], lane) => {
+    for (let k = 0; k < width; k++) {
+      let sum = 0;
+      for (let i = 0; i < contextSize; i++) {
+        const token = contexts[slot * contextSize + i];
+        sum += token < 0 ? 0 : conv[i * width + k] * embedding[token * width + k];
+      }
+      out[lane * width + k] = Math.max(0, sum);
+    }
+  });
+  return out;
+}
+
+/** join.wgsl: y (lanes, width). */
+export function join(
+  { encoderProj, decoderProj, y }: Record<'encoderProj' | 'decoderProj' | 'y', Numbers>,
+  { lanes, frames }: Step,
+  width: number,
+  frame: number,
+): Float64Array {
+  const out = keep(y);
+  for (let lane = 0; lane < lanes; lane++) {
+    for (let k = 0; k < width; k++) {
+      out[lane * width + k] = Math.tanh(
+        encoderProj[(lane * frames + frame) * width + k] + decoderProj[lane * width + k],
+      );
+    }
+  }
+  return out;
+}
+
+/** greedy_pick.wgsl: contexts (slots, context_size) and picked (lanes, frames, 4). */
+export function greedyPick(
+  { logits, contexts, picked, lanes }: Record<'logits' | 'contexts' | 'picked', Numbers> & { lanes: readonly Lane[] },
+  { frames }: Step,
+  { width, contextSize, silent, frame }: { width: number; contextSize: number; silent: number[]; frame: number },
+): { contexts: Float64Array; picked: Float64Array } {
+  const out = { contexts: keep(contexts), picked: keep(picked) };
+  const stride = 4 * Math.ceil(width / 4);
+  lanes.forEach(([slot, own], lane) => {
+    if (frame < own) {
+      const row = Array.from({ length: width }, (_, k) => logits[lane * stride + k]);
+      const token = row.indexOf(Math.max(...row));
+      const sum = row.reduce((total, value) => total + Math.exp(value - row[token]), 0);
+      out.picked.set([token, -Math.log(sum), 0, 0], 4 * (lane * frames + frame));
+      if (!silent.includes(token)) {
+        const start = slot * contextSize;
+        out.contexts.copyWithin(start, start + 1, start + contextSize);
+        out.contexts[start + contextSize - 1] = token;
+      }
+    }
+  });
+  return out;
+}
