@@ -36,3 +36,21 @@ export class RillError extends Error {
     this.remedy = remedy;
   }
 }
+
+const SHOWN_CHARACTERS = 60;
+const SHOWN_ITEMS = 8;
+
+/** A value out of an untrusted file as a message shows it: short, whatever the file holds, and never itself an error. */
+export function shown(value: unknown): string {
+  if (Array.isArray(value)) {
+    const items = (value.slice(0, SHOWN_ITEMS) as unknown[]).map((item) => (Array.isArray(item) ? '[…]' : shown(item)));
+    return `[${items.join(', ')}${value.length > SHOWN_ITEMS ? ', …' : ''}]`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    return '{…}';
+  }
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > SHOWN_CHARACTERS ? `${value.slice(0, SHOWN_CHARACTERS)}…` : value);
+  }
+  return String(value);
+}

@@ -1,11 +1,14 @@
-import { RillError } from '../src/errors.ts';
-import { elementCount, shapeText } from '../src/model/tensors.ts';
+import { RillError, shown } from '../src/errors.ts';
+import { MAX_RANK, elementCount, shapeText } from '../src/model/tensors.ts';
 
 /** An array of a `.npy` file, C order. */
 export interface NpyArray {
   shape: number[];
   data: Float32Array<ArrayBuffer>;
 }
+
+/** NumPy's own limit on a header that is not trusted. */
+const MAX_HEADER_BYTES = 10_000;
 
 const MAGIC = '\x93NUMPY';
 
@@ -43,27 +46,36 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   ) {
     throw bad(`${name}, which is not a .npy file`, 'a NumPy array file');
   }
-  const long = bytes[6] > 1;
+  const version = bytes[6];
+  if (version < 1 || version > 3) {
+    throw bad(`${name} of format ${version}`, 'format 1 to 3');
+  }
+  const long = version > 1;
   const start = long ? 12 : 10;
   const length = long ? view.getUint32(8, true) : view.getUint16(8, true);
+  const rest = bytes.length - start - length;
+  if (length > MAX_HEADER_BYTES || rest < 0) {
+    throw bad(`${name} of ${bytes.length} bytes with a header of ${length}`, `a header of at most ${MAX_HEADER_BYTES}`);
+  }
   const header = latin.decode(bytes.subarray(start, start + length));
-  const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1] ?? '?';
+  const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1];
   const order = /'fortran_order':\s*(\w+)/.exec(header)?.[1];
-  const shape = (/'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? '?')
-    .split(',')
-    .filter((size) => size.trim() !== '')
-    .map(Number);
-  const decoder = DECODERS[descr];
-  if (!decoder || order !== 'False' || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+  const decoder = descr !== undefined && Object.hasOwn(DECODERS, descr) ? DECODERS[descr] : undefined;
+  if (!decoder || order !== 'False') {
     throw bad(
-      `${name} of type ${descr}, fortran_order ${order}`,
+      `${name} of type ${shown(descr)}, fortran_order ${shown(order)}`,
       `one of ${Object.keys(DECODERS).join(', ')} in C order`,
     );
   }
+  const sizes = /'shape':\s*\(([\d, ]*)\)/.exec(header)?.[1];
+  const shape = sizes?.split(',').flatMap((size) => (size.trim() === '' ? [] : [Number(size)]));
+  // Beside an axis of zero any other goes with no bytes at all; still no axis is longer than the file.
+  if (!shape || shape.length > MAX_RANK || !shape.every((size) => size <= bytes.length)) {
+    throw bad(`${name} with shape ${shown(shape)}`, `at most ${MAX_RANK} axes that the file has room for`);
+  }
   const count = elementCount(shape);
-  const available = Math.floor((bytes.length - start - length) / decoder.bytes);
-  if (count !== available) {
-    throw bad(`${name} of shape ${shapeText(shape)} with ${available} elements`, `${count} elements`);
+  if (count * decoder.bytes !== rest) {
+    throw bad(`${name} of shape ${shapeText(shape)} with ${rest} bytes of data`, `${count * decoder.bytes} bytes`);
   }
   const data = Float32Array.from({ length: count }, (_, i) => decoder.read(view, start + length + i * decoder.bytes));
   return { shape, data };

@@ -2,6 +2,7 @@
 import { RillError } from '../errors.ts';
 import {
   DTYPE_BYTES,
+  MAX_RANK,
   decodeFloats,
   elementCount,
   shapeText,
@@ -87,8 +88,6 @@ export function badCheckpoint(
 }
 
 const isSize = (value: PickleValue): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-/** Weights have at most four axes. */
-const MAX_RANK = 8;
 
 const isSizes = (value: PickleValue): value is number[] =>
   Array.isArray(value) && value.length <= MAX_RANK && value.every(isSize);

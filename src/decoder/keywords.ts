@@ -1,10 +1,13 @@
-import { RillError } from '../errors.ts';
+import { RillError, shown } from '../errors.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import type { ContextPhrase } from './context-graph.ts';
 import type { DecodedToken } from './decoder.ts';
 
 /** Mean token probability that a keyword must reach, unless its line says otherwise (sherpa-onnx's default). */
 export const DEFAULT_KEYWORD_THRESHOLD = 0.25;
+
+/** What a token may earn; one log-probability is hardly below -50, and sums of huge boosts would be no numbers. */
+const MAX_BOOST = 1000;
 
 export interface Keyword {
   /** What is reported: the `@phrase` of its line, underscores read as spaces, or the text of its tokens. */
@@ -37,10 +40,13 @@ interface PhraseLine {
 /**
  * Reads lines of `tok tok … :boost #threshold @phrase`, the last three optional.
  *
- * @throws RillError `bad-model` with the line, for tokens that the model does not have and numbers that are none.
+ * @throws RillError `bad-model` with the line, for tokens that the model does not have and numbers out of range.
  */
 function parseLines(text: string, table: TokenTable, what: string): PhraseLine[] {
   return text.split(/\r?\n/).flatMap((line, index) => {
+    if (line.trim() === '') {
+      return [];
+    }
     const words = line.split(/\s+/).filter(Boolean);
     const bad = (got: string, expected: string) =>
       new RillError('bad-model', {
@@ -58,17 +64,23 @@ function parseLines(text: string, table: TokenTable, what: string): PhraseLine[]
       } else if (word.startsWith('@') && rest) {
         parsed.phrase = rest.replaceAll('_', ' ');
       } else if (word.startsWith(':') && Number.isFinite(number)) {
+        if (Math.abs(number) > MAX_BOOST) {
+          throw bad(`a boost of ${number}`, `at most ${MAX_BOOST}`);
+        }
         parsed.boost = number;
       } else if (word.startsWith('#') && Number.isFinite(number)) {
+        if (number < 0 || number > 1) {
+          throw bad(`a threshold of ${number}`, 'a probability from 0 to 1');
+        }
         parsed.threshold = number;
       } else {
-        throw bad(JSON.stringify(word), 'a token of tokens.txt');
+        throw bad(shown(word), 'a token of tokens.txt');
       }
     }
-    if (words.length > 0 && parsed.tokens.length === 0) {
+    if (parsed.tokens.length === 0) {
       throw bad('no token', 'at least one');
     }
-    return words.length > 0 ? [parsed] : [];
+    return [parsed];
   });
 }
 
@@ -104,7 +116,7 @@ export class KeywordReport {
 
   constructor(keywords: readonly Keyword[]) {
     this.#keywords = keywords;
-    this.#longest = Math.max(0, ...keywords.map(({ tokens }) => tokens.length));
+    this.#longest = keywords.reduce((longest, { tokens }) => Math.max(longest, tokens.length), 0);
   }
 
   /** Takes the next tokens and returns the keywords that end with them; the longest, where several do. */

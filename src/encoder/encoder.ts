@@ -292,8 +292,10 @@ export class RnnEncoder {
    */
   async encode(features: Float32Array, lengths: readonly number[], options: EncodeOptions = {}): Promise<EncodedBatch> {
     const { dModel } = this.sizes;
+    // The lengths may come from a file: they are checked before anything is made after them.
+    this.#checkBatch(features, lengths, options.chunkFrames ?? this.capacity.maxFrames);
     const frames = lengths.map(encoderFrames);
-    const longest = Math.max(0, ...frames);
+    const longest = frames.reduce((longest, count) => Math.max(longest, count), 0);
     const encoderOut = new Float32Array(lengths.length * longest * dModel);
     const states = await this.encodeChunks(features, lengths, options, [ENCODER_OUT], (utterance, at, { outputs }) => {
       encoderOut.set(outputs[ENCODER_OUT], (utterance * longest + at) * dModel);

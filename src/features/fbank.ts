@@ -61,12 +61,12 @@ function melFilters({ sampleRate, numMelBins, lowFreq, highFreq }: FbankOptions,
   }
   const lowMel = mel(lowFreq);
   const step = (mel(high) - lowMel) / (numMelBins + 1);
+  const mels = Float64Array.from({ length: fftSize / 2 }, (_, k) => mel((k * sampleRate) / fftSize));
   return Array.from({ length: numMelBins }, (_, bin) => {
     const [left, centre, right] = [0, 1, 2].map((i) => lowMel + (bin + i) * step);
     const weights: number[] = [];
     let first = 0;
-    for (let k = 0; k < fftSize / 2; k++) {
-      const at = mel((k * sampleRate) / fftSize);
+    for (const [k, at] of mels.entries()) {
       if (at > left && at < right) {
         first = weights.length === 0 ? k : first;
         weights.push(at <= centre ? (at - left) / (centre - left) : (right - at) / (right - centre));

@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError, shown } from '../errors.ts';
 import { FBANK_DEFAULTS, Fbank, type FbankOptions } from '../features/fbank.ts';
 import { SUBSAMPLING_FACTOR, type ModelSizes } from './sizes.ts';
 
@@ -23,10 +23,13 @@ const isObject = (value: unknown): value is Json =>
 function member<Value extends number | boolean | string>(json: Json, key: string, otherwise: Value): Value {
   const value = json[key] ?? otherwise;
   if (typeof value !== typeof otherwise || (typeof value === 'number' && !Number.isFinite(value))) {
-    throw bad(`${key}: ${JSON.stringify(value)}`, `a ${typeof otherwise}`);
+    throw bad(`${key}: ${shown(value)}`, `a ${typeof otherwise}`);
   }
   return value as Value;
 }
+
+/** A second at 16 kHz: ten times what speech needs, and an FFT that every machine has room for. */
+const MAX_FRAME_SAMPLES = 16384;
 
 /** Feature options that have one value here; any other is refused rather than ignored. */
 const FIXED_FEATURES: Json = { dither: 0, round_to_power_of_two: true, use_energy: false, use_log: true };
@@ -34,12 +37,12 @@ const FIXED_FEATURES: Json = { dither: 0, round_to_power_of_two: true, use_energ
 function parseFeatures(json: Json, numFeatures: number): FbankOptions {
   for (const [key, value] of Object.entries(FIXED_FEATURES)) {
     if (json[key] !== undefined && json[key] !== value) {
-      throw bad(`features with ${key}: ${JSON.stringify(json[key])}`, `${key}: ${JSON.stringify(value)}`);
+      throw bad(`features with ${key}: ${shown(json[key])}`, `${key}: ${shown(value)}`);
     }
   }
   const window = member(json, 'window', FBANK_DEFAULTS.window as string);
   if (window !== 'povey' && window !== 'hanning' && window !== 'hamming' && window !== 'rectangular') {
-    throw bad(`window: ${JSON.stringify(window)}`, 'povey, hanning, hamming or rectangular');
+    throw bad(`window: ${shown(window)}`, 'povey, hanning, hamming or rectangular');
   }
   const options: FbankOptions = {
     sampleRate: member(json, 'sample_rate', FBANK_DEFAULTS.sampleRate),
@@ -57,18 +60,23 @@ function parseFeatures(json: Json, numFeatures: number): FbankOptions {
   if (options.numMelBins !== numFeatures) {
     throw bad(`num_mel_bins: ${options.numMelBins}`, `${numFeatures}, the width that the encoder takes`);
   }
-  const { sampleRate, frameLengthMs, frameShiftMs } = options;
-  if (!(
-    sampleRate >= 1000 &&
-    sampleRate <= 768_000 &&
-    frameShiftMs >= 1 &&
-    frameLengthMs >= 1 &&
-    frameLengthMs <= 1000
-  )) {
+  const { sampleRate, frameLengthMs, frameShiftMs, preemphasis } = options;
+  const isDuration = (ms: number) => ms >= 1 && ms <= 1000;
+  if (!(Number.isInteger(sampleRate) && sampleRate >= 1000 && sampleRate <= 768_000)) {
+    throw bad(`sample_rate: ${sampleRate}`, 'a whole number from 1000 to 768000');
+  }
+  if (
+    !isDuration(frameLengthMs) ||
+    !isDuration(frameShiftMs) ||
+    (sampleRate * frameLengthMs) / 1000 > MAX_FRAME_SAMPLES
+  ) {
     throw bad(
       `frames of ${frameLengthMs} ms every ${frameShiftMs} ms at ${sampleRate} Hz`,
-      '1 to 1000 ms at 1000 to 768000 Hz',
+      `1 to 1000 ms, at most ${MAX_FRAME_SAMPLES} samples`,
     );
+  }
+  if (preemphasis < 0 || preemphasis > 1) {
+    throw bad(`preemphasis: ${preemphasis}`, 'a number from 0 to 1');
   }
   checkBand(options);
   return options;
@@ -91,7 +99,7 @@ export function parseJson(text: string, name = 'config.json'): Json {
     throw bad(`${name} that is not JSON (${String(cause)})`, 'a JSON object');
   }
   if (!isObject(json)) {
-    throw bad(`${name} that holds ${JSON.stringify(json)?.slice(0, 40)}`, 'a JSON object');
+    throw bad(`${name} that holds ${shown(json)}`, 'a JSON object');
   }
   return json;
 }
@@ -102,7 +110,7 @@ const encoderPart = (json: Json): Json => (isObject(json.encoder) ? json.encoder
 export function configuredFeatures(json: Json): number | undefined {
   const value = encoderPart(json).num_features;
   if (value !== undefined && !(Number.isInteger(value) && (value as number) >= 9 && (value as number) <= 4096)) {
-    throw bad(`num_features: ${JSON.stringify(value)}`, 'a whole number from 9 to 4096');
+    throw bad(`num_features: ${shown(value)}`, 'a whole number from 9 to 4096');
   }
   return value as number | undefined;
 }
@@ -118,17 +126,20 @@ export function parseConfig(json: Json, sizes: ModelSizes): ModelConfig {
   const actual = sizesToJson(sizes);
   for (const [key, value] of Object.entries({ ...actual, ...actual.encoder })) {
     if (typeof value === 'number' && stated[key] !== undefined && stated[key] !== value) {
-      throw bad(`${key}: ${JSON.stringify(stated[key])}`, `${value}, as the tensors have it`);
+      throw bad(`${key}: ${shown(stated[key])}`, `${value}, as the tensors have it`);
     }
   }
   const blankId = member(json, 'blank_id', 0);
-  const unkId = json.unk_id === undefined ? undefined : member(json, 'unk_id', 0);
+  const unkId = json.unk_id === undefined || json.unk_id === null ? undefined : member(json, 'unk_id', 0);
   for (const [key, id] of Object.entries({ blank_id: blankId, unk_id: unkId ?? 0 })) {
     if (!Number.isInteger(id) || id < 0 || id >= (sizes.vocabSize ?? Infinity)) {
       throw bad(`${key}: ${id}`, `a token id below ${sizes.vocabSize}`);
     }
   }
-  const features = isObject(json.feature) ? json.feature : {};
+  const features = json.feature ?? {};
+  if (!isObject(features)) {
+    throw bad(`feature: ${shown(features)}`, 'an object of feature options');
+  }
   return { blankId, unkId, features: parseFeatures(features, sizes.encoder.numFeatures) };
 }
 

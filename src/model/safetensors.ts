@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError, shown } from '../errors.ts';
 import {
   STORED_DTYPE,
   dequantizeRows,
@@ -10,6 +10,7 @@ import {
 } from './dtypes.ts';
 import {
   DTYPE_BYTES,
+  MAX_RANK,
   decodeFloats,
   elementCount,
   shapeText,
@@ -32,8 +33,11 @@ const ELEMENT_BYTES: Readonly<Record<string, number>> = {
   BOOL: 1,
 };
 
-/** The header may not be larger than this, as in the reference implementation. */
-const MAX_HEADER_BYTES = 100_000_000;
+/**
+ * The header may not be larger than this: a thousand tensors need 100 KB. The reference implementation takes 100 MB,
+ * of which JSON can make gigabytes of objects.
+ */
+const MAX_HEADER_BYTES = 4 << 20;
 
 function bad(got: string, expected: string): RillError {
   return new RillError('bad-model', {
@@ -46,19 +50,22 @@ function bad(got: string, expected: string): RillError {
 const isSize = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 
+const isSizes = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length <= MAX_RANK && value.every(isSize);
+
 function readEntry(name: string, value: unknown, dataBytes: number): SafetensorsEntry {
   const { dtype, shape, data_offsets: offsets } = Object(value) as Record<string, unknown>;
   if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
-    throw bad(`${name} of type ${String(dtype)}`, `one of ${Object.keys(ELEMENT_BYTES).join(', ')}`);
+    throw bad(`${shown(name)} of type ${shown(dtype)}`, `one of ${Object.keys(ELEMENT_BYTES).join(', ')}`);
   }
-  if (!Array.isArray(shape) || !shape.every(isSize) || !Array.isArray(offsets) || !offsets.every(isSize)) {
-    throw bad(`${name} with shape ${String(shape)} and offsets ${String(offsets)}`, 'lists of whole numbers');
+  if (!isSizes(shape) || !isSizes(offsets)) {
+    throw bad(`${shown(name)} with shape ${shown(shape)} and offsets ${shown(offsets)}`, 'lists of whole numbers');
   }
   const [begin, end] = offsets;
   const bytes = elementCount(shape) * ELEMENT_BYTES[dtype];
   if (offsets.length !== 2 || end - begin !== bytes || end > dataBytes) {
     throw bad(
-      `${name} of shape ${shapeText(shape)} ${dtype} at bytes ${begin} to ${end} of ${dataBytes}`,
+      `${shown(name)} of shape ${shapeText(shape)} ${dtype} at bytes ${begin} to ${end} of ${dataBytes}`,
       `${bytes} bytes inside the file`,
     );
   }
@@ -80,14 +87,17 @@ export function safetensorsHeaderLength(start: Uint8Array, fileBytes: number): n
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   const length = start.length < 8 ? NaN : Number(view.getBigUint64(0, true));
   if (!(length <= Math.min(MAX_HEADER_BYTES, fileBytes - 8))) {
-    throw bad(`${fileBytes} bytes with a header of ${length}`, 'an 8-byte header length, that header, then the data');
+    throw bad(
+      `${fileBytes} bytes with a header of ${length}`,
+      `an 8-byte header length, that header (at most ${MAX_HEADER_BYTES} bytes), then the data`,
+    );
   }
   return length;
 }
 
 /**
- * Reads a header and checks that its tensors lie one after the other, as in the reference implementation: none
- * overlap, nothing is left over between them.
+ * Reads a header and checks that its tensors lie one after the other and fill the file, as in the reference
+ * implementation: none overlap, nothing is left over.
  *
  * @throws RillError `bad-model`.
  */
@@ -98,8 +108,11 @@ export function parseSafetensorsHeader(bytes: Uint8Array, dataBytes: number): Ma
   } catch (cause) {
     throw bad(`a header that is not JSON (${String(cause)})`, 'a JSON object');
   }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+    throw bad(`a header that holds ${shown(header)}`, 'a JSON object');
+  }
   const tensors = new Map<string, SafetensorsEntry>();
-  for (const [name, value] of Object.entries(Object(header) as Record<string, unknown>)) {
+  for (const [name, value] of Object.entries(header)) {
     if (name !== '__metadata__') {
       tensors.set(name, readEntry(name, value, dataBytes));
     }
@@ -107,9 +120,12 @@ export function parseSafetensorsHeader(bytes: Uint8Array, dataBytes: number): Ma
   let end = 0;
   for (const [name, entry] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
     if (entry.begin !== end) {
-      throw bad(`${name} at byte ${entry.begin}`, `byte ${end}, where the tensor before it ends`);
+      throw bad(`${shown(name)} at byte ${entry.begin}`, `byte ${end}, where the tensor before it ends`);
     }
     end = entry.end;
+  }
+  if (end !== dataBytes) {
+    throw bad(`tensors that end at byte ${end}`, `byte ${dataBytes}, where the file ends`);
   }
   return tensors;
 }
@@ -128,14 +144,14 @@ export function safetensorsSource(
   const find = (name: string) => {
     const entry = entries.get(name);
     if (!entry) {
-      throw bad(`no tensor ${name}`, 'one of that name');
+      throw bad(`no tensor ${shown(name)}`, 'one of that name');
     }
     return entry;
   };
   const readFloats = async (name: string) => {
     const { dtype, begin, end } = find(name);
     if (!Object.hasOwn(DTYPE_BYTES, dtype)) {
-      throw bad(`${name} of type ${dtype}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+      throw bad(`${shown(name)} of type ${dtype}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
     }
     return decodeFloats(await readData(begin, end), dtype as DType);
   };
@@ -155,7 +171,7 @@ export function safetensorsSource(
       }
       const scales = await readFloats(rowScaleName(name));
       if (scales.length !== entry.shape[0]) {
-        throw bad(`${rowScaleName(name)} of ${scales.length} elements`, `${entry.shape[0]}, one for each row`);
+        throw bad(`${shown(rowScaleName(name))} of ${scales.length} elements`, `${entry.shape[0]}, one for each row`);
       }
       const bytes = await readData(entry.begin, entry.end);
       return dequantizeRows(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), scales);

@@ -5,6 +5,9 @@ export type DType = 'F64' | 'F32' | 'F16' | 'BF16';
 
 export const DTYPE_BYTES: Readonly<Record<DType, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 
+/** Axes that a tensor may have; weights have at most four. */
+export const MAX_RANK = 8;
+
 export interface TensorInfo {
   dtype: string;
   shape: readonly number[];

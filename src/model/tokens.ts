@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError, shown } from '../errors.ts';
 
 /** Marks where a word begins (BPE models) or ends (the bundled model): a space in text. */
 export const WORD_BOUNDARY = '▁';
@@ -31,19 +31,18 @@ export class TokenTable {
       const match = /^(\S+)\s+(\d+)\s*$/.exec(line);
       const id = Number(match?.[2]);
       if (!match || id >= lines.length || symbols[id] !== undefined) {
-        const shown = JSON.stringify(line.slice(0, 60));
         throw bad(
-          `line ${number + 1} of tokens.txt: ${shown}`,
+          `line ${number + 1} of tokens.txt: ${shown(line)}`,
           `"symbol id" with each id from 0 to ${lines.length - 1} once`,
         );
       }
       symbols[id] = match[1];
     }
-    if (symbols.length === 0) {
-      throw bad('an empty tokens.txt', 'one "symbol id" per line');
-    }
-    while (/^#\d+$/.test(symbols[symbols.length - 1])) {
+    while (symbols.length > 0 && /^#\d+$/.test(symbols[symbols.length - 1])) {
       symbols.pop();
+    }
+    if (symbols.length === 0) {
+      throw bad('a tokens.txt without tokens', 'one "symbol id" per line');
     }
     return new TokenTable(symbols);
   }

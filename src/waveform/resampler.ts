@@ -22,8 +22,12 @@ export class Resampler {
   readonly #outputUnit: number;
   /** Half the width of the window, in seconds. */
   readonly #halfWidth: number;
-  /** For each output phase: the first input sample of its window (relative to its unit), and the weights. */
-  readonly #phases: readonly { first: number; weights: Float64Array }[];
+  /**
+   * For each output phase: the first input sample of its window (relative to its unit), and the weights. Made as they
+   * are needed: between odd rates there are many, and a short recording must not cost a table of megabytes.
+   */
+  readonly #phases: ({ first: number; weights: Float64Array } | undefined)[] = [];
+  readonly #cutoff: number;
   /** Input samples kept, and the absolute index of the first of them. */
   #kept = new Float32Array(0);
   #keptFrom = 0;
@@ -50,27 +54,8 @@ export class Resampler {
     const base = greatestCommonDivisor(inputRate, outputRate);
     this.#inputUnit = inputRate / base;
     this.#outputUnit = outputRate / base;
-    const cutoff = 0.99 * 0.5 * Math.min(inputRate, outputRate);
-    this.#halfWidth = NUM_ZEROS / (2 * cutoff);
-    const response = (t: number) => {
-      if (Math.abs(t) >= this.#halfWidth) {
-        return 0;
-      }
-      const window = 0.5 * (1 + Math.cos(((2 * Math.PI * cutoff) / NUM_ZEROS) * t));
-      const sinc = t === 0 ? 2 * cutoff : Math.sin(2 * Math.PI * cutoff * t) / (Math.PI * t);
-      return sinc * window;
-    };
-    const phases = inputRate === outputRate ? 0 : this.#outputUnit;
-    this.#phases = Array.from({ length: phases }, (_, phase) => {
-      const time = phase / outputRate;
-      const first = Math.ceil((time - this.#halfWidth) * inputRate);
-      const last = Math.floor((time + this.#halfWidth) * inputRate);
-      const weights = Float64Array.from(
-        { length: last - first + 1 },
-        (_, i) => response((first + i) / inputRate - time) / inputRate,
-      );
-      return { first, weights };
-    });
+    this.#cutoff = 0.99 * 0.5 * Math.min(inputRate, outputRate);
+    this.#halfWidth = NUM_ZEROS / (2 * this.#cutoff);
   }
 
   /**
@@ -107,7 +92,7 @@ export class Resampler {
     const output: number[] = [];
     for (; ; this.#produced++) {
       const unit = Math.floor(this.#produced / this.#outputUnit);
-      const { first, weights } = this.#phases[this.#produced % this.#outputUnit];
+      const { first, weights } = this.#phase(this.#produced % this.#outputUnit);
       const start = first + unit * this.#inputUnit;
       const inside = this.#produced * this.#inputUnit < this.#consumed * this.#outputUnit;
       if (!inside || start + weights.length > end) {
@@ -123,6 +108,32 @@ export class Resampler {
       }
       output.push(sum);
     }
+  }
+
+  #phase(phase: number): { first: number; weights: Float64Array } {
+    const known = this.#phases[phase];
+    if (known) {
+      return known;
+    }
+    const { inputRate } = this;
+    const time = phase / this.outputRate;
+    const first = Math.ceil((time - this.#halfWidth) * inputRate);
+    const last = Math.floor((time + this.#halfWidth) * inputRate);
+    const weights = Float64Array.from(
+      { length: last - first + 1 },
+      (_, i) => this.#response((first + i) / inputRate - time) / inputRate,
+    );
+    return (this.#phases[phase] = { first, weights });
+  }
+
+  /** The windowed sinc at a time in seconds. */
+  #response(t: number): number {
+    if (Math.abs(t) >= this.#halfWidth) {
+      return 0;
+    }
+    const window = 0.5 * (1 + Math.cos(((2 * Math.PI * this.#cutoff) / NUM_ZEROS) * t));
+    const sinc = t === 0 ? 2 * this.#cutoff : Math.sin(2 * Math.PI * this.#cutoff * t) / (Math.PI * t);
+    return sinc * window;
   }
 
   #forgetBefore(index: number): void {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { CtcGreedyDecoder } from '../../src/decoder/ctc-greedy.ts';
-import { KeywordReport, parseKeywords } from '../../src/decoder/keywords.ts';
+import { ContextGraph } from '../../src/decoder/context-graph.ts';
+import { KeywordReport, parseHotwords, parseKeywords } from '../../src/decoder/keywords.ts';
 import { TokenTable } from '../../src/model/tokens.ts';
 import { joinWords } from '../../src/text/words.ts';
 import { failure } from '../support/failure.ts';
+import { attempt, bitFlipsAt, expectSurvived, hostileTexts, truncations, type Damaged } from '../support/fuzz.ts';
 
 const table = TokenTable.parse('<blk> 0\n▁ 1\na 2\nb 3\n▁c 4\n');
 
@@ -48,9 +50,12 @@ describe('keywords', () => {
     ]);
   });
 
-  it.each(['x\n', 'a :much\n', '@name\n', 'a #\n'])('refuses %j with its line', async (text) => {
-    expect(await failure('bad-model', () => parseKeywords(`a\n${text}`, table))).toContain('line 2');
-  });
+  it.each(['x\n', 'a :much\n', '@name\n', 'a #\n', 'a #1.5\n', 'a :1e300\n'])(
+    'refuses %j with its line',
+    async (text) => {
+      expect(await failure('bad-model', () => parseKeywords(`a\n${text}`, table))).toContain('line 2');
+    },
+  );
 
   it('reports the longest keyword that ends, once, above its threshold', () => {
     const report = new KeywordReport(parseKeywords('a b @short\na a b @long\nb b #0.9 @certain\n', table));
@@ -61,6 +66,63 @@ describe('keywords', () => {
       ['short', 9, 10],
     ]);
     expect(reported[0].score).toBeCloseTo(0.5, 6);
+  });
+});
+
+/** Reads a keyword file. @returns the bytes of what it holds */
+function readKeywords(text: string): number {
+  const keywords = parseKeywords(text, table);
+  new KeywordReport(keywords);
+  return keywords.reduce((sum, { tokens, phrase }) => sum + 8 * tokens.length + 2 * phrase.length, 0);
+}
+
+/** Reads a hotwords file and walks the graph that a search makes of it. @returns the bytes of what it holds */
+function readHotwords(text: string): number {
+  const hotwords = parseHotwords(text, table, 1);
+  const graph = new ContextGraph(hotwords);
+  for (const { tokens } of hotwords) {
+    let state = graph.root;
+    for (const token of [...tokens, 0]) {
+      const next = graph.advance(state, token);
+      if (!Number.isFinite(next.score)) {
+        expect.fail(`a score of ${next.score}`);
+      }
+      state = next.state;
+    }
+  }
+  return hotwords.reduce((sum, { tokens }) => sum + 8 * tokens.length, 0);
+}
+
+describe.each([
+  ['keyword', readKeywords],
+  ['hotwords', readHotwords],
+])('a damaged %s file', (_, readText) => {
+  /** Ids and phrases are wider than their text; a line of four bytes takes a few objects. */
+  const limits = { codes: ['bad-model'], growth: 8, work: 128 } as const;
+  const read = (bytes: Uint8Array) => readText(new TextDecoder().decode(bytes));
+  const encode = (text: string) => new TextEncoder().encode(text);
+  const whole = '▁c a b :2.0 #0.4 @A_B\n\na b a b :1.5\nb a @a\nb\n';
+
+  it('is refused, or read line by line', async () => {
+    const bytes = encode(whole);
+    function* texts(): Generator<Damaged> {
+      for (const { what, text } of hostileTexts(whole)) {
+        yield { what, bytes: encode(text) };
+      }
+    }
+    // A cut between lines leaves a whole file.
+    expect(await expectSurvived(truncations(bytes), read, limits)).toBeGreaterThan(0);
+    expect(await expectSurvived(bitFlipsAt(bytes, Array(bytes.length).keys()), read, limits)).toBeGreaterThan(200);
+    expect(await expectSurvived(texts(), read, limits)).toBeGreaterThan(200);
+  });
+
+  it.each([
+    ['very many lines', 'a b\n'.repeat(150_000)],
+    ['one very long line', 'a b '.repeat(20_000)],
+    ['empty lines', '\n'.repeat(500_000)],
+  ])('of %s is read in time', async (what, text) => {
+    const outcome = await attempt({ what: `of ${what}`, bytes: encode(text) }, read, limits);
+    expect(outcome).toBe(readText(text));
   });
 });
 

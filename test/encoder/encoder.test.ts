@@ -173,6 +173,7 @@ describe('RnnEncoder', () => {
       const features = chunk(20);
       expect(await failure('bad-argument', () => encoder.encode(features, [21]))).toContain('9 to 20');
       expect(await failure('bad-argument', () => encoder.encode(features, [8]))).toContain('9 to 20');
+      await failure('bad-argument', () => encoder.encode(features, [1e15]));
       await failure('bad-argument', () => encoder.encode(features.subarray(1), [20]));
       await failure('bad-argument', () => encoder.encode(features, []));
       await failure('bad-argument', () => encoder.encode(features, [20], { chunkFrames: 0 }));

@@ -1,11 +1,25 @@
 import { describe, expect, it } from 'vitest';
+import { bytesSource } from '../../src/checkpoint/bytes.ts';
+import { openTensors } from '../../src/checkpoint/open.ts';
 import { openModel, type ModelFiles } from '../../src/model/model.ts';
 import { readSafetensors, writeSafetensors } from '../../src/model/safetensors.ts';
 import { expectedTensors, encoderFrames, inferSizes, subsampledFreqs } from '../../src/model/sizes.ts';
-import { decodeFloats } from '../../src/model/tensors.ts';
+import { decodeFloats, type TensorSource } from '../../src/model/tensors.ts';
 import { TokenTable } from '../../src/model/tokens.ts';
 import { failure } from '../support/failure.ts';
 import { goldenModel } from '../support/fixtures.ts';
+import {
+  attempt,
+  bitFlips,
+  bitFlipsAt,
+  expectRefused,
+  expectSurvived,
+  hostileLengths,
+  hostileLengthsAt,
+  hostileTexts,
+  truncations,
+  type Damaged,
+} from '../support/fuzz.ts';
 
 const tensor = (name: string, values: number[], shape = [values.length]) => ({
   name,
@@ -14,7 +28,7 @@ const tensor = (name: string, values: number[], shape = [values.length]) => ({
 });
 
 /** A safetensors file with any header. */
-function file(header: unknown, data = new Uint8Array(8)): Uint8Array {
+function file(header: unknown, data = new Uint8Array(8)): Uint8Array<ArrayBuffer> {
   const json = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
   const bytes = new Uint8Array(8 + json.length + data.length);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
@@ -58,6 +72,10 @@ describe('safetensors', () => {
       }),
     ],
     ['a hole between tensors', file({ a: { dtype: 'F32', shape: [1], data_offsets: [4, 8] } })],
+    ['data that no tensor claims', file({ a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } })],
+    ['more axes than any weight has', file({ a: { dtype: 'F64', shape: Array(9).fill(1), data_offsets: [0, 8] } })],
+    ['a header that is no object', file('null', new Uint8Array(0))],
+    ['a header of megabytes', file(`{${' '.repeat(5 << 20)}}`, new Uint8Array(0))],
   ])('refuses %s', async (_, bytes) => {
     await failure('bad-model', () => readSafetensors(bytes));
   });
@@ -69,6 +87,52 @@ describe('safetensors', () => {
     const halves = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0x8000);
     expect([...decodeFloats(bytes(halves), 'F16')]).toEqual([1, -2, 2 ** -24, 65504, Infinity, -0]);
     expect([...decodeFloats(bytes(Uint16Array.of(0x3f80, 0xc040)), 'BF16')]).toEqual([1, -3]);
+  });
+});
+
+/** Reads every tensor. @returns their bytes */
+async function readAll({ tensors, read }: TensorSource): Promise<number> {
+  let bytes = 0;
+  for (const [name, { dtype }] of tensors) {
+    bytes += dtype.includes('F') ? (await read(name)).byteLength : 0;
+  }
+  return bytes;
+}
+
+describe.each([
+  ['in memory', (bytes: Uint8Array) => readSafetensors(bytes)],
+  ['as a checkpoint', (bytes: Uint8Array) => openTensors(bytesSource(bytes))],
+])('a damaged safetensors file, %s', (_, open) => {
+  /** Halves become floats. */
+  const limits = { codes: ['bad-model', 'bad-checkpoint'], growth: 2 } as const;
+  const read = async (bytes: Uint8Array) => readAll(await open(bytes));
+  const header = JSON.stringify({
+    __metadata__: { format: 'pt' },
+    a: { dtype: 'F32', shape: [2, 3], data_offsets: [0, 24] },
+    b: { dtype: 'BF16', shape: [4], data_offsets: [24, 32] },
+    scalar: { dtype: 'F64', shape: [], data_offsets: [32, 40] },
+    steps: { dtype: 'I64', shape: [1], data_offsets: [40, 48] },
+  });
+  const whole = file(header, new Uint8Array(48).fill(1));
+
+  it('is refused wherever it is cut off', async () => {
+    expect(await read(whole)).toBe(44);
+    await expectRefused(truncations(whole), read, limits);
+  });
+
+  it('survives flipped bits and hostile lengths', async () => {
+    expect(await expectSurvived(bitFlipsAt(whole, Array(whole.length).keys()), read, limits)).toBeGreaterThan(500);
+    const lengths = hostileLengthsAt(whole, Array(whole.length).keys());
+    expect(await expectSurvived(lengths, read, limits)).toBeGreaterThan(500);
+  });
+
+  it('survives hostile values in its header', async () => {
+    function* headers(): Generator<Damaged> {
+      for (const { what, text } of hostileTexts(header)) {
+        yield { what, bytes: file(text, whole.slice(-48)) };
+      }
+    }
+    expect(await expectSurvived(headers(), read, limits)).toBeGreaterThan(200);
   });
 });
 
@@ -91,7 +155,7 @@ describe('TokenTable', () => {
     expect(table.text([1, 2, 5])).toBe('a\ufffdb');
   });
 
-  it.each(['', 'a\n', 'a 0\nb 0\n', 'a 0\nb 2\n', 'a 0 1\n', 'a -1\n'])('refuses %j', async (content) => {
+  it.each(['', 'a\n', 'a 0\nb 0\n', 'a 0\nb 2\n', 'a 0 1\n', 'a -1\n', '#0 0\n'])('refuses %j', async (content) => {
     await failure('bad-model', () => TokenTable.parse(content));
   });
 });
@@ -156,5 +220,72 @@ describe('openModel', () => {
     expect(await failure('bad-model', () => inferSizes('bad-model', shapes))).toContain(
       'no tensor encoder.encoder.layers.0.lstm.weight_hr_l0',
     );
+  });
+});
+
+describe('a damaged model folder', () => {
+  /** Text holds two bytes a character. */
+  const limits = { codes: ['bad-model'], growth: 2 } as const;
+
+  async function folder() {
+    const files = await goldenModel('noproj');
+    const { sizes } = openModel(files);
+    const tokens = Array.from({ length: sizes.vocabSize ?? 0 }, (_, id) => `t${id} ${id}\n`);
+    return { ...files, 'tokens.txt': tokens.join('').trimEnd(), 'config.json': files['config.json'].trimEnd() };
+  }
+
+  it.each(['config.json', 'tokens.txt'] as const)('is refused for a bad %s, or opens', async (name) => {
+    const files = await folder();
+    const whole = new TextEncoder().encode(files[name]);
+    const read = (bytes: Uint8Array) => {
+      const { tokens } = openModel({ ...files, [name]: new TextDecoder().decode(bytes) });
+      expect(tokens?.size).toBe(openModel(files).tokens?.size);
+      // What a config gives has a fixed size.
+      return name === 'tokens.txt' ? (tokens?.toString().length ?? 0) : 0;
+    };
+    function* texts(): Generator<Damaged> {
+      for (const { what, text } of hostileTexts(files[name])) {
+        yield { what, bytes: new TextEncoder().encode(text) };
+      }
+    }
+    await expectRefused(truncations(whole), read, limits);
+    expect(await expectSurvived(bitFlipsAt(whole, Array(whole.length).keys()), read, limits)).toBeGreaterThan(50);
+    expect(await expectSurvived(texts(), read, limits)).toBeGreaterThan(100);
+  });
+
+  it('is refused for bad weights, or opens and can be read', async () => {
+    const files = await folder();
+    const whole = new Uint8Array(files['model.safetensors']);
+    const read = (bytes: Uint8Array) => readAll(openModel({ ...files, 'model.safetensors': bytes }).weights);
+    expect(await read(whole)).toBeGreaterThan(600_000);
+    await expectRefused(truncations(whole), read, limits);
+    expect(await expectSurvived(bitFlips(whole, 150), read, limits)).toBeGreaterThan(30);
+    expect(await expectSurvived(hostileLengths(whole, 40), read, limits)).toBeGreaterThan(30);
+    expect(await expectSurvived(hostileLengthsAt(whole, Array(9).keys()), read, limits)).toBeGreaterThan(30);
+  });
+
+  it.each([
+    ['sample_rate', 16000.5],
+    ['sample_rate', 2 ** 53],
+    ['frame_shift_ms', 1e300],
+    ['frame_length_ms', 1e9],
+    ['preemphasis', 1e300],
+    ['low_freq', -1],
+  ])('is refused for %s: %d', async (key, value) => {
+    const files = await goldenModel('noproj');
+    const config = JSON.parse(files['config.json']) as { feature: object };
+    const text = JSON.stringify({ ...config, feature: { ...config.feature, [key]: value } });
+    await failure('bad-model', () => openModel({ ...files, 'config.json': text }));
+  });
+
+  it('is refused for frames that a small config would make megabytes of', async () => {
+    const files = await goldenModel('noproj');
+    const text = JSON.stringify({ feature: { sample_rate: 768_000, frame_length_ms: 1000 } });
+    const read = () => {
+      openModel({ ...files, 'config.json': text });
+      return 0;
+    };
+    const bytes = new TextEncoder().encode(text);
+    expect(await attempt({ what: 'with long frames', bytes }, read, limits)).toBeInstanceOf(Error);
   });
 });

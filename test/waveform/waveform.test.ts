@@ -1,8 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { readWav } from '../../src/waveform/wav.ts';
 import { expectSameBytes } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
+import { wakeWordsFolder } from '../support/fixtures.ts';
+import { attempt, bitFlipsAt, expectRefused, expectSurvived, hostileLengthsAt, truncations } from '../support/fuzz.ts';
 import { randoms } from '../support/random.ts';
 
 interface WavOptions {
@@ -87,6 +90,40 @@ describe('readWav', () => {
   });
 });
 
+describe('a damaged WAV file', () => {
+  /** A sample of 8 bits becomes one of 32. */
+  const limits = { codes: ['bad-audio'], growth: 4 } as const;
+  const read = (file: Uint8Array) => readWav(file).samples.byteLength;
+  const recording = async () => new Uint8Array(await readFile(`${wakeWordsFolder}/samples/alexa.wav`));
+  const pcm = bytes(Int16Array.from({ length: 500 }, (_, i) => 7 * i));
+  const KINDS = [
+    ['extensible, behind another chunk', wav({ extensible: true, chunkBefore: true, data: pcm })],
+    ['of floats', wav({ format: 3, bits: 32, channels: 2, data: bytes(randoms(500, 5)) })],
+    ['of 8 bits', wav({ bits: 8, data: pcm })],
+  ] as const;
+
+  it('is refused wherever it is cut off', async () => {
+    await expectRefused(truncations(await recording()), read, limits);
+    for (const [, file] of KINDS) {
+      await expectRefused(truncations(file), read, limits);
+    }
+  });
+
+  it('that never stated its length gives the samples that there are', async () => {
+    const file = wav({ dataSize: 0xffffffff, data: pcm });
+    for (const cut of truncations(file)) {
+      const outcome = await attempt(cut, read, limits);
+      const samples = Math.max(0, Math.floor((cut.bytes.length - 44) / 2));
+      expect(typeof outcome === 'number' ? outcome : 0, cut.what).toBe(4 * samples);
+    }
+  });
+
+  it.each(KINDS)('%s survives flipped bits and hostile lengths', async (_, file) => {
+    expect(await expectSurvived(bitFlipsAt(file, Array(80).keys()), read, limits)).toBeGreaterThan(50);
+    expect(await expectSurvived(hostileLengthsAt(file, Array(80).keys()), read, limits)).toBeGreaterThan(500);
+  });
+});
+
 describe('Resampler', () => {
   const whole = (samples: Float32Array, from: number, to: number) => {
     const resampler = new Resampler(from, to);
@@ -131,6 +168,17 @@ describe('Resampler', () => {
     const resampler = new Resampler(48000, 16000);
     const run = () => Float32Array.from([...resampler.accept(samples), ...resampler.finish()]);
     expectSameBytes(run(), run(), 'second run');
+  });
+
+  it.each([
+    [767_999, 16000],
+    [16000, 767_999],
+    [767_999, 768_000],
+  ])('takes no more memory than the samples justify, from %i to %i Hz', async (from, to) => {
+    const file = new Uint8Array(randoms(100, 6).buffer);
+    const read = (input: Uint8Array<ArrayBuffer>) => whole(new Float32Array(input.buffer), from, to).byteLength;
+    const growth = Math.ceil((to + 1) / from);
+    expect(await attempt({ what: 'short', bytes: file }, read, { codes: [], growth })).toBeGreaterThan(0);
   });
 
   it.each([0, -1, 999, 16000.5, NaN, 1e9])('refuses a rate of %d', async (rate) => {
