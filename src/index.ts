@@ -18,14 +18,9 @@ export {
   type ConvertOptions,
 } from './checkpoint/convert.ts';
 export { GpuContext, type AdapterDescription } from './gpu/context.ts';
-export {
-  ENCODER_OUT,
-  RnnEncoder,
-  type EncodedBatch,
-  type EncoderOptions,
-  type StepInput,
-  type StepResult,
-} from './encoder/encoder.ts';
+export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult } from './encoder/encoder.ts';
+export type { BatchOptions, EncodedBatch } from './encoder/batch.ts';
+export { ENCODER_OUT } from './encoder/workspace.ts';
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';
 export { CTC_LOG_PROBS, CtcHead } from './head/ctc.ts';

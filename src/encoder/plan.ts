@@ -1,7 +1,7 @@
 import type { BufferScope, GpuContext } from '../gpu/context.ts';
 import { Kernel, type BoundKernel, type Workgroups } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
-import { WEIGHT_BITS } from '../model/dtypes.ts';
+import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { padded, vec4s, type EncoderWeights } from './weights.ts';
 
@@ -57,12 +57,23 @@ export interface EncoderBuffers {
   feedForward: GPUBuffer;
 }
 
-/** Largest numbers a step is made for. */
+/** Largest numbers an encoder is made for. */
 export interface EncoderCapacity {
-  /** Streams that exist at a time, and that one step can advance. */
+  /** Streams that exist at a time. Memory for their states grows with how many there are. */
   maxStreams: number;
   /** Encoder frames of one stream in one step. */
   maxFrames: number;
+  /** Streams that one step can advance. */
+  maxLanes: number;
+}
+
+/** What buffers have room for. */
+export interface Room {
+  /** Streams' states. */
+  slots: number;
+  /** Streams in one step, and encoder frames of each. */
+  lanes: number;
+  frames: number;
 }
 
 /** Uniform blocks at a dynamic offset start at multiples of this (WebGPU's default limit). */
@@ -92,50 +103,69 @@ export const perOutputs =
     1,
   ];
 
-export function createEncoderBuffers(
-  scope: BufferScope,
-  { numFeatures, channels, dModel, rnnHiddenSize, dimFeedforward, numEncoderLayers }: EncoderSizes,
-  { maxStreams, maxFrames }: EncoderCapacity,
-): EncoderBuffers {
-  const storage = (part: string, label: string, floats: number) => scope.createStorage(part, label, 4 * floats);
-  const uniform = (label: string, bytes: number) =>
-    scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-  const rows = maxStreams * maxFrames;
+/** Bytes that one stream in a step takes up in the largest buffer and in all of them. */
+export function bytesPerLane(sizes: EncoderSizes, frames: number): { largest: number; total: number } {
+  const floats = Object.values(activationSizes(sizes, frames));
+  return { largest: 4 * Math.max(...floats), total: 4 * floats.reduce((sum, count) => sum + count, 0) };
+}
+
+/** Elements of one lane in each buffer between the kernels. */
+function activationSizes(
+  { numFeatures, channels, dModel, rnnHiddenSize, dimFeedforward }: EncoderSizes,
+  frames: number,
+) {
   const freqs = subsampledFreqs(numFeatures);
-  const times = [4 * maxFrames + 3, 2 * maxFrames + 1, maxFrames];
-  const conv = (i: number) =>
-    storage('activations', `conv ${i}`, maxStreams * times[i] * freqs[i] * padded(channels[i]));
   return {
-    features: storage('activations', 'features', maxStreams * SUBSAMPLING_FACTOR * maxFrames * numFeatures),
-    lanes: storage('activations', 'lanes', maxStreams * (kernels.lstmCell.bindings.lanes.size / 4)),
-    step: uniform('step', kernels.lstmCell.bindings.step.size),
-    laneStep: uniform('lane step', kernels.lstmCell.bindings.step.size),
-    at: uniform('at', numEncoderLayers * maxFrames * UNIFORM_STRIDE),
-    context: storage('states', 'context', maxStreams * CONTEXT_FRAMES * numFeatures),
-    h: storage('states', 'h', maxStreams * numEncoderLayers * padded(dModel)),
-    c: storage('states', 'c', maxStreams * numEncoderLayers * padded(rnnHiddenSize)),
-    convs: [conv(0), conv(1), conv(2)],
-    x: storage('activations', 'x', rows * padded(dModel)),
-    gates: storage('activations', 'gates', rows * 4 * padded(rnnHiddenSize)),
-    m: storage('activations', 'm', maxStreams * padded(rnnHiddenSize)),
-    feedForward: storage('activations', 'feed forward', rows * padded(dimFeedforward)),
+    features: SUBSAMPLING_FACTOR * frames * numFeatures,
+    conv0: (4 * frames + 3) * freqs[0] * padded(channels[0]),
+    conv1: (2 * frames + 1) * freqs[1] * padded(channels[1]),
+    conv2: frames * freqs[2] * padded(channels[2]),
+    x: frames * padded(dModel),
+    gates: frames * 4 * padded(rnnHiddenSize),
+    m: padded(rnnHiddenSize),
+    feedForward: frames * padded(dimFeedforward),
   };
 }
 
+export function createEncoderBuffers(
+  scope: BufferScope,
+  sizes: EncoderSizes,
+  { slots, lanes, frames }: Room,
+): EncoderBuffers {
+  const { numFeatures, dModel, rnnHiddenSize, numEncoderLayers } = sizes;
+  const each = activationSizes(sizes, frames);
+  const activations = (name: keyof typeof each) => scope.createStorage('activations', name, 4 * lanes * each[name]);
+  const states = (label: string, floats: number) => scope.createStorage('states', label, 4 * slots * floats);
+  const uniform = (label: string, bytes: number) =>
+    scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  return {
+    features: activations('features'),
+    lanes: scope.createStorage('activations', 'lanes', lanes * kernels.lstmCell.bindings.lanes.size),
+    step: uniform('step', kernels.lstmCell.bindings.step.size),
+    laneStep: uniform('lane step', kernels.lstmCell.bindings.step.size),
+    at: uniform('at', numEncoderLayers * frames * UNIFORM_STRIDE),
+    context: states('context', CONTEXT_FRAMES * numFeatures),
+    h: states('h', numEncoderLayers * padded(dModel)),
+    c: states('c', numEncoderLayers * padded(rnnHiddenSize)),
+    convs: [activations('conv0'), activations('conv1'), activations('conv2')],
+    x: activations('x'),
+    gates: activations('gates'),
+    m: activations('m'),
+    feedForward: activations('feedForward'),
+  };
+}
+
+/** The encoder's kernels, compiled for its sizes. */
+export type EncoderKernels = Awaited<ReturnType<typeof compileEncoder>>;
+
 /**
- * Compiles the encoder's kernels and binds them to weights and buffers.
+ * Compiles the encoder's kernels.
  *
  * @throws RillError `shader`.
  */
-export async function createEncoderPlan(
-  context: GpuContext,
-  sizes: EncoderSizes,
-  weights: EncoderWeights,
-  buffers: EncoderBuffers,
-): Promise<EncoderPlan> {
-  const { numFeatures, channels, hasProjection, numEncoderLayers: layers } = sizes;
-  const weight_bits = WEIGHT_BITS[weights.dtype];
-  const { lanes, step, at, h, c, x, m, gates, feedForward } = buffers;
+export async function compileEncoder(context: GpuContext, sizes: EncoderSizes, dtype: WeightDtype) {
+  const { numFeatures, channels, numEncoderLayers: layers } = sizes;
+  const weight_bits = WEIGHT_BITS[dtype];
   const hidden = padded(sizes.rnnHiddenSize);
   const dModel = vec4s(sizes.dModel);
   const dimFeedforward = vec4s(sizes.dimFeedforward);
@@ -181,7 +211,22 @@ export async function createEncoderPlan(
       linear(dModel, dimFeedforward, { doubleSwish: true }),
       linear(dimFeedforward, dModel, { accumulate: true }),
     ]);
+  return { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2 };
+}
 
+/** Binds the encoder's kernels to weights and buffers: everything a step dispatches. */
+export function bindEncoder(
+  { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2 }: EncoderKernels,
+  { numFeatures, channels, rnnHiddenSize, ...sizes }: EncoderSizes,
+  weights: EncoderWeights,
+  buffers: EncoderBuffers,
+): EncoderPlan {
+  const { lanes, step, at, h, c, x, m, gates, feedForward } = buffers;
+  const hidden = padded(rnnHiddenSize);
+  const dModel = vec4s(sizes.dModel);
+  const dimFeedforward = vec4s(sizes.dimFeedforward);
+  const [freqs1, freqs2, freqs3] = subsampledFreqs(numFeatures);
+  const [channels1, channels2, channels3] = channels.map(vec4s);
   const size = (kernel: { source: { workgroupSize: readonly [number, number, number] } }) =>
     kernel.source.workgroupSize[0];
   const perPosition =
@@ -247,7 +292,7 @@ export async function createEncoderPlan(
           kernel: cell.bind({ ...layer.hh, gates_x: gates, lanes, h, c, m, step, at }),
           workgroups: perLanes(hidden, ROWS_PER_THREAD, size(cell)),
         },
-        hasProjection && layer.hr
+        layer.hr
           ? {
               weight: layer.hr.weight,
               kernel: projection.bind({ ...layer.hr, m, lanes, h, x, step, at }),

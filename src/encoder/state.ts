@@ -1,6 +1,6 @@
 import { RillError } from '../errors.ts';
 import type { GpuContext } from '../gpu/context.ts';
-import { ReadbackRing } from '../gpu/readback.ts';
+import { readBuffers } from '../gpu/readback.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import type { EncoderBuffers } from './plan.ts';
 import { padded } from './weights.ts';
@@ -28,8 +28,10 @@ function restride(
   return output;
 }
 
-/** Whoever keeps more than the encoder's states by slot, or gives slots out. */
-interface SlotOwner {
+/** The encoder as a slot sees it. */
+export interface SlotOwner {
+  /** Where states lie now: the arena may grow, and move as a whole. */
+  arena(): Pick<EncoderBuffers, 'h' | 'c'>;
   /** The stream in the slot starts afresh. */
   reset(): void;
   /** The slot is free. */
@@ -39,28 +41,25 @@ interface SlotOwner {
 /** One stream's slot: h, c and the 5 feature frames of left context, on the GPU from chunk to chunk. */
 export class EncoderState {
   readonly slot: number;
+  /** The encoder it is a slot of. */
+  readonly encoder: object;
   readonly #context: GpuContext;
   readonly #sizes: EncoderSizes;
-  readonly #buffers: EncoderBuffers;
   readonly #owner: SlotOwner;
   #started = false;
   #closed = false;
 
-  constructor(context: GpuContext, sizes: EncoderSizes, buffers: EncoderBuffers, slot: number, owner: SlotOwner) {
+  constructor(context: GpuContext, sizes: EncoderSizes, slot: number, encoder: object, owner: SlotOwner) {
     this.#context = context;
     this.#sizes = sizes;
-    this.#buffers = buffers;
     this.slot = slot;
+    this.encoder = encoder;
     this.#owner = owner;
   }
 
   /** Whether the left context is there: the first chunk has to bring it. */
   get started(): boolean {
     return this.#started;
-  }
-
-  belongsTo(buffers: EncoderBuffers): boolean {
-    return buffers === this.#buffers;
   }
 
   /** Marks the start of a step. @returns whether it is the stream's first */
@@ -124,21 +123,15 @@ export class EncoderState {
     const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
     const hSize = 4 * layers * padded(dModel);
     const cSize = 4 * layers * padded(rnnHiddenSize);
-    const ring = new ReadbackRing(this.#context, hSize + cSize, 1);
-    try {
-      const copy = await ring.acquire();
-      const encoder = this.#context.device.createCommandEncoder();
-      encoder.copyBufferToBuffer(this.#buffers.h, this.slot * hSize, copy, 0, hSize);
-      encoder.copyBufferToBuffer(this.#buffers.c, this.slot * cSize, copy, hSize, cSize);
-      this.#context.device.queue.submit([encoder.finish()]);
-      const values = await ring.read(copy, hSize + cSize);
-      return {
-        h: restride(values, layers, dModel, padded(dModel), dModel),
-        c: restride(values.subarray(hSize / 4), layers, rnnHiddenSize, padded(rnnHiddenSize), rnnHiddenSize),
-      };
-    } finally {
-      ring.dispose();
-    }
+    const { h, c } = this.#owner.arena();
+    const values = await readBuffers(this.#context, [
+      { buffer: h, offset: this.slot * hSize, bytes: hSize },
+      { buffer: c, offset: this.slot * cSize, bytes: cSize },
+    ]);
+    return {
+      h: restride(values, layers, dModel, padded(dModel), dModel),
+      c: restride(values.subarray(hSize / 4), layers, rnnHiddenSize, padded(rnnHiddenSize), rnnHiddenSize),
+    };
   }
 
   /** Gives the slot back. */
@@ -156,7 +149,8 @@ export class EncoderState {
   /** Padded values into this stream's part of the arenas. */
   #write(h: Float32Array<ArrayBuffer>, c: Float32Array<ArrayBuffer>): void {
     const { queue } = this.#context.device;
-    queue.writeBuffer(this.#buffers.h, this.slot * h.byteLength, h);
-    queue.writeBuffer(this.#buffers.c, this.slot * c.byteLength, c);
+    const arena = this.#owner.arena();
+    queue.writeBuffer(arena.h, this.slot * h.byteLength, h);
+    queue.writeBuffer(arena.c, this.slot * c.byteLength, c);
   }
 }

@@ -138,7 +138,7 @@ export class GpuContext {
 /** Buffers that live and die together, counted by part in {@link GpuContext.memory}. */
 export class BufferScope {
   readonly context: GpuContext;
-  readonly #buffers: { part: string; buffer: GPUBuffer }[] = [];
+  readonly #parts = new Map<GPUBuffer, string>();
 
   constructor(context: GpuContext) {
     this.context = context;
@@ -168,16 +168,25 @@ export class BufferScope {
   createBuffer(part: string, label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
     const buffer = this.context.device.createBuffer({ label, size, usage });
-    this.#buffers.push({ part, buffer });
+    this.#parts.set(buffer, part);
     this.#count(part, size);
     return buffer;
   }
 
-  /** Destroys every buffer of the scope. */
-  dispose(): void {
-    for (const { part, buffer } of this.#buffers.splice(0)) {
+  /** Destroys one buffer. Steps that were submitted before still see it. */
+  release(buffer: GPUBuffer): void {
+    const part = this.#parts.get(buffer);
+    if (part !== undefined) {
+      this.#parts.delete(buffer);
       this.#count(part, -buffer.size);
       buffer.destroy();
+    }
+  }
+
+  /** Destroys every buffer of the scope. */
+  dispose(): void {
+    for (const buffer of [...this.#parts.keys()]) {
+      this.release(buffer);
     }
   }
 

@@ -1,43 +1,69 @@
 import { BufferScope, type GpuContext } from './context.ts';
 
+/** A place in the ring: one step's results at a time. */
+interface ReadbackPlace {
+  buffer?: GPUBuffer;
+}
+
 /**
- * A ring of buffers that results come back through. Made once; a step waits its turn when all are in flight.
+ * A ring of places that results come back through. A step waits its turn when all are in flight. A place has a
+ * buffer that grows when a step reads more than any before it, and the free ones grow with it.
  */
 export class ReadbackRing {
   readonly #scope: BufferScope;
-  readonly #free: GPUBuffer[];
-  readonly #waiting: ((buffer: GPUBuffer) => void)[] = [];
+  readonly #free: ReadbackPlace[];
+  readonly #waiting: ((place: ReadbackPlace) => void)[] = [];
 
-  constructor(context: GpuContext, bytes: number, count: number) {
+  constructor(context: GpuContext, count: number) {
     this.#scope = new BufferScope(context);
+    this.#free = Array.from({ length: count }, () => ({}));
+  }
+
+  /** A buffer of at least `bytes` for a place that was acquired. */
+  reserve(place: ReadbackPlace, bytes: number): GPUBuffer {
+    if (place.buffer && place.buffer.size >= bytes) {
+      return place.buffer;
+    }
+    const size = Math.max(bytes, 2 * (place.buffer?.size ?? 0));
+    for (const each of this.#free) {
+      if ((each.buffer?.size ?? 0) < size) {
+        this.#resize(each, size);
+      }
+    }
+    return this.#resize(place, size);
+  }
+
+  #resize(place: ReadbackPlace, size: number): GPUBuffer {
+    if (place.buffer) {
+      this.#scope.release(place.buffer);
+    }
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    this.#free = Array.from({ length: count }, (_, i) =>
-      this.#scope.createBuffer('readback', `readback ${i}`, bytes, usage),
-    );
+    return (place.buffer = this.#scope.createBuffer('readback', 'readback', size, usage));
   }
 
-  /** The next free buffer, first come, first served. */
-  acquire(): Promise<GPUBuffer> {
-    const buffer = this.#free.shift();
-    return buffer ? Promise.resolve(buffer) : new Promise((resolve) => this.#waiting.push(resolve));
+  /** The next free place, first come, first served. */
+  acquire(): Promise<ReadbackPlace> {
+    const place = this.#free.shift();
+    return place ? Promise.resolve(place) : new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  release(buffer: GPUBuffer): void {
+  release(place: ReadbackPlace): void {
     const next = this.#waiting.shift();
     if (next) {
-      next(buffer);
+      next(place);
     } else {
-      this.#free.push(buffer);
+      this.#free.push(place);
     }
   }
 
   /**
-   * Maps the first `bytes` of a buffer, copies them out and releases it.
+   * Maps the first `bytes` of a place's buffer, copies them out and releases the place.
    *
    * @throws RillError `device-lost`, `gpu` or `closed`.
    */
-  async read(buffer: GPUBuffer, bytes: number): Promise<Float32Array<ArrayBuffer>> {
+  async read(place: ReadbackPlace, bytes: number): Promise<Float32Array<ArrayBuffer>> {
     try {
+      const buffer = this.reserve(place, bytes);
       await buffer.mapAsync(GPUMapMode.READ, 0, bytes);
       const copy = new Float32Array(buffer.getMappedRange(0, bytes).slice(0));
       buffer.unmap();
@@ -45,11 +71,38 @@ export class ReadbackRing {
     } catch (cause) {
       throw await this.#scope.context.explain(cause);
     } finally {
-      this.release(buffer);
+      this.release(place);
     }
   }
 
   dispose(): void {
     this.#scope.dispose();
+  }
+}
+
+/**
+ * Reads the starts of buffers back, one after the other, outside of any ring: for what is asked for rarely.
+ *
+ * @throws RillError `device-lost`, `gpu` or `closed`.
+ */
+export async function readBuffers(
+  context: GpuContext,
+  parts: readonly { buffer: GPUBuffer; offset?: number; bytes: number }[],
+): Promise<Float32Array<ArrayBuffer>> {
+  const ring = new ReadbackRing(context, 1);
+  try {
+    const place = await ring.acquire();
+    const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    const target = ring.reserve(place, total);
+    const encoder = context.device.createCommandEncoder();
+    let at = 0;
+    for (const { buffer, offset = 0, bytes } of parts) {
+      encoder.copyBufferToBuffer(buffer, offset, target, at, bytes);
+      at += bytes;
+    }
+    context.device.queue.submit([encoder.finish()]);
+    return await ring.read(place, total);
+  } finally {
+    ring.dispose();
   }
 }

@@ -1,22 +1,27 @@
-import type { EncoderHead, RnnEncoder, StepOutput } from '../encoder/encoder.ts';
-import { perRow, type Dispatch } from '../encoder/plan.ts';
+import type { RnnEncoder } from '../encoder/encoder.ts';
+import { perRow, type Room } from '../encoder/plan.ts';
+import { padded } from '../encoder/weights.ts';
+import type { BoundHead, EncoderHead, SharedBuffers } from '../encoder/workspace.ts';
 import { RillError } from '../errors.ts';
+import type { BufferScope } from '../gpu/context.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import type { Model } from '../model/model.ts';
-import { linearHead } from './linear.ts';
+import { loadLinear, type LinearLayer } from './linear.ts';
 
 /** The CTC head's output in a step's results, (frames, vocab_size). */
 export const CTC_LOG_PROBS = 'ctc_log_probs';
 
 /** The CTC head (`ctc_output.1` and log-softmax), run in the encoder's own step. */
 export class CtcHead implements EncoderHead {
-  readonly dispatches: readonly Dispatch[];
-  readonly output: StepOutput;
+  readonly #linear: LinearLayer;
+  readonly #logSoftmax: Kernel<typeof kernels.logSoftmax>;
+  readonly #vocabSize: number;
 
-  private constructor(dispatches: readonly Dispatch[], output: StepOutput) {
-    this.dispatches = dispatches;
-    this.output = output;
+  private constructor(linear: LinearLayer, logSoftmax: Kernel<typeof kernels.logSoftmax>, vocabSize: number) {
+    this.#linear = linear;
+    this.#logSoftmax = logSoftmax;
+    this.#vocabSize = vocabSize;
   }
 
   /**
@@ -33,11 +38,20 @@ export class CtcHead implements EncoderHead {
         remedy: 'Use a checkpoint that was trained with a CTC head.',
       });
     }
-    const { dispatch, output } = await linearHead(encoder, model, 'ctc_output.1', vocabSize, CTC_LOG_PROBS);
+    const linear = await loadLinear(encoder, model, 'ctc_output.1', [vocabSize, encoder.sizes.dModel]);
     const logSoftmax = await Kernel.create(encoder.context, kernels.logSoftmax, { width: vocabSize });
-    const normalise = { kernel: logSoftmax.bind({ x: output.buffer, step: encoder.shared.step }), workgroups: perRow };
-    const head = new CtcHead([dispatch, normalise], output);
+    const head = new CtcHead(linear, logSoftmax, vocabSize);
     encoder.attach(head);
     return head;
+  }
+
+  /** @internal */
+  bind(scope: BufferScope, { lanes, frames }: Room, { x, step }: SharedBuffers): BoundHead {
+    const width = this.#vocabSize;
+    const y = scope.createStorage('activations', CTC_LOG_PROBS, 4 * lanes * frames * padded(width));
+    return {
+      dispatches: [this.#linear({ x, y, step }), { kernel: this.#logSoftmax.bind({ x: y, step }), workgroups: perRow }],
+      output: { name: CTC_LOG_PROBS, buffer: y, width },
+    };
   }
 }

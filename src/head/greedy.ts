@@ -1,11 +1,13 @@
-import type { EncoderHead, RnnEncoder, StepOutput } from '../encoder/encoder.ts';
-import type { Dispatch } from '../encoder/plan.ts';
+import type { RnnEncoder } from '../encoder/encoder.ts';
+import type { Dispatch, Room } from '../encoder/plan.ts';
 import { WeightLoader, padded, vec4s } from '../encoder/weights.ts';
+import type { BoundHead, EncoderHead, SharedBuffers } from '../encoder/workspace.ts';
+import type { BufferScope } from '../gpu/context.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import type { Model } from '../model/model.ts';
-import { linearHead, linearLayer } from './linear.ts';
-import { JOINER_ENCODER_PROJ, noTransducer } from './transducer.ts';
+import { loadLinear } from './linear.ts';
+import { noTransducer } from './transducer.ts';
 
 /** The greedy search's output in a step's results, (frames, 2): the token chosen, and its log-probability. */
 export const GREEDY_TOKENS = 'greedy_tokens';
@@ -13,32 +15,20 @@ export const GREEDY_TOKENS = 'greedy_tokens';
 /** No token has this id. */
 const NO_TOKEN = 0xffffffff;
 
+/** What the head loads and compiles, once. */
+type Parts = Awaited<ReturnType<typeof loadParts>>;
+
 /**
  * The transducer's greedy search on the GPU: decoder, joiner and choice for one frame after the other, in the
  * encoder's own step. Every stream's last tokens stay in a GPU buffer; what is read back of a frame is its token.
  */
 export class GreedyHead implements EncoderHead {
-  readonly dispatches: readonly Dispatch[];
-  readonly perFrame: readonly Dispatch[];
-  readonly output: StepOutput;
-  readonly #contexts: GPUBuffer;
-  readonly #initial: Int32Array<ArrayBuffer>;
   readonly #device: GPUDevice;
+  readonly #parts: Parts;
 
-  private constructor(
-    device: GPUDevice,
-    contexts: GPUBuffer,
-    initial: Int32Array<ArrayBuffer>,
-    dispatches: readonly Dispatch[],
-    perFrame: readonly Dispatch[],
-    output: StepOutput,
-  ) {
+  private constructor(device: GPUDevice, parts: Parts) {
     this.#device = device;
-    this.#contexts = contexts;
-    this.#initial = initial;
-    this.dispatches = dispatches;
-    this.perFrame = perFrame;
-    this.output = output;
+    this.#parts = parts;
   }
 
   /**
@@ -48,82 +38,96 @@ export class GreedyHead implements EncoderHead {
    * @throws RillError `bad-model` when the model has no transducer head.
    */
   static async attach(encoder: RnnEncoder, model: Model, blankPenalty = 0): Promise<GreedyHead> {
-    const { transducer, vocabSize } = model.sizes;
-    if (!transducer || vocabSize === undefined) {
-      throw noTransducer();
-    }
-    const { context, buffers, dtype, capacity, shared } = encoder;
-    const { maxStreams, maxFrames } = capacity;
-    const { blankId, unkId } = model.config;
-    const { decoderDim, joinerDim, contextSize } = transducer;
-    const { lanes, laneStep, step, at } = shared;
-    const load = new WeightLoader(buffers, model.weights, dtype);
-    const embedding = await load.rows('decoder.embedding.weight', decoderDim);
-    const conv = await load.depthwise('decoder.conv.weight', decoderDim, contextSize);
-    const perLane = (label: string, width: number) =>
-      buffers.createStorage('activations', label, 4 * maxStreams * padded(width));
-    const contexts = buffers.createStorage('states', 'greedy contexts', 4 * maxStreams * contextSize);
-    const hidden = perLane('decoder', decoderDim);
-    const proj = perLane('joiner.decoder_proj', joinerDim);
-    const joined = perLane('joiner', joinerDim);
-    const logits = perLane('logits', vocabSize);
-    const picked = buffers.createStorage('activations', GREEDY_TOKENS, 16 * maxStreams * maxFrames);
-
-    const encoderProj = await linearHead(encoder, model, 'joiner.encoder_proj', joinerDim, JOINER_ENCODER_PROJ);
-    const [decoder, join, pick] = await Promise.all([
-      Kernel.create(context, kernels.decoder, { vec4s: vec4s(decoderDim), context_size: contextSize }),
-      Kernel.create(context, kernels.join, { vec4s: vec4s(joinerDim) }),
-      Kernel.create(context, kernels.greedyPick, {
-        width: vocabSize,
-        context_size: contextSize,
-        blank: blankId,
-        unk: unkId ?? NO_TOKEN,
-      }),
-    ]);
-    const perElements = (width: number, workgroupSize: number) => (count: number) =>
-      [Math.ceil(vec4s(width) / workgroupSize), count, 1] as const;
-    const perFrame: Dispatch[] = [
-      {
-        kernel: decoder.bind({ embedding, conv, lanes, contexts, y: hidden, step: laneStep }),
-        workgroups: perElements(decoderDim, decoder.source.workgroupSize[0]),
-      },
-      oneFrame(
-        await linearLayer(encoder, model, 'joiner.decoder_proj', {
-          inputs: decoderDim,
-          x: hidden,
-          outputs: joinerDim,
-          y: proj,
-          step: laneStep,
-        }),
-      ),
-      {
-        kernel: join.bind({ encoder_proj: encoderProj.output.buffer, decoder_proj: proj, y: joined, step, at }),
-        workgroups: perElements(joinerDim, join.source.workgroupSize[0]),
-      },
-      oneFrame(
-        await linearLayer(
-          encoder,
-          model,
-          'joiner.output_linear',
-          { inputs: joinerDim, x: joined, outputs: vocabSize, y: logits, step: laneStep },
-          (bias) => (bias[blankId] -= blankPenalty),
-        ),
-      ),
-      { kernel: pick.bind({ logits, lanes, contexts, picked, step, at }), workgroups: (count) => [count, 1, 1] },
-    ];
-    const initial = new Int32Array(contextSize).fill(-1);
-    initial[contextSize - 1] = blankId;
-    const output = { name: GREEDY_TOKENS, buffer: picked, width: 2 };
-    const head = new GreedyHead(context.device, contexts, initial, [encoderProj.dispatch], perFrame, output);
+    const head = new GreedyHead(encoder.context.device, await loadParts(encoder, model, blankPenalty));
     encoder.attach(head);
     return head;
   }
 
-  /** A fresh hypothesis starts from the context [-1, …, blank]. */
-  reset(slot: number): void {
-    this.#device.queue.writeBuffer(this.#contexts, slot * this.#initial.byteLength, this.#initial);
+  /** @internal */
+  bind(scope: BufferScope, room: Room, { x, step, laneStep, at, lanes }: SharedBuffers): BoundHead {
+    const { embedding, conv, layers, compiled, decoderDim, joinerDim, vocabSize, initial } = this.#parts;
+    const rows = room.lanes * room.frames;
+    const activations = (label: string, count: number, width: number) =>
+      scope.createStorage('activations', label, 4 * count * padded(width));
+    const encoderProj = activations('joiner.encoder_proj', rows, joinerDim);
+    const hidden = activations('decoder', room.lanes, decoderDim);
+    const decoderProj = activations('joiner.decoder_proj', room.lanes, joinerDim);
+    const joined = activations('joiner', room.lanes, joinerDim);
+    const logits = activations('logits', room.lanes, vocabSize);
+    const picked = activations(GREEDY_TOKENS, rows, 2);
+    const contexts = scope.createStorage('states', 'contexts', room.slots * initial.byteLength);
+    const { decoder, join, pick } = compiled;
+    return {
+      dispatches: [layers.encoderProj({ x, y: encoderProj, step })],
+      perFrame: [
+        {
+          kernel: decoder.bind({ embedding, conv, lanes, contexts, y: hidden, step: laneStep }),
+          workgroups: perElements(decoderDim, decoder.source.workgroupSize[0]),
+        },
+        oneFrame(layers.decoderProj({ x: hidden, y: decoderProj, step: laneStep })),
+        {
+          kernel: join.bind({ encoder_proj: encoderProj, decoder_proj: decoderProj, y: joined, step, at }),
+          workgroups: perElements(joinerDim, join.source.workgroupSize[0]),
+        },
+        oneFrame(layers.output({ x: joined, y: logits, step: laneStep })),
+        { kernel: pick.bind({ logits, lanes, contexts, picked, step, at }), workgroups: (count) => [count, 1, 1] },
+      ],
+      output: { name: GREEDY_TOKENS, buffer: picked, width: 2 },
+      states: contexts,
+      reset: (slot) => {
+        this.#device.queue.writeBuffer(contexts, slot * initial.byteLength, initial);
+      },
+    };
   }
 }
+
+async function loadParts(encoder: RnnEncoder, model: Model, blankPenalty: number) {
+  const { transducer, vocabSize } = model.sizes;
+  if (!transducer || vocabSize === undefined) {
+    throw noTransducer();
+  }
+  const { context, weights, dtype, sizes } = encoder;
+  const { blankId, unkId } = model.config;
+  const { decoderDim, joinerDim, contextSize } = transducer;
+  const load = new WeightLoader(weights, model.weights, dtype);
+  // A fresh hypothesis starts from the context [-1, …, blank].
+  const initial = new Int32Array(contextSize).fill(-1);
+  initial[contextSize - 1] = blankId;
+  const [decoder, join, pick] = await Promise.all([
+    Kernel.create(context, kernels.decoder, { vec4s: vec4s(decoderDim), context_size: contextSize }),
+    Kernel.create(context, kernels.join, { vec4s: vec4s(joinerDim) }),
+    Kernel.create(context, kernels.greedyPick, {
+      width: vocabSize,
+      context_size: contextSize,
+      blank: blankId,
+      unk: unkId ?? NO_TOKEN,
+    }),
+  ]);
+  return {
+    decoderDim,
+    joinerDim,
+    vocabSize,
+    initial,
+    compiled: { decoder, join, pick },
+    embedding: await load.rows('decoder.embedding.weight', decoderDim),
+    conv: await load.depthwise('decoder.conv.weight', decoderDim, contextSize),
+    layers: {
+      encoderProj: await loadLinear(encoder, model, 'joiner.encoder_proj', [joinerDim, sizes.dModel]),
+      decoderProj: await loadLinear(encoder, model, 'joiner.decoder_proj', [joinerDim, decoderDim]),
+      output: await loadLinear(
+        encoder,
+        model,
+        'joiner.output_linear',
+        [vocabSize, joinerDim],
+        (bias) => (bias[blankId] -= blankPenalty),
+      ),
+    },
+  };
+}
+
+/** A thread for each vec4 of each lane. */
+const perElements = (width: number, workgroupSize: number) => (count: number) =>
+  [Math.ceil(vec4s(width) / workgroupSize), count, 1] as const;
 
 /** A dispatch over the rows of a step, run over one frame of every lane. */
 function oneFrame(dispatch: Dispatch): Dispatch {

@@ -1,9 +1,12 @@
-import type { EncoderHead, RnnEncoder, StepOutput } from '../encoder/encoder.ts';
-import type { Dispatch } from '../encoder/plan.ts';
+import type { RnnEncoder } from '../encoder/encoder.ts';
+import type { Room } from '../encoder/plan.ts';
+import { padded } from '../encoder/weights.ts';
+import type { BoundHead, EncoderHead, SharedBuffers } from '../encoder/workspace.ts';
 import { RillError } from '../errors.ts';
+import type { BufferScope } from '../gpu/context.ts';
 import type { Model } from '../model/model.ts';
 import { requireFinite } from '../model/tensors.ts';
-import { linearHead } from './linear.ts';
+import { loadLinear, type LinearLayer } from './linear.ts';
 
 /** The encoder's side of the joiner in a step's results, (frames, joiner_dim). */
 export const JOINER_ENCODER_PROJ = 'joiner_encoder_proj';
@@ -19,12 +22,12 @@ export function noTransducer(): RillError {
 
 /** `joiner.encoder_proj`, run in the encoder's own step: all that a transducer search needs of a frame. */
 export class TransducerHead implements EncoderHead {
-  readonly dispatches: readonly Dispatch[];
-  readonly output: StepOutput;
+  readonly #linear: LinearLayer;
+  readonly #joinerDim: number;
 
-  private constructor(dispatches: readonly Dispatch[], output: StepOutput) {
-    this.dispatches = dispatches;
-    this.output = output;
+  private constructor(linear: LinearLayer, joinerDim: number) {
+    this.#linear = linear;
+    this.#joinerDim = joinerDim;
   }
 
   /**
@@ -37,16 +40,18 @@ export class TransducerHead implements EncoderHead {
     if (!transducer) {
       throw noTransducer();
     }
-    const { dispatch, output } = await linearHead(
-      encoder,
-      model,
-      'joiner.encoder_proj',
-      transducer.joinerDim,
-      JOINER_ENCODER_PROJ,
-    );
-    const head = new TransducerHead([dispatch], output);
+    const { joinerDim } = transducer;
+    const linear = await loadLinear(encoder, model, 'joiner.encoder_proj', [joinerDim, encoder.sizes.dModel]);
+    const head = new TransducerHead(linear, joinerDim);
     encoder.attach(head);
     return head;
+  }
+
+  /** @internal */
+  bind(scope: BufferScope, { lanes, frames }: Room, { x, step }: SharedBuffers): BoundHead {
+    const width = this.#joinerDim;
+    const y = scope.createStorage('activations', JOINER_ENCODER_PROJ, 4 * lanes * frames * padded(width));
+    return { dispatches: [this.#linear({ x, y, step })], output: { name: JOINER_ENCODER_PROJ, buffer: y, width } };
   }
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ENCODER_OUT, RnnEncoder } from '../../src/encoder/encoder.ts';
+import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import { GpuContext } from '../../src/gpu/context.ts';
 import { Kernel } from '../../src/gpu/kernel.ts';
 import * as kernels from '../../src/gpu/kernels.generated.ts';
@@ -196,13 +197,24 @@ describe('RnnEncoder', () => {
       gpu.check();
     });
 
-    it('a capacity out of range, and one that a buffer cannot hold', async () => {
+    it('a capacity out of range, and lanes that a buffer cannot hold', async () => {
       await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxStreams: 0 }));
       await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxFrames: 1.5 }));
       const message = await failure('bad-argument', () =>
-        RnnEncoder.create(gpu, model, { maxStreams: 1024, maxFrames: 128 }),
+        RnnEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128, maxLanes: 4096 }),
       );
-      expect(message).toMatch(/expected at most \d+ bytes in one buffer/);
+      expect(message).toMatch(/maxLanes: 4096; expected a whole number from 1 to \d+/);
+      const wide = await RnnEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128 });
+      expect(wide.capacity.maxLanes).toBeLessThan(4096);
+      wide.dispose();
+    });
+
+    it('more streams in a step than it has lanes', async () => {
+      const narrow = await RnnEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 1, maxLanes: 2 });
+      const inputs = Array.from({ length: 3 }, () => ({ state: narrow.createState(), features: chunk(9) }));
+      expect(await failure('bad-argument', () => narrow.step(inputs))).toContain('3 streams in one step');
+      expect(await narrow.step(inputs.slice(1))).toHaveLength(2);
+      narrow.dispose();
     });
 
     it('weights that are not finite, by name', async () => {
@@ -275,7 +287,7 @@ describe('a step in steady state', () => {
         { state: a, features: features(21) },
         { state: b, features: features(13) },
       ],
-      [CTC_LOG_PROBS],
+      [ENCODER_OUT, CTC_LOG_PROBS],
     );
     const creators = [
       'createBuffer',

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, it } from 'vitest';
-import { ENCODER_OUT, RnnEncoder } from '../../src/encoder/encoder.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import type { EncoderState, StateValues } from '../../src/encoder/state.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
@@ -83,6 +84,25 @@ describe.each([
       same(await stream(encoder, state, features, chunk, beside), `beside ${count}, chunks of ${chunk}`);
     }
     [...before, state].forEach((each) => each.dispose());
+  });
+
+  it('stay the same when the arena grows in mid-stream, with a step under way', async () => {
+    const growing = await RnnEncoder.create(gpu, model, { maxStreams: 20, maxFrames: FRAMES, dtype });
+    const { numFeatures, dModel } = growing.sizes;
+    const state = growing.createState();
+    const size = () => gpu.memory.get('states') ?? 0;
+    const before = size();
+    const half = 16;
+    const first = growing.step([{ state, features: features.subarray(0, (4 * half + 5) * numFeatures) }]);
+    const others = Array.from({ length: 19 }, () => growing.createState());
+    const rest = await growing.step([{ state, features: features.subarray((4 * half + 5) * numFeatures) }]);
+    expect(size()).toBeGreaterThan(before);
+    const output = new Float32Array(FRAMES * dModel);
+    output.set((await first)[0].outputs[ENCODER_OUT]);
+    output.set(rest[0].outputs[ENCODER_OUT], half * dModel);
+    same({ output, states: await state.read() }, 'growing');
+    expect(new Set([state, ...others].map(({ slot }) => slot)).size).toBe(20);
+    growing.dispose();
   });
 
   it('equal those of the offline batch', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
 import { Kernel, type KernelSource, type Workgroups } from '../../src/gpu/kernel.ts';
-import { ReadbackRing } from '../../src/gpu/readback.ts';
+import { readBuffers } from '../../src/gpu/readback.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectClose, type Tolerance } from '../support/close.ts';
 
@@ -49,14 +49,8 @@ async function runOnGpu<Source extends KernelSource>(
   gpu.device.queue.submit([encoder.finish()]);
   const outputs: Record<string, Float32Array> = {};
   for (const [name, values] of Object.entries(expected)) {
-    const ring = new ReadbackRing(gpu, 4 * values.length, 1);
-    const copy = await ring.acquire();
-    const copying = gpu.device.createCommandEncoder();
-    copying.copyBufferToBuffer(bound[name], 0, copy, 0, 4 * values.length);
-    gpu.device.queue.submit([copying.finish()]);
-    const read = await ring.read(copy, 4 * values.length);
+    const read = await readBuffers(gpu, [{ buffer: bound[name], bytes: 4 * values.length }]);
     outputs[name] = buffers[name] instanceof Int32Array ? Float32Array.from(new Int32Array(read.buffer)) : read;
-    ring.dispose();
   }
   gpu.check();
   scope.dispose();

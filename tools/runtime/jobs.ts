@@ -2,6 +2,7 @@
  * The work of the command line that needs a GPU. It runs in Node or in a page, unchanged: values in, values
  * out, no files. What a job says on the way goes through `emit`.
  */
+import { runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
 import { RillError } from '../../src/errors.ts';
@@ -108,6 +109,7 @@ async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<En
   const { numEncoderLayers: layers } = encoder.sizes;
   try {
     const { states, ...batch } = await encoder.encode(features, lengths, {
+      chunkFrames: input.chunkFrames,
       states: input.states && initialStates(input.states, encoder.sizes, lengths.length),
       progress: (done, total) => emit({ type: 'progress', done, total }),
     });
@@ -156,7 +158,7 @@ export interface DecodeOutput {
 
 /** From features to tokens: no tail padding, no endpoints. */
 async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<DecodeOutput[]> {
-  const { features, lengths } = input;
+  const { features, lengths, chunkFrames } = input;
   const { model, encoder } = await openBatch(gpu, input);
   try {
     const search = await Search.attach(encoder, model, { ...input.options, decodingMethod: input.method });
@@ -164,7 +166,7 @@ async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<De
     const createDecoder = search.decoders();
     const decoders = lengths.map(() => createDecoder());
     const progress = (done: number, total: number) => emit({ type: 'progress', done, total });
-    await encoder.encodeChunks(features, lengths, { progress }, [name], (utterance, _, { outputs }) => {
+    await runBatch(encoder, features, lengths, { chunkFrames, progress }, [name], (utterance, _, { outputs }) => {
       decoders[utterance].accept(outputs[name]);
     });
     return decoders.map(({ tokens, logProb }) => {

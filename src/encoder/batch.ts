@@ -1,0 +1,170 @@
+import { RillError } from '../errors.ts';
+import { CONTEXT_FRAMES, MIN_FEATURE_FRAMES, SUBSAMPLING_FACTOR, encoderFrames } from '../model/sizes.ts';
+import type { RnnEncoder, StepResult } from './encoder.ts';
+import type { EncoderState, StateValues } from './state.ts';
+import { ENCODER_OUT } from './workspace.ts';
+
+export interface BatchOptions {
+  /**
+   * Encoder frames of each utterance in one step. By default as many as keep a step to about a second on this
+   * adapter, so that long files neither trip a browser's watchdog nor hold up others: found while it runs.
+   */
+  chunkFrames?: number;
+  /** States to start each utterance from; zero by default. */
+  states?: readonly StateValues[];
+  /** Called after each step with the encoder frames done and their total. */
+  progress?: (done: number, total: number) => void;
+}
+
+/** A batch of whole utterances, padded. */
+export interface EncodedBatch {
+  /** (utterances, frames, d_model), zero beyond an utterance's length. */
+  encoderOut: Float32Array<ArrayBuffer>;
+  /** Encoder frames of each utterance. */
+  lengths: number[];
+  /** Frames of the longest utterance. */
+  frames: number;
+  /** Final states of each utterance. */
+  states: StateValues[];
+}
+
+/** What a step of a batch may take, and the frames that the first one starts with. */
+const STEP_MS = 1000;
+const FIRST_CHUNK_FRAMES = 2;
+
+/**
+ * Encodes whole utterances, as many side by side as the encoder has lanes.
+ *
+ * @param features (utterances, feature frames, num_features), padded
+ * @param lengths feature frames of each utterance, at least 9
+ * @throws RillError `bad-argument`, `device-lost`, `gpu`.
+ */
+export async function encodeBatch(
+  encoder: RnnEncoder,
+  features: Float32Array,
+  lengths: readonly number[],
+  options: BatchOptions = {},
+): Promise<EncodedBatch> {
+  const { dModel } = encoder.sizes;
+  // The lengths may come from a file: they are checked before anything is made after them.
+  checkBatch(encoder, features, lengths, options);
+  const frames = lengths.map(encoderFrames);
+  const longest = frames.reduce((longest, count) => Math.max(longest, count), 0);
+  const encoderOut = new Float32Array(lengths.length * longest * dModel);
+  const onResult = (utterance: number, at: number, { outputs }: StepResult) => {
+    encoderOut.set(outputs[ENCODER_OUT], (utterance * longest + at) * dModel);
+  };
+  const states = await runBatch(encoder, features, lengths, options, [ENCODER_OUT], onResult);
+  return { encoderOut, lengths: frames, frames: longest, states };
+}
+
+/**
+ * Runs whole utterances like {@link encodeBatch} and hands over what each step gives.
+ *
+ * @param read names of the outputs to read back
+ * @param onResult called with the utterance, the encoder frame that a chunk starts with, and its result
+ * @returns the final states of each utterance
+ */
+export async function runBatch(
+  encoder: RnnEncoder,
+  features: Float32Array,
+  lengths: readonly number[],
+  options: BatchOptions,
+  read: readonly string[],
+  onResult: (utterance: number, at: number, result: StepResult) => void,
+): Promise<StateValues[]> {
+  const { numFeatures } = encoder.sizes;
+  const { maxFrames } = encoder.capacity;
+  const stride = checkBatch(encoder, features, lengths, options);
+  const frames = lengths.map(encoderFrames);
+  const total = frames.reduce((sum, count) => sum + count, 0);
+  const states: StateValues[] = [];
+  const { chunkFrames, states: initial, progress } = options;
+  const group = Math.max(1, encoder.freeLanes);
+  let chunk = chunkFrames ?? Math.min(FIRST_CHUNK_FRAMES, maxFrames);
+  let done = 0;
+  for (let first = 0; first < lengths.length; first += group) {
+    const members: { utterance: number; count: number; state: EncoderState }[] = [];
+    try {
+      for (const [i, count] of frames.slice(first, first + group).entries()) {
+        members.push({ utterance: first + i, count, state: encoder.createState() });
+      }
+      if (initial) {
+        members.forEach(({ utterance, state }) => state.write(initial[utterance]));
+      }
+      const end = Math.max(...members.map(({ count }) => count));
+      for (let at = 0; at < end;) {
+        const active = members.filter(({ count }) => at < count);
+        const inputs = active.map(({ utterance, count, state }) => {
+          // The first chunk brings the left context; later chunks continue behind it.
+          const start = utterance * stride + SUBSAMPLING_FACTOR * at + (at === 0 ? 0 : CONTEXT_FRAMES);
+          const last = Math.min(at + chunk, count);
+          const stop = utterance * stride + SUBSAMPLING_FACTOR * last + CONTEXT_FRAMES;
+          return { state, features: features.subarray(start * numFeatures, stop * numFeatures) };
+        });
+        const started = performance.now();
+        const results = await encoder.step(inputs, read);
+        results.forEach((result, i) => {
+          onResult(active[i].utterance, at, result);
+          done += result.frames;
+        });
+        progress?.(done, total);
+        at += chunk;
+        if (chunkFrames === undefined) {
+          const perFrame = (performance.now() - started) / chunk;
+          // At most twice as many as before: the time of few frames says little about that of many.
+          chunk = Math.max(1, Math.min(Math.floor(STEP_MS / perFrame), 2 * chunk, maxFrames));
+        }
+      }
+      for (const { state } of members) {
+        states.push(await state.read());
+      }
+    } finally {
+      members.forEach(({ state }) => {
+        state.dispose();
+      });
+    }
+  }
+  return states;
+}
+
+/** Feature frames that each utterance of a padded batch takes up. */
+function checkBatch(
+  { sizes: { numFeatures }, capacity: { maxFrames } }: RnnEncoder,
+  features: Float32Array,
+  lengths: readonly number[],
+  { chunkFrames = maxFrames, states }: BatchOptions,
+): number {
+  const stride = features.length / numFeatures / lengths.length;
+  if (lengths.length === 0 || !Number.isInteger(stride)) {
+    throw new RillError('bad-argument', {
+      got: `${features.length} feature values for ${lengths.length} utterances`,
+      expected: `(utterances, frames, ${numFeatures}) values`,
+      remedy: `Check that the features have ${numFeatures} mel bins and are padded to one length.`,
+    });
+  }
+  for (const [i, length] of lengths.entries()) {
+    if (!Number.isInteger(length) || length < MIN_FEATURE_FRAMES || length > stride) {
+      throw new RillError('bad-argument', {
+        got: `a length of ${length} feature frames for utterance ${i}`,
+        expected: `${MIN_FEATURE_FRAMES} to ${stride}`,
+        remedy: 'One encoder frame sees 9 feature frames (90 ms); a length counts frames of the padded array.',
+      });
+    }
+  }
+  if (!Number.isInteger(chunkFrames) || chunkFrames < 1 || chunkFrames > maxFrames) {
+    throw new RillError('bad-argument', {
+      got: `chunks of ${chunkFrames} frames`,
+      expected: `1 to ${maxFrames}`,
+      remedy: 'Choose how many 40 ms frames run in one step, or create the encoder with a larger maxFrames.',
+    });
+  }
+  if (states && states.length !== lengths.length) {
+    throw new RillError('bad-argument', {
+      got: `states of ${states.length} utterances`,
+      expected: `${lengths.length}, one for each`,
+      remedy: 'Give each utterance its states, or none.',
+    });
+  }
+  return stride;
+}

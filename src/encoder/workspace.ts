@@ -1,0 +1,225 @@
+import { BufferScope, type GpuContext } from '../gpu/context.ts';
+import { uniformWords } from '../gpu/kernel.ts';
+import * as kernels from '../gpu/kernels.generated.ts';
+import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
+import {
+  UNIFORM_STRIDE,
+  bindEncoder,
+  createEncoderBuffers,
+  type Dispatch,
+  type EncoderBuffers,
+  type EncoderKernels,
+  type EncoderPlan,
+  type Room,
+} from './plan.ts';
+import { padded, type EncoderWeights } from './weights.ts';
+
+/** A GPU result of a step: rows of (lanes * frames) and `width` elements, padded to vec4. */
+export interface StepOutput {
+  name: string;
+  buffer: GPUBuffer;
+  width: number;
+}
+
+/** What a head's kernels bind beside their own: the encoder's output, the step's size, and who is in it. */
+export type SharedBuffers = Pick<EncoderBuffers, 'x' | 'step' | 'laneStep' | 'at' | 'lanes'>;
+
+/** A head on top of the encoder, its weights loaded and its kernels compiled. */
+export interface EncoderHead {
+  /** Makes the head's buffers in `scope` and binds its kernels to them; again whenever the encoder has grown. */
+  bind(scope: BufferScope, room: Room, shared: SharedBuffers): BoundHead;
+}
+
+/** A head's dispatches, which run in the encoder's step, and what they leave behind. */
+export interface BoundHead {
+  /** Once for all frames. */
+  readonly dispatches: readonly Dispatch[];
+  /** After those, for one frame after the other; a dynamic uniform gets (layer 0, frame). */
+  readonly perFrame?: readonly Dispatch[];
+  readonly output: StepOutput;
+  /** What the head keeps of each stream, by slot. */
+  readonly states?: GPUBuffer;
+  /** Called when the stream in a slot starts afresh. */
+  reset?(slot: number): void;
+}
+
+/** What one lane of a step brings. */
+export interface LaneInput {
+  slot: number;
+  /** Encoder frames. */
+  frames: number;
+  /** The first chunk of a stream: its features start with the left context. */
+  fresh: boolean;
+  features: Float32Array;
+}
+
+/** The encoder's own output, by its name in a step's results. */
+export const ENCODER_OUT = 'encoder_out';
+
+/**
+ * Everything of an encoder whose size goes with the number of streams: buffers, and kernels bound to them. When the
+ * encoder grows it gets a new one, which takes the streams' states over; a step creates nothing.
+ */
+export class Workspace {
+  readonly room: Room;
+  readonly buffers: EncoderBuffers;
+  readonly #context: GpuContext;
+  readonly #scope: BufferScope;
+  readonly #sizes: EncoderSizes;
+  readonly #plan: EncoderPlan;
+  readonly #heads: BoundHead[] = [];
+  /** Staging for what a step uploads. */
+  readonly #features: Float32Array<ArrayBuffer>;
+  readonly #lanes: Uint32Array<ArrayBuffer>;
+
+  /** @throws RillError `bad-argument` when a buffer would be larger than the device allows. */
+  constructor(
+    context: GpuContext,
+    sizes: EncoderSizes,
+    weights: EncoderWeights,
+    compiled: EncoderKernels,
+    heads: readonly EncoderHead[],
+    room: Room,
+  ) {
+    this.room = room;
+    this.#context = context;
+    this.#sizes = sizes;
+    this.#scope = new BufferScope(context);
+    try {
+      this.buffers = createEncoderBuffers(this.#scope, sizes, room);
+      this.#plan = bindEncoder(compiled, sizes, weights, this.buffers);
+      heads.forEach((head) => {
+        this.attach(head);
+      });
+    } catch (error) {
+      this.#scope.dispose();
+      throw error;
+    }
+    this.#features = new Float32Array(this.buffers.features.size / 4);
+    this.#lanes = new Uint32Array(this.buffers.lanes.size / 4);
+    this.#writeAtTable();
+  }
+
+  attach(head: EncoderHead): void {
+    this.#heads.push(head.bind(this.#scope, this.room, this.buffers));
+  }
+
+  /** What can be read back from a step. */
+  get outputs(): StepOutput[] {
+    const own = { name: ENCODER_OUT, buffer: this.buffers.x, width: this.#sizes.dModel };
+    return [own, ...this.#heads.map(({ output }) => output)];
+  }
+
+  /** Takes over the states of all streams, in the same slots, and ends the workspace they were in. */
+  replace(before: Workspace): void {
+    const encoder = this.#context.device.createCommandEncoder();
+    const states = (workspace: Workspace) => {
+      const { context, h, c } = workspace.buffers;
+      return [context, h, c, ...workspace.#heads.flatMap((head) => head.states ?? [])];
+    };
+    const targets = states(this);
+    states(before).forEach((source, i) => {
+      encoder.copyBufferToBuffer(source, 0, targets[i], 0, source.size);
+    });
+    this.#context.device.queue.submit([encoder.finish()]);
+    before.dispose();
+  }
+
+  /** Tells the heads that the stream in a slot starts afresh. */
+  reset(slot: number): void {
+    this.#heads.forEach((head) => head.reset?.(slot));
+  }
+
+  /** Dispatches of a step, and bytes of weights that they read, each once per dispatch. */
+  cost(frames: number): { dispatches: number; weightBytes: number } {
+    const { embed, layers } = this.#plan;
+    const once = [
+      ...embed,
+      ...layers.flatMap(({ before, after }) => [...before, ...after]),
+      ...this.#heads.flatMap((head) => head.dispatches),
+    ];
+    const perFrame = [
+      ...layers.flatMap((layer) => layer.perFrame),
+      ...this.#heads.flatMap((head) => head.perFrame ?? []),
+    ];
+    const bytes = (dispatches: readonly Dispatch[]) =>
+      dispatches.reduce((sum, { weight }) => sum + (weight?.size ?? 0), 0);
+    return {
+      dispatches: once.length + frames * perFrame.length,
+      weightBytes: bytes(once) + frames * bytes(perFrame),
+    };
+  }
+
+  /** Writes what a step reads. @param frames of the longest lane */
+  upload(inputs: readonly LaneInput[], frames: number): void {
+    const { queue } = this.#context.device;
+    const { numFeatures } = this.#sizes;
+    const contextSize = CONTEXT_FRAMES * numFeatures;
+    const laneSize = SUBSAMPLING_FACTOR * frames * numFeatures;
+    inputs.forEach(({ slot, frames: own, fresh, features }, lane) => {
+      if (fresh) {
+        const context = features.slice(0, contextSize);
+        queue.writeBuffer(this.buffers.context, 4 * slot * contextSize, context);
+      }
+      this.#features.set(features.subarray(fresh ? contextSize : 0), lane * laneSize);
+      this.#lanes.set([slot, own], 2 * lane);
+    });
+    queue.writeBuffer(this.buffers.features, 0, this.#features, 0, inputs.length * laneSize);
+    queue.writeBuffer(this.buffers.lanes, 0, this.#lanes, 0, 2 * inputs.length);
+    const step = (frames: number) => uniformWords(kernels.lstmCell.bindings.step, { lanes: inputs.length, frames });
+    queue.writeBuffer(this.buffers.step, 0, step(frames));
+    queue.writeBuffer(this.buffers.laneStep, 0, step(1));
+  }
+
+  /** One pass over the plan; with `trace` also a copy of x after the embedding and after each layer. */
+  record(encoder: GPUCommandEncoder, lanes: number, frames: number, trace?: GPUBuffer): void {
+    let pass = encoder.beginComputePass();
+    const run = (dispatches: readonly Dispatch[], offset?: number) => {
+      for (const { kernel, workgroups } of dispatches) {
+        kernel.dispatch(pass, workgroups(lanes, frames), offset);
+      }
+    };
+    const bytes = 4 * lanes * frames * padded(this.#sizes.dModel);
+    const keep = (stage: number) => {
+      if (trace) {
+        pass.end();
+        encoder.copyBufferToBuffer(this.buffers.x, 0, trace, stage * bytes, bytes);
+        pass = encoder.beginComputePass();
+      }
+    };
+    run(this.#plan.embed);
+    keep(0);
+    for (const [l, layer] of this.#plan.layers.entries()) {
+      run(layer.before);
+      for (let t = 0; t < frames; t++) {
+        run(layer.perFrame, (l * this.room.frames + t) * UNIFORM_STRIDE);
+      }
+      run(layer.after);
+      keep(l + 1);
+    }
+    for (const { dispatches, perFrame = [] } of this.#heads) {
+      run(dispatches);
+      for (let t = 0; t < frames; t++) {
+        run(perFrame, t * UNIFORM_STRIDE);
+      }
+    }
+    pass.end();
+  }
+
+  dispose(): void {
+    this.#scope.dispose();
+  }
+
+  /** The (layer, frame) blocks that the recurrent kernels are bound to, one after the other. */
+  #writeAtTable(): void {
+    const { frames } = this.room;
+    const table = new Uint32Array(this.buffers.at.size / 4);
+    for (let layer = 0; layer < this.#sizes.numEncoderLayers; layer++) {
+      for (let frame = 0; frame < frames; frame++) {
+        const block = uniformWords(kernels.lstmCell.bindings.at, { layer, frame });
+        table.set(block, (layer * frames + frame) * (UNIFORM_STRIDE / 4));
+      }
+    }
+    this.#context.device.queue.writeBuffer(this.buffers.at, 0, table);
+  }
+}
