@@ -1,6 +1,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { RillError } from '../../src/errors.ts';
 import { RUNTIME_NAMES, openRuntime, type Runtime, type RuntimeName } from '../runtime/runtime.ts';
+import type { AdapterChoice } from '../runtime/node-gpu.ts';
 import { note } from '../terminal.ts';
 
 /** One command of the command line. */
@@ -11,9 +12,12 @@ export interface Command {
   run(args: string[]): Promise<void>;
 }
 
+/** How a command is called: behind `rill`, or behind another program. */
+export type Call = Pick<Command, 'usage'> & { program?: string };
+
 /** A usage error: what was got, and how the command is called. */
-export function usageError(got: string, { usage }: Pick<Command, 'usage'>): RillError {
-  return new RillError('bad-argument', { got, expected: `rill ${usage}`, remedy: 'See rill --help.' });
+export function usageError(got: string, { usage, program = 'rill' }: Call): RillError {
+  return new RillError('bad-argument', { got, expected: `${program} ${usage}`, remedy: `See ${program} --help.` });
 }
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -23,7 +27,7 @@ export const RUNTIME_OPTIONS = { runtime: { type: 'string' }, adapter: { type: '
 
 /** Parses a command's arguments; anything unknown is a usage error. */
 export function parse<const T extends Options>(
-  command: Pick<Command, 'usage'>,
+  command: Call,
   args: string[],
   options: T,
 ): ReturnType<typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>> {
@@ -35,7 +39,7 @@ export function parse<const T extends Options>(
 }
 
 /** A whole number of at least 1, or undefined when the option is not there. */
-export function count(command: Pick<Command, 'usage'>, name: string, text: string | undefined): number | undefined {
+export function count(command: Call, name: string, text: string | undefined): number | undefined {
   const value = Number(text);
   if (text !== undefined && !(Number.isInteger(value) && value >= 1)) {
     throw usageError(`--${name} ${text} (it must be a whole number of at least 1)`, command);
@@ -43,19 +47,33 @@ export function count(command: Pick<Command, 'usage'>, name: string, text: strin
   return text === undefined ? undefined : value;
 }
 
+/** Numbers of encoder frames a step, separated by commas. */
+export function chunkSizes(command: Call, text: string): number[] {
+  const chunks = text.split(',').map(Number);
+  if (!chunks.every((frames) => Number.isInteger(frames) && frames >= 1 && frames <= 128)) {
+    throw usageError(`--chunks ${text} (whole numbers from 1 to 128)`, command);
+  }
+  return chunks;
+}
+
+/** The adapter to insist on, if any. */
+export function adapterChoice(command: Call, adapter: string | undefined): AdapterChoice | undefined {
+  if (adapter !== undefined && adapter !== 'gpu' && adapter !== 'software') {
+    throw usageError(`--adapter ${adapter} (it must be gpu or software)`, command);
+  }
+  return adapter;
+}
+
 /** Runs `use` in the runtime that the options ask for, and names its adapter on stderr. */
 export async function withRuntime<Result>(
-  command: Pick<Command, 'usage'>,
+  command: Call,
   { runtime: name, adapter }: { runtime?: string; adapter?: string },
   use: (runtime: Runtime) => Promise<Result>,
 ): Promise<Result> {
   if (name !== undefined && !RUNTIME_NAMES.includes(name as RuntimeName)) {
     throw usageError(`--runtime ${name} (it must be ${RUNTIME_NAMES.join(', ')})`, command);
   }
-  if (adapter !== undefined && adapter !== 'gpu' && adapter !== 'software') {
-    throw usageError(`--adapter ${adapter} (it must be gpu or software)`, command);
-  }
-  const runtime = await openRuntime(name as RuntimeName | undefined, adapter);
+  const runtime = await openRuntime(name as RuntimeName | undefined, adapterChoice(command, adapter));
   note(`${runtime.adapter}, in ${runtime.name}`);
   try {
     return await use(runtime);

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { readModelFiles } from '../files.ts';
 import type { BenchOutput, RandomSizes } from '../runtime/bench-job.ts';
 import { Progress, print, table } from '../terminal.ts';
-import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
+import { RUNTIME_OPTIONS, chunkSizes, parse, usageError, withRuntime, type Command } from './arguments.ts';
 
 const usage =
   'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--chunks 1,2,4,8,16] [--seconds S] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]';
@@ -26,14 +26,6 @@ function parseSizes(text: string): RandomSizes {
     sizes[KEYS[key]] = Number(value);
   }
   return sizes;
-}
-
-function parseChunks(text: string): number[] {
-  const chunks = text.split(',').map(Number);
-  if (!chunks.every((frames) => Number.isInteger(frames) && frames >= 1 && frames <= 128)) {
-    throw usageError(`--chunks ${text} (whole numbers from 1 to 128)`, { usage });
-  }
-  return chunks;
 }
 
 function report(adapter: string, { sizes, parameters, loadMs, readGBps, chunks, memory }: BenchOutput): string {
@@ -85,7 +77,7 @@ export const bench: Command = {
       ];
       for (const { model, chunks } of runs) {
         const progress = new Progress('measuring');
-        const chunkFrames = parseChunks(values.chunks ?? chunks);
+        const chunkFrames = chunkSizes({ usage }, values.chunks ?? chunks);
         const output = await runtime
           .run('bench', { model, chunkFrames, seconds }, progress.listen)
           .finally(() => progress.end());

@@ -47,7 +47,8 @@ export interface BenchOutput {
   memory: Record<string, number>;
 }
 
-const MS_PER_FRAME = 40;
+/** Audio of one encoder frame. */
+export const MS_PER_FRAME = 40;
 const BANDWIDTH_THREADS = 4096;
 const BANDWIDTH_REPEATS = 5;
 

@@ -1,30 +1,23 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'puppeteer';
-import { RillError, type RillErrorCode } from '../../src/errors.ts';
+import { RillError } from '../../src/errors.ts';
 import { findChrome, findFirefox } from '../browsers.mjs';
 import { pack, unpack } from './envelope.ts';
 import type { JobEvent } from './jobs.ts';
 import type { AdapterChoice } from './node-gpu.ts';
 import { isSoftware, mayHaveGpu, noAdapter } from './node-gpu.ts';
+import { asError, type PageMessage } from './page-message.ts';
 import type { Runtime } from './runtime.ts';
-
-/** What the page posts back. */
-export type PageMessage =
-  | { type: 'ready'; adapter: string }
-  | { type: 'event'; event: JobEvent }
-  | { type: 'done'; output: unknown }
-  | { type: 'failed'; message: string; code?: RillErrorCode; got?: string; expected?: string; remedy?: string };
 
 /** How long a browser may take to open its GPU device. */
 const START_TIMEOUT_MS = 60_000;
 
 const PAGE = '<!doctype html><meta charset="utf-8"><title>Rill</title><script type="module" src="page.js"></script>';
 
-/** The page's script in one file, made on the spot. */
-async function pageScript(): Promise<string> {
+/** A page's script in one file, made on the spot; modules that match `external` are left for the page to find. */
+export async function bundlePage(page: URL, external: RegExp[] = []): Promise<string> {
   const { build } = await import('vite');
-  const page = import.meta.url.endsWith('.ts') ? 'page.ts' : 'page.js';
   const result = await build({
     configFile: false,
     logLevel: 'error',
@@ -34,7 +27,7 @@ async function pageScript(): Promise<string> {
       target: 'esnext',
       minify: false,
       modulePreload: false,
-      rollupOptions: { input: fileURLToPath(new URL(page, import.meta.url)) },
+      rollupOptions: { input: fileURLToPath(page), external },
     },
   });
   const [bundle] = [result].flat();
@@ -101,7 +94,8 @@ export async function launchBrowser(
  * the page asks for its next job, and posts what it has to say.
  */
 export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: AdapterChoice): Promise<Runtime> {
-  const script = await pageScript();
+  const source = import.meta.url.endsWith('.ts') ? 'page.ts' : 'page.js';
+  const script = await bundlePage(new URL(source, import.meta.url));
   let waiting: ServerResponse | undefined;
   let job: Uint8Array | undefined;
   let onMessage: (message: PageMessage) => void = () => undefined;
@@ -214,14 +208,6 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
   } finally {
     clearTimeout(timeout);
   }
-}
-
-function asError(message: PageMessage): Error {
-  if (message.type === 'failed' && message.code) {
-    const { code, got = '', expected = '', remedy = '' } = message;
-    return new RillError(code, { got, expected, remedy });
-  }
-  return new Error(message.type === 'failed' ? message.message : `unexpected ${message.type} from the page`);
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {

@@ -1,20 +1,11 @@
 /** Runs in the headless browser's page: opens the GPU, then asks for one job after the other. */
-import { RillError } from '../../src/errors.ts';
 import { GpuContext } from '../../src/gpu/context.ts';
-import type { PageMessage } from './browser.ts';
 import { pack, unpack } from './envelope.ts';
 import { jobs, type JobName } from './jobs.ts';
+import { failure, type PageMessage } from './page-message.ts';
 
 async function post(message: PageMessage): Promise<void> {
   await fetch('/message', { method: 'POST', body: pack(message) });
-}
-
-function failure(error: unknown): PageMessage {
-  if (error instanceof RillError) {
-    const { code, got, expected, remedy, message } = error;
-    return { type: 'failed', message, code, got, expected, remedy };
-  }
-  return { type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
 async function runJobs(gpu: GpuContext): Promise<never> {

@@ -1,0 +1,76 @@
+/** As much of the peers' packages as is used here, so that types check where they are not installed. */
+
+declare module 'onnxruntime-web/ort.wasm.min.mjs' {
+  export class Tensor {
+    constructor(type: 'float32', data: Float32Array, dims: readonly number[]);
+    getData(): Promise<Float32Array<ArrayBuffer>>;
+    dispose(): void;
+  }
+
+  export class InferenceSession {
+    static create(
+      model: Uint8Array,
+      options: {
+        executionProviders: readonly ('wasm' | 'webgpu')[];
+        preferredOutputLocation?: Readonly<Record<string, 'cpu' | 'gpu-buffer'>>;
+      },
+    ): Promise<InferenceSession>;
+    run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+    release(): Promise<void>;
+  }
+
+  export const env: {
+    versions: { web?: string };
+    wasm: { numThreads?: number };
+    webgpu: { powerPreference?: GPUPowerPreference; readonly device: Promise<GPUDevice> };
+  };
+}
+
+declare module 'onnxruntime-web/ort.webgpu.min.mjs' {
+  export * from 'onnxruntime-web/ort.wasm.min.mjs';
+}
+
+declare module '@tensorflow/tfjs-core' {
+  export interface Tensor {
+    data(): Promise<Float32Array<ArrayBuffer>>;
+    dispose(): void;
+  }
+  type Unary = (x: Tensor) => Tensor;
+  type Binary = (a: Tensor, b: Tensor | number) => Tensor;
+
+  export const version_core: string;
+  export function setBackend(name: string): Promise<boolean>;
+  export function backend(): { device: GPUDevice };
+  export function tidy<Result>(compute: () => Result): Result;
+  export function dispose(tensors: unknown): void;
+  export function tensor(values: Float32Array, shape: readonly number[]): Tensor;
+  export function zeros(shape: readonly number[]): Tensor;
+  export function scalar(value: number): Tensor;
+  export function reshape(x: Tensor, shape: readonly number[]): Tensor;
+  export function transpose(x: Tensor, axes?: readonly number[]): Tensor;
+  export function concat(tensors: readonly Tensor[], axis?: number): Tensor;
+  export function split(x: Tensor, parts: number, axis?: number): Tensor[];
+  export function gather(x: Tensor, indices: readonly number[], axis?: number): Tensor;
+  export function mean(x: Tensor, axis: number, keepDims: boolean): Tensor;
+  export function matMul(a: Tensor, b: Tensor): Tensor;
+  export function basicLSTMCell(
+    forgetBias: Tensor,
+    kernel: Tensor,
+    bias: Tensor,
+    data: Tensor,
+    c: Tensor,
+    h: Tensor,
+  ): [c: Tensor, h: Tensor];
+  export const add: Binary;
+  export const sub: Binary;
+  export const mul: Binary;
+  export const sigmoid: Unary;
+  export const square: Unary;
+  export const rsqrt: Unary;
+  export const fused: {
+    conv2d(options: { x: Tensor; filter: Tensor; strides: number; pad: 'valid'; bias: Tensor }): Tensor;
+    matMul(options: { a: Tensor; b: Tensor; bias: Tensor }): Tensor;
+  };
+}
+
+declare module '@tensorflow/tfjs-backend-webgpu';
