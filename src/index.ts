@@ -43,6 +43,14 @@ export {
   type StreamOptions,
   type TimedWord,
 } from './recognizer/recognizer.ts';
+export {
+  Session,
+  SessionManager,
+  type CloseReason,
+  type SessionInfo,
+  type SessionManagerOptions,
+  type SessionOptions,
+} from './recognizer/sessions.ts';
 export { KeywordSpotter, type KeywordSpotterOptions } from './recognizer/spotter.ts';
 export type { TimedKeyword } from './recognizer/results.ts';
 export type { StreamingOptions } from './recognizer/options.ts';

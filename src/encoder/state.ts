@@ -62,6 +62,10 @@ export class EncoderState {
     return this.#started;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Marks the start of a step. @returns whether it is the stream's first */
   advance(): boolean {
     const first = !this.#started;

@@ -2,14 +2,25 @@ import type { RnnEncoder } from '../encoder/encoder.ts';
 import { RillError } from '../errors.ts';
 import type { OnlineStream } from './stream.ts';
 
-/** Steps for streams: which are ready, one chunk of each at a time, one call after the other. */
+/** What a step took of a stream. */
+interface Taken {
+  stream: OnlineStream;
+  /** Values of features. */
+  values: number;
+  epoch: number;
+}
+
+/**
+ * Steps for streams: which are ready, one chunk of each at a time. Calls are submitted in order and may overlap: the
+ * next step is on the GPU while the results of the one before are read back, and results arrive in order.
+ */
 export class StreamEngine {
   readonly encoder: RnnEncoder;
   #chunkFrames: number;
   /** The head's output that the streams' searches read. */
   readonly input: string;
-  /** Calls run one after the other; each waits for the one before, whether that failed or not. */
-  #queue: Promise<unknown> = Promise.resolve();
+  /** The call before: its results are handed out first, whether it failed or not. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(encoder: RnnEncoder, chunkFrames: number, input: string) {
     this.encoder = encoder;
@@ -40,36 +51,70 @@ export class StreamEngine {
     return stream.framesReady >= (stream.isInputFinished ? 1 : this.chunkFrames);
   }
 
-  /** Advances each stream that is ready by one chunk, all in one GPU step. */
-  decode(streams: readonly OnlineStream[]): Promise<void> {
-    const run = this.#queue.then(() => this.#decode(streams));
-    this.#queue = run.catch(() => undefined);
-    return run;
-  }
-
-  async #decode(streams: readonly OnlineStream[]): Promise<void> {
+  /**
+   * Advances each stream that is ready by one chunk, in one GPU step, or more where there are more streams than lanes.
+   * Returns when the results of this call and of all before it are there. A failure in one stream's search is thrown
+   * once the others have theirs.
+   */
+  async decode(streams: readonly OnlineStream[]): Promise<void> {
     streams.forEach(({ state }) => {
       state.check();
     });
-    if (!streams.some((stream) => this.isReady(stream))) {
-      return;
+    const { maxLanes } = this.encoder.capacity;
+    const ready = streams.filter((stream) => this.isReady(stream));
+    const steps = Array.from({ length: Math.ceil(ready.length / maxLanes) }, (_, i) =>
+      this.#step(ready.slice(i * maxLanes, (i + 1) * maxLanes)),
+    );
+    const outcomes = await Promise.allSettled(steps);
+    await this.#last;
+    const failed = outcomes.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') {
+      throw failed.reason;
     }
-    let taken: { stream: OnlineStream; first: boolean; epoch: number }[] = [];
+  }
+
+  #step(streams: readonly OnlineStream[]): Promise<void> {
+    const before = this.#last;
+    const run = this.#run(streams, before);
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  async #run(streams: readonly OnlineStream[], before: Promise<unknown>): Promise<void> {
+    let taken: Taken[] = [];
     const prepare = () => {
-      const ready = streams.filter((stream) => this.isReady(stream));
-      taken = ready.map((stream) => ({ stream, first: !stream.state.started, epoch: stream.epoch }));
-      return ready.map((stream) => ({
+      const ready = streams.filter((stream) => !stream.state.closed && this.isReady(stream));
+      const inputs = ready.map((stream) => ({
         state: stream.state,
-        features: stream.nextFeatures(Math.min(this.chunkFrames, stream.framesReady)),
+        features: stream.takeFeatures(Math.min(this.chunkFrames, stream.framesReady)),
       }));
+      taken = ready.map((stream, i) => ({ stream, values: inputs[i].features.length, epoch: stream.epoch }));
+      return inputs;
     };
-    const { results, computeMs, readbackMs } = await this.encoder.stepLate(prepare, [this.input]);
+    let step;
+    try {
+      step = await this.encoder.stepLate(prepare, [this.input]);
+    } catch (error) {
+      await before;
+      taken.forEach(({ stream, values, epoch }) => {
+        stream.giveBack(values, epoch);
+      });
+      throw error;
+    }
+    await before;
+    const { results, ...times } = step;
+    const failures: unknown[] = [];
     results.forEach(({ frames, outputs }, i) => {
-      const { stream, first, epoch } = taken[i];
-      // A stream that was restarted meanwhile has no use for what it said before.
-      if (stream.epoch === epoch) {
-        stream.accept(frames, outputs[this.input], first, { computeMs, readbackMs });
+      const { stream, values, epoch } = taken[i];
+      try {
+        stream.accept(values, epoch, frames, outputs[this.input], times);
+      } catch (error) {
+        stream.failure = error;
+        failures.push(error);
       }
     });
+    if (failures.length > 0) {
+      throw failures[0];
+    }
   }
 }

@@ -164,7 +164,7 @@ export class OnlineRecognizer {
 
   /** What was heard in the current segment so far. */
   getResult(stream: OnlineStream): RecognitionResult {
-    return this.#result(stream, stream.isInputFinished && !this.isReady(stream));
+    return this.#result(stream, stream.isInputFinished && !stream.isUnderWay && !this.isReady(stream));
   }
 
   /** @param isFinal the segment is at its end: the last word and keyword are complete, whatever follows */

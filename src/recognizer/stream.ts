@@ -67,9 +67,9 @@ class FloatQueue {
     this.#end += values.length;
   }
 
-  /** The next `count` values, valid until the next append. */
-  peek(count: number): Float32Array<ArrayBuffer> {
-    return this.#values.subarray(this.#start, this.#start + count);
+  /** `count` values behind the first `skip`, valid until the next append. */
+  peek(count: number, skip = 0): Float32Array<ArrayBuffer> {
+    return this.#values.subarray(this.#start + skip, this.#start + skip + count);
   }
 
   drop(count: number): void {
@@ -83,6 +83,10 @@ export class OnlineStream {
   readonly #fbank: Fbank;
   #resampler: Resampler | undefined;
   readonly #features = new FloatQueue();
+  /** @internal What its search failed with, if it did. */
+  failure: unknown;
+  /** Values at the start of the features that are in a step whose result is not there yet. */
+  #underWay = 0;
   #finished = false;
   #epoch = 0;
 
@@ -167,9 +171,19 @@ export class OnlineStream {
 
   /** Encoder frames that can be computed from the features there are. */
   get framesReady(): number {
-    const rows = this.#features.length / this.#setup.model.sizes.encoder.numFeatures;
+    const rows = (this.#features.length - this.#underWay) / this.#setup.model.sizes.encoder.numFeatures;
     const context = this.state.started ? 0 : CONTEXT_FRAMES;
     return Math.max(0, Math.floor((rows - context) / SUBSAMPLING_FACTOR));
+  }
+
+  /** Seconds of audio that wait for a step. */
+  get secondsWaiting(): number {
+    return this.framesReady * this.secondsPerFrame;
+  }
+
+  /** @internal Whether a step over this stream is under way. */
+  get isUnderWay(): boolean {
+    return this.#underWay > 0;
   }
 
   get isInputFinished(): boolean {
@@ -239,19 +253,35 @@ export class OnlineStream {
     return this.#epoch;
   }
 
-  /** @internal The features of the next `frames` encoder frames, left where they are until {@link accept}. */
-  nextFeatures(frames: number): Float32Array {
-    return this.#features.peek(this.#valuesFor(frames, !this.state.started));
+  /** @internal The features of the next `frames` encoder frames, for a step; kept until its result is there. */
+  takeFeatures(frames: number): Float32Array {
+    const context = this.state.started ? 0 : CONTEXT_FRAMES;
+    const rows = SUBSAMPLING_FACTOR * frames + context;
+    const features = this.#features.peek(rows * this.#setup.model.sizes.encoder.numFeatures, this.#underWay);
+    this.#underWay += features.length;
+    return features;
   }
 
-  /** @internal The result of a step over {@link nextFeatures}. */
+  /** @internal The step with the last features taken failed: they are still there for another. */
+  giveBack(values: number, epoch: number): void {
+    if (epoch === this.#epoch) {
+      this.#underWay = Math.max(0, this.#underWay - values);
+    }
+  }
+
+  /** @internal The result of a step over features taken; of no use to a stream that was restarted meanwhile. */
   accept(
+    values: number,
+    epoch: number,
     frames: number,
     output: Float32Array,
-    first: boolean,
     { computeMs, readbackMs }: { computeMs: number; readbackMs: number },
   ): void {
-    this.#features.drop(this.#valuesFor(frames, first));
+    if (epoch !== this.#epoch) {
+      return;
+    }
+    this.#features.drop(values);
+    this.#underWay -= values;
     this.#decoder.accept(output);
     this.#hits.push(...this.#newHits(this.#decoder.settled));
     this.#chunks++;
@@ -284,6 +314,7 @@ export class OnlineStream {
     this.#fbank.reset();
     this.#resampler = undefined;
     this.#features.drop(this.#features.length);
+    this.#underWay = 0;
     this.#finished = false;
     this.#segment = this.#segmentStart = 0;
     this.#decoder = this.#setup.createDecoder(undefined, this.#keywords);
@@ -321,9 +352,5 @@ export class OnlineStream {
     this.#report = new KeywordReport(this.#keywords);
     this.#reported = 0;
     this.#hits = [];
-  }
-
-  #valuesFor(frames: number, first: boolean): number {
-    return (SUBSAMPLING_FACTOR * frames + (first ? CONTEXT_FRAMES : 0)) * this.#setup.model.sizes.encoder.numFeatures;
   }
 }

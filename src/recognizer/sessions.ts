@@ -1,0 +1,388 @@
+import { RillError } from '../errors.ts';
+import type { OnlineRecognizer, RecognitionResult, StreamOptions } from './recognizer.ts';
+import type { OnlineStream, StreamStats, WaveformChunk } from './stream.ts';
+
+export interface SessionManagerOptions {
+  /** Sessions at a time; as many as the recognizer has streams by default. */
+  maxSessions?: number;
+  /** A session that neither brings audio nor has any left to decode for this long is closed; 60 by default. */
+  idleSeconds?: number;
+  /** The most audio, in seconds, that a session may be ahead of its decoding; 30 by default. */
+  maxBacklogSeconds?: number;
+}
+
+export interface SessionOptions extends StreamOptions {
+  /** Called with each result that says something new, and with the final one of each segment. */
+  onResult?: (result: RecognitionResult) => void;
+  /** Called once, when the session has ended: on its own, by a timeout, or by a failure, which is named. */
+  onClose?: (reason: CloseReason, error?: RillError) => void;
+}
+
+/** Why a session has ended: all of it was decoded, it was closed, it was idle, or it failed. */
+export type CloseReason = 'finished' | 'closed' | 'idle' | 'failed';
+
+/** What {@link SessionManager.list} tells of a session. */
+export interface SessionInfo {
+  id: number;
+  /** Seconds of audio that wait to be decoded. */
+  backlogSeconds: number;
+  /** Seconds since audio came last. */
+  idleSeconds: number;
+  stats: StreamStats;
+}
+
+/** Steps that are submitted before the results of the first have come back. */
+const STEPS_AHEAD = 2;
+const IDLE_CHECKS = 4;
+
+/** One call: audio in, results out. Made by {@link SessionManager.create}. */
+export class Session {
+  readonly id: number;
+  readonly #manager: SessionManager;
+  readonly #stream: OnlineStream;
+  readonly #options: SessionOptions;
+  #lastAudio = performance.now();
+  #text = '';
+  #closed: CloseReason | undefined;
+  #waitingSince: number | undefined;
+
+  /** @internal */
+  constructor(id: number, manager: SessionManager, stream: OnlineStream, options: SessionOptions) {
+    this.id = id;
+    this.#manager = manager;
+    this.#stream = stream;
+    this.#options = options;
+  }
+
+  /**
+   * Takes the next samples.
+   *
+   * @throws RillError `bad-audio` as {@link OnlineStream.acceptWaveform}, `closed` after the end, `busy` when the
+   * session is too far ahead of its decoding: nothing was taken then, and the same samples can be pushed again.
+   */
+  push(chunk: WaveformChunk): void {
+    this.#check();
+    const { maxBacklogSeconds } = this.#manager.options;
+    const backlog = this.#stream.secondsWaiting + chunk.samples.length / chunk.sampleRate;
+    if (backlog > maxBacklogSeconds && this.#stream.secondsWaiting > 0) {
+      throw new RillError('busy', {
+        got: `${backlog.toFixed(1)} s of audio ahead of the decoding in session ${this.id}`,
+        expected: `at most ${maxBacklogSeconds} s`,
+        remedy: 'Push it again a little later; if it recurs, this machine has too many sessions.',
+      });
+    }
+    this.#stream.acceptWaveform(chunk);
+    this.#lastAudio = performance.now();
+    this.#manager.wake(this);
+  }
+
+  /** Ends the input: what is left is decoded, then the session ends with a last result. */
+  finish(): void {
+    this.#check();
+    this.#stream.inputFinished();
+    this.#manager.wake(this);
+  }
+
+  /** Ends the session now; what was not decoded yet is given up. */
+  close(): void {
+    this.end('closed');
+  }
+
+  get isOpen(): boolean {
+    return this.#closed === undefined;
+  }
+
+  /** What was heard in the current segment so far. */
+  get result(): RecognitionResult {
+    return this.#manager.recognizer.getResult(this.#stream);
+  }
+
+  get info(): SessionInfo {
+    return {
+      id: this.id,
+      backlogSeconds: this.#stream.secondsWaiting,
+      idleSeconds: (performance.now() - this.#lastAudio) / 1000,
+      stats: this.#stream.stats,
+    };
+  }
+
+  /** @internal */
+  get stream(): OnlineStream {
+    return this.#stream;
+  }
+
+  /** @internal Since when a chunk waits, in milliseconds; undefined when none does. */
+  waitingSince(now: number): number | undefined {
+    if (!this.isOpen || !this.#manager.recognizer.isReady(this.#stream)) {
+      return undefined;
+    }
+    return (this.#waitingSince ??= now);
+  }
+
+  /** @internal Its chunk goes into a step now. */
+  taken(): void {
+    this.#waitingSince = undefined;
+  }
+
+  /** @internal Tells what the last step brought. */
+  report(): void {
+    if (!this.isOpen) {
+      return;
+    }
+    if (this.#stream.failure) {
+      this.fail(this.#stream.failure);
+      return;
+    }
+    try {
+      const { recognizer } = this.#manager;
+      const result = recognizer.getResult(this.#stream);
+      if (result.isFinal) {
+        // Behind other segments an empty last one says nothing.
+        if (result.text !== '' || result.segment === 0) {
+          this.#options.onResult?.(result);
+        }
+        this.end('finished');
+      } else if (recognizer.isEndpoint(this.#stream)) {
+        const segment = recognizer.reset(this.#stream);
+        this.#text = '';
+        if (segment.text !== '') {
+          this.#options.onResult?.({ ...segment, isFinal: true });
+        }
+      } else if (result.text !== this.#text) {
+        this.#text = result.text;
+        this.#options.onResult?.(result);
+      }
+    } catch (cause) {
+      this.fail(cause);
+    }
+  }
+
+  /** @internal */
+  fail(cause: unknown): void {
+    const error =
+      cause instanceof RillError
+        ? cause
+        : new RillError(
+            'closed',
+            {
+              got: `an error from the session's own handler (${String(cause)})`,
+              expected: 'a handler that returns',
+              remedy: 'Mend the handler; the other sessions go on.',
+            },
+            { cause },
+          );
+    this.end('failed', error);
+  }
+
+  /** @internal */
+  end(reason: CloseReason, error?: RillError): void {
+    if (this.isOpen) {
+      this.#closed = reason;
+      this.#stream.dispose();
+      this.#manager.forget(this);
+      try {
+        this.#options.onClose?.(reason, error);
+      } catch {
+        // A handler of one session must not harm the others; this one has ended anyway.
+      }
+    }
+  }
+
+  #check(): void {
+    if (!this.isOpen) {
+      throw new RillError('closed', {
+        got: `session ${this.id}, which has ended (${this.#closed})`,
+        expected: 'an open session',
+        remedy: 'Create a new session.',
+      });
+    }
+  }
+}
+
+/**
+ * Many calls over one recognizer: sessions come, pause and go at any time, and whatever is ready goes into one GPU
+ * step. With more ready sessions than lanes, those that wait longest go first, so that none waits for more than one
+ * round of the others. A session's results are the same alone and among hundreds.
+ *
+ * ```ts
+ * const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
+ * const session = sessions.create({ onResult: ({ text }) => console.log(text) });
+ * session.push({ samples, sampleRate });
+ * session.finish();
+ * ```
+ */
+export class SessionManager {
+  readonly recognizer: OnlineRecognizer;
+  readonly options: Readonly<Required<SessionManagerOptions>>;
+  readonly #sessions = new Map<number, Session>();
+  /** Sessions that were given audio since they were last found not ready. */
+  readonly #awake = new Set<Session>();
+  #nextId = 1;
+  #running = false;
+  #idleTimer: ReturnType<typeof setInterval> | undefined;
+
+  /** @throws RillError `bad-argument` for options out of range. */
+  constructor(
+    recognizer: OnlineRecognizer,
+    {
+      maxSessions = recognizer.encoder.capacity.maxStreams,
+      idleSeconds = 60,
+      maxBacklogSeconds = 30,
+    }: SessionManagerOptions = {},
+  ) {
+    this.recognizer = recognizer;
+    this.options = { maxSessions, idleSeconds, maxBacklogSeconds };
+    const { maxStreams } = recognizer.encoder.capacity;
+    if (!Number.isInteger(maxSessions) || maxSessions < 1 || maxSessions > maxStreams) {
+      throw new RillError('bad-argument', {
+        got: `maxSessions: ${maxSessions}`,
+        expected: `a whole number from 1 to ${maxStreams}`,
+        remedy: 'Create the recognizer with a larger maxStreams.',
+      });
+    }
+    if (!(idleSeconds > 0) || !(maxBacklogSeconds > 0)) {
+      throw new RillError('bad-argument', {
+        got: `idleSeconds: ${idleSeconds}, maxBacklogSeconds: ${maxBacklogSeconds}`,
+        expected: 'more than 0 seconds',
+        remedy: 'Leave them out for the defaults; Infinity for no limit.',
+      });
+    }
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @throws RillError `busy` when there are as many as allowed, `bad-argument` for hotwords that do not fit.
+   */
+  create(options: SessionOptions = {}): Session {
+    const { maxSessions } = this.options;
+    if (this.#sessions.size >= maxSessions) {
+      throw new RillError('busy', {
+        got: `session number ${maxSessions + 1}`,
+        expected: `at most ${maxSessions} at a time`,
+        remedy: 'Try again when another has ended, or take it to another machine.',
+      });
+    }
+    const session = new Session(this.#nextId++, this, this.recognizer.createStream(options), options);
+    this.#sessions.set(session.id, session);
+    this.#watchIdle();
+    return session;
+  }
+
+  get(id: number): Session | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** All open sessions, in the order they came. */
+  list(): SessionInfo[] {
+    return [...this.#sessions.values()].map(({ info }) => info);
+  }
+
+  /** Closes all sessions. The recognizer stays. */
+  dispose(): void {
+    for (const session of [...this.#sessions.values()]) {
+      session.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal A session may have become ready. */
+  wake(session: Session): void {
+    this.#awake.add(session);
+    if (!this.#running) {
+      this.#running = true;
+      // What is pushed in the same turn goes into the same step.
+      queueMicrotask(() => void this.#run());
+    }
+  }
+
+  /** @internal */
+  forget(session: Session): void {
+    this.#sessions.delete(session.id);
+    this.#awake.delete(session);
+    if (this.#sessions.size === 0) {
+      clearInterval(this.#idleTimer);
+      this.#idleTimer = undefined;
+    }
+  }
+
+  async #run(): Promise<void> {
+    const underWay: Promise<void>[] = [];
+    for (;;) {
+      const ready = this.#takeReady();
+      if (ready.length > 0) {
+        underWay.push(this.#step(ready));
+      } else if (underWay.length === 0) {
+        break;
+      }
+      if (ready.length === 0 || underWay.length >= STEPS_AHEAD) {
+        await underWay.shift();
+      }
+    }
+    this.#running = false;
+  }
+
+  /** Sessions for the next step: those that wait longest, as many as there are lanes. */
+  #takeReady(): Session[] {
+    const waiting: { session: Session; since: number }[] = [];
+    const now = performance.now();
+    for (const session of this.#awake) {
+      const since = session.waitingSince(now);
+      if (since !== undefined) {
+        waiting.push({ session, since });
+      } else if (!session.stream.isUnderWay) {
+        this.#awake.delete(session);
+        this.#finishEmpty(session);
+      }
+    }
+    waiting.sort((a, b) => a.since - b.since);
+    const next = waiting.slice(0, this.recognizer.encoder.capacity.maxLanes).map(({ session }) => session);
+    next.forEach((session) => {
+      session.taken();
+    });
+    return next;
+  }
+
+  /** A session that ended without a frame left to decode has its last result already. */
+  #finishEmpty(session: Session): void {
+    if (session.isOpen && session.stream.isInputFinished) {
+      session.report();
+    }
+  }
+
+  async #step(sessions: readonly Session[]): Promise<void> {
+    try {
+      await this.recognizer.decode(sessions.map(({ stream }) => stream));
+    } catch (error) {
+      // What failed in one stream's search is that stream's; anything else is everybody's.
+      if (!sessions.some(({ stream }) => stream.failure)) {
+        sessions.forEach((session) => {
+          session.fail(error);
+        });
+      }
+    }
+    sessions.forEach((session) => {
+      session.report();
+    });
+  }
+
+  #watchIdle(): void {
+    const { idleSeconds } = this.options;
+    if (this.#idleTimer !== undefined || idleSeconds === Infinity) {
+      return;
+    }
+    this.#idleTimer = setInterval(
+      () => {
+        for (const session of [...this.#sessions.values()]) {
+          if (session.info.idleSeconds > idleSeconds && !this.#awake.has(session)) {
+            session.end('idle');
+          }
+        }
+      },
+      (1000 * idleSeconds) / IDLE_CHECKS,
+    );
+  }
+}

@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GpuContext } from '../../src/gpu/context.ts';
+import { openModel, type Model } from '../../src/model/model.ts';
+import { OnlineRecognizer, type RecognitionResult } from '../../src/recognizer/recognizer.ts';
+import { SessionManager, type CloseReason, type SessionOptions } from '../../src/recognizer/sessions.ts';
+import { randomSource } from '../../tools/runtime/bench-job.ts';
+import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { failure } from '../support/failure.ts';
+import { sample, wakeWordsModel } from '../support/fixtures.ts';
+
+const CLIPS = ['alexa', 'amelia', 'athena', 'computer', 'jarvis', 'smart-mirror', 'snowboy', 'view-glass'];
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A session with what it said, and its end. */
+function open(manager: SessionManager, options: SessionOptions = {}) {
+  const results: RecognitionResult[] = [];
+  let end: (value: { reason: CloseReason; error?: unknown }) => void;
+  const closed = new Promise<{ reason: CloseReason; error?: unknown }>((resolve) => (end = resolve));
+  const session = manager.create({
+    onResult: (result) => results.push(result),
+    onClose: (reason, error) => end({ reason, error }),
+    ...options,
+  });
+  return { session, results, closed };
+}
+
+describe('SessionManager', () => {
+  let gpu: GpuContext;
+  let model: Model;
+  let recognizer: OnlineRecognizer;
+  let alone: Map<string, RecognitionResult>;
+
+  beforeAll(async () => {
+    gpu = await createNodeContext();
+    model = openModel(await wakeWordsModel());
+    recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 24, maxLanes: 5, chunkFrames: 8 });
+    const manager = new SessionManager(recognizer);
+    alone = new Map();
+    for (const name of CLIPS) {
+      const { session, results, closed } = open(manager);
+      session.push(await sample(name));
+      session.finish();
+      expect(await closed).toEqual({ reason: 'finished', error: undefined });
+      alone.set(name, results[results.length - 1]);
+    }
+  });
+  afterAll(() => recognizer.dispose());
+
+  it('hears in a session alone what the recognizer hears', () => {
+    expect([...alone].map(([, { text }]) => text)).toEqual(CLIPS.map((name) => name.replace('-', ' ')));
+  });
+
+  it('hears the same among others that come, pause and go, more of them than lanes', async () => {
+    const manager = new SessionManager(recognizer);
+    const next = randomSource(7);
+    const random = (count: number) => Math.floor(((next() + 1) / 2) * count);
+    const calls = Array.from({ length: 24 }, async (_, i) => {
+      const name = CLIPS[i % CLIPS.length];
+      const { samples, sampleRate } = await sample(name);
+      await pause(random(200));
+      const { session, results, closed } = open(manager);
+      for (let at = 0; at < samples.length;) {
+        const piece = 400 + random(8000);
+        session.push({ samples: samples.subarray(at, at + piece), sampleRate });
+        at += piece;
+        await pause(random(20));
+        // Some hang up in mid-word, and nobody else notices.
+        if (i % 6 === 5 && at > samples.length / 2) {
+          session.close();
+          expect((await closed).reason).toBe('closed');
+          return;
+        }
+      }
+      session.finish();
+      expect((await closed).reason).toBe('finished');
+      expect(results[results.length - 1], name).toEqual(alone.get(name));
+    });
+    await Promise.all(calls);
+    expect(manager.list()).toEqual([]);
+  });
+
+  it('refuses a session beyond the limit, and takes one again when another has ended', async () => {
+    const manager = new SessionManager(recognizer, { maxSessions: 2 });
+    const [first] = [open(manager), open(manager)];
+    expect(await failure('busy', () => manager.create())).toContain('session number 3; expected at most 2 at a time');
+    first.session.close();
+    expect(manager.create().isOpen).toBe(true);
+    expect(manager.list().map(({ id }) => id)).toEqual([2, 3]);
+    manager.dispose();
+    expect(manager.list()).toEqual([]);
+  });
+
+  it('tells of each session its backlog, its idle time and what it has cost', async () => {
+    const manager = new SessionManager(recognizer);
+    const { session, closed } = open(manager);
+    session.push(await sample('computer'));
+    expect(manager.list()[0]).toMatchObject({ id: 1, stats: { chunks: 0, audioSeconds: 0 } });
+    expect(manager.list()[0].backlogSeconds).toBeGreaterThan(0.5);
+    session.finish();
+    await closed;
+    const { stats, backlogSeconds } = session.info;
+    expect(backlogSeconds).toBe(0);
+    expect(stats.chunks).toBeGreaterThan(1);
+    expect(stats.realTimeFactor).toBeGreaterThan(0);
+    expect(manager.get(1)).toBeUndefined();
+  });
+
+  it('takes no more audio than a session may be ahead, and loses none', async () => {
+    const manager = new SessionManager(recognizer, { maxBacklogSeconds: 1 });
+    const { samples, sampleRate } = await sample('smart-mirror');
+    const { session, results, closed } = open(manager);
+    let refused = 0;
+    for (let at = 0; at < samples.length;) {
+      try {
+        session.push({ samples: samples.subarray(at, at + 4000), sampleRate });
+        at += 4000;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'busy' });
+        refused++;
+        await pause(10);
+      }
+    }
+    session.finish();
+    await closed;
+    expect(refused).toBeGreaterThan(0);
+    expect(results[results.length - 1]).toEqual(alone.get('smart-mirror'));
+  });
+
+  it('closes a session that stays idle, and not one that goes on', async () => {
+    const manager = new SessionManager(recognizer, { idleSeconds: 0.2 });
+    const [idle, busy] = [open(manager), open(manager)];
+    const { sampleRate } = await sample('alexa');
+    let going = true;
+    const feeding = (async () => {
+      while (going) {
+        busy.session.push({ samples: new Float32Array(160), sampleRate });
+        await pause(20);
+      }
+    })();
+    expect((await idle.closed).reason).toBe('idle');
+    await pause(150);
+    expect(busy.session.isOpen).toBe(true);
+    going = false;
+    await feeding;
+    expect((await busy.closed).reason).toBe('idle');
+    await failure('closed', () => idle.session.push({ samples: new Float32Array(1), sampleRate }));
+  });
+
+  it('ends a session whose handler throws, and no other', async () => {
+    const manager = new SessionManager(recognizer);
+    const broken = open(manager, {
+      onResult: () => {
+        throw new Error('mine');
+      },
+    });
+    const other = open(manager);
+    const clip = await sample('athena');
+    for (const { session } of [broken, other]) {
+      session.push(clip);
+      session.finish();
+    }
+    const { reason, error } = await broken.closed;
+    expect(reason).toBe('failed');
+    expect(String(error)).toContain('mine');
+    expect((await other.closed).reason).toBe('finished');
+    expect(other.results[other.results.length - 1]).toEqual(alone.get('athena'));
+  });
+
+  it('refuses bad audio from one session and goes on with it', async () => {
+    const manager = new SessionManager(recognizer);
+    const { session, results, closed } = open(manager);
+    const clip = await sample('jarvis');
+    await failure('bad-audio', () => session.push({ samples: Float32Array.of(NaN), sampleRate: clip.sampleRate }));
+    session.push(clip);
+    session.finish();
+    await closed;
+    expect(results[results.length - 1]).toEqual(alone.get('jarvis'));
+  });
+
+  it('tells every session when the device is lost', async () => {
+    const lost = await createNodeContext();
+    const own = await OnlineRecognizer.create(lost, model, { maxStreams: 2, chunkFrames: 4 });
+    const manager = new SessionManager(own);
+    const [a, b] = [open(manager), open(manager)];
+    lost.device.destroy();
+    await lost.device.lost;
+    const clip = await sample('alexa');
+    a.session.push(clip);
+    b.session.push(clip);
+    for (const { closed } of [a, b]) {
+      expect(await closed).toMatchObject({ reason: 'failed', error: { code: 'device-lost' } });
+    }
+    expect(manager.list()).toEqual([]);
+  });
+
+  it.each([{ maxSessions: 0 }, { maxSessions: 25 }, { idleSeconds: 0 }, { maxBacklogSeconds: -1 }])(
+    'refuses %j',
+    async (options) => {
+      await failure('bad-argument', () => new SessionManager(recognizer, options));
+    },
+  );
+});
