@@ -65,8 +65,9 @@ export class StreamEngine {
     const steps = Array.from({ length: Math.ceil(ready.length / maxLanes) }, (_, i) =>
       this.#step(ready.slice(i * maxLanes, (i + 1) * maxLanes)),
     );
+    const last = this.#last;
     const outcomes = await Promise.allSettled(steps);
-    await this.#last;
+    await last;
     const failed = outcomes.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') {
       throw failed.reason;
@@ -108,6 +109,7 @@ export class StreamEngine {
       const { stream, values, epoch } = taken[i];
       try {
         stream.accept(values, epoch, frames, outputs[this.input], times);
+        stream.onAdvance?.();
       } catch (error) {
         stream.failure = error;
         failures.push(error);

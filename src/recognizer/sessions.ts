@@ -52,6 +52,9 @@ export class Session {
     this.#manager = manager;
     this.#stream = stream;
     this.#options = options;
+    stream.onAdvance = () => {
+      this.report();
+    };
   }
 
   /**
@@ -124,13 +127,9 @@ export class Session {
     this.#waitingSince = undefined;
   }
 
-  /** @internal Tells what the last step brought. */
+  /** @internal Tells what the last chunk brought. */
   report(): void {
     if (!this.isOpen) {
-      return;
-    }
-    if (this.#stream.failure) {
-      this.fail(this.#stream.failure);
       return;
     }
     try {
@@ -358,15 +357,11 @@ export class SessionManager {
       await this.recognizer.decode(sessions.map(({ stream }) => stream));
     } catch (error) {
       // What failed in one stream's search is that stream's; anything else is everybody's.
-      if (!sessions.some(({ stream }) => stream.failure)) {
-        sessions.forEach((session) => {
-          session.fail(error);
-        });
-      }
+      const failed = sessions.filter(({ stream }) => stream.failure);
+      (failed.length > 0 ? failed : sessions).forEach((session) => {
+        session.fail(error);
+      });
     }
-    sessions.forEach((session) => {
-      session.report();
-    });
   }
 
   #watchIdle(): void {

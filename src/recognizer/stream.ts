@@ -83,6 +83,8 @@ export class OnlineStream {
   readonly #fbank: Fbank;
   #resampler: Resampler | undefined;
   readonly #features = new FloatQueue();
+  /** @internal Called after each chunk, before the next one can come. */
+  onAdvance?: () => void;
   /** @internal What its search failed with, if it did. */
   failure: unknown;
   /** Values at the start of the features that are in a step whose result is not there yet. */
