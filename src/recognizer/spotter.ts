@@ -6,6 +6,7 @@ import { JOINER_ENCODER_PROJ, TransducerHead, TransducerJoiner } from '../head/t
 import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { StreamEngine } from './engine.ts';
+import { load, type LoadOptions } from './load.ts';
 import { checkStreamOptions, type StreamingOptions } from './options.ts';
 import { timedKeywords, type TimedKeyword } from './results.ts';
 import { OnlineStream } from './stream.ts';
@@ -37,6 +38,8 @@ export interface KeywordSpotterOptions extends StreamingOptions, EncoderOptions 
  */
 export class KeywordSpotter {
   readonly #engine: StreamEngine;
+  /** A device that was opened for this spotter alone. */
+  #ownContext: GpuContext | undefined;
   readonly #model: Model;
   readonly #tokens: TokenTable;
   readonly #joiner: TransducerJoiner;
@@ -62,6 +65,23 @@ export class KeywordSpotter {
     const limits = { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty };
     this.#search = { vocabSize: tokens.size, blankId, unkId, ...limits };
     this.#tailPaddingSeconds = tailPaddingSeconds;
+  }
+
+  /**
+   * Fetches a model, opens a GPU and makes a spotter of both: all that a page needs.
+   *
+   * @param source the address of a model folder, or a model
+   * @throws RillError `no-webgpu`, `no-adapter`, `bad-model`, `bad-argument`; what the signal is aborted with.
+   */
+  static async load(
+    source: string | Model,
+    options: LoadOptions & KeywordSpotterOptions = {},
+  ): Promise<KeywordSpotter> {
+    const { loaded, ownContext } = await load(source, options, (context, model) =>
+      KeywordSpotter.create(context, model, options),
+    );
+    loaded.#ownContext = ownContext;
+    return loaded;
   }
 
   /**
@@ -127,6 +147,7 @@ export class KeywordSpotter {
 
   dispose(): void {
     this.#engine.encoder.dispose();
+    this.#ownContext?.dispose();
   }
 
   [Symbol.dispose](): void {

@@ -79,8 +79,9 @@ describe('KeywordSpotter', () => {
     expect(await hear('alexa', 'j a r v i s ▁ @jarvis')).toEqual([]);
     expect(await hear('alexa', 'a l e x a ▁ @WAKE_UP')).toEqual(['WAKE UP']);
     expect(await hear('alexa', 'a l e x a ▁ #0.999 @alexa')).toEqual([]);
+    expect(await hear('alexa', 'Alexa :1.5')).toEqual(['alexa']);
     for (let i = 0; i < 5; i++) {
-      await failure('bad-model', () => spotter.createStream('no such token'));
+      await failure('bad-model', () => spotter.createStream('ж é'));
     }
     spotter.createStream().dispose();
   });
