@@ -58,3 +58,21 @@ export type { LoadOptions } from './recognizer/load.ts';
 export type { StreamingOptions } from './recognizer/options.ts';
 export type { SearchSettings } from './recognizer/search.ts';
 export { OnlineStream, type StreamStats, type WaveformChunk } from './recognizer/stream.ts';
+export { Microphone, type MicrophoneChunk, type MicrophoneOptions } from './waveform/microphone.ts';
+export {
+  RecognizerClient,
+  WorkerStream,
+  type WorkerHandlers,
+  type WorkerLoadOptions,
+  type WorkerStreamHandlers,
+} from './worker/client.ts';
+export { serveRecognizer } from './worker/host.ts';
+export type {
+  CrowdReport,
+  RecognizerInfo,
+  StreamUpdate,
+  WorkerAudio,
+  WorkerConvertOptions,
+  WorkerRecognizerOptions,
+  WorkerStreamOptions,
+} from './worker/messages.ts';

@@ -171,9 +171,11 @@ export class OnlineRecognizer {
   }
 
   /**
-   * Advances each given stream that is ready by one chunk, all in one GPU step. Calls may overlap: they queue.
+   * Advances each given stream that is ready by one chunk, in one GPU step for as many as it has lanes. Calls may
+   * overlap: results come in their order.
    *
-   * @throws RillError `closed`, `device-lost`, `gpu`.
+   * @throws RillError `closed`, `device-lost`, `gpu`. After a step that was lost on the GPU its streams refuse to go on
+   * until they are restarted.
    */
   decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
     return this.#parts.engine.decode(streams instanceof OnlineStream ? [streams] : streams);

@@ -65,6 +65,8 @@ export class KeywordSpotter {
     const limits = { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty };
     this.#search = { vocabSize: tokens.size, blankId, unkId, ...limits };
     this.#tailPaddingSeconds = tailPaddingSeconds;
+    // Options out of range are refused here, not at the first stream.
+    this.#createDecoder(this.#keywords);
   }
 
   /**
@@ -115,10 +117,14 @@ export class KeywordSpotter {
     return new OnlineStream({
       model: this.#model,
       state: this.#engine.encoder.createState(),
-      createDecoder: (_, current) => new KeywordSpotterDecoder(this.#joiner, current, this.#search),
+      createDecoder: (_, current) => this.#createDecoder(current),
       keywords: own,
       tailPaddingSeconds: this.#tailPaddingSeconds,
     });
+  }
+
+  #createDecoder(keywords: readonly Keyword[]): KeywordSpotterDecoder {
+    return new KeywordSpotterDecoder(this.#joiner, keywords, this.#search);
   }
 
   /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
@@ -130,7 +136,7 @@ export class KeywordSpotter {
     return this.#engine.isReady(stream);
   }
 
-  /** Advances each given stream that is ready by one chunk, all in one GPU step. Calls may overlap: they queue. */
+  /** Advances each given stream that is ready by one chunk, in one GPU step for as many as it has lanes. Calls may overlap. */
   decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
     return this.#engine.decode(streams instanceof OnlineStream ? [streams] : streams);
   }

@@ -86,6 +86,10 @@ describe('KeywordSpotter', () => {
     spotter.createStream().dispose();
   });
 
+  it('refuses options out of range at once', async () => {
+    await failure('bad-argument', () => KeywordSpotter.create(gpu, model, { maxActivePaths: 0 }));
+  });
+
   it('changes keywords in mid-stream, and keeps what was heard', async () => {
     const stream = spotter.createStream('a l e x a ▁ @first');
     const { samples, sampleRate } = await sample('alexa');
