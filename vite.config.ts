@@ -25,5 +25,6 @@ export default defineConfig({
   plugins: [shaders],
   resolve: { alias: { rill: path('src/index.ts') } },
   server: { fs: { allow: [path('.')] } },
-  build: { outDir: path('dist/demo'), emptyOutDir: true, target: 'es2023' },
+  build: { outDir: path('dist/demo'), emptyOutDir: true, target: 'es2023', assetsInlineLimit: 0 },
+  worker: { format: 'es' },
 });

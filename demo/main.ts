@@ -1,179 +1,579 @@
-/** The demo page: a bundled clip or a dropped file through the bundled model, word by word. */
-import { GpuContext, OnlineRecognizer, RillError, fetchModel, type OnlineStream, type Waveform } from 'rill';
+/** The demo page: a microphone or recordings through a model in a worker, and everything there is to see of it. */
+import {
+  DECODING_METHODS,
+  Microphone,
+  RecognizerClient,
+  RillError,
+  type DecodingMethod,
+  type ModelFiles,
+  type RecognizerInfo,
+  type StreamUpdate,
+  type WaveformChunk,
+  type WeightDtype,
+  type WorkerStream,
+} from 'rill';
+import { Chart } from './charts.ts';
+import { create, element, setText } from './elements.ts';
+import { decodeAudio, droppedFiles, playAudio, saveFolder, sortFiles } from './files.ts';
+import { Heard } from './heard.ts';
+import { StatesView } from './states.ts';
+import { LANGUAGES, currentLanguage, say, speak } from './strings.ts';
+import { Timeline } from './timeline.ts';
 
-const MODEL = 'wake-words';
-const CLIPS = ['stream', 'alexa', 'amelia', 'athena', 'computer', 'jarvis', 'smart-mirror', 'snowboy', 'view-glass'];
-/** How often audio is handed over, as a microphone would. */
-const PIECE_SECONDS = 0.08;
+const BUNDLED = 'wake-words/';
+/** How often a recording is handed over, as a microphone would. */
+const PIECE_SECONDS = 0.04;
+/** Feature frames beyond its own that the last frame of a chunk sees, in milliseconds. */
+const LOOKAHEAD_MS = 50;
 
-function element<Type extends HTMLElement>(id: string, type: new () => Type): Type {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) {
-    throw new Error(`the page has no ${type.name} #${id}`);
-  }
-  return found;
-}
-
+const button = (id: string) => element(id, HTMLButtonElement);
+const slider = (id: string) => element(id, HTMLInputElement);
 const progress = element('progress', HTMLProgressElement);
 const status = element('status', HTMLElement);
-const words = element('words', HTMLOListElement);
-const clips = element('clips', HTMLElement);
-const drop = element('drop', HTMLLabelElement);
-const fileInput = element('file', HTMLInputElement);
-const fast = element('fast', HTMLInputElement);
-const figure = (id: string, text: string) => (element(id, HTMLElement).textContent = text);
+const notice = element('notice', HTMLElement);
+const keywords = element('keywords', HTMLTextAreaElement);
+const dtype = element('dtype', HTMLSelectElement);
+const method = element('method', HTMLSelectElement);
+const layer = element('layer', HTMLSelectElement);
 
-function say(text: string, isError = false): void {
-  status.textContent = text;
-  status.classList.toggle('error', isError);
-}
+const heard = new Heard();
+const timeline = new Timeline(element('timeline', HTMLCanvasElement));
+const states = new StatesView(element('states', HTMLCanvasElement));
+const probabilities = new Chart(
+  element('probabilities', HTMLElement),
+  [{ label: 'probability', colour: '--accent', points: true }],
+  [0, 1],
+);
+const chunkTimes = new Chart(element('chunk-times', HTMLElement), [
+  { label: 'GPU and readback', colour: '--accent', fill: 'rgb(80 150 255 / 0.25)' },
+  { label: 'length', colour: '--second' },
+]);
 
-function sayError(error: unknown): void {
-  say(error instanceof RillError ? error.message : String(error), true);
-}
-
-function showWord(text: string, start: number, isKeyword: boolean): void {
-  const item = document.createElement('li');
-  const time = document.createElement('time');
-  time.textContent = `${start.toFixed(2)} s`;
-  item.classList.toggle('keyword', isKeyword);
-  item.append(text, time);
-  words.append(item);
-}
-
-/** Whole words of a result that are not on the page yet. */
-function showNewWords(recognizer: OnlineRecognizer, stream: OnlineStream): void {
-  const result = recognizer.getResult(stream);
-  for (const { word, start } of result.words.slice(words.children.length)) {
-    showWord(word, start, false);
-  }
-  // A keyword of several words lights them all up once its last one is there.
-  result.words.forEach(({ start, end }, i) => {
-    const heard = result.keywords.some((keyword) => start >= keyword.start && end <= keyword.end);
-    words.children[i]?.classList.toggle('keyword', heard);
-  });
-}
-
-function showFigures({ stats }: OnlineStream): void {
-  figure('rtf', stats.realTimeFactor.toFixed(3));
-  figure('chunk', `${((stats.computeMs + stats.readbackMs) / Math.max(1, stats.chunks)).toFixed(1)} ms`);
-  figure('audio', `${stats.audioSeconds.toFixed(1)} s`);
-}
-
-const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
-
-/** The decoded audio of a file, its channels averaged, at whatever rate the browser decodes to. */
-async function decode(bytes: ArrayBuffer): Promise<{ waveform: Waveform; audio: AudioBuffer; context: AudioContext }> {
-  const context = new AudioContext();
-  try {
-    const audio = await context.decodeAudioData(bytes);
-    const samples = new Float32Array(audio.length);
-    for (let channel = 0; channel < audio.numberOfChannels; channel++) {
-      audio.getChannelData(channel).forEach((sample, i) => (samples[i] += sample / audio.numberOfChannels));
-    }
-    return { waveform: { samples, sampleRate: audio.sampleRate }, audio, context };
-  } catch (cause) {
-    await context.close();
-    throw new Error('This file could not be decoded as audio.', { cause });
-  }
-}
-
-/** Counts runs: a new one ends the one before. */
+const client = new RecognizerClient(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }), {
+  onDeviceLost: () => {
+    warn(say('lost'));
+  },
+  onRecovered: (recovered) => {
+    showModel(recovered, '');
+    warn('');
+    tell(say('recovered', { adapter: recovered.adapter }));
+  },
+});
+let info: RecognizerInfo | undefined;
+/** What is listened to now: one stream from one source. */
+let listening: { stream: WorkerStream; stop: () => void } | undefined;
+/** Counts sources: a new one ends the one before. */
 let run = 0;
+let source: string | ModelFiles = BUNDLED;
+let lastRecording: WaveformChunk | undefined;
+let loading: AbortController | undefined;
+/** Tokens of the segment whose probabilities are drawn. */
+let drawn = { segment: -1, tokens: 0 };
 
-async function listen(recognizer: OnlineRecognizer, name: string, bytes: ArrayBuffer): Promise<void> {
-  const own = ++run;
-  const { waveform, audio, context } = await decode(bytes);
-  const stream = recognizer.createStream();
-  const realTime = !fast.checked;
-  words.replaceChildren();
-  say(`Listening to ${name}`);
-  if (realTime) {
-    const source = new AudioBufferSourceNode(context, { buffer: audio });
-    source.connect(context.destination);
-    source.start();
-  }
-  try {
-    const { samples, sampleRate } = waveform;
-    const piece = Math.ceil(PIECE_SECONDS * sampleRate);
-    const started = performance.now();
-    for (let at = 0; at < samples.length && own === run; at += piece) {
-      const end = Math.min(at + piece, samples.length);
-      const ahead = end / sampleRate - (performance.now() - started) / 1000;
-      if (realTime && ahead > 0) {
-        await pause(ahead);
-      }
-      stream.acceptWaveform({ samples: samples.subarray(at, end), sampleRate });
-      if (end === samples.length) {
-        stream.inputFinished();
-      }
-      while (recognizer.isReady(stream) && own === run) {
-        await recognizer.decode(stream);
-        if (own !== run) {
-          break;
-        }
-        showNewWords(recognizer, stream);
-        showFigures(stream);
-      }
-      progress.value = end / samples.length;
-    }
-    if (own === run) {
-      const { text } = recognizer.getResult(stream);
-      say(text ? `Heard in ${name}: ${text}` : `Nothing the model knows in ${name}.`);
-    }
-  } finally {
-    stream.dispose();
-    await context.close();
+function tell(text: string): void {
+  status.textContent = text;
+}
+
+function warn(text: string): void {
+  notice.textContent = text;
+  notice.hidden = text === '';
+}
+
+function warnOf(error: unknown): void {
+  warn(error instanceof Error ? error.message : String(error));
+  if (error instanceof RillError && (error.code === 'no-webgpu' || error.code === 'no-adapter')) {
+    element('unsupported', HTMLElement).hidden = false;
   }
 }
 
-async function start(): Promise<void> {
-  const gpu = await GpuContext.create();
-  figure('adapter', gpu.adapterName);
-  const model = await fetchModel(MODEL, {
-    onProgress: (event) => {
-      if (event.status === 'progress_total') {
-        progress.value = event.progress / 100;
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+const milliseconds = (ms: number) => `${ms.toFixed(1)} ms`;
+
+function show(update: StreamUpdate): void {
+  const { result, stats, chunk } = update;
+  heard.add(result, update.ended);
+  timeline.setMarks(heard.marks);
+  if (result.segment !== drawn.segment) {
+    drawn = { segment: result.segment, tokens: 0 };
+  }
+  for (; drawn.tokens < result.tokens.length; drawn.tokens++) {
+    probabilities.add(result.timestamps[drawn.tokens], Math.exp(result.tokenLogProbs[drawn.tokens]));
+  }
+  if (chunk.seconds > 0) {
+    chunkTimes.add(chunk.end, chunk.computeMs + chunk.readbackMs, 1000 * chunk.seconds);
+    setText('compute', milliseconds(chunk.computeMs));
+    setText('readback', milliseconds(chunk.readbackMs));
+  }
+  if (chunk.latencyMs !== undefined) {
+    setText('latency', `${chunk.latencyMs.toFixed(0)} ms`);
+  }
+  setText('rtf', stats.realTimeFactor.toFixed(3));
+  setText('audio', `${stats.audioSeconds.toFixed(1)} s`);
+  if (update.states) {
+    states.add(update.states);
+  }
+}
+
+/** The keyword list with the slider's threshold where a line has none of its own. */
+function keywordText(): string {
+  return keywords.value
+    .split('\n')
+    .map((line) => (line.trim() === '' || line.includes('#') ? line : `${line} #${slider('threshold').value}`))
+    .join('\n');
+}
+
+async function openStream(own: number, label?: string): Promise<WorkerStream | undefined> {
+  listening?.stop();
+  listening?.stream.close();
+  listening = undefined;
+  warn('');
+  heard.clear(label);
+  timeline.clear(info?.numFeatures ?? 80);
+  states.clear();
+  [probabilities, chunkTimes].forEach((chart) => {
+    chart.clear();
+  });
+  drawn = { segment: -1, tokens: 0 };
+  const beam = info?.method === 'modified_beam_search' || info?.method === 'ctc_beam';
+  const stream = await client.createStream({
+    keywords: keywordText(),
+    ...(beam && { hotwords: hotwordText() }),
+    features: true,
+    stateLayer: Number(layer.value),
+    onUpdate: (update) => {
+      if (own === run) {
+        show(update);
       }
     },
+    onFeatures: (features) => {
+      if (own === run) {
+        timeline.addFeatures(features);
+      }
+    },
+    onError: warnOf,
   });
-  const recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 2 });
-  say('Ready. Choose a recording.');
-
-  const play = async (name: string, load: () => Promise<ArrayBuffer>) => {
-    for (const button of clips.querySelectorAll('button')) {
-      button.setAttribute('aria-pressed', String(button.textContent === name));
-    }
-    try {
-      await listen(recognizer, name, await load());
-    } catch (error) {
-      sayError(error);
-    }
-  };
-  const playFile = (file: File | undefined | null) => file && void play(file.name, () => file.arrayBuffer());
-
-  for (const clip of CLIPS) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = clip;
-    button.addEventListener('click', () => {
-      void play(clip, async () => (await fetch(`${MODEL}/samples/${clip}.wav`)).arrayBuffer());
-    });
-    clips.append(button);
+  if (own !== run) {
+    stream.close();
+    return undefined;
   }
-  fileInput.addEventListener('change', () => playFile(fileInput.files?.[0]));
-  drop.addEventListener('dragover', (event) => {
+  return stream;
+}
+
+/** The keywords as hotwords, for searches that can favour them. */
+function hotwordText(): string {
+  return keywords.value
+    .split('\n')
+    .map((line) => line.replace(/[@#:].*$/, '').trim())
+    .filter(Boolean)
+    .map((line) => `${line} :${slider('boost').value}`)
+    .join('\n');
+}
+
+function setPressed(name: string | undefined): void {
+  for (const each of element('clips', HTMLElement).querySelectorAll('button')) {
+    each.setAttribute('aria-pressed', String(each.textContent === name));
+  }
+  button('microphone').textContent = say(name === 'microphone' ? 'stop' : 'microphone');
+  button('microphone').setAttribute('aria-pressed', String(name === 'microphone'));
+}
+
+async function listenToMicrophone(): Promise<void> {
+  const own = ++run;
+  setPressed('microphone');
+  try {
+    const opened: { stream?: WorkerStream } = {};
+    const microphone = await Microphone.open({
+      onAudio: (chunk) => {
+        timeline.addAudio(chunk.samples, chunk.sampleRate);
+        opened.stream?.push(chunk);
+      },
+      onSilence: (silent) => {
+        warn(silent ? say('silence') : '');
+      },
+      onEnd: () => {
+        stop();
+        warn(say('microphoneEnded'));
+      },
+    });
+    const stream = await openStream(own).catch((error: unknown) => {
+      microphone.close();
+      throw error;
+    });
+    if (!stream) {
+      microphone.close();
+      return;
+    }
+    opened.stream = stream;
+    listening = {
+      stream,
+      stop: () => {
+        microphone.close();
+      },
+    };
+    tell(say('listeningMicrophone'));
+  } catch (error) {
+    if (own === run) {
+      stop();
+      warnOf(error);
+    }
+  }
+}
+
+/** Ends what is listened to; its last words still come. */
+function stop(): void {
+  listening?.stop();
+  listening?.stream.finish();
+  listening = undefined;
+  setPressed(undefined);
+  tell(say('ready'));
+}
+
+async function listenToRecording(name: string, load: () => Promise<ArrayBuffer>, label?: string): Promise<void> {
+  const own = ++run;
+  setPressed(name);
+  let audio: WaveformChunk;
+  try {
+    audio = await decodeAudio(await load());
+  } catch {
+    warn(say('notAudio', { name }));
+    setPressed(undefined);
+    return;
+  }
+  try {
+    lastRecording = audio;
+    showVoices();
+    const stream = await openStream(own, label);
+    if (!stream) {
+      return;
+    }
+    const realTime = slider('real-time').checked;
+    const player = realTime ? playAudio(audio) : undefined;
+    listening = { stream, stop: () => player?.stop() };
+    tell(say('listeningTo', { name }));
+    await pushRecording(own, stream, audio, realTime);
+    if (own === run) {
+      await finished(own);
+      tell(heard.text ? say('heardIn', { name, text: heard.text }) : say('heardNothing', { name }));
+      setPressed(undefined);
+      player?.stop();
+    }
+  } catch (error) {
+    warnOf(error);
+  }
+}
+
+/** Hands a recording over in pieces, each at its time or all as fast as it goes. */
+async function pushRecording(
+  own: number,
+  stream: WorkerStream,
+  { samples, sampleRate }: WaveformChunk,
+  realTime: boolean,
+): Promise<void> {
+  const piece = Math.ceil(PIECE_SECONDS * sampleRate);
+  const started = performance.now();
+  for (let at = 0; at < samples.length && own === run; at += piece) {
+    const part = samples.subarray(at, at + piece);
+    const ahead = (at + part.length) / sampleRate - (performance.now() - started) / 1000;
+    if (realTime && ahead > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1000 * ahead));
+    }
+    timeline.addAudio(part, sampleRate);
+    stream.push({ samples: part, sampleRate, capturedAt: performance.timeOrigin + performance.now() });
+    progress.value = (at + part.length) / samples.length;
+  }
+  if (own === run) {
+    stream.finish();
+  }
+}
+
+/** Resolves when the last update of a stream has come. */
+function finished(own: number): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (own !== run || heard.isFinal || !notice.hidden) {
+        resolve();
+      } else {
+        setTimeout(look, 20);
+      }
+    };
+    look();
+  });
+}
+
+/** Loads a model into the worker; the page can be used when it is there. */
+async function load(next: string | ModelFiles, name = ''): Promise<boolean> {
+  run++;
+  listening?.stop();
+  listening = undefined;
+  setPressed(undefined);
+  warn('');
+  loading?.abort();
+  const own = (loading = new AbortController());
+  setBusy(true);
+  try {
+    const loaded = await client.load(next, {
+      signal: own.signal,
+      dtype: dtype.value as WeightDtype | 'auto',
+      ...(method.value && { decodingMethod: method.value as DecodingMethod }),
+      chunkFrames: Number(slider('chunk').value),
+      maxStreams: 4,
+      onProgress: (event) => {
+        if (event.status === 'progress_total') {
+          progress.value = event.progress / 100;
+          tell(say('loading', { percent: event.progress.toFixed(0) }));
+        } else if (event.status === 'ready') {
+          tell(say('starting'));
+          button('cancel').hidden = true;
+        }
+      },
+    });
+    source = next;
+    showModel(loaded, name);
+    tell(say('ready'));
+    return true;
+  } catch (error) {
+    if (own.signal.aborted) {
+      if (own === loading) {
+        tell(say('cancelled'));
+        button('retry').hidden = false;
+      }
+    } else {
+      tell('');
+      warnOf(error);
+    }
+    return false;
+  } finally {
+    if (own === loading) {
+      setBusy(false);
+    }
+  }
+}
+
+function setBusy(busy: boolean): void {
+  button('cancel').hidden = !busy;
+  button('retry').hidden = true;
+  const usable = !busy && info !== undefined;
+  for (const id of ['microphone', 'lose', 'run-voices']) {
+    button(id).disabled = !usable;
+  }
+  for (const each of element('clips', HTMLElement).querySelectorAll('button')) {
+    each.disabled = !usable;
+  }
+  showVoices();
+}
+
+function showModel(loaded: RecognizerInfo, name: string): void {
+  info = loaded;
+  const { sizes, parameters, memory } = loaded;
+  const total = Object.values(parameters).reduce((sum, count) => sum + count, 0);
+  setText('adapter', `${loaded.adapter}, ${loaded.dtype}`);
+  setText('memory', megabytes(Object.values(memory).reduce((sum, bytes) => sum + bytes, 0)));
+  setText('parameters', total.toLocaleString());
+  const isBundled = source === BUNDLED;
+  if (keywords.value === '' || name !== '' || isBundled) {
+    keywords.value = keywords.value === '' || name !== '' ? loaded.keywords.trim() : keywords.value;
+  }
+  setText(
+    'model-name',
+    say('converted', {
+      name: name || (isBundled ? 'wake-words' : ''),
+      parameters: total.toLocaleString(),
+      layers: sizes.encoder.numEncoderLayers,
+      width: sizes.encoder.dModel,
+    }),
+  );
+  button('save').hidden = isBundled;
+  button('bundled').hidden = isBundled;
+  const methods = DECODING_METHODS.filter((each) => (each.startsWith('ctc') ? sizes.hasCtc : sizes.transducer));
+  method.replaceChildren(...methods.map((each) => new Option(each, each, each === loaded.method)));
+  method.value = loaded.method;
+  layer.replaceChildren(
+    ...Array.from({ length: sizes.encoder.numEncoderLayers }, (_, l) => new Option(String(l + 1), String(l))),
+  );
+  layer.value = String(sizes.encoder.numEncoderLayers - 1);
+  showChunk();
+}
+
+function showChunk(): void {
+  const frames = Number(slider('chunk').value);
+  setText('chunk-value', say('chunkValue', { frames, ms: 40 * frames + LOOKAHEAD_MS }));
+}
+
+const voiceCount = () => 2 ** Number(slider('voices').value);
+
+function showVoices(): void {
+  button('run-voices').textContent = say('voicesRun', { count: voiceCount() });
+  button('run-voices').disabled = info === undefined || lastRecording === undefined;
+}
+
+async function runVoices(): Promise<void> {
+  if (!lastRecording) {
+    return;
+  }
+  button('run-voices').disabled = true;
+  try {
+    const { sessions, audioSeconds, wallSeconds } = await client.crowd(voiceCount(), lastRecording);
+    const speed = audioSeconds / wallSeconds;
+    const item = create('li', '', say('voicesResult', { count: sessions, speed: speed.toFixed(1) }));
+    const meter = create('meter');
+    meter.max = 100;
+    meter.value = speed;
+    item.append(meter);
+    element('voices-results', HTMLUListElement).append(item);
+  } catch (error) {
+    warnOf(error);
+  }
+  showVoices();
+}
+
+async function take(files: readonly File[]): Promise<void> {
+  try {
+    const { folder, checkpoints, audio, config, tokens } = await sortFiles(files);
+    const [first] = checkpoints;
+    if (folder) {
+      await load(folder, 'model.safetensors');
+    } else if (first) {
+      warn('');
+      const converted = await client.convert([...checkpoints], { config, tokens }, (event) => {
+        if (event.status === 'progress_total') {
+          progress.value = event.progress / 100;
+          tell(say('converting', { name: first.name, percent: event.progress.toFixed(0) }));
+        }
+      });
+      // Without tokens of its own a model with the bundled one's classes is taken to have its tokens.
+      const files = converted['tokens.txt'] ? converted : { ...converted, ...(await borrowTokens()) };
+      await load(files, first.name);
+    } else if (audio[0]) {
+      await listenToRecording(audio[0].name, () => audio[0].arrayBuffer());
+    }
+  } catch (error) {
+    tell('');
+    warnOf(error);
+  }
+}
+
+/** The bundled model's tokens and keywords. */
+async function borrowTokens(): Promise<Pick<ModelFiles, 'tokens.txt' | 'keywords.txt'>> {
+  const text = async (name: string) => (await fetch(BUNDLED + name)).text();
+  return { 'tokens.txt': await text('tokens.txt'), 'keywords.txt': await text('keywords.txt') };
+}
+
+interface Labels {
+  clips: { file: string; label: string }[];
+}
+
+async function showClips(): Promise<void> {
+  const labels = (await (await fetch(`${BUNDLED}samples/labels.json`)).json()) as Labels;
+  // Parts of a longer recording are listed too, under no file of their own.
+  const own = labels.clips.filter(({ file }) => file.endsWith('.wav'));
+  const clips = [{ file: 'stream.wav', label: own.map(({ label }) => label).join(' ') }, ...own];
+  element('clips', HTMLElement).append(
+    ...clips.map(({ file, label }) => {
+      const clip = create('button', '', file.replace('.wav', ''));
+      clip.type = 'button';
+      clip.disabled = info === undefined;
+      clip.addEventListener('click', () => {
+        const bytes = async () => (await fetch(`${BUNDLED}samples/${file}`)).arrayBuffer();
+        void listenToRecording(clip.textContent ?? file, bytes, label.replaceAll('_', ' '));
+      });
+      return clip;
+    }),
+  );
+}
+
+function connectControls(): void {
+  button('microphone').addEventListener('click', () => {
+    if (button('microphone').getAttribute('aria-pressed') === 'true') {
+      stop();
+    } else {
+      void listenToMicrophone();
+    }
+  });
+  const file = slider('file');
+  file.addEventListener('change', () => {
+    void take([...(file.files ?? [])]);
+    file.value = '';
+  });
+  const drop = element('drop', HTMLLabelElement);
+  document.addEventListener('dragover', (event) => {
     event.preventDefault();
     drop.classList.add('over');
   });
-  drop.addEventListener('dragleave', () => drop.classList.remove('over'));
-  drop.addEventListener('drop', (event) => {
+  document.addEventListener('dragleave', () => drop.classList.remove('over'));
+  document.addEventListener('drop', (event) => {
     event.preventDefault();
     drop.classList.remove('over');
-    playFile(event.dataTransfer?.files[0]);
+    if (event.dataTransfer) {
+      void droppedFiles(event.dataTransfer).then(take);
+    }
   });
-  await gpu.device.lost;
-  say('The GPU device was lost. Reload the page to go on.', true);
+  const changeKeywords = () => {
+    const error = element('keywords-error', HTMLElement);
+    error.hidden = true;
+    listening?.stream.setKeywords(keywordText()).catch((cause: unknown) => {
+      error.textContent = cause instanceof Error ? cause.message : String(cause);
+      error.hidden = false;
+    });
+  };
+  keywords.addEventListener('input', changeKeywords);
+  for (const id of ['threshold', 'boost']) {
+    slider(id).addEventListener('input', () => {
+      setText(`${id}-value`, slider(id).value);
+      changeKeywords();
+    });
+  }
+  slider('chunk').addEventListener('input', () => {
+    showChunk();
+    if (info) {
+      client.setChunkFrames(Number(slider('chunk').value)).catch(warnOf);
+    }
+  });
+  for (const select of [dtype, method]) {
+    select.addEventListener('change', () => void load(source));
+  }
+  layer.addEventListener('change', () => {
+    states.clear();
+    listening?.stream.setOptions({ features: true, stateLayer: Number(layer.value) });
+  });
+  slider('voices').addEventListener('input', showVoices);
+  button('run-voices').addEventListener('click', () => void runVoices());
+  button('cancel').addEventListener('click', () => loading?.abort());
+  button('retry').addEventListener('click', () => void load(source));
+  button('save').addEventListener('click', () => {
+    if (typeof source !== 'string') {
+      saveFolder(source).catch(warnOf);
+    }
+  });
+  button('bundled').addEventListener('click', () => void load(BUNDLED, 'wake-words'));
+  button('lose').addEventListener('click', () => {
+    client.loseDevice().catch(warnOf);
+  });
+  const language = element('language', HTMLSelectElement);
+  language.value = currentLanguage();
+  language.addEventListener('change', () => {
+    const chosen = LANGUAGES.find((each) => each === language.value);
+    speak(chosen);
+    showChunk();
+    showVoices();
+    setPressed(listening ? 'microphone' : undefined);
+  });
 }
 
-start().catch(sayError);
+/** Draws what has changed, once a screen refresh. */
+function drawAlways(): void {
+  timeline.draw();
+  states.draw();
+  probabilities.draw();
+  chunkTimes.draw();
+  requestAnimationFrame(drawAlways);
+}
+
+speak();
+connectControls();
+showVoices();
+requestAnimationFrame(drawAlways);
+if ('gpu' in navigator) {
+  await Promise.all([load(BUNDLED), showClips()]).catch(warnOf);
+} else {
+  element('unsupported', HTMLElement).hidden = false;
+}

@@ -14,14 +14,17 @@ export interface AdapterDescription {
  */
 export class GpuContext {
   readonly device: GPUDevice;
+  /** Where the device came from; held, because Dawn ends the process when it is collected before its devices. */
+  readonly gpu: GPU | undefined;
   readonly adapter: AdapterDescription;
   /** Bytes of the GPU buffers that exist, by part: `weights`, `states`, `activations`, `readback`. */
   readonly memory = new Map<string, number>();
   #failure: RillError | undefined;
   #closed = false;
 
-  constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = {}) {
+  constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = {}, gpu?: GPU) {
     this.device = device;
+    this.gpu = gpu;
     const { vendor = '', architecture = '', device: name = '', description = '' } = adapter;
     this.adapter = { vendor, architecture, device: name, description };
     void device.lost.then(({ reason, message }) => {
@@ -76,7 +79,7 @@ export class GpuContext {
         { cause },
       );
     });
-    return new GpuContext(device, adapter.info);
+    return new GpuContext(device, adapter.info, gpu);
   }
 
   /** The adapter in one line, for people. */

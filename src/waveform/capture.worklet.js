@@ -2,12 +2,12 @@
 // Runs on the audio thread: passes on what the microphone gives, channels averaged, in pieces of about 20 ms.
 // Plain JavaScript in a file of its own, because an AudioWorklet module is loaded by address.
 
-const PIECE_SECONDS = 0.02;
+const PIECE_LENGTH = Math.ceil(0.02 * sampleRate);
 
 class CaptureProcessor extends AudioWorkletProcessor {
   constructor() {
     super();
-    this.piece = new Float32Array(Math.ceil(PIECE_SECONDS * sampleRate));
+    this.piece = new Float32Array(PIECE_LENGTH);
     this.filled = 0;
   }
 
@@ -22,7 +22,8 @@ class CaptureProcessor extends AudioWorkletProcessor {
       this.piece[this.filled++] = sum / channels.length;
       if (this.filled === this.piece.length) {
         this.port.postMessage(this.piece, [this.piece.buffer]);
-        this.piece = new Float32Array(this.piece.length);
+        // Its buffer has gone with the message.
+        this.piece = new Float32Array(PIECE_LENGTH);
         this.filled = 0;
       }
     }

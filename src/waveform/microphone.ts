@@ -102,11 +102,12 @@ export class Microphone {
   #connect(): void {
     const { onEnd, silenceSeconds = SILENCE_SECONDS } = this.#options;
     const source = new MediaStreamAudioSourceNode(this.#context, { mediaStream: this.#media });
-    const capture = new AudioWorkletNode(this.#context, 'rill-capture', { numberOfOutputs: 0 });
+    const capture = new AudioWorkletNode(this.#context, 'rill-capture');
     capture.port.onmessage = ({ data }: MessageEvent<Float32Array<ArrayBuffer>>) => {
       this.#accept(data);
     };
-    source.connect(capture);
+    // Connected to the end because a node that nothing listens to may not run; what it gives out is silence.
+    source.connect(capture).connect(this.#context.destination);
     this.#media.getAudioTracks()[0].addEventListener('ended', () => {
       if (!this.#closed) {
         this.close();

@@ -53,7 +53,7 @@ export class WorkerStream {
     this.#client.tell('push', [this.id, { samples: copy, sampleRate, capturedAt }], [copy.buffer]);
   }
 
-  /** Ends the input; the last update is final. */
+  /** Ends the input; the last update says so, and the stream is closed with it. */
   finish(): void {
     this.#client.tell('finish', [this.id]);
   }

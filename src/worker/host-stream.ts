@@ -81,7 +81,7 @@ export class HostStream {
     const result = this.#recognizer.getResult(this.#stream);
     const { stats } = this.#stream;
     if (result.text !== '') {
-      this.#post({ ...result, isFinal: true }, stats, { seconds: 0, computeMs: 0, readbackMs: 0 });
+      this.#post({ ...result, isFinal: true }, stats, { seconds: 0, computeMs: 0, readbackMs: 0 }, false);
     }
     const seconds = this.#before.seconds + stats.audioSeconds;
     this.#before = {
@@ -141,7 +141,7 @@ export class HostStream {
     };
     const result = this.#recognizer.getResult(this.#stream);
     const ends = !result.isFinal && this.#recognizer.isEndpoint(this.#stream);
-    this.#post(ends ? { ...this.#recognizer.reset(this.#stream), isFinal: true } : result, stats, times);
+    this.#post(ends ? { ...this.#recognizer.reset(this.#stream), isFinal: true } : result, stats, times, !ends);
     this.#lookAtStates();
   }
 
@@ -153,7 +153,13 @@ export class HostStream {
     }
   }
 
-  #post(result: RecognitionResult, stats: StreamStats, times: Omit<StreamUpdate['chunk'], 'end' | 'latencyMs'>): void {
+  /** @param mayEnd a final result is the end of the stream, not only of a segment */
+  #post(
+    result: RecognitionResult,
+    stats: StreamStats,
+    times: Omit<StreamUpdate['chunk'], 'end' | 'latencyMs'>,
+    mayEnd = true,
+  ): void {
     const { seconds, segments } = this.#before;
     const end = seconds + stats.audioSeconds;
     const captured = this.#pending.find((audio) => audio.end >= end)?.capturedAt;
@@ -168,6 +174,7 @@ export class HostStream {
         words: result.words.map((word) => ({ ...word, start: word.start + seconds, end: word.end + seconds })),
         keywords: result.keywords.map((hit) => ({ ...hit, start: hit.start + seconds, end: hit.end + seconds })),
       },
+      ended: mayEnd && result.isFinal,
       stats: this.#before.stats.reduce(addStats, stats),
       chunk: { end, ...times, latencyMs },
       states: this.#states,

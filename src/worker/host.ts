@@ -125,6 +125,9 @@ class RecognizerHost implements Handlers {
     const stream = new HostStream(recognizer, options, {
       update: (update) => {
         this.#tell({ type: 'update', stream: id, update });
+        if (update.ended) {
+          this.close(id);
+        }
       },
       features: (features) => {
         this.#tell({ type: 'features', stream: id, features });

@@ -48,6 +48,8 @@ export interface WorkerAudio extends WaveformChunk {
 /** What a chunk brought, posted after each. */
 export interface StreamUpdate {
   result: RecognitionResult;
+  /** Nothing more comes in this stream: its input has ended and all of it is decoded. */
+  ended: boolean;
   stats: StreamStats;
   chunk: {
     /** Seconds from the start of the stream to the end of the chunk, and its length. */

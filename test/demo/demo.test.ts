@@ -1,94 +1,308 @@
-import { createHash } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Browser, Page } from 'puppeteer';
-import { createServer, type ViteDevServer } from 'vite';
+import type { Browser, ElementHandle, Page } from 'puppeteer';
+import { build, createServer as createDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
-import { fixturePath, goldenModel, wakeWordsFolder } from '../support/fixtures.ts';
+import { fixturePath, wakeWordsFolder } from '../support/fixtures.ts';
 
-describe('the demo page', () => {
-  let server: ViteDevServer;
+const configFile = fileURLToPath(new URL('../../vite.config.ts', import.meta.url));
+const SUB_PATH = '/some/sub/path/';
+/** As strict as the page can be: its own files only, nothing inline, no blobs. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'";
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+  '.wav': 'audio/wav',
+};
+
+interface Site {
+  url: string;
+  close: () => Promise<unknown>;
+}
+
+/** The page as `npm run demo` serves it. */
+async function serveDevelopment(): Promise<Site> {
+  const server = await createDevServer({ configFile, logLevel: 'error', server: { port: 0, host: '127.0.0.1' } });
+  await server.listen();
+  return { url: server.resolvedUrls?.local[0] ?? '', close: () => server.close() };
+}
+
+/** The static build under a sub-path, with a strict content-security policy and no isolation headers. */
+async function serveBuild(): Promise<Site> {
+  const folder = join(tmpdir(), `rill-demo-${process.pid}`);
+  await build({ configFile, logLevel: 'error', build: { outDir: folder, emptyOutDir: true } });
+  const server: Server = createServer((request, response) => {
+    const path = new URL(request.url ?? '', 'http://localhost').pathname;
+    const file = path === SUB_PATH ? 'index.html' : path.startsWith(SUB_PATH) ? path.slice(SUB_PATH.length) : '';
+    readFile(join(folder, file)).then(
+      (content) => {
+        const type = TYPES[extname(file)] ?? 'application/octet-stream';
+        response.writeHead(200, {
+          'content-type': type,
+          'content-length': content.length,
+          'content-security-policy': POLICY,
+        });
+        response.end(content);
+      },
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}${SUB_PATH}`,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const text = (page: Page, selector: string) => page.$eval(selector, (found) => found.textContent ?? '');
+const waitForText = (page: Page, selector: string, part: string) =>
+  page.waitForFunction(
+    (id, wanted) => document.querySelector(id)?.textContent?.includes(wanted),
+    { timeout: 60_000 },
+    selector,
+    part,
+  );
+const waitForStatus = (page: Page, part: string) => waitForText(page, '#status', part);
+const click = (page: Page, selector: string) => page.$eval(selector, (found) => (found as HTMLElement).click());
+const clickClip = (page: Page, name: string) =>
+  page.$$eval(
+    '#clips button',
+    (buttons, wanted) => buttons.find((button) => button.textContent === wanted)?.click(),
+    name,
+  );
+const choose = async (page: Page, ...paths: string[]) => {
+  const input = (await page.$('#file')) as ElementHandle<HTMLInputElement>;
+  await input.uploadFile(...paths);
+};
+const setValue = (page: Page, selector: string, value: string, event = 'input') =>
+  page.$eval(
+    selector,
+    (found, set, type) => {
+      (found as HTMLInputElement).value = set;
+      found.dispatchEvent(new Event(type, { bubbles: true }));
+    },
+    value,
+    event,
+  );
+const hits = (page: Page) =>
+  page.$$eval('#hits li', (items) => items.map((item) => item.firstChild?.textContent?.replace(/ \d.*$/, '')));
+
+/** Chrome whose microphone is a recording, played over and over. */
+const microphone = (name: string) => [
+  '--use-fake-ui-for-media-stream',
+  '--use-fake-device-for-media-stream',
+  `--use-file-for-fake-audio-capture=${wakeWordsFolder}/samples/${name}.wav`,
+  '--autoplay-policy=no-user-gesture-required',
+];
+
+describe.each([
+  ['as it is developed', serveDevelopment],
+  ['built, from a sub-path, under a strict policy', serveBuild],
+] as const)('the demo page %s', (_, serve) => {
+  let site: Site;
   let browser: Browser;
   let page: Page;
   const complaints: string[] = [];
 
-  const text = (selector: string) => page.$eval(selector, (element) => element.textContent ?? '');
-  const waitForStatus = (part: string) =>
-    page.waitForFunction(
-      (wanted) => document.querySelector('#status')?.textContent?.includes(wanted),
-      { timeout: 60_000 },
-      part,
-    );
-  const words = () => page.$$eval('#words li', (items) => items.map((item) => item.firstChild?.textContent));
-  const dropFile = async (path: string) => {
-    const input = await page.$('#file');
-    await (input as unknown as { uploadFile(file: string): Promise<void> }).uploadFile(path);
-  };
+  async function open(prepare: (page: Page) => Promise<unknown> = async () => undefined): Promise<Page> {
+    const opened = await browser.newPage();
+    opened.on('pageerror', (error) => complaints.push(String(error)));
+    opened.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    await prepare(opened);
+    await opened.goto(site.url);
+    return opened;
+  }
 
   beforeAll(async () => {
-    server = await createServer({
-      configFile: fileURLToPath(new URL('../../vite.config.ts', import.meta.url)),
-      server: { port: 0, host: '127.0.0.1' },
-    });
-    await server.listen();
-    browser = await launchBrowser('chrome');
-    page = await browser.newPage();
-    page.on('pageerror', (error) => complaints.push(String(error)));
-    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-    await page.goto(server.resolvedUrls?.local[0] ?? '');
-    await waitForStatus('Ready');
+    site = await serve();
+    browser = await launchBrowser('chrome', undefined, microphone('computer'));
+    page = await open();
+    await waitForStatus(page, 'Ready');
   });
   afterAll(async () => {
     await browser.close();
-    await server.close();
+    await site.close();
   });
 
-  it('names the adapter and offers the bundled recordings', async () => {
-    expect(await text('#adapter')).toMatch(/\w/);
+  it('names adapter, parameters and memory, and offers the bundled recordings', async () => {
+    expect(await text(page, '#adapter')).toMatch(/\w.*, f32/);
+    expect(Number((await text(page, '#parameters')).replace(/\D/g, ''))).toBeGreaterThan(2e6);
+    expect(parseFloat(await text(page, '#memory'))).toBeGreaterThan(8);
     expect(await page.$$eval('#clips button', (buttons) => buttons.length)).toBe(9);
   });
 
-  it('shows the words of a bundled clip as it plays, keywords lit up, and the real-time factor', async () => {
-    await page.evaluate(() =>
-      [...document.querySelectorAll('button')].find((button) => button.textContent === 'smart-mirror')?.click(),
-    );
-    await waitForStatus('Heard in smart-mirror: smart mirror');
-    expect(await words()).toEqual(['smart', 'mirror']);
-    expect(await page.$$eval('#words li.keyword', (items) => items.length)).toBe(2);
-    const factor = Number(await text('#rtf'));
-    expect(factor).toBeGreaterThan(0);
-    expect(factor).toBeLessThan(1);
+  it('hears what is spoken into the microphone, and lights up keywords', async () => {
+    await click(page, '#microphone');
+    await waitForText(page, '#text', 'computer');
+    await page.waitForFunction(() => document.querySelectorAll('#hits li').length >= 1);
+    expect((await hits(page))[0]).toBe('computer');
+    expect(await page.$$eval('#text mark', (marks) => marks.length)).toBeGreaterThan(0);
+    expect(parseFloat(await text(page, '#latency'))).toBeGreaterThan(40);
   });
 
-  it('takes a file, as fast as it goes', async () => {
-    await page.click('#fast');
-    await dropFile(`${wakeWordsFolder}/samples/stream.wav`);
-    await waitForStatus('Heard in stream.wav: computer view glass alexa snowboy jarvis smart mirror');
-    expect(await words()).toEqual(['computer', 'view', 'glass', 'alexa', 'snowboy', 'jarvis', 'smart', 'mirror']);
+  it('takes another keyword list in mid-stream, and says what is wrong with one', async () => {
+    await setValue(page, '#keywords', 'ж');
+    await page.waitForSelector('#keywords-error:not([hidden])');
+    expect(await text(page, '#keywords-error')).toContain('line 1');
+    await setValue(page, '#keywords', 'Computer @machine');
+    await waitForText(page, '#hits', 'machine');
+    expect(await page.$eval('#keywords-error', (error) => (error as HTMLElement).hidden)).toBe(true);
+    await page.$eval('#hits li:last-child button', (button) => (button as HTMLElement).click());
+    expect(await text(page, '#false-alarms')).toBe('1');
+  });
+
+  it('recovers from the loss of the GPU and keeps what was heard', async () => {
+    const before = await text(page, '#text');
+    await click(page, '#lose');
+    await waitForStatus(page, 'The GPU is back');
+    const marks = await page.$$eval('#text mark', (found) => found.length);
+    expect((await text(page, '#text')).trim().startsWith(before.trim().split(' ')[0])).toBe(true);
+    await page.waitForFunction((count) => document.querySelectorAll('#text mark').length > count, {}, marks);
+    await click(page, '#microphone');
+    await waitForStatus(page, 'Ready');
+  });
+
+  it('shows the words of a bundled clip, as fast as it goes, with its figures', async () => {
+    await click(page, '#real-time');
+    await clickClip(page, 'smart-mirror');
+    await waitForStatus(page, 'Heard in smart-mirror: smart mirror');
+    expect(await page.$$eval('#text .word', (words) => words.map((word) => word.textContent))).toEqual([
+      'smart',
+      'mirror',
+    ]);
+    const factor = Number(await text(page, '#rtf'));
+    expect(factor).toBeGreaterThan(0);
+    expect(factor).toBeLessThan(2);
+    const drawn = await page.$eval('#timeline', (canvas) => {
+      const { width, height } = canvas as HTMLCanvasElement;
+      const { data } = (canvas as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height);
+      return data.some((value, i) => i % 4 < 3 && value > 0);
+    });
+    expect(drawn).toBe(true);
+  });
+
+  it('changes chunk size, weights and method', async () => {
+    await setValue(page, '#chunk', '8');
+    expect(await text(page, '#chunk-value')).toContain('8 × 40 ms');
+    await setValue(page, '#dtype', 'int8', 'change');
+    await waitForText(page, '#adapter', 'int8');
+    await setValue(page, '#method', 'modified_beam_search', 'change');
+    await waitForStatus(page, 'Ready');
+    await clickClip(page, 'alexa');
+    await waitForStatus(page, 'Heard in alexa: alexa');
+    expect(await page.$eval('#method', (method) => (method as HTMLSelectElement).value)).toBe('modified_beam_search');
+  });
+
+  it('runs many voices at once', async () => {
+    await setValue(page, '#voices', '2');
+    await click(page, '#run-voices');
+    await waitForText(page, '#voices-results', '4 voices');
   });
 
   it('says so when a file is no audio, and goes on', async () => {
-    await dropFile(fixturePath('golden/small/config.json'));
-    await waitForStatus('could not be decoded');
-    await dropFile(`${wakeWordsFolder}/samples/alexa.wav`);
-    await waitForStatus('Heard in alexa.wav: alexa');
+    await choose(page, fixturePath('golden/small/config.json'));
+    await waitForText(page, '#notice', 'could not be decoded');
+    await choose(page, `${wakeWordsFolder}/samples/alexa.wav`);
+    await waitForStatus(page, 'Heard in alexa.wav: alexa');
   });
 
-  it('can convert a checkpoint in the page, to the same bytes as Node', async () => {
-    const entry = `/@fs${fileURLToPath(new URL('../../src/index.ts', import.meta.url))}`;
-    const checkpoint = `/@fs${fixturePath('golden/small/checkpoint.pt')}`;
-    // As text: the test runner rewrites imports inside functions.
-    const digest = (await page.evaluate(`(async () => {
-      const { blobSource, convertCheckpoint } = await import(${JSON.stringify(entry)});
-      const checkpoint = await (await fetch(${JSON.stringify(checkpoint)})).blob();
-      const files = await convertCheckpoint(blobSource(checkpoint));
-      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', files['model.safetensors']))];
-    })()`)) as number[];
-    const here = (await goldenModel('small'))['model.safetensors'];
-    expect(digest).toEqual([...createHash('sha256').update(here).digest()]);
+  it('converts a dropped checkpoint and runs it', async () => {
+    await choose(page, fixturePath('wake-words/checkpoint.pt'), `${wakeWordsFolder}/tokens.txt`);
+    await waitForText(page, '#model-name', 'checkpoint.pt');
+    await waitForStatus(page, 'Ready');
+    await clickClip(page, 'jarvis');
+    await waitForStatus(page, 'Heard in jarvis: jarvis');
+    expect(await page.$eval('#save', (button) => (button as HTMLElement).hidden)).toBe(false);
+  });
+
+  it('says what is wrong with a damaged checkpoint, and goes on with the model it has', async () => {
+    const damaged = join(tmpdir(), `rill-damaged-${process.pid}.pt`);
+    await writeFile(damaged, (await readFile(fixturePath('golden/small/checkpoint.pt'))).subarray(0, 10_000));
+    await choose(page, damaged);
+    await page.waitForSelector('#notice:not([hidden])');
+    expect(await text(page, '#notice')).toContain('expected');
+    await rm(damaged);
+    await clickClip(page, 'jarvis');
+    await waitForStatus(page, 'Heard in jarvis: jarvis');
+  });
+
+  it('speaks Chinese', async () => {
+    await page.select('#language', 'zh');
+    expect(await text(page, '#microphone')).toBe('说话');
+    expect(await page.$eval('html', (html) => html.lang)).toBe('zh');
+    await page.select('#language', 'en');
+    await page.close();
+  });
+
+  it('lets a download be cancelled, and tried again', async () => {
+    const slow = await open(async (opened) => {
+      await opened.setRequestInterception(true);
+      let held = 0;
+      opened.on('request', (request) => {
+        // The first download of the weights never answers.
+        if (!(request.url().endsWith('model.safetensors') && held++ === 0)) {
+          void request.continue();
+        }
+      });
+      // Nothing kept from the page before.
+      await opened.evaluateOnNewDocument(() => {
+        void caches.delete('rill-models');
+      });
+    });
+    await slow.waitForSelector('#cancel:not([hidden])');
+    await click(slow, '#cancel');
+    await waitForStatus(slow, 'cancelled');
+    await click(slow, '#retry');
+    await waitForStatus(slow, 'Ready');
+    await slow.close();
+  });
+
+  it('says which browsers have WebGPU when this one has none', async () => {
+    const bare = await open((opened) =>
+      opened.evaluateOnNewDocument(() => {
+        Reflect.deleteProperty(Navigator.prototype, 'gpu');
+      }),
+    );
+    await bare.waitForSelector('#unsupported:not([hidden])');
+    expect(await text(bare, '#unsupported')).toMatch(/Chrome.*Safari.*Firefox/);
+    await bare.close();
   });
 
   it('complained about nothing', () => {
     expect(complaints).toEqual([]);
+  });
+});
+
+describe('the demo page where the microphone is refused', () => {
+  it('says so, and goes on', async () => {
+    const site = await serveDevelopment();
+    const browser = await launchBrowser('chrome', undefined, ['--use-fake-device-for-media-stream']);
+    try {
+      await browser.defaultBrowserContext().overridePermissions(new URL(site.url).origin, []);
+      const page = await browser.newPage();
+      await page.goto(site.url);
+      await waitForStatus(page, 'Ready');
+      await click(page, '#microphone');
+      await waitForText(page, '#notice', 'permission refused');
+      await click(page, '#real-time');
+      await clickClip(page, 'alexa');
+      await waitForStatus(page, 'Heard in alexa: alexa');
+    } finally {
+      await browser.close();
+      await site.close();
+    }
   });
 });

@@ -32,7 +32,7 @@ export async function createNodeContext(choice?: AdapterChoice): Promise<GpuCont
     throw noAdapter(`no package webgpu (${cause instanceof Error ? cause.message : String(cause)})`);
   });
   Object.assign(globalThis, globals);
-  const gpu = keep(create([]));
+  const gpu = create([]);
   const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (found && !(choice === 'gpu' && isSoftware(adapterWords(found.info).join(' ')))) {
     return GpuContext.create(gpu);
@@ -41,15 +41,7 @@ export async function createNodeContext(choice?: AdapterChoice): Promise<GpuCont
     throw noAdapter(found ? `only ${found.info.description}` : 'no adapter');
   }
   useSoftware();
-  return GpuContext.create(keep(create([])));
-}
-
-/** Dawn ends the process when an instance is collected while its devices are in use. */
-const instances: GPU[] = [];
-
-function keep(gpu: GPU): GPU {
-  instances.push(gpu);
-  return gpu;
+  return GpuContext.create(create([]));
 }
 
 /** On Linux a GPU has a device node; without one there is no need to ask every Vulkan driver. */

@@ -1,0 +1,105 @@
+/** What people drop: recordings, checkpoints, model folders; and a converted model on its way back to disk. */
+import type { ModelFiles, WaveformChunk } from 'rill';
+
+const CHECKPOINT = /\.(pt|pth|ckpt|bin|jit|safetensors|onnx)$/i;
+
+/** The files of a drop; those of a folder where one was dropped. */
+export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry());
+  const loose = [...transfer.files];
+  const nested = await Promise.all(
+    entries.map(async (entry, i) => {
+      if (!(entry instanceof FileSystemDirectoryEntry)) {
+        return loose[i] ? [loose[i]] : [];
+      }
+      const inside = await new Promise<FileSystemEntry[]>((resolve, reject) => {
+        entry.createReader().readEntries(resolve, reject);
+      });
+      const files = inside.filter((each): each is FileSystemFileEntry => each.isFile);
+      return Promise.all(files.map((each) => new Promise<File>((resolve, reject) => each.file(resolve, reject))));
+    }),
+  );
+  return nested.flat();
+}
+
+/** Dropped files, told apart. */
+export interface Drop {
+  /** `config.json` and `model.safetensors` of a model folder. */
+  folder?: ModelFiles;
+  checkpoints: File[];
+  config?: string;
+  tokens?: string;
+  audio: File[];
+}
+
+export async function sortFiles(files: readonly File[]): Promise<Drop> {
+  const named = (name: string) => files.find((file) => file.name.toLowerCase() === name);
+  const text = async (name: string) => named(name)?.text();
+  const [config, tokens, keywords] = await Promise.all(['config.json', 'tokens.txt', 'keywords.txt'].map(text));
+  const checkpoints = files.filter(({ name }) => CHECKPOINT.test(name));
+  const weights = named('model.safetensors');
+  const isText = (name: string) => /\.(txt|json)$/i.test(name);
+  return {
+    folder:
+      weights && config !== undefined
+        ? {
+            'config.json': config,
+            'model.safetensors': new Uint8Array(await weights.arrayBuffer()),
+            'tokens.txt': tokens,
+            'keywords.txt': keywords,
+          }
+        : undefined,
+    checkpoints,
+    config,
+    tokens,
+    audio: checkpoints.length > 0 ? [] : files.filter(({ name }) => files.length === 1 || !isText(name)),
+  };
+}
+
+/** A recording as the browser decodes it, its channels averaged. */
+export async function decodeAudio(bytes: ArrayBuffer): Promise<WaveformChunk> {
+  const context = new AudioContext();
+  try {
+    const audio = await context.decodeAudioData(bytes);
+    const samples = new Float32Array(audio.length);
+    for (let channel = 0; channel < audio.numberOfChannels; channel++) {
+      audio.getChannelData(channel).forEach((sample, i) => (samples[i] += sample / audio.numberOfChannels));
+    }
+    return { samples, sampleRate: audio.sampleRate };
+  } finally {
+    await context.close();
+  }
+}
+
+/** Plays a recording until `stop` is called. */
+export function playAudio({ samples, sampleRate }: WaveformChunk): { stop: () => void } {
+  const context = new AudioContext();
+  const buffer = new AudioBuffer({ length: samples.length, sampleRate });
+  buffer.copyToChannel(new Float32Array(samples), 0);
+  const source = new AudioBufferSourceNode(context, { buffer });
+  source.connect(context.destination);
+  source.start();
+  return { stop: () => void context.close() };
+}
+
+/** Saves the files of a model folder: into a folder where the browser can, else as downloads. */
+export async function saveFolder(files: ModelFiles): Promise<void> {
+  const entries = Object.entries(files).filter(([, content]) => content !== undefined) as [string, BlobPart][];
+  const picker = window as { showDirectoryPicker?: (options: object) => Promise<FileSystemDirectoryHandle> };
+  if (picker.showDirectoryPicker) {
+    const folder = await picker.showDirectoryPicker({ mode: 'readwrite' });
+    for (const [name, content] of entries) {
+      const file = await (await folder.getFileHandle(name, { create: true })).createWritable();
+      await file.write(content);
+      await file.close();
+    }
+    return;
+  }
+  for (const [name, content] of entries) {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([content]));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Many calls on a Node server: each POST is one call, its body 16-bit mono samples at 16 kHz as they are spoken, its
+ * answer a line of JSON for each thing that was heard. All calls share one GPU and one step.
+ *
+ *   npx tsx examples/calls.ts weights/wake-words 8080
+ *   curl -sN -T recording.raw http://localhost:8080
+ */
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { GpuContext, OnlineRecognizer, RillError, SessionManager, openModel } from 'rill';
+import { create, globals } from 'webgpu';
+
+const [folder = 'weights/wake-words', port = '8080'] = process.argv.slice(2);
+const SAMPLE_RATE = 16000;
+
+Object.assign(globalThis, globals);
+const gpu = await GpuContext.create(create([]));
+const model = openModel({
+  'config.json': await readFile(`${folder}/config.json`, 'utf8'),
+  'model.safetensors': await readFile(`${folder}/model.safetensors`),
+  'tokens.txt': await readFile(`${folder}/tokens.txt`, 'utf8'),
+});
+const recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 200, chunkFrames: 4 });
+const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
+
+async function hear(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const answer = (line: object) => response.write(`${JSON.stringify(line)}\n`);
+  try {
+    const session = sessions.create({
+      onResult: ({ text, segment, isFinal }) => {
+        answer({ text, segment, isFinal });
+      },
+      onClose: (reason, error) => {
+        response.end(`${JSON.stringify({ closed: reason, error: error?.message })}\n`);
+      },
+    });
+    request.on('aborted', () => session.close());
+    let rest = Buffer.alloc(0);
+    for await (const piece of request) {
+      const bytes = Buffer.concat([rest, piece as Buffer]);
+      const count = bytes.length >> 1;
+      const samples = Float32Array.from({ length: count }, (_, i) => bytes.readInt16LE(2 * i) / 32768);
+      rest = bytes.subarray(2 * count);
+      // A sender that is faster than the GPU waits, and loses nothing.
+      while (session.isOpen && session.info.backlogSeconds > 10) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      session.push({ samples, sampleRate: SAMPLE_RATE });
+    }
+    session.finish();
+  } catch (error) {
+    const busy = error instanceof RillError && error.code === 'busy';
+    response.writeHead(busy ? 503 : 500).end(`${String(error)}\n`);
+  }
+}
+
+const server = createServer((request, response) => void hear(request, response));
+server.listen(Number(port), () => console.log(`listening on ${port}, on ${gpu.adapterName}`));
