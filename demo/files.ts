@@ -79,7 +79,7 @@ export function playAudio({ samples, sampleRate }: WaveformChunk): { stop: () =>
   const source = new AudioBufferSourceNode(context, { buffer });
   source.connect(context.destination);
   source.start();
-  return { stop: () => void context.close() };
+  return { stop: () => void (context.state !== 'closed' && context.close()) };
 }
 
 /** Saves the files of a model folder: into a folder where the browser can, else as downloads. */

@@ -64,6 +64,8 @@ let info: RecognizerInfo | undefined;
 let listening: { stream: WorkerStream; stop: () => void } | undefined;
 /** Counts sources: a new one ends the one before. */
 let run = 0;
+/** The button of what is listened to. */
+let pressed: string | undefined;
 let source: string | ModelFiles = BUNDLED;
 let lastRecording: WaveformChunk | undefined;
 let loading: AbortController | undefined;
@@ -170,6 +172,7 @@ function hotwordText(): string {
 }
 
 function setPressed(name: string | undefined): void {
+  pressed = name;
   for (const each of element('clips', HTMLElement).querySelectorAll('button')) {
     each.setAttribute('aria-pressed', String(each.textContent === name));
   }
@@ -310,6 +313,7 @@ async function load(next: string | ModelFiles, name = ''): Promise<boolean> {
   loading?.abort();
   const own = (loading = new AbortController());
   setBusy(true);
+  tell(say('loading', { percent: 0 }));
   try {
     const loaded = await client.load(next, {
       signal: own.signal,
@@ -555,7 +559,7 @@ function connectControls(): void {
     speak(chosen);
     showChunk();
     showVoices();
-    setPressed(listening ? 'microphone' : undefined);
+    setPressed(pressed);
   });
 }
 
