@@ -25,6 +25,9 @@ import { bench } from './bench-job.ts';
 /** Utterances side by side in one step; more go in groups. */
 const MAX_STREAMS = 128;
 
+/** What jobs use where the adapter has it: times of single kernels. */
+export const JOB_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
+
 /** What a job reports while it runs. */
 export type JobEvent =
   | { type: 'word'; word: TimedWord }
