@@ -276,9 +276,39 @@ describe('rill', () => {
     chunks.forEach(({ medianMs, steps }) => expect(medianMs > 0 && steps >= 2).toBe(true));
   });
 
+  it('bench measures streams, batches and kernels, in a dtype', async () => {
+    const random = ['bench', '--random', 'd=20,h=24,ff=32,layers=2', '--seconds', '0', '--dtype', 'f16'];
+    const sections = ['--streams', '3,1', '--batches', '2', '--kernels', '2'];
+    const output = JSON.parse(await printed(...random, ...sections, '--json')) as Record<string, unknown>;
+    expect(output).toMatchObject({
+      dtype: 'f16',
+      chunks: [],
+      streams: [
+        { streams: 1, steps: 2 },
+        { streams: 3, steps: 2 },
+      ],
+      batches: [{ utterances: 2, steps: 1 }],
+    });
+    const [, { memory }] = output.streams as { memory: Record<string, number> }[];
+    expect(memory.weights > 0 && memory.states > 0 && memory.activations > 0).toBe(true);
+    const [{ streams, kernels }] = output.kernels as {
+      streams: number;
+      kernels: { kernel: string; dispatches: number; ms: number }[];
+    }[];
+    expect(streams).toBe(2);
+    // Layers by frames.
+    expect(kernels.find(({ kernel }) => kernel === 'lstm_cell')?.dispatches).toBe(8);
+    const text = await printed(...random, '--what', 'chunks,kernels', '--chunks', '1', '--kernels', '1', '--markdown');
+    expect(text).toContain('| frames | median ms |');
+    expect(text).toMatch(/\| lstm_cell +\| +8 \|/);
+  });
+
   describe('exits with 2 and one line on', () => {
     it('bad usage', async () => {
       expect(await refused('dance')).toContain('convert, inspect');
+      expect(await refused('bench', '--what', 'everything')).toContain('chunks, streams');
+      expect(await refused('bench', '--streams', '0')).toContain('--streams 0');
+      expect(await refused('bench', '--dtype', 'f8')).toContain('--dtype f8');
       expect(await refused('convert', 'x.pt')).toContain('no output');
       expect(await refused('encode', at('small'), '-o', at('x.npy'))).toContain('rill encode');
       expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--chunk', '0')).toContain('--chunk 0');
