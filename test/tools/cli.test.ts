@@ -229,6 +229,33 @@ describe('rill', () => {
     expect(await refused('eval', wakeWordsFolder, at('bad.csv'))).toContain('line 1');
   });
 
+  it('dtypes says what f16 and int8 cost', async () => {
+    await writeFile(at('two.csv'), `${sample('alexa')},alexa\n${sample('view-glass')},view glass\n`);
+    const reports = JSON.parse(await printed('dtypes', wakeWordsFolder, '--list', at('two.csv'), '--json')) as {
+      dtype: string;
+      weightBytes: number;
+      differences: { output: string; largest: number; rms: number }[];
+      score: { recordings: number; words: number; exact: number; keywordAccuracy: number };
+    }[];
+    expect(reports.map(({ dtype }) => dtype)).toEqual(['f32', 'f16', 'int8']);
+    const [f32, f16, int8] = reports;
+    expect(f32.score).toMatchObject({ recordings: 2, exact: 2, keywordAccuracy: 1 });
+    expect(f32.differences).toEqual([
+      { output: 'encoder_out', largest: 0, rms: 0 },
+      { output: 'ctc_log_probs', largest: 0, rms: 0 },
+    ]);
+    expect(f16.weightBytes).toBeLessThan(0.55 * f32.weightBytes);
+    expect(int8.weightBytes).toBeLessThan(0.3 * f32.weightBytes);
+    f16.differences.forEach(({ largest, rms }, i) => {
+      expect(rms).toBeGreaterThan(0);
+      expect(largest).toBeGreaterThan(rms);
+      expect(int8.differences[i].rms).toBeGreaterThan(rms);
+    });
+    await printed('convert', join(small, 'checkpoint.pt'), '-o', at('half'), '--dtype', 'f16');
+    expect(await refused('dtypes', at('half'), '--list', at('two.csv'))).toContain('in f16');
+    expect(await refused('dtypes', at('half'))).toContain('no list');
+  });
+
   it('decode prints one line per utterance', async () => {
     const lines = await printed(
       'decode',
