@@ -130,8 +130,12 @@ async function listen(recognizer: OnlineRecognizer, name: string, bytes: ArrayBu
 async function start(): Promise<void> {
   const gpu = await GpuContext.create();
   figure('adapter', gpu.adapterName);
-  const model = await fetchModel(MODEL, (loaded, total) => {
-    progress.value = total ? loaded / total : 0;
+  const model = await fetchModel(MODEL, {
+    onProgress: (event) => {
+      if (event.status === 'progress_total') {
+        progress.value = event.progress / 100;
+      }
+    },
   });
   const recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 2 });
   say('Ready. Choose a recording.');

@@ -6,6 +6,7 @@ export type RillErrorCode =
   | 'bad-model' // a model folder that is damaged or does not fit together
   | 'busy' // a limit is reached for now: try again later
   | 'closed' // something was used after it was closed
+  | 'no-microphone' // there is none, or the page may not listen
   | 'no-webgpu' // this browser or runtime has no WebGPU
   | 'no-adapter' // WebGPU is there, but no adapter
   | 'shader' // a shader or pipeline did not compile

@@ -3,7 +3,8 @@ export { RillError, type Complaint, type RillErrorCode } from './errors.ts';
 export { readWav, type Waveform } from './waveform/wav.ts';
 export { Resampler } from './waveform/resampler.ts';
 export { FBANK_DEFAULTS, Fbank, fbank, type FbankOptions } from './features/fbank.ts';
-export { fetchModel, openModel, type LoadProgress, type Model, type ModelFiles } from './model/model.ts';
+export { openModel, type Model, type ModelFiles } from './model/model.ts';
+export { fetchModel, type FetchOptions, type FileProgress, type LoadEvent } from './model/fetch.ts';
 export type { ModelConfig } from './model/config.ts';
 export { WEIGHT_DTYPES, type WeightDtype } from './model/dtypes.ts';
 export { encoderFrames, type EncoderSizes, type ModelSizes } from './model/sizes.ts';
@@ -54,6 +55,25 @@ export {
 } from './recognizer/sessions.ts';
 export { KeywordSpotter, type KeywordSpotterOptions } from './recognizer/spotter.ts';
 export type { TimedKeyword } from './recognizer/results.ts';
+export type { LoadOptions } from './recognizer/load.ts';
 export type { StreamingOptions } from './recognizer/options.ts';
 export type { SearchSettings } from './recognizer/search.ts';
 export { OnlineStream, type StreamStats, type WaveformChunk } from './recognizer/stream.ts';
+export { Microphone, type MicrophoneChunk, type MicrophoneOptions } from './waveform/microphone.ts';
+export {
+  RecognizerClient,
+  WorkerStream,
+  type WorkerHandlers,
+  type WorkerLoadOptions,
+  type WorkerStreamHandlers,
+} from './worker/client.ts';
+export { serveRecognizer } from './worker/host.ts';
+export type {
+  CrowdReport,
+  RecognizerInfo,
+  StreamUpdate,
+  WorkerAudio,
+  WorkerConvertOptions,
+  WorkerRecognizerOptions,
+  WorkerStreamOptions,
+} from './worker/messages.ts';

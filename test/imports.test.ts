@@ -14,6 +14,7 @@ const ROOMS = [
   'decoder',
   'text',
   'recognizer',
+  'worker',
   'index.ts',
 ];
 /** Packages that the library may use, and the room that does. */
@@ -23,13 +24,17 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pbf: 'checkpoint',
 };
 
+/** What the demo page is made of beside its own files. */
+const DEMO_PACKAGES = ['rill', 'vite', 'uplot', 'uplot/dist/uPlot.min.css'];
+
 const root = new URL('../', import.meta.url);
 
 async function imports(folder: string) {
   const files = (await readdir(new URL(folder, root), { recursive: true })).filter((file) => /\.(ts|mjs)$/.test(file));
   const found = await Promise.all(
     files.map(async (file) => {
-      const code = await readFile(new URL(`${folder}/${file}`, root), 'utf8');
+      const text = await readFile(new URL(`${folder}/${file}`, root), 'utf8');
+      const code = text.replace(/^ *\*.*$/gm, '');
       const targets = [...code.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, target]) => target);
       return targets.map((target) => ({ file, target }));
     }),
@@ -63,7 +68,7 @@ describe('imports', () => {
     const demo = await imports('demo');
     expect(demo.length).toBeGreaterThan(0);
     for (const { file, target } of demo) {
-      const own = target.startsWith('./') || target === 'rill' || target.startsWith('node:') || target === 'vite';
+      const own = target.startsWith('./') || DEMO_PACKAGES.includes(target) || target.startsWith('node:');
       expect(own, `demo/${file} imports ${target}`).toBe(true);
     }
   });

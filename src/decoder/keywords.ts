@@ -9,6 +9,9 @@ export const DEFAULT_KEYWORD_THRESHOLD = 0.25;
 /** What a token may earn; one log-probability is hardly below -50, and sums of huge boosts would be no numbers. */
 const MAX_BOOST = 1000;
 
+/** Letters of a phrase that is given as text: splitting it takes time with their square. */
+const MAX_TEXT = 500;
+
 export interface Keyword {
   /** What is reported: the `@phrase` of its line, underscores read as spaces, or the text of its tokens. */
   phrase: string;
@@ -38,7 +41,8 @@ interface PhraseLine {
 }
 
 /**
- * Reads lines of `tok tok … :boost #threshold @phrase`, the last three optional.
+ * Reads lines of `tok tok … :boost #threshold @phrase`, the last three optional. A line whose words are not all tokens
+ * is text, which is split into tokens.
  *
  * @throws RillError `bad-model` with the line, for tokens that the model does not have and numbers out of range.
  */
@@ -52,15 +56,15 @@ function parseLines(text: string, table: TokenTable, what: string): PhraseLine[]
       new RillError('bad-model', {
         got: `${got} on line ${index + 1} of the ${what}`,
         expected,
-        remedy: 'A line is the phrase’s tokens, then optionally :boost, #threshold and @phrase.',
+        remedy: 'A line is the phrase, as tokens or as text, then optionally :boost, #threshold and @phrase.',
       });
     const parsed: PhraseLine = { tokens: [] };
+    const said: string[] = [];
     for (const word of words) {
-      const id = table.idOf(word);
       const rest = word.slice(1);
       const number = rest === '' ? NaN : Number(rest);
-      if (id !== undefined && parsed.phrase === undefined) {
-        parsed.tokens.push(id);
+      if (table.idOf(word) !== undefined && parsed.phrase === undefined) {
+        said.push(word);
       } else if (word.startsWith('@') && rest) {
         parsed.phrase = rest.replaceAll('_', ' ');
       } else if (word.startsWith(':') && Number.isFinite(number)) {
@@ -74,10 +78,22 @@ function parseLines(text: string, table: TokenTable, what: string): PhraseLine[]
         }
         parsed.threshold = number;
       } else {
-        throw bad(shown(word), 'a token of tokens.txt');
+        said.push(word);
       }
     }
-    if (parsed.tokens.length === 0) {
+    const ids = said.map((word) => table.idOf(word));
+    const text = said.join(' ');
+    const isTokens = ids.every((id) => id !== undefined);
+    if (!isTokens && text.length > MAX_TEXT) {
+      throw bad(`${text.length} letters of text`, `at most ${MAX_TEXT}`);
+    }
+    const tokens = isTokens ? ids : table.encode(text);
+    if (!tokens) {
+      const foreign = said.find((word) => !table.encode(word)) ?? said[0];
+      throw bad(shown(foreign), 'tokens of tokens.txt, or text that they can spell');
+    }
+    parsed.tokens = tokens;
+    if (tokens.length === 0) {
       throw bad('no token', 'at least one');
     }
     return [parsed];
@@ -85,7 +101,7 @@ function parseLines(text: string, table: TokenTable, what: string): PhraseLine[]
 }
 
 /**
- * Reads a keyword file of sherpa-onnx: one keyword a line, `tok tok … :boost #threshold @phrase`.
+ * Reads a keyword file of sherpa-onnx: one keyword a line, `tok tok … :boost #threshold @phrase`, or text for the tokens.
  *
  * @throws RillError `bad-model` with the line.
  */
@@ -99,7 +115,7 @@ export function parseKeywords(text: string, table: TokenTable): Keyword[] {
 }
 
 /**
- * Reads a hotwords file: one phrase a line, as tokens, `tok tok … :score`.
+ * Reads a hotwords file: one phrase a line, as tokens or as text, `tok tok … :score`.
  *
  * @param score for each token of a phrase whose line has none
  * @throws RillError `bad-model` with the line.

@@ -7,7 +7,7 @@ import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { TensorSource } from '../model/tensors.ts';
 import { encodeBatch, type BatchOptions, type EncodedBatch } from './batch.ts';
-import { bytesPerLane, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
+import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
 import { EncoderState } from './state.ts';
 import { WeightLoader, loadEncoderWeights, padded, type EncoderWeights } from './weights.ts';
 import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWatch } from './workspace.ts';
@@ -68,7 +68,8 @@ export class RnnEncoder {
   readonly sizes: EncoderSizes;
   /** What the matrices are in GPU memory. */
   readonly dtype: WeightDtype;
-  readonly capacity: Readonly<EncoderCapacity>;
+  /** What it is made for; a head with a wide output can lower the lanes of a step. */
+  capacity: Readonly<EncoderCapacity>;
   readonly #kernels: EncoderKernels;
   readonly #weights: EncoderWeights;
   readonly #heads: EncoderHead[] = [];
@@ -76,6 +77,8 @@ export class RnnEncoder {
   readonly #states = new Set<EncoderState>();
   readonly #freeSlots: number[] = [];
   #workspace: Workspace;
+  /** When the last step that came back was done on the GPU. */
+  #doneAt = 0;
   #disposed = false;
 
   private constructor(
@@ -126,8 +129,11 @@ export class RnnEncoder {
 
   /** Adds a head: from now on its dispatches run at the end of every step. */
   attach(head: EncoderHead): void {
-    this.#workspace.attach(head);
+    const { width } = this.#workspace.attach(head).output;
     this.#heads.push(head);
+    const { maxFrames, maxLanes } = this.capacity;
+    const fitting = Math.max(1, Math.floor(largestBuffer(this.context) / (4 * maxFrames * padded(width))));
+    this.capacity = { ...this.capacity, maxLanes: Math.min(maxLanes, fitting) };
     this.#states.forEach(({ slot }) => {
       this.#workspace.reset(slot);
     });
@@ -176,7 +182,8 @@ export class RnnEncoder {
   }
 
   /**
-   * Advances one or more streams by one chunk each, ragged lengths included.
+   * Advances one or more streams by one chunk each, ragged lengths included. Steps run in the order of their calls;
+   * with more than three under way the next waits, and takes features and states as they are then.
    *
    * @param inputs at most `capacity.maxLanes`, each stream once
    * @param read names of the outputs to read back
@@ -197,10 +204,14 @@ export class RnnEncoder {
 
   /**
    * @internal Like {@link step}, for inputs that may change while an earlier step is under way: `prepare` is
-   * called right before the step is submitted; when it has nothing, nothing happens.
+   * called right before the step is submitted, `onSubmit` right after; when there is nothing, nothing happens.
    */
-  async stepLate(prepare: () => readonly StepInput[], read: readonly string[]): Promise<TimedStep> {
-    const { results, computeMs, readbackMs } = await this.#run(prepare, read);
+  async stepLate(
+    prepare: () => readonly StepInput[],
+    read: readonly string[],
+    onSubmit: () => void,
+  ): Promise<TimedStep> {
+    const { results, computeMs, readbackMs } = await this.#run(prepare, read, { onSubmit });
     return { results, computeMs, readbackMs };
   }
 
@@ -274,11 +285,17 @@ export class RnnEncoder {
     this.dispose();
   }
 
-  async #run(prepare: () => readonly StepInput[], read: readonly string[], watch?: StepWatch) {
+  async #run(
+    prepare: () => readonly StepInput[],
+    read: readonly string[],
+    { onSubmit, ...watch }: StepWatch & { onSubmit?: () => void } = {},
+  ) {
     this.#check();
     this.#findOutputs(read);
     const ring = this.#ring;
-    const place = await ring.acquire();
+    // With a free place nothing is awaited before the submit.
+    const acquired = ring.acquire();
+    const place = acquired instanceof Promise ? await acquired : acquired;
     // From here to the submit nothing is awaited: what is checked is what runs.
     let submitted = false;
     try {
@@ -297,7 +314,7 @@ export class RnnEncoder {
       const bytes = sizes.reduce((sum, size) => sum + size, 0);
       const readback = ring.reserve(place, bytes);
       const laneInputs = inputs.map(({ state, features }, lane) => {
-        return { slot: state.slot, frames: counts[lane], fresh: state.advance(), features };
+        return { slot: state.slot, frames: counts[lane], fresh: !state.started, features };
       });
       this.#workspace.upload(laneInputs, frames);
       const encoder = this.context.device.createCommandEncoder();
@@ -308,6 +325,10 @@ export class RnnEncoder {
       }, 0);
       this.context.device.queue.submit([encoder.finish()]);
       submitted = true;
+      inputs.forEach(({ state }) => {
+        state.advance();
+      });
+      onSubmit?.();
       const submittedAt = performance.now();
       let doneAt = Infinity;
       this.context.device.queue.onSubmittedWorkDone().then(
@@ -317,7 +338,10 @@ export class RnnEncoder {
       );
       const values = await ring.read(place, bytes);
       const readAt = performance.now();
-      const computeMs = Math.min(doneAt, readAt) - submittedAt;
+      // The time that a step waited for the one before is not its own.
+      const startedAt = Math.max(submittedAt, Math.min(this.#doneAt, readAt));
+      this.#doneAt = Math.max(startedAt, Math.min(doneAt, readAt));
+      const computeMs = this.#doneAt - startedAt;
       const results = counts.map((count, lane): StepResult => {
         let start = 0;
         const named = outputs.map(({ name, width }) => {
@@ -327,10 +351,13 @@ export class RnnEncoder {
         });
         return { frames: count, outputs: Object.fromEntries(named) };
       });
-      return { results, lanes, frames, computeMs, readbackMs: readAt - submittedAt - computeMs };
+      return { results, lanes, frames, computeMs, readbackMs: Math.max(0, readAt - this.#doneAt) };
     } catch (error) {
       if (!submitted) {
         ring.release(place);
+      }
+      if (this.#disposed) {
+        this.#check();
       }
       throw error instanceof RillError ? error : await this.context.explain(error);
     }
@@ -417,9 +444,14 @@ export class RnnEncoder {
   }
 }
 
+/** Bytes that one binding can hold. */
+function largestBuffer({ device: { limits } }: GpuContext): number {
+  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+}
+
 /** Fills in defaults; without a wish, as many lanes as the device's largest buffer allows. */
 function checkCapacity(
-  { device: { limits } }: GpuContext,
+  context: GpuContext,
   sizes: EncoderSizes,
   { maxStreams = DEFAULT_CAPACITY.maxStreams, maxFrames = DEFAULT_CAPACITY.maxFrames, maxLanes }: EncoderOptions,
 ): EncoderCapacity {
@@ -434,10 +466,11 @@ function checkCapacity(
       }
     }
   };
-  check({ maxStreams }, LARGEST_CAPACITY.maxStreams);
+  const largest = largestBuffer(context);
+  const statesFitting = Math.floor(largest / bytesPerSlot(sizes));
+  check({ maxStreams }, Math.min(LARGEST_CAPACITY.maxStreams, statesFitting));
   check({ maxFrames }, LARGEST_CAPACITY.maxFrames);
-  const largestBuffer = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
-  const fitting = Math.max(1, Math.floor(largestBuffer / bytesPerLane(sizes, maxFrames).largest));
+  const fitting = Math.max(1, Math.floor(largest / bytesPerLane(sizes, maxFrames)));
   check({ maxLanes: maxLanes ?? fitting }, maxLanes === undefined ? Infinity : fitting);
   return { maxStreams, maxFrames, maxLanes: Math.min(maxLanes ?? fitting, maxStreams) };
 }

@@ -103,10 +103,14 @@ export const perOutputs =
     1,
   ];
 
-/** Bytes that one stream in a step takes up in the largest buffer and in all of them. */
-export function bytesPerLane(sizes: EncoderSizes, frames: number): { largest: number; total: number } {
-  const floats = Object.values(activationSizes(sizes, frames));
-  return { largest: 4 * Math.max(...floats), total: 4 * floats.reduce((sum, count) => sum + count, 0) };
+/** Bytes that one stream in a step takes up in the largest buffer. */
+export function bytesPerLane(sizes: EncoderSizes, frames: number): number {
+  return 4 * Math.max(...Object.values(activationSizes(sizes, frames)));
+}
+
+/** Bytes of one stream's states in the largest arena. */
+export function bytesPerSlot({ numFeatures, dModel, rnnHiddenSize, numEncoderLayers }: EncoderSizes): number {
+  return 4 * Math.max(CONTEXT_FRAMES * numFeatures, numEncoderLayers * padded(Math.max(dModel, rnnHiddenSize)));
 }
 
 /** Elements of one lane in each buffer between the kernels. */

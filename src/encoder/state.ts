@@ -46,6 +46,8 @@ export class EncoderState {
   readonly #context: GpuContext;
   readonly #sizes: EncoderSizes;
   readonly #owner: SlotOwner;
+  /** @internal Called when the slot is given back, also by the end of the encoder. */
+  onClose?: () => void;
   #started = false;
   #closed = false;
 
@@ -66,11 +68,9 @@ export class EncoderState {
     return this.#closed;
   }
 
-  /** Marks the start of a step. @returns whether it is the stream's first */
-  advance(): boolean {
-    const first = !this.#started;
+  /** @internal A step of the stream was submitted. */
+  advance(): void {
     this.#started = true;
-    return first;
   }
 
   /** @throws RillError `closed`. */
@@ -142,6 +142,7 @@ export class EncoderState {
   dispose(): void {
     if (!this.#closed) {
       this.#closed = true;
+      this.onClose?.();
       this.#owner.release();
     }
   }

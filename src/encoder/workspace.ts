@@ -109,8 +109,10 @@ export class Workspace {
     this.#writeAtTable();
   }
 
-  attach(head: EncoderHead): void {
-    this.#heads.push(head.bind(this.#scope, this.room, this.buffers));
+  attach(head: EncoderHead): BoundHead {
+    const bound = head.bind(this.#scope, this.room, this.buffers);
+    this.#heads.push(bound);
+    return bound;
   }
 
   /** What can be read back from a step. */

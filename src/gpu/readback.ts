@@ -41,10 +41,9 @@ export class ReadbackRing {
     return (place.buffer = this.#scope.createBuffer('readback', 'readback', size, usage));
   }
 
-  /** The next free place, first come, first served. */
-  acquire(): Promise<ReadbackPlace> {
-    const place = this.#free.shift();
-    return place ? Promise.resolve(place) : new Promise((resolve) => this.#waiting.push(resolve));
+  /** The next free place, first come, first served: at once when there is one. */
+  acquire(): ReadbackPlace | Promise<ReadbackPlace> {
+    return this.#free.shift() ?? new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   release(place: ReadbackPlace): void {
@@ -63,11 +62,7 @@ export class ReadbackRing {
    */
   async read(place: ReadbackPlace, bytes: number): Promise<Float32Array<ArrayBuffer>> {
     try {
-      const buffer = this.reserve(place, bytes);
-      await buffer.mapAsync(GPUMapMode.READ, 0, bytes);
-      const copy = new Float32Array(buffer.getMappedRange(0, bytes).slice(0));
-      buffer.unmap();
-      return copy;
+      return await readMapped(this.reserve(place, bytes), bytes);
     } catch (cause) {
       throw await this.#scope.context.explain(cause);
     } finally {
@@ -81,7 +76,8 @@ export class ReadbackRing {
 }
 
 /**
- * Reads the starts of buffers back, one after the other, outside of any ring: for what is asked for rarely.
+ * Reads parts of buffers back, one after the other, outside of any ring: for what is asked for rarely. They are read
+ * as they are at the time of the call.
  *
  * @throws RillError `device-lost`, `gpu` or `closed`.
  */
@@ -89,11 +85,11 @@ export async function readBuffers(
   context: GpuContext,
   parts: readonly { buffer: GPUBuffer; offset?: number; bytes: number }[],
 ): Promise<Float32Array<ArrayBuffer>> {
-  const ring = new ReadbackRing(context, 1);
+  const scope = new BufferScope(context);
   try {
-    const place = await ring.acquire();
     const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-    const target = ring.reserve(place, total);
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const target = scope.createBuffer('readback', 'readback', total, usage);
     const encoder = context.device.createCommandEncoder();
     let at = 0;
     for (const { buffer, offset = 0, bytes } of parts) {
@@ -101,8 +97,20 @@ export async function readBuffers(
       at += bytes;
     }
     context.device.queue.submit([encoder.finish()]);
-    return await ring.read(place, total);
+    return await readMapped(target, total);
+  } catch (cause) {
+    throw await context.explain(cause);
   } finally {
-    ring.dispose();
+    scope.dispose();
+  }
+}
+
+/** The first `bytes` of a buffer, copied out. */
+async function readMapped(buffer: GPUBuffer, bytes: number): Promise<Float32Array<ArrayBuffer>> {
+  await buffer.mapAsync(GPUMapMode.READ, 0, bytes);
+  try {
+    return new Float32Array(buffer.getMappedRange(0, bytes).slice(0));
+  } finally {
+    buffer.unmap();
   }
 }

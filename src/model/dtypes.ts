@@ -51,7 +51,7 @@ function halfBits(value: number): number {
 /**
  * The nearest half-precision numbers, as their bits.
  *
- * @throws RillError `bad-model` for a value beyond 65504.
+ * @throws RillError `bad-model` for a value that no half is near: 65520 and more.
  */
 export function toHalf(name: string, values: Float32Array): Uint16Array<ArrayBuffer> {
   const bits = new Uint16Array(values.length);

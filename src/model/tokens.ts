@@ -71,6 +71,62 @@ export class TokenTable {
     return pieces.join('').trim();
   }
 
+  /**
+   * Splits text into the model's tokens as sentencepiece's BPE does: characters first, then whatever neighbours make a
+   * token are joined, the token with the lowest id (the first one learned) before the others. Letters are taken in the
+   * case that the table has; characters that it lacks become bytes, where it has those.
+   *
+   * @returns ids, or undefined when the tokens cannot spell the text
+   */
+  encode(text: string): number[] | undefined {
+    for (const candidate of [text, text.toUpperCase(), text.toLowerCase()]) {
+      const ids = this.#spell(candidate);
+      if (ids) {
+        return ids;
+      }
+    }
+    return undefined;
+  }
+
+  #spell(text: string): number[] | undefined {
+    const words = text.split(/\s+/).filter(Boolean);
+    // BPE tables have the mark in front of a word's first letters; where it stands alone it closes the word.
+    const marksStart = this.symbols.some((symbol) => symbol.length > 1 && symbol.startsWith(WORD_BOUNDARY));
+    const pieces = words.flatMap((word) => {
+      const letters = [...word];
+      return marksStart
+        ? [WORD_BOUNDARY, ...letters]
+        : this.idOf(WORD_BOUNDARY)
+          ? [...letters, WORD_BOUNDARY]
+          : letters;
+    });
+    for (;;) {
+      let best: { at: number; id: number } | undefined;
+      for (let at = 0; at + 1 < pieces.length; at++) {
+        const id = this.idOf(pieces[at] + pieces[at + 1]);
+        if (id !== undefined && (best === undefined || id < best.id)) {
+          best = { at, id };
+        }
+      }
+      if (!best) {
+        break;
+      }
+      pieces.splice(best.at, 2, pieces[best.at] + pieces[best.at + 1]);
+    }
+    const ids = pieces.flatMap((piece): (number | undefined)[] => {
+      const id = this.idOf(piece);
+      return id === undefined ? this.#bytes(piece) : [id];
+    });
+    return ids.every((id) => id !== undefined) ? ids : undefined;
+  }
+
+  /** Byte tokens of a character that has no token of its own. */
+  #bytes(piece: string): (number | undefined)[] {
+    return [...new TextEncoder().encode(piece)].map((byte) =>
+      this.idOf(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`),
+    );
+  }
+
   toString(): string {
     return this.symbols.map((symbol, id) => `${symbol} ${id}\n`).join('');
   }

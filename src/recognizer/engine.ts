@@ -57,8 +57,8 @@ export class StreamEngine {
    * once the others have theirs.
    */
   async decode(streams: readonly OnlineStream[]): Promise<void> {
-    streams.forEach(({ state }) => {
-      state.check();
+    streams.forEach((stream) => {
+      stream.check();
     });
     const { maxLanes } = this.encoder.capacity;
     const ready = streams.filter((stream) => this.isReady(stream));
@@ -92,13 +92,19 @@ export class StreamEngine {
       taken = ready.map((stream, i) => ({ stream, values: inputs[i].features.length, epoch: stream.epoch }));
       return inputs;
     };
+    let submitted = false;
     let step;
     try {
-      step = await this.encoder.stepLate(prepare, [this.input]);
+      step = await this.encoder.stepLate(prepare, [this.input], () => (submitted = true));
     } catch (error) {
       await before;
       taken.forEach(({ stream, values, epoch }) => {
-        stream.giveBack(values, epoch);
+        if (submitted) {
+          // The GPU's states are behind these frames and the results are lost: the stream cannot go on from here.
+          stream.fail(error, epoch);
+        } else {
+          stream.giveBack(values, epoch);
+        }
       });
       throw error;
     }
@@ -111,7 +117,7 @@ export class StreamEngine {
         stream.accept(values, epoch, frames, outputs[this.input], times);
         stream.onAdvance?.();
       } catch (error) {
-        stream.failure = error;
+        stream.fail(error, epoch);
         failures.push(error);
       }
     });

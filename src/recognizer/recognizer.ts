@@ -8,6 +8,7 @@ import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { joinWords } from '../text/words.ts';
 import { StreamEngine } from './engine.ts';
+import { load, type LoadOptions } from './load.ts';
 import { checkStreamOptions, type StreamingOptions } from './options.ts';
 import { seconds, timedKeywords, type TimedKeyword } from './results.ts';
 import { Search, type SearchSettings } from './search.ts';
@@ -84,9 +85,25 @@ interface Parts {
  */
 export class OnlineRecognizer {
   readonly #parts: Parts;
+  /** A device that was opened for this recognizer alone. */
+  #ownContext: GpuContext | undefined;
 
   private constructor(parts: Parts) {
     this.#parts = parts;
+  }
+
+  /**
+   * Fetches a model, opens a GPU and makes a recognizer of both: all that a page needs.
+   *
+   * @param source the address of a model folder, or a model
+   * @throws RillError `no-webgpu`, `no-adapter`, `bad-model`, `bad-argument`; what the signal is aborted with.
+   */
+  static async load(source: string | Model, options: LoadOptions & RecognizerOptions = {}): Promise<OnlineRecognizer> {
+    const { loaded, ownContext } = await load(source, options, (context, model) =>
+      OnlineRecognizer.create(context, model, options),
+    );
+    loaded.#ownContext = ownContext;
+    return loaded;
   }
 
   /**
@@ -154,9 +171,11 @@ export class OnlineRecognizer {
   }
 
   /**
-   * Advances each given stream that is ready by one chunk, all in one GPU step. Calls may overlap: they queue.
+   * Advances each given stream that is ready by one chunk, in one GPU step for as many as it has lanes. Calls may
+   * overlap: results come in their order.
    *
-   * @throws RillError `closed`, `device-lost`, `gpu`.
+   * @throws RillError `closed`, `device-lost`, `gpu`. After a step that was lost on the GPU its streams refuse to go on
+   * until they are restarted.
    */
   decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
     return this.#parts.engine.decode(streams instanceof OnlineStream ? [streams] : streams);
@@ -349,6 +368,7 @@ export class OnlineRecognizer {
 
   dispose(): void {
     this.encoder.dispose();
+    this.#ownContext?.dispose();
   }
 
   [Symbol.dispose](): void {

@@ -17,7 +17,7 @@ export interface SearchSettings {
   maxActivePaths?: number;
   /**
    * Where `greedy_search` runs decoder and joiner. The CPU reads `joiner.encoder_proj` back for each frame and
-   * wins with few streams; the GPU reads tokens. `auto`, the default, goes by the number of streams.
+   * wins with few streams; the GPU reads tokens. `auto`, the default, is the GPU from `maxStreams` 4 on.
    */
   greedySearchOn?: 'auto' | 'cpu' | 'gpu';
   /** Subtracted from the blank's logit: more for fewer deletions. */

@@ -7,15 +7,15 @@ export interface SessionManagerOptions {
   maxSessions?: number;
   /** A session that neither brings audio nor has any left to decode for this long is closed; 60 by default. */
   idleSeconds?: number;
-  /** The most audio, in seconds, that a session may be ahead of its decoding; 30 by default. */
+  /** Audio, in seconds, that may wait in a session before it takes no more; 30 by default. */
   maxBacklogSeconds?: number;
 }
 
 export interface SessionOptions extends StreamOptions {
   /** Called with each result that says something new, and with the final one of each segment. */
-  onResult?: (result: RecognitionResult) => void;
+  onResult?: (result: RecognitionResult) => unknown;
   /** Called once, when the session has ended: on its own, by a timeout, or by a failure, which is named. */
-  onClose?: (reason: CloseReason, error?: RillError) => void;
+  onClose?: (reason: CloseReason, error?: RillError) => unknown;
 }
 
 /** Why a session has ended: all of it was decoded, it was closed, it was idle, or it failed. */
@@ -26,7 +26,7 @@ export interface SessionInfo {
   id: number;
   /** Seconds of audio that wait to be decoded. */
   backlogSeconds: number;
-  /** Seconds since audio came last. */
+  /** Seconds since audio came, or was decoded, last. */
   idleSeconds: number;
   stats: StreamStats;
 }
@@ -34,6 +34,8 @@ export interface SessionInfo {
 /** Steps that are submitted before the results of the first have come back. */
 const STEPS_AHEAD = 2;
 const IDLE_CHECKS = 4;
+/** Timers cannot wait for longer than 2 ^ 31 ms; once a minute is often enough. */
+const LONGEST_CHECK_MS = 60_000;
 
 /** One call: audio in, results out. Made by {@link SessionManager.create}. */
 export class Session {
@@ -41,8 +43,10 @@ export class Session {
   readonly #manager: SessionManager;
   readonly #stream: OnlineStream;
   readonly #options: SessionOptions;
-  #lastAudio = performance.now();
-  #text = '';
+  /** When audio came, or the last of it was decoded. */
+  #lastActive = performance.now();
+  /** What the last result told, in short. */
+  #said = '';
   #closed: CloseReason | undefined;
   #waitingSince: number | undefined;
 
@@ -53,7 +57,11 @@ export class Session {
     this.#stream = stream;
     this.#options = options;
     stream.onAdvance = () => {
+      this.#lastActive = performance.now();
       this.report();
+    };
+    stream.state.onClose = () => {
+      this.end('failed', this.#recognizerClosed());
     };
   }
 
@@ -67,7 +75,8 @@ export class Session {
     this.#check();
     const { maxBacklogSeconds } = this.#manager.options;
     const backlog = this.#stream.secondsWaiting + chunk.samples.length / chunk.sampleRate;
-    if (backlog > maxBacklogSeconds && this.#stream.secondsWaiting > 0) {
+    const isBusy = this.#stream.isUnderWay || this.#manager.recognizer.isReady(this.#stream);
+    if (isBusy && backlog > maxBacklogSeconds) {
       throw new RillError('busy', {
         got: `${backlog.toFixed(1)} s of audio ahead of the decoding in session ${this.id}`,
         expected: `at most ${maxBacklogSeconds} s`,
@@ -75,7 +84,7 @@ export class Session {
       });
     }
     this.#stream.acceptWaveform(chunk);
-    this.#lastAudio = performance.now();
+    this.#lastActive = performance.now();
     this.#manager.wake(this);
   }
 
@@ -104,7 +113,7 @@ export class Session {
     return {
       id: this.id,
       backlogSeconds: this.#stream.secondsWaiting,
-      idleSeconds: (performance.now() - this.#lastAudio) / 1000,
+      idleSeconds: (performance.now() - this.#lastActive) / 1000,
       stats: this.#stream.stats,
     };
   }
@@ -132,28 +141,47 @@ export class Session {
     if (!this.isOpen) {
       return;
     }
-    try {
-      const { recognizer } = this.#manager;
-      const result = recognizer.getResult(this.#stream);
-      if (result.isFinal) {
-        // Behind other segments an empty last one says nothing.
-        if (result.text !== '' || result.segment === 0) {
-          this.#options.onResult?.(result);
-        }
-        this.end('finished');
-      } else if (recognizer.isEndpoint(this.#stream)) {
-        const segment = recognizer.reset(this.#stream);
-        this.#text = '';
-        if (segment.text !== '') {
-          this.#options.onResult?.({ ...segment, isFinal: true });
-        }
-      } else if (result.text !== this.#text) {
-        this.#text = result.text;
-        this.#options.onResult?.(result);
+    const { recognizer } = this.#manager;
+    const result = recognizer.getResult(this.#stream);
+    if (result.isFinal) {
+      // Behind other segments an empty last one says nothing.
+      if (result.text !== '' || result.segment === 0) {
+        this.#tell(result);
       }
+      this.end('finished');
+    } else if (recognizer.isEndpoint(this.#stream)) {
+      const segment = recognizer.reset(this.#stream);
+      this.#said = '';
+      if (segment.text !== '') {
+        this.#tell({ ...segment, isFinal: true });
+      }
+    } else {
+      const { text, words, keywords } = result;
+      const said = `${text} ${words.length} ${keywords.length}`;
+      if (said !== this.#said && (text !== '' || this.#said !== '')) {
+        this.#said = said;
+        this.#tell(result);
+      }
+    }
+  }
+
+  /** Hands a result to the session's own handler; one that fails, now or later, ends this session and no other. */
+  #tell(result: RecognitionResult): void {
+    try {
+      Promise.resolve(this.#options.onResult?.(result)).catch((cause: unknown) => {
+        this.fail(cause);
+      });
     } catch (cause) {
       this.fail(cause);
     }
+  }
+
+  #recognizerClosed(): RillError {
+    return new RillError('closed', {
+      got: `session ${this.id} of a recognizer that was disposed of`,
+      expected: 'an open recognizer',
+      remedy: 'Dispose of the sessions first.',
+    });
   }
 
   /** @internal */
@@ -179,11 +207,10 @@ export class Session {
       this.#closed = reason;
       this.#stream.dispose();
       this.#manager.forget(this);
-      try {
-        this.#options.onClose?.(reason, error);
-      } catch {
-        // A handler of one session must not harm the others; this one has ended anyway.
-      }
+      // A handler of one session must not harm the others; this one has ended anyway.
+      void Promise.resolve()
+        .then(() => this.#options.onClose?.(reason, error))
+        .catch(() => undefined);
     }
   }
 
@@ -357,7 +384,7 @@ export class SessionManager {
       await this.recognizer.decode(sessions.map(({ stream }) => stream));
     } catch (error) {
       // What failed in one stream's search is that stream's; anything else is everybody's.
-      const failed = sessions.filter(({ stream }) => stream.failure);
+      const failed = sessions.filter(({ stream }) => stream.hasFailed);
       (failed.length > 0 ? failed : sessions).forEach((session) => {
         session.fail(error);
       });
@@ -377,7 +404,7 @@ export class SessionManager {
           }
         }
       },
-      (1000 * idleSeconds) / IDLE_CHECKS,
+      Math.min((1000 * idleSeconds) / IDLE_CHECKS, LONGEST_CHECK_MS),
     );
   }
 }

@@ -6,6 +6,7 @@ import { JOINER_ENCODER_PROJ, TransducerHead, TransducerJoiner } from '../head/t
 import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { StreamEngine } from './engine.ts';
+import { load, type LoadOptions } from './load.ts';
 import { checkStreamOptions, type StreamingOptions } from './options.ts';
 import { timedKeywords, type TimedKeyword } from './results.ts';
 import { OnlineStream } from './stream.ts';
@@ -37,6 +38,8 @@ export interface KeywordSpotterOptions extends StreamingOptions, EncoderOptions 
  */
 export class KeywordSpotter {
   readonly #engine: StreamEngine;
+  /** A device that was opened for this spotter alone. */
+  #ownContext: GpuContext | undefined;
   readonly #model: Model;
   readonly #tokens: TokenTable;
   readonly #joiner: TransducerJoiner;
@@ -62,6 +65,25 @@ export class KeywordSpotter {
     const limits = { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty };
     this.#search = { vocabSize: tokens.size, blankId, unkId, ...limits };
     this.#tailPaddingSeconds = tailPaddingSeconds;
+    // Options out of range are refused here, not at the first stream.
+    this.#createDecoder(this.#keywords);
+  }
+
+  /**
+   * Fetches a model, opens a GPU and makes a spotter of both: all that a page needs.
+   *
+   * @param source the address of a model folder, or a model
+   * @throws RillError `no-webgpu`, `no-adapter`, `bad-model`, `bad-argument`; what the signal is aborted with.
+   */
+  static async load(
+    source: string | Model,
+    options: LoadOptions & KeywordSpotterOptions = {},
+  ): Promise<KeywordSpotter> {
+    const { loaded, ownContext } = await load(source, options, (context, model) =>
+      KeywordSpotter.create(context, model, options),
+    );
+    loaded.#ownContext = ownContext;
+    return loaded;
   }
 
   /**
@@ -95,10 +117,14 @@ export class KeywordSpotter {
     return new OnlineStream({
       model: this.#model,
       state: this.#engine.encoder.createState(),
-      createDecoder: (_, current) => new KeywordSpotterDecoder(this.#joiner, current, this.#search),
+      createDecoder: (_, current) => this.#createDecoder(current),
       keywords: own,
       tailPaddingSeconds: this.#tailPaddingSeconds,
     });
+  }
+
+  #createDecoder(keywords: readonly Keyword[]): KeywordSpotterDecoder {
+    return new KeywordSpotterDecoder(this.#joiner, keywords, this.#search);
   }
 
   /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
@@ -110,7 +136,7 @@ export class KeywordSpotter {
     return this.#engine.isReady(stream);
   }
 
-  /** Advances each given stream that is ready by one chunk, all in one GPU step. Calls may overlap: they queue. */
+  /** Advances each given stream that is ready by one chunk, in one GPU step for as many as it has lanes. Calls may overlap. */
   decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
     return this.#engine.decode(streams instanceof OnlineStream ? [streams] : streams);
   }
@@ -127,6 +153,7 @@ export class KeywordSpotter {
 
   dispose(): void {
     this.#engine.encoder.dispose();
+    this.#ownContext?.dispose();
   }
 
   [Symbol.dispose](): void {

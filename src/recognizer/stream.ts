@@ -1,7 +1,7 @@
 import type { DecodedToken, Decoder, DecoderEnding } from '../decoder/decoder.ts';
 import { KeywordSpotterDecoder } from '../decoder/keyword-spotter.ts';
 import { KeywordReport, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
-import type { EncoderState } from '../encoder/state.ts';
+import type { EncoderState, StateValues } from '../encoder/state.ts';
 import { RillError } from '../errors.ts';
 import { Fbank } from '../features/fbank.ts';
 import type { Model } from '../model/model.ts';
@@ -83,10 +83,11 @@ export class OnlineStream {
   readonly #fbank: Fbank;
   #resampler: Resampler | undefined;
   readonly #features = new FloatQueue();
+  /** @internal Called with new log-mel features, (frames, num_features), before they are decoded. */
+  onFeatures?: (features: Float32Array) => void;
   /** @internal Called after each chunk, before the next one can come. */
   onAdvance?: () => void;
-  /** @internal What its search failed with, if it did. */
-  failure: unknown;
+  #failure: { error: unknown } | undefined;
   /** Values at the start of the features that are in a step whose result is not there yet. */
   #underWay = 0;
   #finished = false;
@@ -110,10 +111,15 @@ export class OnlineStream {
   /** @internal */
   constructor(setup: StreamSetup) {
     this.#setup = setup;
-    this.#fbank = new Fbank(setup.model.config.features);
     this.#keywords = setup.keywords;
-    this.#decoder = setup.createDecoder(undefined, setup.keywords);
-    this.#report = new KeywordReport(setup.keywords);
+    try {
+      this.#fbank = new Fbank(setup.model.config.features);
+      this.#decoder = setup.createDecoder(undefined, setup.keywords);
+      this.#report = new KeywordReport(setup.keywords);
+    } catch (error) {
+      setup.state.dispose();
+      throw error;
+    }
   }
 
   /** @internal the encoder's side of this stream */
@@ -153,7 +159,7 @@ export class OnlineStream {
       });
     }
     this.#resampler = resampler;
-    this.#features.append(this.#fbank.accept(resampler.accept(samples)));
+    this.#addFeatures(this.#fbank.accept(resampler.accept(samples)));
   }
 
   /** Ends the input: silence is added so that the last words come out, and the rest becomes ready. */
@@ -162,12 +168,10 @@ export class OnlineStream {
     if (!this.#finished) {
       this.#finished = true;
       const rest = this.#resampler?.finish() ?? new Float32Array(0);
-      this.#features.append(this.#fbank.accept(rest));
+      this.#addFeatures(this.#fbank.accept(rest));
       const { sampleRate } = this.#setup.model.config.features;
-      this.#features.append(
-        this.#fbank.accept(new Float32Array(Math.round(this.#setup.tailPaddingSeconds * sampleRate))),
-      );
-      this.#features.append(this.#fbank.finish());
+      this.#addFeatures(this.#fbank.accept(new Float32Array(Math.round(this.#setup.tailPaddingSeconds * sampleRate))));
+      this.#addFeatures(this.#fbank.finish());
     }
   }
 
@@ -240,6 +244,11 @@ export class OnlineStream {
     };
   }
 
+  /** Hidden and cell states as they are now, for a look inside; reads them back from the GPU. */
+  readStates(): Promise<StateValues> {
+    return this.state.read();
+  }
+
   /** Looks for other keywords from now on; what was heard so far stays. */
   setKeywords(keywords: readonly Keyword[]): void {
     this.#keywords = keywords;
@@ -264,7 +273,27 @@ export class OnlineStream {
     return features;
   }
 
-  /** @internal The step with the last features taken failed: they are still there for another. */
+  /** @internal @throws RillError `closed`; what its last step failed with, until it is restarted. */
+  check(): void {
+    this.state.check();
+    if (this.#failure) {
+      throw this.#failure.error;
+    }
+  }
+
+  /** @internal Whether its last step, or its search, failed. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /** @internal A step of this stream is lost. */
+  fail(error: unknown, epoch: number): void {
+    if (epoch === this.#epoch) {
+      this.#failure = { error };
+    }
+  }
+
+  /** @internal The step with the last features taken was never run: they are still there for another. */
   giveBack(values: number, epoch: number): void {
     if (epoch === this.#epoch) {
       this.#underWay = Math.max(0, this.#underWay - values);
@@ -317,6 +346,7 @@ export class OnlineStream {
     this.#resampler = undefined;
     this.#features.drop(this.#features.length);
     this.#underWay = 0;
+    this.#failure = undefined;
     this.#finished = false;
     this.#segment = this.#segmentStart = 0;
     this.#decoder = this.#setup.createDecoder(undefined, this.#keywords);
@@ -348,6 +378,11 @@ export class OnlineStream {
   /** Tokens with frames counted from the start of the stream. */
   #inStream(tokens: readonly DecodedToken[]): DecodedToken[] {
     return tokens.map((token) => ({ ...token, frame: token.frame + this.#segmentStart }));
+  }
+
+  #addFeatures(features: Float32Array): void {
+    this.#features.append(features);
+    this.onFeatures?.(features);
   }
 
   #clearResults(): void {

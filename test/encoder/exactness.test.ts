@@ -105,6 +105,26 @@ describe.each([
     growing.dispose();
   });
 
+  it('are those of the moment of the call, whatever happens to the arena or the input after', async () => {
+    const small = await RnnEncoder.create(gpu, model, { maxStreams: 6, maxFrames: FRAMES, dtype });
+    const { numFeatures } = small.sizes;
+    const states = Array.from({ length: 4 }, () => small.createState());
+    const input = features.slice(0, (4 * FRAMES + 5) * numFeatures);
+    const stepping = small.step([{ state: states[0], features: input }]);
+    input.fill(0);
+    const [{ outputs }] = await stepping;
+    const reading = states[0].read();
+    small.createState();
+    const again = states[0].read();
+    states[0].dispose();
+    small.createState();
+    for (const each of [await reading, await again]) {
+      same({ output: outputs[ENCODER_OUT], states: each }, 'read before growth and reuse');
+    }
+    gpu.check();
+    small.dispose();
+  });
+
   it('equal those of the offline batch', async () => {
     const { numFeatures, dModel } = encoder.sizes;
     const rows = 4 * FRAMES + 5;

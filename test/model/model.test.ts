@@ -7,7 +7,7 @@ import { expectedTensors, encoderFrames, inferSizes, subsampledFreqs } from '../
 import { decodeFloats, type TensorSource } from '../../src/model/tensors.ts';
 import { TokenTable } from '../../src/model/tokens.ts';
 import { failure } from '../support/failure.ts';
-import { goldenModel } from '../support/fixtures.ts';
+import { goldenModel, readFixture } from '../support/fixtures.ts';
 import {
   attempt,
   bitFlips,
@@ -137,6 +137,29 @@ describe.each([
 });
 
 describe('TokenTable', () => {
+  it('splits text as sentencepiece does', async () => {
+    const { tokens, cases } = JSON.parse(new TextDecoder().decode(await readFixture('sentencepiece.json'))) as {
+      tokens: string;
+      cases: { text: string; ids: number[] }[];
+    };
+    const table = TokenTable.parse(tokens);
+    expect(cases.length).toBeGreaterThan(30);
+    for (const { text, ids } of cases) {
+      expect(table.encode(text), text).toEqual(ids);
+      expect(table.encode(text.toLowerCase()), 'in the other case').toEqual(ids);
+      expect(table.text(ids)).toBe(text);
+    }
+    expect(table.encode('ÄÖ')).toBeUndefined();
+  });
+
+  it('spells by letters, bytes and closing marks where the table has those', () => {
+    const letters = TokenTable.parse('<blk> 0\n▁ 1\na 2\nb 3\n');
+    expect(letters.encode('ab A')).toEqual([2, 3, 1, 2, 1]);
+    const bytes = TokenTable.parse('<blk> 0\n▁a 1\n▁ 2\n<0xC3> 3\n<0xA9> 4\n');
+    expect(bytes.encode('a é')).toEqual([1, 2, 3, 4]);
+    expect(bytes.text([1, 2, 3, 4])).toBe('a é');
+  });
+
   it('joins tokens into text, whichever side of a word the mark is on', () => {
     const table = TokenTable.parse('<blk> 0\n▁ 1\n▁he 2\nllo 3\na 4\n');
     expect(table.text([2, 3, 2])).toBe('hello he');

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ENDPOINT_DEFAULTS } from '../../src/decoder/endpoint.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
@@ -48,6 +48,24 @@ describe('OnlineRecognizer', () => {
       expect(recognizer.getResult(stream)).toEqual(results[i]);
       stream.dispose();
     }
+  });
+
+  it('refuses to go on with a stream whose step was lost, until it is restarted', async () => {
+    const stream = recognizer.createStream();
+    const clip = await sample('alexa');
+    stream.acceptWaveform(clip);
+    stream.inputFinished();
+    await recognizer.decode(stream);
+    const map = vi.spyOn(GPUBuffer.prototype, 'mapAsync').mockRejectedValueOnce(new Error('lost in transit'));
+    await failure('gpu', () => recognizer.decode(stream));
+    map.mockRestore();
+    await failure('gpu', () => recognizer.decode(stream));
+    recognizer.restart(stream);
+    stream.acceptWaveform(clip);
+    stream.inputFinished();
+    await drain([stream]);
+    expect(recognizer.getResult(stream).text).toBe('alexa');
+    stream.dispose();
   });
 
   it('hears the same at any chunk size and in any pieces of audio', async () => {
@@ -366,6 +384,6 @@ describe('OnlineRecognizer', () => {
     await failure('bad-model', () => OnlineRecognizer.create(gpu, noHeads));
     expect(gpu.memory.get('weights')).toBe(held);
     await failure('bad-model', () => OnlineRecognizer.create(gpu, { ...model, tokens: undefined }));
-    await failure('bad-model', () => OnlineRecognizer.create(gpu, model, { keywords: 'no such tokens' }));
+    await failure('bad-model', () => OnlineRecognizer.create(gpu, model, { keywords: 'ж é' }));
   });
 });

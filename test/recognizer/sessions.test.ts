@@ -167,6 +167,70 @@ describe('SessionManager', () => {
     expect(other.results[other.results.length - 1]).toEqual(alone.get('athena'));
   });
 
+  it('ends a session whose handler fails later, and no other', async () => {
+    const manager = new SessionManager(recognizer);
+    const broken = open(manager, { onResult: () => Promise.reject(new Error('later')) });
+    broken.session.push(await sample('athena'));
+    const { reason, error } = await broken.closed;
+    expect([reason, String(error)]).toEqual(['failed', expect.stringContaining('later')]);
+  });
+
+  it('goes on taking audio where the limit is below a chunk', async () => {
+    const manager = new SessionManager(recognizer, { maxBacklogSeconds: 0.1 });
+    const { session, results, closed } = open(manager);
+    const { samples, sampleRate } = await sample('computer');
+    for (let at = 0; at < samples.length;) {
+      try {
+        session.push({ samples: samples.subarray(at, at + 320), sampleRate });
+        at += 320;
+      } catch {
+        await pause(1);
+      }
+    }
+    session.finish();
+    expect((await closed).reason).toBe('finished');
+    expect(results[results.length - 1]).toEqual(alone.get('computer'));
+  });
+
+  it('is not idle while it decodes, however long ago the audio came', async () => {
+    const manager = new SessionManager(recognizer, { idleSeconds: 0.3, maxBacklogSeconds: Infinity });
+    const { session, closed } = open(manager);
+    const { samples, sampleRate } = await sample('stream');
+    session.push({ samples, sampleRate });
+    while (manager.list()[0].backlogSeconds > 0.4) {
+      await pause(5);
+    }
+    await pause(150);
+    expect(session.isOpen).toBe(true);
+    expect((await closed).reason).toBe('idle');
+  });
+
+  it('ends its sessions when the recognizer is disposed of', async () => {
+    const own = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, chunkFrames: 4 });
+    const manager = new SessionManager(own);
+    const [idle, busy] = [open(manager), open(manager)];
+    busy.session.push(await sample('alexa'));
+    await pause(5);
+    own.dispose();
+    for (const { closed } of [idle, busy]) {
+      expect(await closed).toMatchObject({ reason: 'failed', error: { code: 'closed' } });
+    }
+    expect(manager.list()).toEqual([]);
+  });
+
+  it('counts the time of a step once, also when the next is submitted before', async () => {
+    const own = await OnlineRecognizer.create(gpu, model, { maxStreams: 1, chunkFrames: 4 });
+    const manager = new SessionManager(own, { maxBacklogSeconds: Infinity });
+    const { session, closed } = open(manager);
+    const start = performance.now();
+    session.push(await sample('stream'));
+    session.finish();
+    await closed;
+    const { computeMs, readbackMs } = session.info.stats;
+    expect(computeMs + readbackMs).toBeLessThanOrEqual(performance.now() - start);
+    own.dispose();
+  });
+
   it('refuses bad audio from one session and goes on with it', async () => {
     const manager = new SessionManager(recognizer);
     const { session, results, closed } = open(manager);

@@ -79,10 +79,15 @@ describe('KeywordSpotter', () => {
     expect(await hear('alexa', 'j a r v i s ▁ @jarvis')).toEqual([]);
     expect(await hear('alexa', 'a l e x a ▁ @WAKE_UP')).toEqual(['WAKE UP']);
     expect(await hear('alexa', 'a l e x a ▁ #0.999 @alexa')).toEqual([]);
+    expect(await hear('alexa', 'Alexa :1.5')).toEqual(['alexa']);
     for (let i = 0; i < 5; i++) {
-      await failure('bad-model', () => spotter.createStream('no such token'));
+      await failure('bad-model', () => spotter.createStream('ж é'));
     }
     spotter.createStream().dispose();
+  });
+
+  it('refuses options out of range at once', async () => {
+    await failure('bad-argument', () => KeywordSpotter.create(gpu, model, { maxActivePaths: 0 }));
   });
 
   it('changes keywords in mid-stream, and keeps what was heard', async () => {

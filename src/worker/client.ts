@@ -1,0 +1,272 @@
+import type { LoadEvent } from '../model/fetch.ts';
+import type { ModelFiles } from '../model/model.ts';
+import type { WaveformChunk } from '../recognizer/stream.ts';
+import { receiveError } from './errors.ts';
+import type {
+  CrowdReport,
+  FromHost,
+  HostEvent,
+  HostMethod,
+  HostMethods,
+  RecognizerInfo,
+  StreamUpdate,
+  ToHost,
+  WorkerAudio,
+  WorkerConvertOptions,
+  WorkerRecognizerOptions,
+  WorkerStreamOptions,
+} from './messages.ts';
+
+export interface WorkerLoadOptions extends WorkerRecognizerOptions {
+  onProgress?: (event: LoadEvent) => void;
+  signal?: AbortSignal;
+}
+
+export interface WorkerStreamHandlers extends WorkerStreamOptions {
+  /** Called after each chunk. */
+  onUpdate: (update: StreamUpdate) => void;
+  /** Called with log-mel features, (frames, num_features), when {@link WorkerStreamOptions.features} is set. */
+  onFeatures?: (features: Float32Array) => void;
+  onError?: (error: Error) => void;
+}
+
+export interface WorkerHandlers {
+  /** The GPU went away; the worker opens another by itself, text and undecoded audio are kept. */
+  onDeviceLost?: (error: Error) => void;
+  onRecovered?: (info: RecognizerInfo) => void;
+}
+
+/** A stream in the worker. */
+export class WorkerStream {
+  readonly id: number;
+  readonly #client: RecognizerClient;
+
+  /** @internal */
+  constructor(id: number, client: RecognizerClient) {
+    this.id = id;
+    this.#client = client;
+  }
+
+  /** Takes the next samples; they are copied. */
+  push({ samples, sampleRate, capturedAt }: WorkerAudio): void {
+    const copy = samples.slice();
+    this.#client.tell('push', [this.id, { samples: copy, sampleRate, capturedAt }], [copy.buffer]);
+  }
+
+  /** Ends the input; the last update is final. */
+  finish(): void {
+    this.#client.tell('finish', [this.id]);
+  }
+
+  /** Looks for other keywords from now on. @throws RillError `bad-model` for lines that the model cannot spell. */
+  setKeywords(keywords: string): Promise<void> {
+    return this.#client.call('setKeywords', [this.id, keywords]);
+  }
+
+  /** Changes what is posted besides results. */
+  setOptions(options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void {
+    this.#client.tell('setOptions', [this.id, options]);
+  }
+
+  close(): void {
+    this.#client.closeStream(this.id);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * A recognizer in a worker, so that the page never waits for it: features, GPU and search run there. The worker is a
+ * file of the page's own of two lines,
+ *
+ * ```ts
+ * import { serveRecognizer } from 'rill';
+ * serveRecognizer();
+ * ```
+ *
+ * and the page opens it as every bundler understands:
+ *
+ * ```ts
+ * const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+ * const client = new RecognizerClient(worker);
+ * await client.load('models/wake-words/');
+ * const stream = await client.createStream({ onUpdate: ({ result }) => show(result.text) });
+ * const microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk) });
+ * ```
+ */
+export class RecognizerClient {
+  readonly #worker: Worker;
+  readonly #handlers: WorkerHandlers;
+  readonly #calls = new Map<
+    number,
+    { resolve: (value: never) => void; reject: (error: Error) => void; onProgress?: (event: LoadEvent) => void }
+  >();
+  readonly #streams = new Map<number, WorkerStreamHandlers>();
+  #next = 1;
+
+  constructor(worker: Worker, handlers: WorkerHandlers = {}) {
+    this.#worker = worker;
+    this.#handlers = handlers;
+    worker.onmessage = ({ data }: MessageEvent<FromHost>) => {
+      this.#receive(data);
+    };
+    worker.onerror = ({ message }) => {
+      const error = new Error(`the worker failed: ${message}`);
+      this.#calls.forEach(({ reject }) => {
+        reject(error);
+      });
+      this.#calls.clear();
+    };
+  }
+
+  /**
+   * Loads a model, in place of the one before; streams of that one end.
+   *
+   * @param source the address of a model folder, relative to the page, or its files
+   * @throws RillError as {@link OnlineRecognizer.load}; what the signal is aborted with.
+   */
+  async load(
+    source: string | ModelFiles,
+    { onProgress, signal, ...options }: WorkerLoadOptions = {},
+  ): Promise<RecognizerInfo> {
+    signal?.throwIfAborted();
+    const address = typeof source === 'string' ? new URL(source, document.baseURI).href : source;
+    const id = this.#next;
+    const cancel = () => {
+      this.#post({ cancel: id });
+    };
+    signal?.addEventListener('abort', cancel);
+    try {
+      return await this.call('load', [address, options], [], onProgress);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** Converts a checkpoint's files, as {@link convertCheckpoint}, in the worker. */
+  convert(
+    files: Blob[],
+    options: WorkerConvertOptions = {},
+    onProgress?: (event: LoadEvent) => void,
+  ): Promise<ModelFiles> {
+    return this.call('convert', [files, options], [], onProgress);
+  }
+
+  async createStream(handlers: WorkerStreamHandlers): Promise<WorkerStream> {
+    const id = this.#next++;
+    const { hotwords, keywords, features, stateLayer } = handlers;
+    this.#streams.set(id, handlers);
+    try {
+      await this.call('open', [id, { hotwords, keywords, features, stateLayer }]);
+    } catch (error) {
+      this.#streams.delete(id);
+      throw error;
+    }
+    return new WorkerStream(id, this);
+  }
+
+  setChunkFrames(frames: number): Promise<void> {
+    return this.call('setChunkFrames', [frames]);
+  }
+
+  /** Runs copies of a recording, each in a session of its own, as fast as they go. */
+  crowd(sessions: number, audio: WaveformChunk): Promise<CrowdReport> {
+    return this.call('crowd', [sessions, audio]);
+  }
+
+  /** Destroys the GPU device, to try out what happens when it is lost. */
+  loseDevice(): Promise<void> {
+    return this.call('loseDevice', []);
+  }
+
+  /** Ends the worker. */
+  dispose(): void {
+    this.#worker.terminate();
+    this.#calls.clear();
+    this.#streams.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal */
+  closeStream(id: number): void {
+    this.#streams.delete(id);
+    this.tell('close', [id]);
+  }
+
+  /** @internal A call whose failure shows in the stream. */
+  tell<Method extends HostMethod>(
+    method: Method,
+    args: Parameters<HostMethods[Method]>,
+    transfer: Transferable[] = [],
+  ): void {
+    this.call(method, args, transfer).catch((error: unknown) => {
+      const id = args[0];
+      const handlers = typeof id === 'number' ? this.#streams.get(id) : undefined;
+      handlers?.onError?.(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  /** @internal */
+  call<Method extends HostMethod>(
+    method: Method,
+    args: Parameters<HostMethods[Method]>,
+    transfer: Transferable[] = [],
+    onProgress?: (event: LoadEvent) => void,
+  ): Promise<ReturnType<HostMethods[Method]>> {
+    const call = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#calls.set(call, { resolve, reject, onProgress });
+      // The union of all calls pairs each method with its arguments; TypeScript cannot follow it through a variable.
+      this.#post({ call, method, args } as ToHost, transfer);
+    });
+  }
+
+  #post(message: ToHost, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #receive(message: FromHost): void {
+    if ('event' in message) {
+      this.#tellEvent(message.event);
+      return;
+    }
+    const pending = this.#calls.get(message.call);
+    this.#calls.delete(message.call);
+    if ('error' in message) {
+      pending?.reject(receiveError(message.error));
+    } else {
+      pending?.resolve(message.value as never);
+    }
+  }
+
+  #tellEvent(event: HostEvent): void {
+    switch (event.type) {
+      case 'progress':
+        this.#calls.get(event.call)?.onProgress?.(event.event);
+        break;
+      case 'update':
+        this.#streams.get(event.stream)?.onUpdate(event.update);
+        break;
+      case 'features':
+        this.#streams.get(event.stream)?.onFeatures?.(event.features);
+        break;
+      case 'error':
+        this.#streams.get(event.stream)?.onError?.(receiveError(event.error));
+        break;
+      case 'device-lost':
+        this.#handlers.onDeviceLost?.(receiveError(event.error));
+        break;
+      case 'recovered':
+        this.#handlers.onRecovered?.(event.info);
+        break;
+    }
+  }
+}

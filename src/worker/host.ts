@@ -1,0 +1,347 @@
+import { blobSource } from '../checkpoint/bytes.ts';
+import { convertCheckpoint, countParameters } from '../checkpoint/convert.ts';
+import { RillError } from '../errors.ts';
+import { GpuContext } from '../gpu/context.ts';
+import { fetchModel, type LoadEvent } from '../model/fetch.ts';
+import { openModel, type Model, type ModelFiles } from '../model/model.ts';
+import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
+import { OnlineRecognizer } from '../recognizer/recognizer.ts';
+import { SessionManager } from '../recognizer/sessions.ts';
+import type { WaveformChunk } from '../recognizer/stream.ts';
+import { postError } from './errors.ts';
+import { HostStream } from './host-stream.ts';
+import type {
+  CrowdReport,
+  FromHost,
+  HostEvent,
+  HostMethods,
+  RecognizerInfo,
+  ToHost,
+  WorkerAudio,
+  WorkerConvertOptions,
+  WorkerRecognizerOptions,
+  WorkerStreamOptions,
+} from './messages.ts';
+
+/** The worker's side of {@link RecognizerClient}: call this in a worker's own file. */
+export function serveRecognizer(): void {
+  const scope = globalThis as unknown as {
+    onmessage: ((event: MessageEvent<ToHost>) => void) | null;
+    postMessage(message: FromHost, transfer?: Transferable[]): void;
+  };
+  const host = new RecognizerHost((message, transfer) => {
+    scope.postMessage(message, transfer);
+  });
+  scope.onmessage = ({ data }) => {
+    void host.receive(data);
+  };
+}
+
+/** What of a recognizer is needed to make it again. */
+interface Loaded {
+  model: Model;
+  options: WorkerRecognizerOptions;
+  gpu: GpuContext;
+  recognizer: OnlineRecognizer;
+}
+
+const DEFAULT_MAX_FRAMES = 16;
+const CROWD_PIECE_SECONDS = 0.5;
+
+/** Promises or not: what the methods may return. */
+type Handlers = {
+  [Method in keyof HostMethods]: (
+    ...args: Parameters<HostMethods[Method]>
+  ) => ReturnType<HostMethods[Method]> | Promise<ReturnType<HostMethods[Method]>>;
+};
+
+class RecognizerHost implements Handlers {
+  readonly #postMessage: (message: FromHost, transfer?: Transferable[]) => void;
+  readonly #streams = new Map<number, HostStream>();
+  readonly #cancels = new Map<number, AbortController>();
+  #loaded: Loaded | undefined;
+  /** The call that is being answered, for its progress. */
+  #current = 0;
+  #recovering: Promise<void> | undefined;
+  #pumping = false;
+
+  constructor(postMessage: (message: FromHost, transfer?: Transferable[]) => void) {
+    this.#postMessage = postMessage;
+  }
+
+  /** Answers one message. */
+  async receive(message: ToHost): Promise<void> {
+    if ('cancel' in message) {
+      this.#cancels.get(message.cancel)?.abort();
+      return;
+    }
+    const { call, method, args } = message;
+    this.#current = call;
+    try {
+      // The message pairs a method with its arguments; TypeScript cannot follow that through the table.
+      const methods = this as unknown as Record<string, (...args: unknown[]) => unknown>;
+      this.#postMessage({ call, value: await methods[method](...args) });
+    } catch (error) {
+      this.#postMessage({ call, error: postError(error) });
+    } finally {
+      this.#cancels.delete(call);
+    }
+  }
+
+  async load(source: string | ModelFiles, { cache, ...options }: WorkerRecognizerOptions): Promise<RecognizerInfo> {
+    const call = this.#current;
+    const cancel = new AbortController();
+    this.#cancels.set(call, cancel);
+    const onProgress = this.#progress(call);
+    const model =
+      typeof source === 'string'
+        ? await fetchModel(source, { cache, onProgress, signal: cancel.signal })
+        : openModel(source);
+    cancel.signal.throwIfAborted();
+    this.#unload();
+    const gpu = await GpuContext.create();
+    this.#loaded = await this.#start(gpu, model, options);
+    return this.#info(this.#loaded);
+  }
+
+  convert(files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions): Promise<ModelFiles> {
+    const progress = this.#progress(this.#current);
+    return convertCheckpoint(files.map(blobSource), {
+      ...options,
+      normEpsFrom: normEpsFrom && blobSource(normEpsFrom),
+      progress: (loaded, total) => {
+        const share = { loaded, total, progress: (100 * loaded) / total };
+        progress({ status: 'progress_total', name: 'convert', files: {}, ...share });
+      },
+    });
+  }
+
+  setChunkFrames(frames: number): void {
+    this.#require().recognizer.chunkFrames = frames;
+  }
+
+  open(id: number, options: WorkerStreamOptions): void {
+    const { recognizer } = this.#require();
+    const stream = new HostStream(recognizer, options, {
+      update: (update) => {
+        this.#tell({ type: 'update', stream: id, update });
+      },
+      features: (features) => {
+        this.#tell({ type: 'features', stream: id, features });
+      },
+    });
+    this.#streams.set(id, stream);
+  }
+
+  push(id: number, audio: WorkerAudio): void {
+    this.#stream(id).push(audio);
+    void this.#pump();
+  }
+
+  finish(id: number): void {
+    this.#stream(id).finish();
+    void this.#pump();
+  }
+
+  setKeywords(id: number, keywords: string): void {
+    this.#stream(id).setKeywords(keywords);
+  }
+
+  setOptions(id: number, options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void {
+    this.#stream(id).setOptions(options);
+  }
+
+  close(id: number): void {
+    this.#streams.get(id)?.close();
+    this.#streams.delete(id);
+  }
+
+  async crowd(count: number, audio: WaveformChunk): Promise<CrowdReport> {
+    const { gpu, model, options } = this.#require();
+    const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, maxStreams: count });
+    try {
+      const manager = new SessionManager(recognizer, { idleSeconds: Infinity, maxBacklogSeconds: Infinity });
+      const piece = Math.ceil(CROWD_PIECE_SECONDS * audio.sampleRate);
+      const start = performance.now();
+      const texts = await Promise.all(Array.from({ length: count }, () => hearAll(manager, audio, piece)));
+      const audioSeconds = (count * audio.samples.length) / audio.sampleRate;
+      return { sessions: count, audioSeconds, wallSeconds: (performance.now() - start) / 1000, texts };
+    } finally {
+      recognizer.dispose();
+    }
+  }
+
+  loseDevice(): void {
+    this.#require().gpu.device.destroy();
+  }
+
+  /** Decodes whatever is ready, until nothing is. */
+  async #pump(): Promise<void> {
+    if (this.#pumping) {
+      return;
+    }
+    this.#pumping = true;
+    try {
+      for (;;) {
+        await this.#recovering;
+        const ready = [...this.#streams.values()].filter((stream) => stream.isReady);
+        if (ready.length === 0 || !this.#loaded) {
+          break;
+        }
+        try {
+          await this.#loaded.recognizer.decode(ready.map(({ stream }) => stream));
+        } catch (error) {
+          if (!(error instanceof RillError && error.code === 'device-lost')) {
+            throw error;
+          }
+          // The notice of the loss starts the recovery.
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      }
+    } catch (error) {
+      for (const [id, stream] of this.#streams) {
+        this.#tell({ type: 'error', stream: id, error: postError(error) });
+        stream.close();
+      }
+      this.#streams.clear();
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  async #start(gpu: GpuContext, model: Model, options: WorkerRecognizerOptions): Promise<Loaded> {
+    const chunkFrames = options.chunkFrames ?? 4;
+    try {
+      const recognizer = await OnlineRecognizer.create(gpu, model, {
+        ...options,
+        chunkFrames,
+        maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
+      });
+      const loaded = { model, options, gpu, recognizer };
+      void gpu.device.lost.then(({ reason, message }) => {
+        if (this.#loaded === loaded) {
+          this.#recovering = this.#recover(loaded, `${reason}${message ? `: ${message}` : ''}`);
+        }
+      });
+      return loaded;
+    } catch (error) {
+      gpu.dispose();
+      throw error;
+    }
+  }
+
+  /** Another device, the same model; every stream goes on behind what it has said. */
+  async #recover(lost: Loaded, reason: string): Promise<void> {
+    const error = new RillError('device-lost', {
+      got: `a lost GPU device (${reason})`,
+      expected: 'a device that stays',
+      remedy: 'Another one is being opened; what was heard is kept.',
+    });
+    this.#tell({ type: 'device-lost', error: postError(error) });
+    const { chunkFrames } = lost.recognizer;
+    lost.recognizer.dispose();
+    try {
+      const gpu = await GpuContext.create();
+      const loaded = await this.#start(gpu, lost.model, { ...lost.options, chunkFrames });
+      this.#loaded = loaded;
+      this.#streams.forEach((stream) => {
+        stream.moveTo(loaded.recognizer);
+      });
+      this.#tell({ type: 'recovered', info: this.#info(loaded) });
+    } catch (cause) {
+      this.#loaded = undefined;
+      for (const id of this.#streams.keys()) {
+        this.#tell({ type: 'error', stream: id, error: postError(cause) });
+      }
+      this.#streams.clear();
+    }
+    this.#recovering = undefined;
+    void this.#pump();
+  }
+
+  #unload(): void {
+    this.#streams.forEach((stream) => {
+      stream.close();
+    });
+    this.#streams.clear();
+    const loaded = this.#loaded;
+    this.#loaded = undefined;
+    loaded?.recognizer.dispose();
+    loaded?.gpu.dispose();
+  }
+
+  #info({ gpu, model, recognizer }: Loaded): RecognizerInfo {
+    const { encoder } = recognizer;
+    return {
+      adapter: gpu.adapterName,
+      dtype: encoder.dtype,
+      sizes: model.sizes,
+      parameters: countParameters(model.sizes),
+      method: recognizer.decodingMethod,
+      chunkFrames: recognizer.chunkFrames,
+      maxFrames: encoder.capacity.maxFrames,
+      secondsPerFrame: (SUBSAMPLING_FACTOR * model.config.features.frameShiftMs) / 1000,
+      numFeatures: encoder.sizes.numFeatures,
+      memory: Object.fromEntries(gpu.memory),
+      keywords: model.keywords ?? '',
+    };
+  }
+
+  #require(): Loaded {
+    if (!this.#loaded) {
+      throw new RillError('closed', {
+        got: 'a worker without a model',
+        expected: 'one that has loaded a model',
+        remedy: 'Call load first.',
+      });
+    }
+    return this.#loaded;
+  }
+
+  #stream(id: number): HostStream {
+    const stream = this.#streams.get(id);
+    if (!stream) {
+      throw new RillError('closed', {
+        got: 'a stream that was closed',
+        expected: 'an open one',
+        remedy: 'Create a new stream; loading another model closes those of the one before.',
+      });
+    }
+    return stream;
+  }
+
+  #progress(call: number): (event: LoadEvent) => void {
+    return (event) => {
+      this.#tell({ type: 'progress', call, event });
+    };
+  }
+
+  #tell(event: HostEvent): void {
+    this.#postMessage({ event });
+  }
+}
+
+/** One member of a crowd: a recording pushed in pieces, each as soon as the one before is taken. */
+function hearAll(manager: SessionManager, { samples, sampleRate }: WaveformChunk, piece: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const texts: string[] = [];
+    const session = manager.create({
+      onResult: ({ text, isFinal }) => {
+        if (isFinal) {
+          texts.push(text);
+        }
+      },
+      onClose: (_, error) => {
+        if (error) {
+          reject(error);
+        } else {
+          resolve(texts.join(' ').trim());
+        }
+      },
+    });
+    for (let at = 0; at < samples.length; at += piece) {
+      session.push({ samples: samples.subarray(at, at + piece), sampleRate });
+    }
+    session.finish();
+  });
+}

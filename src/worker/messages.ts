@@ -1,0 +1,121 @@
+import type { RillErrorCode } from '../errors.ts';
+import type { ConvertOptions } from '../checkpoint/convert.ts';
+import type { WeightDtype } from '../model/dtypes.ts';
+import type { LoadEvent } from '../model/fetch.ts';
+import type { ModelFiles } from '../model/model.ts';
+import type { ModelSizes } from '../model/sizes.ts';
+import type { DecodingMethod } from '../decoder/methods.ts';
+import type { RecognitionResult, RecognizerOptions } from '../recognizer/recognizer.ts';
+import type { StreamStats, WaveformChunk } from '../recognizer/stream.ts';
+
+/** What a worker makes a recognizer with: whatever can be posted. */
+export type WorkerRecognizerOptions = Omit<RecognizerOptions, 'progress'> & { cache?: boolean | string };
+
+/** What a worker has loaded. */
+export interface RecognizerInfo {
+  adapter: string;
+  dtype: WeightDtype;
+  sizes: ModelSizes;
+  /** Parameters of each part of the network. */
+  parameters: Record<string, number>;
+  method: DecodingMethod;
+  chunkFrames: number;
+  maxFrames: number;
+  /** Seconds of one encoder frame, and of the audio that it sees beyond its own. */
+  secondsPerFrame: number;
+  numFeatures: number;
+  /** Bytes of GPU buffers by part. */
+  memory: Record<string, number>;
+  /** The keyword file of the model folder. */
+  keywords: string;
+}
+
+export interface WorkerStreamOptions {
+  hotwords?: string;
+  /** As the text of a keyword file; the model folder's own by default. */
+  keywords?: string;
+  /** Post the log-mel features as they are made. */
+  features?: boolean;
+  /** Post h and c of this layer as they evolve. */
+  stateLayer?: number;
+}
+
+/** Samples with the moment when the last of them was captured, in milliseconds since the epoch. */
+export interface WorkerAudio extends WaveformChunk {
+  capturedAt?: number;
+}
+
+/** What a chunk brought, posted after each. */
+export interface StreamUpdate {
+  result: RecognitionResult;
+  stats: StreamStats;
+  chunk: {
+    /** Seconds from the start of the stream to the end of the chunk, and its length. */
+    end: number;
+    seconds: number;
+    computeMs: number;
+    readbackMs: number;
+    /** From the capture of its last sample to this update; absent for audio without a moment of capture. */
+    latencyMs?: number;
+  };
+  /** h (d_model) and c (rnn_hidden_size) of the layer that was asked for. */
+  states?: { h: Float32Array; c: Float32Array };
+}
+
+/** What a conversion in the worker is given: dropped files, and what {@link ConvertOptions} may say besides. */
+export type WorkerConvertOptions = Pick<
+  ConvertOptions,
+  'config' | 'tokens' | 'useAveragedModel' | 'dtype' | 'layers'
+> & {
+  normEpsFrom?: Blob;
+};
+
+/** Copies of one recording, each in a session of its own. */
+export interface CrowdReport {
+  sessions: number;
+  audioSeconds: number;
+  wallSeconds: number;
+  texts: string[];
+}
+
+/** What a page can ask of a worker. */
+export interface HostMethods {
+  load(source: string | ModelFiles, options: WorkerRecognizerOptions): RecognizerInfo;
+  convert(files: Blob[], options: WorkerConvertOptions): ModelFiles;
+  setChunkFrames(frames: number): void;
+  open(stream: number, options: WorkerStreamOptions): void;
+  push(stream: number, audio: WorkerAudio): void;
+  finish(stream: number): void;
+  setKeywords(stream: number, keywords: string): void;
+  setOptions(stream: number, options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void;
+  close(stream: number): void;
+  crowd(sessions: number, audio: WaveformChunk): CrowdReport;
+  loseDevice(): void;
+}
+
+export type HostMethod = keyof HostMethods;
+
+/** What a worker says of itself. */
+export type HostEvent =
+  | { type: 'progress'; call: number; event: LoadEvent }
+  | { type: 'update'; stream: number; update: StreamUpdate }
+  | { type: 'features'; stream: number; features: Float32Array }
+  | { type: 'error'; stream: number; error: PostedError }
+  | { type: 'device-lost'; error: PostedError }
+  | { type: 'recovered'; info: RecognizerInfo };
+
+export type ToHost =
+  | { [Method in HostMethod]: { call: number; method: Method; args: Parameters<HostMethods[Method]> } }[HostMethod]
+  | { cancel: number };
+
+export type FromHost = { call: number; value: unknown } | { call: number; error: PostedError } | { event: HostEvent };
+
+/** An error that can be posted: a {@link RillError}'s parts, or any other's words. */
+export interface PostedError {
+  message: string;
+  code?: RillErrorCode;
+  got?: string;
+  expected?: string;
+  remedy?: string;
+  aborted?: boolean;
+}

@@ -1,0 +1,140 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { fetchModel, type LoadEvent } from '../../src/model/fetch.ts';
+import type { ModelFiles } from '../../src/model/model.ts';
+import { failure } from '../support/failure.ts';
+import { goldenModel } from '../support/fixtures.ts';
+
+/** A cache storage in memory, as far as fetchModel uses one. */
+function memoryCaches() {
+  const kept = new Map<string, Response>();
+  const cache = {
+    match: async (url: string) => kept.get(url)?.clone(),
+    put: async (url: string, response: Response) => void kept.set(url, response),
+  };
+  return { kept, caches: { open: async () => cache } };
+}
+
+describe('fetchModel', () => {
+  let server: Server;
+  let url: string;
+  let files: ModelFiles;
+  let requests: string[];
+  let answer: (request: IncomingMessage, response: ServerResponse) => void;
+
+  const send = (request: IncomingMessage, response: ServerResponse) => {
+    const name = request.url?.split('/').pop() ?? '';
+    const file = new Map<string, string | Uint8Array | undefined>(Object.entries(files)).get(name);
+    requests.push(`${request.method} ${name}`);
+    if (file === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    const bytes = typeof file === 'string' ? new TextEncoder().encode(file) : file;
+    response.writeHead(200, { 'content-length': bytes.length, etag: `"${bytes.length}"` });
+    response.end(request.method === 'HEAD' ? undefined : bytes);
+  };
+
+  beforeEach(async () => {
+    files = await goldenModel('odd');
+    requests = [];
+    answer = send;
+    server = createServer((request, response) => {
+      answer(request, response);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/model`;
+  });
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it('loads a folder and tells how far it is, all files together', async () => {
+    const events: LoadEvent[] = [];
+    const model = await fetchModel(url, { onProgress: (event) => events.push(event) });
+    expect(model.sizes.encoder.dModel).toBe(50);
+    const total = files['config.json'].length + files['model.safetensors'].length;
+    const totals = events.filter((event) => event.status === 'progress_total');
+    expect(totals.every((event) => event.total === total)).toBe(true);
+    const loaded = totals.map((event) => event.loaded);
+    expect(loaded).toEqual([...loaded].sort((a, b) => a - b));
+    expect(totals[totals.length - 1]).toMatchObject({ loaded: total, progress: 100 });
+    expect(Object.keys(totals[0].files).sort()).toEqual(['config.json', 'model.safetensors']);
+    expect(events[events.length - 1]).toEqual({ status: 'ready', name: url });
+    const ofConfig = events.filter((event) => 'file' in event && event.file === 'config.json');
+    expect(ofConfig.map(({ status }) => status)).toEqual(['initiate', 'download', 'progress', 'done']);
+  });
+
+  it('takes kept files while the server has the same, and when it cannot be reached', async () => {
+    const { caches, kept } = memoryCaches();
+    vi.stubGlobal('caches', caches);
+    await fetchModel(url);
+    expect([...kept.keys()].map((each) => each.split('/').pop()).sort()).toEqual(['config.json', 'model.safetensors']);
+    requests = [];
+    await fetchModel(url);
+    expect(requests.filter((request) => request.startsWith('GET')).sort()).toEqual([
+      'GET keywords.txt',
+      'GET tokens.txt',
+    ]);
+    requests = [];
+    files = { ...files, 'config.json': `${files['config.json']} ` };
+    await fetchModel(url);
+    expect(requests).toContain('GET config.json');
+    expect(requests).not.toContain('GET model.safetensors');
+    requests = [];
+    await fetchModel(url, { cache: false });
+    expect(requests).toContain('GET model.safetensors');
+  });
+
+  it('is cancelled by its signal, with the reason, and keeps nothing half', async () => {
+    const { caches, kept } = memoryCaches();
+    vi.stubGlobal('caches', caches);
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    answer = (request, response) => {
+      if (request.url?.endsWith('model.safetensors')) {
+        response.writeHead(200, { 'content-length': files['model.safetensors'].length });
+        response.write(files['model.safetensors'].subarray(0, 1000));
+      } else {
+        send(request, response);
+      }
+    };
+    const loading = fetchModel(url, {
+      signal: controller.signal,
+      onProgress: (event) => {
+        if (event.status === 'progress' && event.file === 'model.safetensors') {
+          controller.abort(reason);
+        }
+      },
+    });
+    await expect(loading).rejects.toBe(reason);
+    expect([...kept.keys()].some((each) => each.endsWith('model.safetensors'))).toBe(false);
+    await expect(fetchModel(url, { signal: controller.signal })).rejects.toBe(reason);
+  });
+
+  it('names the file that is missing, and the download that broke off', async () => {
+    answer = (request, response) => {
+      if (request.url?.endsWith('model.safetensors')) {
+        response.writeHead(404).end();
+      } else {
+        send(request, response);
+      }
+    };
+    expect(await failure('bad-model', () => fetchModel(url))).toMatch(/status 404 for .*model\.safetensors/);
+    answer = (request, response) => {
+      if (request.url?.endsWith('model.safetensors')) {
+        response.writeHead(200, { 'content-length': 100000 });
+        response.write(new Uint8Array(10), () => response.destroy());
+      } else {
+        send(request, response);
+      }
+    };
+    expect(await failure('bad-model', () => fetchModel(url))).toContain('a download that broke off');
+    server.close();
+    server.closeAllConnections();
+    expect(await failure('bad-model', () => fetchModel(url))).toContain('config.json');
+  });
+});
