@@ -18,7 +18,8 @@ export {
   type Checkpoint,
   type ConvertOptions,
 } from './checkpoint/convert.ts';
-export { GpuContext, type AdapterDescription } from './gpu/context.ts';
+export { GpuContext, type AdapterDescription, type ContextOptions } from './gpu/context.ts';
+export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult } from './encoder/encoder.ts';
 export type { BatchOptions, EncodedBatch } from './encoder/batch.ts';
 export { ENCODER_OUT } from './encoder/workspace.ts';

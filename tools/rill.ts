@@ -4,6 +4,7 @@ import { RillError, type RillErrorCode } from '../src/errors.ts';
 import { bench } from './commands/bench.ts';
 import { convert } from './commands/convert.ts';
 import { decode } from './commands/decode.ts';
+import { dtypes } from './commands/dtypes.ts';
 import { encode } from './commands/encode.ts';
 import { evaluate } from './commands/eval.ts';
 import { features } from './commands/features.ts';
@@ -12,7 +13,7 @@ import { spot } from './commands/spot.ts';
 import { transcribe } from './commands/transcribe.ts';
 import { print } from './terminal.ts';
 
-const COMMANDS = { convert, inspect, features, encode, decode, transcribe, spot, eval: evaluate, bench };
+const COMMANDS = { convert, inspect, features, encode, decode, transcribe, spot, eval: evaluate, bench, dtypes };
 
 /** Errors that are the caller's to mend; all others are a failure of Rill or of the GPU. */
 const INPUT_ERRORS: readonly RillErrorCode[] = ['bad-argument', 'bad-audio', 'bad-checkpoint', 'bad-model'];

@@ -41,8 +41,22 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Rows of a table, the heading first. */
+export type Rows = readonly (readonly string[])[];
+
+/** A table for a document: the first column left-aligned, the others right-aligned. */
+export function markdownTable(rows: Rows): string {
+  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const [heading, ...body] = rows.map((row) =>
+    line(row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))),
+  );
+  const rule = line(widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)));
+  return [heading, rule, ...body].join('\n');
+}
+
 /** Columns of equal width, the first left-aligned, the others right-aligned. */
-export function table(rows: readonly (readonly string[])[]): string {
+export function table(rows: Rows): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows
     .map((row) =>

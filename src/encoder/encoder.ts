@@ -1,6 +1,7 @@
 import { RillError } from '../errors.ts';
 import { BufferScope, type GpuContext } from '../gpu/context.ts';
 import { ReadbackRing, readBuffers } from '../gpu/readback.ts';
+import { DispatchTimer, type KernelTime } from '../gpu/timer.ts';
 import { WEIGHT_DTYPES, storedDtype, type WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
@@ -9,7 +10,7 @@ import { encodeBatch, type BatchOptions, type EncodedBatch } from './batch.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
 import { EncoderState } from './state.ts';
 import { WeightLoader, loadEncoderWeights, padded, type EncoderWeights } from './weights.ts';
-import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput } from './workspace.ts';
+import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWatch } from './workspace.ts';
 
 export interface EncoderOptions extends Partial<EncoderCapacity> {
   /**
@@ -253,6 +254,24 @@ export class RnnEncoder {
     }
   }
 
+  /**
+   * Like {@link step}, and also the GPU's time of each kernel. Each dispatch runs in a pass of its own, so that a
+   * profiled step is slower than a plain one. Allocates; not for streaming.
+   *
+   * @throws RillError `bad-argument` when the device has no timestamp queries: they must be asked for, see
+   * {@link GpuContext.create}.
+   */
+  async profile(inputs: readonly StepInput[]): Promise<{ results: StepResult[]; kernels: KernelTime[] }> {
+    this.#check();
+    const timer = new DispatchTimer(this.context, this.cost(this.capacity.maxFrames).dispatches);
+    try {
+      const { results } = await this.#run(() => inputs, [ENCODER_OUT], { timer });
+      return { results, kernels: await timer.read() };
+    } finally {
+      timer.dispose();
+    }
+  }
+
   /** Ends the encoder and frees its GPU memory; its streams can no longer be used. */
   dispose(): void {
     this.#disposed = true;
@@ -269,7 +288,7 @@ export class RnnEncoder {
   async #run(
     prepare: () => readonly StepInput[],
     read: readonly string[],
-    { trace, onSubmit }: { trace?: GPUBuffer; onSubmit?: () => void } = {},
+    { onSubmit, ...watch }: StepWatch & { onSubmit?: () => void } = {},
   ) {
     this.#check();
     this.#findOutputs(read);
@@ -299,7 +318,7 @@ export class RnnEncoder {
       });
       this.#workspace.upload(laneInputs, frames);
       const encoder = this.context.device.createCommandEncoder();
-      this.#workspace.record(encoder, lanes, frames, trace);
+      this.#workspace.record(encoder, lanes, frames, watch);
       outputs.reduce((at, { buffer }, i) => {
         encoder.copyBufferToBuffer(buffer, 0, readback, at, sizes[i]);
         return at + sizes[i];

@@ -1,6 +1,7 @@
 import { BufferScope, type GpuContext } from '../gpu/context.ts';
 import { uniformWords } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
+import type { DispatchTimer } from '../gpu/timer.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import {
   UNIFORM_STRIDE,
@@ -51,6 +52,14 @@ export interface LaneInput {
   /** The first chunk of a stream: its features start with the left context. */
   fresh: boolean;
   features: Float32Array;
+}
+
+/** Who looks on while a step runs. */
+export interface StepWatch {
+  /** Gets a copy of x after the embedding and after each layer. */
+  trace?: GPUBuffer;
+  /** Times each dispatch, in a pass of its own. */
+  timer?: DispatchTimer;
 }
 
 /** The encoder's own output, by its name in a step's results. */
@@ -173,11 +182,15 @@ export class Workspace {
     queue.writeBuffer(this.buffers.laneStep, 0, step(1));
   }
 
-  /** One pass over the plan; with `trace` also a copy of x after the embedding and after each layer. */
-  record(encoder: GPUCommandEncoder, lanes: number, frames: number, trace?: GPUBuffer): void {
+  /** One pass over the plan; several where somebody looks on. */
+  record(encoder: GPUCommandEncoder, lanes: number, frames: number, { trace, timer }: StepWatch = {}): void {
     let pass = encoder.beginComputePass();
     const run = (dispatches: readonly Dispatch[], offset?: number) => {
       for (const { kernel, workgroups } of dispatches) {
+        if (timer) {
+          pass.end();
+          pass = encoder.beginComputePass({ timestampWrites: timer.next(kernel.name) });
+        }
         kernel.dispatch(pass, workgroups(lanes, frames), offset);
       }
     };
@@ -206,6 +219,7 @@ export class Workspace {
       }
     }
     pass.end();
+    timer?.resolve(encoder);
   }
 
   dispose(): void {

@@ -8,6 +8,11 @@ export interface AdapterDescription {
   description: string;
 }
 
+export interface ContextOptions {
+  /** Features to ask for where the adapter has them, such as `timestamp-query`. */
+  optionalFeatures?: readonly GPUFeatureName[];
+}
+
 /**
  * A GPU device with its health. Everything on the GPU is created through a context; losses and uncaptured
  * errors are recorded here when they happen and raised by {@link check} where somebody can catch them.
@@ -19,6 +24,8 @@ export class GpuContext {
   readonly adapter: AdapterDescription;
   /** Bytes of the GPU buffers that exist, by part: `weights`, `states`, `activations`, `readback`. */
   readonly memory = new Map<string, number>();
+  /** GPU buffers that exist. */
+  buffers = 0;
   #failure: RillError | undefined;
   #closed = false;
 
@@ -51,7 +58,10 @@ export class GpuContext {
    * @param gpu `navigator.gpu`, or another implementation such as the npm package `webgpu`.
    * @throws RillError `no-webgpu` or `no-adapter`.
    */
-  static async create(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<GpuContext> {
+  static async create(
+    gpu: GPU | undefined = globalThis.navigator?.gpu,
+    { optionalFeatures = [] }: ContextOptions = {},
+  ): Promise<GpuContext> {
     if (!gpu) {
       throw new RillError('no-webgpu', {
         got: 'no navigator.gpu',
@@ -68,7 +78,8 @@ export class GpuContext {
         remedy: 'Turn on graphics acceleration, update the driver, or install a software Vulkan driver.',
       });
     }
-    const device = await adapter.requestDevice().catch((cause: unknown) => {
+    const requiredFeatures = optionalFeatures.filter((name) => adapter.features.has(name));
+    const device = await adapter.requestDevice({ requiredFeatures }).catch((cause: unknown) => {
       throw new RillError(
         'no-adapter',
         {
@@ -173,6 +184,7 @@ export class BufferScope {
     const buffer = this.context.device.createBuffer({ label, size, usage });
     this.#parts.set(buffer, part);
     this.#count(part, size);
+    this.context.buffers++;
     return buffer;
   }
 
@@ -182,6 +194,7 @@ export class BufferScope {
     if (part !== undefined) {
       this.#parts.delete(buffer);
       this.#count(part, -buffer.size);
+      this.context.buffers--;
       buffer.destroy();
     }
   }

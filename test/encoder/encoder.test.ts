@@ -112,6 +112,23 @@ describe('RnnEncoder', () => {
     all.forEach((state) => state.dispose());
   });
 
+  it('profiles a step: every dispatch of it is timed, and its bytes are those of a plain step', async () => {
+    const [plain, profiled] = [encoder.createState(), encoder.createState()];
+    const [expected] = await encoder.step([{ state: plain, features: chunk(17) }]);
+    const { buffers, memory } = gpu;
+    const before = new Map(memory);
+    const { results, kernels: times } = await encoder.profile([{ state: profiled, features: chunk(17) }]);
+    expectSameBytes(results[0].outputs[ENCODER_OUT], expected.outputs[ENCODER_OUT], 'profiled');
+    const dispatches = times.reduce((sum, time) => sum + time.dispatches, 0);
+    expect(dispatches).toBe(encoder.cost(3).dispatches);
+    expect(times.find(({ kernel }) => kernel === 'lstm_cell')?.dispatches).toBe(3 * encoder.sizes.numEncoderLayers);
+    expect(times.reduce((sum, { ms }) => sum + ms, 0)).toBeGreaterThan(0);
+    expect(gpu.buffers).toBe(buffers);
+    expect(Object.fromEntries(memory)).toEqual({ ...Object.fromEntries(before), profile: 0 });
+    plain.dispose();
+    profiled.dispose();
+  });
+
   describe('refuses, and says what was got and expected', () => {
     it('a chunk of no frames, too many, or not whole', async () => {
       const state = encoder.createState();
@@ -231,6 +248,16 @@ describe('RnnEncoder', () => {
       };
       const message = await failure('bad-model', () => RnnEncoder.create(gpu, broken));
       expect(message).toContain('NaN at element 3 of encoder.encoder.layers.1.lstm.weight_hh_l0');
+    });
+
+    it('to profile on a device without timestamp queries', async () => {
+      const without = vi.spyOn(gpu.device, 'features', 'get').mockReturnValue(new Set());
+      const state = encoder.createState();
+      const message = await failure('bad-argument', () => encoder.profile([{ state, features: chunk(9) }]));
+      expect(message).toContain('timestamp-query');
+      expect(state.started).toBe(false);
+      without.mockRestore();
+      state.dispose();
     });
 
     it('a head that the model does not have', async () => {

@@ -3,7 +3,7 @@ import type { GpuContext } from '../../src/gpu/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer, type RecognitionResult } from '../../src/recognizer/recognizer.ts';
 import { SessionManager, type CloseReason, type SessionOptions } from '../../src/recognizer/sessions.ts';
-import { randomSource } from '../../tools/runtime/bench-job.ts';
+import { randomSource } from '../../tools/runtime/random-model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsModel } from '../support/fixtures.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { RillError, type RillErrorCode } from '../../src/errors.ts';
-import { randomSource } from '../../tools/runtime/bench-job.ts';
+import { randomSource } from '../../tools/runtime/random-model.ts';
 
 /** A damaged file, and what was done to it. */
 export interface Damaged {

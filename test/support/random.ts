@@ -1,4 +1,4 @@
-import { randomSource } from '../../tools/runtime/bench-job.ts';
+import { randomSource } from '../../tools/runtime/random-model.ts';
 
 /** `length` deterministic numbers in [-scale, scale). */
 export function randoms(length: number, seed: number, scale = 1): Float32Array<ArrayBuffer> {

@@ -229,6 +229,33 @@ describe('rill', () => {
     expect(await refused('eval', wakeWordsFolder, at('bad.csv'))).toContain('line 1');
   });
 
+  it('dtypes says what f16 and int8 cost', async () => {
+    await writeFile(at('two.csv'), `${sample('alexa')},alexa\n${sample('view-glass')},view glass\n`);
+    const reports = JSON.parse(await printed('dtypes', wakeWordsFolder, '--list', at('two.csv'), '--json')) as {
+      dtype: string;
+      weightBytes: number;
+      differences: { output: string; largest: number; rms: number }[];
+      score: { recordings: number; words: number; exact: number; keywordAccuracy: number };
+    }[];
+    expect(reports.map(({ dtype }) => dtype)).toEqual(['f32', 'f16', 'int8']);
+    const [f32, f16, int8] = reports;
+    expect(f32.score).toMatchObject({ recordings: 2, exact: 2, keywordAccuracy: 1 });
+    expect(f32.differences).toEqual([
+      { output: 'encoder_out', largest: 0, rms: 0 },
+      { output: 'ctc_log_probs', largest: 0, rms: 0 },
+    ]);
+    expect(f16.weightBytes).toBeLessThan(0.55 * f32.weightBytes);
+    expect(int8.weightBytes).toBeLessThan(0.3 * f32.weightBytes);
+    f16.differences.forEach(({ largest, rms }, i) => {
+      expect(rms).toBeGreaterThan(0);
+      expect(largest).toBeGreaterThan(rms);
+      expect(int8.differences[i].rms).toBeGreaterThan(rms);
+    });
+    await printed('convert', join(small, 'checkpoint.pt'), '-o', at('half'), '--dtype', 'f16');
+    expect(await refused('dtypes', at('half'), '--list', at('two.csv'))).toContain('in f16');
+    expect(await refused('dtypes', at('half'))).toContain('no list');
+  });
+
   it('decode prints one line per utterance', async () => {
     const lines = await printed(
       'decode',
@@ -276,9 +303,39 @@ describe('rill', () => {
     chunks.forEach(({ medianMs, steps }) => expect(medianMs > 0 && steps >= 2).toBe(true));
   });
 
+  it('bench measures streams, batches and kernels, in a dtype', async () => {
+    const random = ['bench', '--random', 'd=20,h=24,ff=32,layers=2', '--seconds', '0', '--dtype', 'f16'];
+    const sections = ['--streams', '3,1', '--batches', '2', '--kernels', '2'];
+    const output = JSON.parse(await printed(...random, ...sections, '--json')) as Record<string, unknown>;
+    expect(output).toMatchObject({
+      dtype: 'f16',
+      chunks: [],
+      streams: [
+        { streams: 1, steps: 2 },
+        { streams: 3, steps: 2 },
+      ],
+      batches: [{ utterances: 2, steps: 1 }],
+    });
+    const [, { memory }] = output.streams as { memory: Record<string, number> }[];
+    expect(memory.weights > 0 && memory.states > 0 && memory.activations > 0).toBe(true);
+    const [{ streams, kernels }] = output.kernels as {
+      streams: number;
+      kernels: { kernel: string; dispatches: number; ms: number }[];
+    }[];
+    expect(streams).toBe(2);
+    // Layers by frames.
+    expect(kernels.find(({ kernel }) => kernel === 'lstm_cell')?.dispatches).toBe(8);
+    const text = await printed(...random, '--what', 'chunks,kernels', '--chunks', '1', '--kernels', '1', '--markdown');
+    expect(text).toContain('| frames | median ms |');
+    expect(text).toMatch(/\| lstm_cell +\| +8 \|/);
+  });
+
   describe('exits with 2 and one line on', () => {
     it('bad usage', async () => {
       expect(await refused('dance')).toContain('convert, inspect');
+      expect(await refused('bench', '--what', 'everything')).toContain('chunks, streams');
+      expect(await refused('bench', '--streams', '0')).toContain('--streams 0');
+      expect(await refused('bench', '--dtype', 'f8')).toContain('--dtype f8');
       expect(await refused('convert', 'x.pt')).toContain('no output');
       expect(await refused('encode', at('small'), '-o', at('x.npy'))).toContain('rill encode');
       expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--chunk', '0')).toContain('--chunk 0');

@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { RillError } from '../../src/errors.ts';
+import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { RUNTIME_NAMES, openRuntime, type Runtime, type RuntimeName } from '../runtime/runtime.ts';
 import type { AdapterChoice } from '../runtime/node-gpu.ts';
 import { note } from '../terminal.ts';
@@ -47,13 +48,25 @@ export function count(command: Call, name: string, text: string | undefined): nu
   return text === undefined ? undefined : value;
 }
 
-/** Numbers of encoder frames a step, separated by commas. */
-export function chunkSizes(command: Call, text: string): number[] {
-  const chunks = text.split(',').map(Number);
-  if (!chunks.every((frames) => Number.isInteger(frames) && frames >= 1 && frames <= 128)) {
-    throw usageError(`--chunks ${text} (whole numbers from 1 to 128)`, command);
+/** Whole numbers from 1, separated by commas. */
+export function counts(command: Call, name: string, text: string, largest: number): number[] {
+  const numbers = text.split(',').map(Number);
+  if (!numbers.every((number) => Number.isInteger(number) && number >= 1 && number <= largest)) {
+    throw usageError(`--${name} ${text} (whole numbers from 1 to ${largest})`, command);
   }
-  return chunks;
+  return numbers;
+}
+
+/** Numbers of encoder frames a step. */
+export const chunkSizes = (command: Call, text: string) => counts(command, 'chunks', text, 128);
+
+/** The dtype to keep matrices in, if one is named. */
+export function weightDtype(command: Call, text: string | undefined): WeightDtype | undefined {
+  const dtype = WEIGHT_DTYPES.find((each) => each === text);
+  if (text !== undefined && dtype === undefined) {
+    throw usageError(`--dtype ${text} (it must be ${WEIGHT_DTYPES.join(', ')})`, command);
+  }
+  return dtype;
 }
 
 /** The adapter to insist on, if any. */

@@ -1,11 +1,30 @@
+import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { readModelFiles } from '../files.ts';
-import type { BenchOutput, RandomSizes } from '../runtime/bench-job.ts';
-import { Progress, print, table } from '../terminal.ts';
-import { RUNTIME_OPTIONS, chunkSizes, parse, usageError, withRuntime, type Command } from './arguments.ts';
+import {
+  STREAM_CHUNK,
+  UTTERANCE_FRAMES,
+  type BenchOutput,
+  type BenchSections,
+  type Memory,
+} from '../runtime/bench-job.ts';
+import type { RandomSizes } from '../runtime/random-model.ts';
+import type { Timing } from '../runtime/statistics.ts';
+import { Progress, markdownTable, print, table, type Rows } from '../terminal.ts';
+import {
+  RUNTIME_OPTIONS,
+  chunkSizes,
+  counts,
+  parse,
+  usageError,
+  weightDtype,
+  withRuntime,
+  type Call,
+  type Command,
+} from './arguments.ts';
 
 const usage =
-  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--chunks 1,2,4,8,16] [--seconds S] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--dtype f32|f16|int8] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
 
 const KEYS: Readonly<Record<string, keyof RandomSizes>> = {
   d: 'dModel',
@@ -15,6 +34,18 @@ const KEYS: Readonly<Record<string, keyof RandomSizes>> = {
 };
 const BUNDLED = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
 const FULL_SIZE: RandomSizes = { dModel: 512, rnnHiddenSize: 1024, dimFeedforward: 2048, numEncoderLayers: 12 };
+
+/** What each section measures without a wish. */
+const ALL: BenchSections = {
+  chunks: [1, 2, 4, 8, 16],
+  streams: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+  batches: [1, 2, 4, 8, 16, 32],
+  kernels: [1, 64],
+};
+/** The full-size network takes long on a software adapter: without a wish, this much of it. */
+const LITTLE: BenchSections = { chunks: [1, 4], streams: [], batches: [], kernels: [] };
+const SECTIONS = ['chunks', 'streams', 'batches', 'kernels'] as const;
+const MOST_STREAMS = 4096;
 
 function parseSizes(text: string): RandomSizes {
   const sizes = { ...FULL_SIZE };
@@ -28,61 +59,154 @@ function parseSizes(text: string): RandomSizes {
   return sizes;
 }
 
-function report(adapter: string, { sizes, parameters, loadMs, readGBps, chunks, memory }: BenchOutput): string {
-  const rows = chunks.map((chunk) => [
+/** The sections named, or those whose numbers are given, or `otherwise`. */
+function chooseSections(
+  command: Call,
+  values: Partial<Record<'what' | keyof BenchSections, string>>,
+  otherwise: BenchSections,
+): BenchSections {
+  const named = values.what?.split(',') ?? SECTIONS.filter((section) => values[section] !== undefined);
+  const unknown = named.find((section) => !SECTIONS.some((each) => each === section));
+  if (unknown !== undefined) {
+    throw usageError(`--what ${values.what} (it must be of ${SECTIONS.join(', ')})`, command);
+  }
+  const sections = { ...otherwise };
+  for (const section of SECTIONS) {
+    const text = values[section];
+    if (named.length > 0 && !named.includes(section)) {
+      sections[section] = [];
+    } else if (text !== undefined) {
+      sections[section] =
+        section === 'chunks' ? chunkSizes(command, text) : counts(command, section, text, MOST_STREAMS);
+    } else if (named.length > 0) {
+      sections[section] = ALL[section];
+    }
+  }
+  return sections;
+}
+
+const TIMES = ['median ms', 'p10', 'p90'];
+const times = ({ medianMs, p10Ms, p90Ms }: Timing) => [medianMs, p10Ms, p90Ms].map((ms) => ms.toFixed(2));
+const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+const whole = (value: number) => Math.round(value).toLocaleString('en');
+const sum = (memory: Memory) => Object.values(memory).reduce((total, bytes) => total + bytes, 0);
+
+/** The tables of what was measured, each under a title. */
+function tables({ readGBps, chunks, streams, batches, kernels }: BenchOutput): { title: string; rows: Rows }[] {
+  const chunkRows = chunks.map((chunk) => [
     String(chunk.chunkFrames),
-    chunk.medianMs.toFixed(2),
-    chunk.p95Ms.toFixed(2),
+    ...times(chunk),
     chunk.realTimeFactor.toFixed(3),
     String(chunk.dispatches),
-    (chunk.weightBytes / 1e6).toFixed(1),
+    megabytes(chunk.weightBytes),
     chunk.weightGBps.toFixed(2),
     `${((100 * chunk.weightGBps) / readGBps).toFixed(0)} %`,
+    megabytes(sum(chunk.memory)),
     String(chunk.steps),
   ]);
-  const heads = ['frames', 'median ms', 'p95 ms', 'RTF', 'dispatches', 'weights MB', 'GB/s', 'of read', 'steps'];
-  const parts = Object.entries(memory).filter(([, bytes]) => bytes > 0);
+  const streamRows = streams.map((row) => [
+    String(row.streams),
+    ...times(row),
+    whole(row.inputFramesPerSecond),
+    row.realTimeStreams === undefined ? '–' : String(row.realTimeStreams),
+    megabytes(sum(row.memory)),
+    String(row.steps),
+  ]);
+  const batchRows = batches.map((row) => [
+    String(row.utterances),
+    ...times(row),
+    whole(row.inputFramesPerSecond),
+    row.realTimeFactor.toFixed(4),
+    megabytes(sum(row.memory)),
+    String(row.steps),
+  ]);
+  const most = streams.reduce((largest, { realTimeStreams = 0 }) => Math.max(largest, realTimeStreams), 0);
+  const kernelTables = kernels.map((profile) => {
+    const total = profile.kernels.reduce((all, { ms }) => all + ms, 0);
+    const rows = profile.kernels.map(({ kernel, dispatches, ms }) => [
+      kernel,
+      String(dispatches),
+      ms.toFixed(3),
+      `${((100 * ms) / total).toFixed(1)} %`,
+    ]);
+    return {
+      title: `Kernels of one step: ${profile.streams} streams, ${STREAM_CHUNK} encoder frames of each; ${total.toFixed(2)} ms in all`,
+      rows: [['kernel', 'dispatches', 'ms', 'share'], ...rows],
+    };
+  });
+  const costs = ['RTF', 'dispatches', 'weights MB', 'GB/s', 'of read', 'GPU MB', 'steps'];
   return [
-    `${adapter}: ${sizes.numEncoderLayers} layers of ${sizes.dModel}, hidden ${sizes.rnnHiddenSize}, feed-forward ${sizes.dimFeedforward};` +
+    {
+      title: 'One stream, by encoder frames a chunk (40 ms each)',
+      rows: [['frames', ...TIMES, ...costs], ...chunkRows],
+    },
+    {
+      title: `Streams in one step, ${STREAM_CHUNK} encoder frames of each; at most ${most} streams at real time`,
+      rows: [['streams', ...TIMES, 'input frames/s', 'at real time', 'GPU MB', 'steps'], ...streamRows],
+    },
+    {
+      title: `Utterances of ${UTTERANCE_FRAMES} feature frames (10 ms each) side by side`,
+      rows: [['utterances', ...TIMES, 'input frames/s', 'RTF', 'GPU MB', 'runs'], ...batchRows],
+    },
+    ...kernelTables,
+  ].filter(({ rows }) => rows.length > 1);
+}
+
+function report(adapter: string, output: BenchOutput, load: number, markdown: boolean): string {
+  const { sizes, dtype, parameters, loadMs, readGBps, kernelsProblem } = output;
+  const memory = [...output.chunks, ...output.streams, ...output.batches].at(-1)?.memory ?? {};
+  const parts = Object.entries(memory).map(([part, bytes]) => `${part} ${megabytes(bytes)}`);
+  return [
+    `${adapter}: ${sizes.numEncoderLayers} layers of ${sizes.dModel}, hidden ${sizes.rnnHiddenSize}, feed-forward ${sizes.dimFeedforward}, ${dtype};` +
       ` ${parameters.toLocaleString('en')} encoder parameters; loaded in ${(loadMs / 1000).toFixed(1)} s`,
-    `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s`,
-    `GPU memory in MB: ${parts.map(([part, bytes]) => `${part} ${(bytes / 1e6).toFixed(1)}`).join(', ')}`,
-    table([heads, ...rows]),
+    `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; load of the machine ${load.toFixed(1)} before`,
+    ...(parts.length > 0 ? [`GPU memory in MB, last row: ${parts.join(', ')}`] : []),
+    ...tables(output).map(({ title, rows }) => `\n${title}\n\n${markdown ? markdownTable(rows) : table(rows)}`),
+    ...(kernelsProblem ? [`\nno times of kernels: ${kernelsProblem}`] : []),
   ].join('\n');
 }
 
 export const bench: Command = {
   usage,
-  summary: 'time steps of one stream beside the adapter’s own read bandwidth',
+  summary: 'time one stream, many streams, batches and kernels, beside the adapter’s own read bandwidth',
   async run(args) {
     const { values, positionals } = parse({ usage }, args, {
       ...RUNTIME_OPTIONS,
       random: { type: 'string' },
+      what: { type: 'string' },
       chunks: { type: 'string' },
+      streams: { type: 'string' },
+      batches: { type: 'string' },
+      kernels: { type: 'string' },
+      dtype: { type: 'string' },
       seconds: { type: 'string', default: '4' },
       json: { type: 'boolean' },
+      markdown: { type: 'boolean', default: false },
     });
     const seconds = Number(values.seconds);
     if (positionals.length > 1 || !(seconds >= 0 && seconds <= 3600)) {
       throw usageError(`${positionals.length} model folders, ${values.seconds} seconds`, { usage });
     }
-    // Without a wish: the bundled model at all chunk sizes, then the full-size network at two of them.
+    const dtype = weightDtype({ usage }, values.dtype);
+    // Without a wish: the bundled model, then a little of the full-size network.
     const chosen = positionals.length > 0 || values.random !== undefined;
     const bundled = chosen ? positionals[0] : BUNDLED;
     const random = values.random ?? (chosen ? undefined : '');
+    const runs = [
+      ...(bundled ? [{ model: await readModelFiles(bundled), sections: chooseSections({ usage }, values, ALL) }] : []),
+      ...(random === undefined
+        ? []
+        : [{ model: parseSizes(random), sections: chooseSections({ usage }, values, LITTLE) }]),
+    ];
     await withRuntime({ usage }, values, async (runtime) => {
-      const runs = [
-        ...(bundled ? [{ model: await readModelFiles(bundled), chunks: '1,2,4,8,16' }] : []),
-        ...(random === undefined ? [] : [{ model: parseSizes(random), chunks: '1,4' }]),
-      ];
-      for (const { model, chunks } of runs) {
+      for (const { model, sections } of runs) {
         const progress = new Progress('measuring');
-        const chunkFrames = chunkSizes({ usage }, values.chunks ?? chunks);
+        const [load] = loadavg();
         const output = await runtime
-          .run('bench', { model, chunkFrames, seconds }, progress.listen)
+          .run('bench', { model, dtype, ...sections, seconds }, progress.listen)
           .finally(() => progress.end());
-        const json = { adapter: runtime.adapter, runtime: runtime.name, ...output };
-        print(values.json ? JSON.stringify(json) : `${report(runtime.adapter, output)}\n`);
+        const json = { adapter: runtime.adapter, runtime: runtime.name, load, ...output };
+        print(values.json ? JSON.stringify(json) : `${report(runtime.adapter, output, load, values.markdown)}\n`);
       }
     });
   },

@@ -2,11 +2,10 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { hasHead, withCheckpoint } from '../checkpoints.ts';
 import { readText, writeFolder } from '../files.ts';
 import { Progress, note } from '../terminal.ts';
-import { parse, usageError, type Command } from './arguments.ts';
+import { parse, usageError, weightDtype, type Command } from './arguments.ts';
 
 const usage =
   'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--dtype f32|f16|int8] [--layers 0-5,8] [--norm-eps-from CHECKPOINT] [--use-averaged-model]';
@@ -39,10 +38,7 @@ export const convert: Command = {
     if (positionals.length !== 1 || !values.output) {
       throw usageError(`${positionals.length} checkpoints and ${values.output ? 'an' : 'no'} output folder`, { usage });
     }
-    const dtype = WEIGHT_DTYPES.find((each) => each === values.dtype);
-    if (!dtype) {
-      throw usageError(`--dtype ${values.dtype} (it must be ${WEIGHT_DTYPES.join(', ')})`, { usage });
-    }
+    const dtype = weightDtype({ usage }, values.dtype);
     const layers = values.layers === undefined ? undefined : parseLayers(values.layers);
     const config = values.config && (await readText(values.config));
     // sherpa-onnx keeps tokens.txt beside the trio; a lone encoder has no use for it.

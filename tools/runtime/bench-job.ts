@@ -1,169 +1,295 @@
-/** The benchmark's own work: steps of one stream at several chunk sizes beside the adapter's read bandwidth. */
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
-import { Kernel } from '../../src/gpu/kernel.ts';
-import * as kernels from '../../src/gpu/kernels.generated.ts';
+/** The benchmark's own work: steps of one stream and of many, whole batches, single kernels. */
+import { RnnEncoder, type StepInput } from '../../src/encoder/encoder.ts';
+import type { KernelTime } from '../../src/gpu/timer.ts';
 import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
-import { FBANK_DEFAULTS } from '../../src/features/fbank.ts';
+import { storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
 import { elementCount } from '../../src/model/tensors.ts';
+import { measureBandwidth } from './bandwidth.ts';
 import type { JobContext } from './jobs.ts';
-import { percentile } from './statistics.ts';
+import { randomModel, randomSource, type RandomSizes } from './random-model.ts';
+import { percentile, time, type Timing } from './statistics.ts';
 
-/** Sizes of a network to make up. */
-export type RandomSizes = Pick<EncoderSizes, 'dModel' | 'rnnHiddenSize' | 'dimFeedforward' | 'numEncoderLayers'>;
+/** What to measure; an empty list leaves a section out. */
+export interface BenchSections {
+  /** One stream, by encoder frames a step. */
+  chunks: number[];
+  /** Many streams, by how many go into one step. */
+  streams: number[];
+  /** Whole utterances, by how many go side by side. */
+  batches: number[];
+  /** Times of single kernels, by how many streams go into the step. */
+  kernels: number[];
+}
 
-export interface BenchInput {
+export interface BenchInput extends BenchSections {
   /** A model folder's files, or the sizes of a network with random weights. */
   model: ModelFiles | RandomSizes;
-  /** Encoder frames a step to measure. */
-  chunkFrames: number[];
-  /** Seconds to spend on each, at the most (two steps are always measured). */
+  /** As the folder has it by default. */
+  dtype?: WeightDtype;
+  /** Seconds to spend on each row, at the most (two steps or one batch are always measured). */
   seconds: number;
 }
 
-export interface ChunkFigures {
+/** Bytes of GPU buffers by part. */
+export type Memory = Readonly<Record<string, number>>;
+
+export interface ChunkFigures extends Timing {
   chunkFrames: number;
-  steps: number;
-  medianMs: number;
-  p95Ms: number;
   /** Median time over the audio of a chunk. */
   realTimeFactor: number;
   dispatches: number;
   weightBytes: number;
   /** Weight bytes of the dispatches over the median time, in GB/s. */
   weightGBps: number;
+  memory: Memory;
+}
+
+export interface StreamFigures extends Timing {
+  /** Streams in each step, {@link STREAM_CHUNK} encoder frames of each. */
+  streams: number;
+  /** Feature frames (10 ms) a second, of all streams. */
+  inputFramesPerSecond: number;
+  /** Streams that steps of this size keep up with; absent when a step takes longer than its audio. */
+  realTimeStreams?: number;
+  memory: Memory;
+}
+
+export interface BatchFigures extends Timing {
+  /** Utterances of {@link UTTERANCE_FRAMES} feature frames. */
+  utterances: number;
+  inputFramesPerSecond: number;
+  /** Median time over the audio of all utterances. */
+  realTimeFactor: number;
+  memory: Memory;
+}
+
+export interface KernelFigures {
+  /** Streams in the step, {@link STREAM_CHUNK} encoder frames of each. */
+  streams: number;
+  /** Medians over a few steps, the longest first. */
+  kernels: KernelTime[];
 }
 
 export interface BenchOutput {
   sizes: EncoderSizes;
+  dtype: WeightDtype;
   parameters: number;
   loadMs: number;
   /** The adapter's own, in GB/s, over a buffer as large as the weights (at most 128 MiB). */
   readGBps: number;
   chunks: ChunkFigures[];
-  /** Bytes of GPU buffers by part. */
-  memory: Record<string, number>;
+  streams: StreamFigures[];
+  batches: BatchFigures[];
+  kernels: KernelFigures[];
+  /** Why there are no kernel times although they were asked for. */
+  kernelsProblem?: string;
 }
 
 /** Audio of one encoder frame. */
 export const MS_PER_FRAME = 40;
-const BANDWIDTH_THREADS = 4096;
-const BANDWIDTH_REPEATS = 5;
+/** Encoder frames a step where streams are counted: 160 ms of audio. */
+export const STREAM_CHUNK = 4;
+/** Feature frames of an utterance where batches are counted: 10 s of audio. */
+export const UTTERANCE_FRAMES = 1000;
+const MS_PER_FEATURE_FRAME = MS_PER_FRAME / SUBSAMPLING_FACTOR;
+/** Most encoder frames of an utterance in one step. */
+const BATCH_MAX_FRAMES = 16;
+const PROFILED_STEPS = 5;
 
-/** Deterministic numbers in [-1, 1): a benchmark should not depend on luck. */
-export function randomSource(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
-}
-
-/** A network of these sizes whose weights are made as they are read, small enough for values to stay finite. */
-export function randomModel(random: RandomSizes, vocabSize = 500): Model {
-  const encoder: EncoderSizes = {
-    ...random,
-    numFeatures: FBANK_DEFAULTS.numMelBins,
-    channels: [8, 32, 128],
-    hasProjection: random.rnnHiddenSize !== random.dModel,
-  };
-  const sizes = { encoder, vocabSize, hasCtc: true };
-  const next = randomSource(1);
-  const tensors = new Map([...expectedTensors(sizes)].map(([name, shape]) => [name, { dtype: 'F32', shape }]));
-  return {
-    sizes,
-    config: { blankId: 0, features: FBANK_DEFAULTS },
-    weights: {
-      tensors,
-      async read(name) {
-        const shape = tensors.get(name)?.shape ?? [];
-        const scale = 1 / Math.sqrt(elementCount(shape.slice(1)));
-        return new Float32Array(elementCount(shape)).map(() => scale * next());
-      },
-    },
-  };
-}
-
-async function measureBandwidth(gpu: GpuContext, bytes: number): Promise<number> {
-  const unit = 4 * BANDWIDTH_THREADS * 16;
-  const size = Math.max(unit, Math.floor(Math.min(bytes, gpu.device.limits.maxStorageBufferBindingSize) / unit) * unit);
-  const scope = new BufferScope(gpu);
-  try {
-    const kernel = await Kernel.create(gpu, kernels.readBandwidth, { threads: BANDWIDTH_THREADS });
-    const bound = kernel.bind({
-      values: scope.createStorage('bench', 'values', size),
-      sums: scope.createStorage('bench', 'sums', 16 * BANDWIDTH_THREADS),
-    });
-    let best = Infinity;
-    for (let i = 0; i < BANDWIDTH_REPEATS; i++) {
-      const encoder = gpu.device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      bound.dispatch(pass, [BANDWIDTH_THREADS / kernel.source.workgroupSize[0], 1, 1]);
-      pass.end();
-      gpu.device.queue.submit([encoder.finish()]);
-      const start = performance.now();
-      await gpu.device.queue.onSubmittedWorkDone();
-      best = Math.min(best, performance.now() - start);
-    }
-    return size / best / 1e6;
-  } finally {
-    scope.dispose();
-  }
-}
-
-async function measureChunk(encoder: RnnEncoder, chunkFrames: number, seconds: number): Promise<ChunkFigures> {
+/** Log-mel features like those of speech in size. */
+function randomFeatures(frames: number, { numFeatures }: EncoderSizes): Float32Array<ArrayBuffer> {
   const next = randomSource(2);
-  const features = (frames: number) => new Float32Array(frames * encoder.sizes.numFeatures).map(() => 4 * next() - 8);
-  const state = encoder.createState();
-  // The first step is warm-up; it also brings the context.
-  await encoder.step(
-    [{ state, features: features(SUBSAMPLING_FACTOR * chunkFrames + CONTEXT_FRAMES) }],
-    [CTC_LOG_PROBS],
-  );
-  const times: number[] = [];
-  const end = performance.now() + 1000 * seconds;
-  while (times.length < 2 || (performance.now() < end && times.length < 500)) {
-    const chunk = features(SUBSAMPLING_FACTOR * chunkFrames);
-    const start = performance.now();
-    await encoder.step([{ state, features: chunk }], [CTC_LOG_PROBS]);
-    times.push(performance.now() - start);
-  }
-  state.dispose();
-  const medianMs = percentile(times, 0.5);
-  const cost = encoder.cost(chunkFrames);
-  return {
-    chunkFrames,
-    steps: times.length,
-    medianMs,
-    p95Ms: percentile(times, 0.95),
-    realTimeFactor: medianMs / (MS_PER_FRAME * chunkFrames),
-    ...cost,
-    weightGBps: cost.weightBytes / medianMs / 1e6,
-  };
+  return new Float32Array(frames * numFeatures).map(() => 4 * next() - 8);
 }
 
-export async function bench(
-  { gpu, emit }: JobContext,
-  { model: source, chunkFrames, seconds }: BenchInput,
-): Promise<BenchOutput> {
-  const model = 'config.json' in source ? openModel(source) : randomModel(source);
-  const counted = [...expectedTensors({ ...model.sizes, transducer: undefined, hasCtc: false })];
-  const parameters = counted.reduce((sum, [name, shape]) => sum + (name.endsWith('.eps') ? 0 : elementCount(shape)), 0);
-  const start = performance.now();
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: Math.max(...chunkFrames) });
-  try {
-    await CtcHead.attach(encoder, model);
-    const loadMs = performance.now() - start;
-    const readGBps = await measureBandwidth(gpu, 4 * parameters);
-    const chunks: ChunkFigures[] = [];
-    for (const frames of chunkFrames) {
-      chunks.push(await measureChunk(encoder, frames, seconds));
-      emit({ type: 'progress', done: chunks.length, total: chunkFrames.length });
-    }
-    return { sizes: encoder.sizes, parameters, loadMs, readGBps, chunks, memory: Object.fromEntries(gpu.memory) };
-  } finally {
-    encoder.dispose();
+class Bench {
+  readonly #context: JobContext;
+  readonly #input: BenchInput;
+  readonly #model: Model;
+  readonly #total: number;
+  #done = 0;
+  #loadMs = 0;
+
+  constructor(context: JobContext, input: BenchInput) {
+    this.#context = context;
+    this.#input = input;
+    this.#model = 'config.json' in input.model ? openModel(input.model) : randomModel(input.model);
+    this.#total = [input.chunks, input.streams, input.batches, input.kernels].flat().length;
   }
+
+  async run(): Promise<BenchOutput> {
+    const { chunks, streams, batches } = this.#input;
+    const { sizes } = this.#model;
+    const counted = [...expectedTensors({ ...sizes, transducer: undefined, hasCtc: false })];
+    const parameters = counted.reduce(
+      (sum, [name, shape]) => sum + (name.endsWith('.eps') ? 0 : elementCount(shape)),
+      0,
+    );
+    const measured = {
+      sizes: sizes.encoder,
+      dtype: this.#input.dtype ?? storedDtype(this.#model.weights.tensors),
+      parameters,
+      readGBps: await measureBandwidth(this.#context.gpu, 4 * parameters),
+      chunks: await this.#section(chunks, 1, Math.max(...chunks), (encoder, frames) => this.#chunk(encoder, frames)),
+      streams: await this.#section(streams, Math.max(...streams), STREAM_CHUNK, (encoder, count) =>
+        this.#streams(encoder, count),
+      ),
+      batches: await this.#section(batches, Math.max(...batches), BATCH_MAX_FRAMES, (encoder, count) =>
+        this.#batch(encoder, count),
+      ),
+    };
+    const profiles = await this.#profiles();
+    return { ...measured, ...profiles, loadMs: this.#loadMs };
+  }
+
+  /** Without timestamp queries the other figures stand without these. */
+  async #profiles(): Promise<Pick<BenchOutput, 'kernels' | 'kernelsProblem'>> {
+    const { kernels } = this.#input;
+    if (kernels.length > 0 && !this.#context.gpu.device.features.has('timestamp-query')) {
+      return { kernels: [], kernelsProblem: 'this adapter has no timestamp queries' };
+    }
+    return {
+      kernels: await this.#section(kernels, Math.max(...kernels), STREAM_CHUNK, (encoder, count) =>
+        this.#kernels(encoder, count),
+      ),
+    };
+  }
+
+  async #withEncoder<T>(maxStreams: number, maxFrames: number, use: (encoder: RnnEncoder) => Promise<T>): Promise<T> {
+    const { dtype } = this.#input;
+    const start = performance.now();
+    const encoder = await RnnEncoder.create(this.#context.gpu, this.#model, { maxStreams, maxFrames, dtype });
+    try {
+      await CtcHead.attach(encoder, this.#model);
+      // Later encoders find their pipelines in the driver's cache.
+      this.#loadMs ||= performance.now() - start;
+      return await use(encoder);
+    } finally {
+      encoder.dispose();
+    }
+  }
+
+  /** One row for each of the numbers, all of one encoder, ascending: its memory grows with the number of streams. */
+  async #section<Row>(
+    numbers: readonly number[],
+    maxStreams: number,
+    maxFrames: number,
+    measure: (encoder: RnnEncoder, number: number) => Promise<Row>,
+  ): Promise<Row[]> {
+    if (numbers.length === 0) {
+      return [];
+    }
+    return this.#withEncoder(maxStreams, maxFrames, async (encoder) => {
+      const rows: Row[] = [];
+      for (const number of [...numbers].sort((a, b) => a - b)) {
+        rows.push(await measure(encoder, number));
+        this.#context.emit({ type: 'progress', done: ++this.#done, total: this.#total });
+      }
+      return rows;
+    });
+  }
+
+  get #memory(): Memory {
+    return Object.fromEntries([...this.#context.gpu.memory].filter(([, bytes]) => bytes > 0));
+  }
+
+  /** Streams that have had their first chunk, which is warm-up and brings the context; and each later step's input. */
+  async #open(encoder: RnnEncoder, streams: number, chunkFrames: number): Promise<StepInput[]> {
+    const frames = SUBSAMPLING_FACTOR * chunkFrames;
+    const first = randomFeatures(frames + CONTEXT_FRAMES, encoder.sizes);
+    const states = Array.from({ length: streams }, () => encoder.createState());
+    // More streams than a device's buffers have room for take several steps.
+    await this.#step(
+      encoder,
+      states.map((state) => ({ state, features: first })),
+    );
+    const features = first.subarray(0, frames * encoder.sizes.numFeatures);
+    return states.map((state) => ({ state, features }));
+  }
+
+  async #step(encoder: RnnEncoder, inputs: readonly StepInput[]): Promise<void> {
+    const { maxLanes } = encoder.capacity;
+    const steps = Array.from({ length: Math.ceil(inputs.length / maxLanes) }, (_, i) =>
+      encoder.step(inputs.slice(i * maxLanes, (i + 1) * maxLanes), [CTC_LOG_PROBS]),
+    );
+    await Promise.all(steps);
+  }
+
+  async #time(encoder: RnnEncoder, streams: number, chunkFrames: number): Promise<Timing> {
+    const inputs = await this.#open(encoder, streams, chunkFrames);
+    const timing = await time(() => this.#step(encoder, inputs), this.#input.seconds, 2);
+    inputs.forEach(({ state }) => {
+      state.dispose();
+    });
+    return timing;
+  }
+
+  async #chunk(encoder: RnnEncoder, chunkFrames: number): Promise<ChunkFigures> {
+    const timing = await this.#time(encoder, 1, chunkFrames);
+    const cost = encoder.cost(chunkFrames);
+    return {
+      chunkFrames,
+      ...timing,
+      realTimeFactor: timing.medianMs / (MS_PER_FRAME * chunkFrames),
+      ...cost,
+      weightGBps: cost.weightBytes / timing.medianMs / 1e6,
+      memory: this.#memory,
+    };
+  }
+
+  async #streams(encoder: RnnEncoder, streams: number): Promise<StreamFigures> {
+    const timing = await this.#time(encoder, streams, STREAM_CHUNK);
+    const chunkMs = STREAM_CHUNK * MS_PER_FRAME;
+    const { medianMs } = timing;
+    return {
+      streams,
+      ...timing,
+      inputFramesPerSecond: (1000 * streams * STREAM_CHUNK * SUBSAMPLING_FACTOR) / medianMs,
+      ...(medianMs <= chunkMs && { realTimeStreams: Math.floor((streams * chunkMs) / medianMs) }),
+      memory: this.#memory,
+    };
+  }
+
+  async #batch(encoder: RnnEncoder, utterances: number): Promise<BatchFigures> {
+    const one = randomFeatures(UTTERANCE_FRAMES, encoder.sizes);
+    const features = new Float32Array(utterances * one.length);
+    for (let n = 0; n < utterances; n++) {
+      features.set(one, n * one.length);
+    }
+    const lengths = Array<number>(utterances).fill(UTTERANCE_FRAMES);
+    // A short one first: buffers grow, and kernels run for the first time.
+    await encoder.encode(features, Array<number>(utterances).fill(2 * CONTEXT_FRAMES));
+    const timing = await time(() => encoder.encode(features, lengths), this.#input.seconds, 1);
+    const frames = utterances * UTTERANCE_FRAMES;
+    return {
+      utterances,
+      ...timing,
+      inputFramesPerSecond: (1000 * frames) / timing.medianMs,
+      realTimeFactor: timing.medianMs / (frames * MS_PER_FEATURE_FRAME),
+      memory: this.#memory,
+    };
+  }
+
+  async #kernels(encoder: RnnEncoder, streams: number): Promise<KernelFigures> {
+    const inputs = await this.#open(encoder, streams, STREAM_CHUNK);
+    const steps: KernelTime[][] = [];
+    for (let i = 0; i < PROFILED_STEPS; i++) {
+      steps.push((await encoder.profile(inputs)).kernels);
+    }
+    inputs.forEach(({ state }) => {
+      state.dispose();
+    });
+    const [first] = steps;
+    const kernels = first.map((own, k) => {
+      const times = steps.map((step) => step[k].ms);
+      return { ...own, ms: percentile(times, 0.5) };
+    });
+    return { streams, kernels: kernels.sort((a, b) => b.ms - a.ms) };
+  }
+}
+
+export async function bench(context: JobContext, input: BenchInput): Promise<BenchOutput> {
+  return new Bench(context, input).run();
 }

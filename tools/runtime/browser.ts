@@ -6,7 +6,7 @@ import { findChrome, findFirefox } from '../browsers.mjs';
 import { pack, unpack } from './envelope.ts';
 import type { JobEvent } from './jobs.ts';
 import type { AdapterChoice } from './node-gpu.ts';
-import { isSoftware, mayHaveGpu, noAdapter } from './node-gpu.ts';
+import { EXACT_TIMESTAMPS, isSoftware, mayHaveGpu, noAdapter } from './node-gpu.ts';
 import { asError, type PageMessage } from './page-message.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -45,6 +45,7 @@ export function chromeArguments(adapter?: AdapterChoice): string[] {
     // Chrome refuses its sandbox to root, as in containers; only pages of this machine are opened.
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
     '--enable-unsafe-webgpu',
+    EXACT_TIMESTAMPS,
     ...(software ? ['--use-webgpu-adapter=swiftshader'] : ['--enable-features=Vulkan']),
     '--disable-background-networking',
     '--disable-component-update',

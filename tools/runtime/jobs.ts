@@ -21,9 +21,13 @@ import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
+import { dtypes } from './dtypes-job.ts';
 
 /** Utterances side by side in one step; more go in groups. */
 const MAX_STREAMS = 128;
+
+/** What jobs use where the adapter has it: times of single kernels. */
+export const JOB_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
 
 /** What a job reports while it runs. */
 export type JobEvent =
@@ -307,7 +311,7 @@ async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: 
   }
 }
 
-export const jobs = { encode, decode, trace, transcribe, spot, bench };
+export const jobs = { encode, decode, trace, transcribe, spot, bench, dtypes };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

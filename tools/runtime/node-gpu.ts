@@ -2,6 +2,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { GpuContext } from '../../src/gpu/context.ts';
 import { RillError } from '../../src/errors.ts';
 import { findSwiftShader } from '../browsers.mjs';
+import { JOB_FEATURES } from './jobs.ts';
+
+/** Timestamps in nanoseconds, not rounded to 0.1 ms as pages that nobody trusts get them. */
+export const EXACT_TIMESTAMPS = '--disable-dawn-features=timestamp_quantization';
+const DAWN_OPTIONS = [EXACT_TIMESTAMPS.replace(/^--/, '')];
 
 /** Which adapter to run on; without a wish, a GPU when there is one, else the software adapter. */
 export type AdapterChoice = 'gpu' | 'software';
@@ -32,16 +37,16 @@ export async function createNodeContext(choice?: AdapterChoice): Promise<GpuCont
     throw noAdapter(`no package webgpu (${cause instanceof Error ? cause.message : String(cause)})`);
   });
   Object.assign(globalThis, globals);
-  const gpu = create([]);
+  const gpu = create(DAWN_OPTIONS);
   const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (found && !(choice === 'gpu' && isSoftware(adapterWords(found.info).join(' ')))) {
-    return GpuContext.create(gpu);
+    return GpuContext.create(gpu, { optionalFeatures: JOB_FEATURES });
   }
   if (choice === 'gpu' || choice === 'software' || !swiftShader) {
     throw noAdapter(found ? `only ${found.info.description}` : 'no adapter');
   }
   useSoftware();
-  return GpuContext.create(create([]));
+  return GpuContext.create(create(DAWN_OPTIONS), { optionalFeatures: JOB_FEATURES });
 }
 
 /** On Linux a GPU has a device node; without one there is no need to ask every Vulkan driver. */

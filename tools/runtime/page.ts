@@ -1,7 +1,7 @@
 /** Runs in the headless browser's page: opens the GPU, then asks for one job after the other. */
 import { GpuContext } from '../../src/gpu/context.ts';
 import { pack, unpack } from './envelope.ts';
-import { jobs, type JobName } from './jobs.ts';
+import { JOB_FEATURES, jobs, type JobName } from './jobs.ts';
 import { failure, type PageMessage } from './page-message.ts';
 
 async function post(message: PageMessage): Promise<void> {
@@ -29,7 +29,7 @@ async function runJobs(gpu: GpuContext): Promise<never> {
 }
 
 try {
-  const gpu = await GpuContext.create();
+  const gpu = await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES });
   await post({ type: 'ready', adapter: gpu.adapterName });
   await runJobs(gpu);
 } catch (error) {

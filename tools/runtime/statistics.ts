@@ -3,3 +3,31 @@ export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
+
+/** How long something took, in milliseconds: the middle, and what nine of ten stay above and below. */
+export interface Timing {
+  /** How often it was timed. */
+  steps: number;
+  medianMs: number;
+  p10Ms: number;
+  p90Ms: number;
+}
+
+const MOST_STEPS = 500;
+
+/** Times something again and again for so many seconds, and at least `least` times. */
+export async function time(step: () => Promise<unknown>, seconds: number, least: number): Promise<Timing> {
+  const times: number[] = [];
+  const end = performance.now() + 1000 * seconds;
+  while (times.length < least || (performance.now() < end && times.length < MOST_STEPS)) {
+    const start = performance.now();
+    await step();
+    times.push(performance.now() - start);
+  }
+  return {
+    steps: times.length,
+    medianMs: percentile(times, 0.5),
+    p10Ms: percentile(times, 0.1),
+    p90Ms: percentile(times, 0.9),
+  };
+}

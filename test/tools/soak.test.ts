@@ -1,0 +1,35 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { plot } from '../../tools/plot.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
+
+describe('bench:soak', () => {
+  it('runs sessions that come and go, and finds nothing lost and no growth', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'rill-soak-'));
+    const args = ['--minutes', '0.3', '--sessions', '3', '--out', folder, '--json'];
+    const { stdout } = await promisify(execFile)(process.execPath, [tsx, 'tools/soak.ts', ...args], { cwd: root });
+    const { steady, last } = JSON.parse(stdout) as {
+      steady: { buffers: { least: number; most: number } };
+      last: { sessions: number; audioMinutes: number };
+    };
+    expect(steady.buffers.least).toBe(steady.buffers.most);
+    expect(last.sessions).toBeGreaterThan(0);
+    expect(last.audioMinutes).toBeGreaterThanOrEqual(0.3);
+    expect(await readFile(join(folder, 'soak.svg'), 'utf8')).toContain('process memory');
+    await rm(folder, { recursive: true });
+  });
+
+  it('plots each panel from zero to a round number', () => {
+    const svg = plot('minutes', [0, 1, 2], [{ title: 'a', values: [3, 4, 5] }]);
+    expect(svg).toContain('points="64.0,');
+    expect(svg).toContain('>5</text>');
+    expect(svg).toContain('704.0,26.0');
+  });
+});

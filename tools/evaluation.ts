@@ -1,0 +1,134 @@
+/** Recordings with what is said in them: reading them, batches of them, and how well they were heard. */
+import { dirname, resolve } from 'node:path';
+import { parseKeywords } from '../src/decoder/keywords.ts';
+import { RillError } from '../src/errors.ts';
+import type { FbankOptions } from '../src/features/fbank.ts';
+import type { Model } from '../src/model/model.ts';
+import { readFeatures } from './audio-features.ts';
+import { readText } from './files.ts';
+import { countPhrase, wordErrors } from './word-errors.ts';
+
+/** Silence behind each recording, so that the last letters come out. */
+const TAIL_PADDING_SECONDS = 0.5;
+const SECONDS_PER_FRAME = 0.01;
+
+export interface Item {
+  audio: string;
+  text: string;
+}
+
+export interface Utterance extends Item {
+  seconds: number;
+  features: Float32Array;
+  frames: number;
+}
+
+/** Lines of `audio,text`; paths are relative to the list; a first line of just those words is a heading. */
+async function readList(path: string): Promise<Item[]> {
+  const lines = (await readText(path)).split(/\r?\n/).map((line, index) => ({ line: line.trim(), number: index + 1 }));
+  const items = lines
+    .filter(({ line, number }) => line !== '' && !(number === 1 && line.toLowerCase() === 'audio,text'))
+    .map(({ line, number }) => {
+      const comma = line.indexOf(',');
+      if (comma < 1) {
+        throw new RillError('bad-argument', {
+          got: `line ${number} of ${path}: ${JSON.stringify(line.slice(0, 60))}`,
+          expected: 'audio,text',
+          remedy: 'Put a path, a comma and what is said on each line.',
+        });
+      }
+      const text = line
+        .slice(comma + 1)
+        .trim()
+        .replace(/^"(.*)"$/, '$1');
+      return { audio: resolve(dirname(path), line.slice(0, comma).trim()), text };
+    });
+  if (items.length === 0) {
+    throw new RillError('bad-argument', {
+      got: `${path} without recordings`,
+      expected: 'lines of audio,text',
+      remedy: 'List at least one.',
+    });
+  }
+  return items;
+}
+
+/** The recordings of a list, as features. */
+export async function readUtterances(listPath: string, features: FbankOptions): Promise<Utterance[]> {
+  const utterances: Utterance[] = [];
+  for (const item of await readList(listPath)) {
+    utterances.push({ ...item, ...(await readFeatures(item.audio, features, TAIL_PADDING_SECONDS)) });
+  }
+  return utterances;
+}
+
+/** Utterances of like length together, each batch padded to at most so many seconds. */
+export function makeBatches(utterances: readonly Utterance[], seconds: number): Utterance[][] {
+  const limit = seconds / SECONDS_PER_FRAME;
+  const batches: Utterance[][] = [];
+  for (const utterance of [...utterances].sort((a, b) => b.frames - a.frames)) {
+    const batch = batches.at(-1);
+    if (batch && (batch.length + 1) * batch[0].frames <= limit) {
+      batch.push(utterance);
+    } else {
+      batches.push([utterance]);
+    }
+  }
+  return batches;
+}
+
+export interface Heard extends Utterance {
+  heard: string;
+}
+
+/** How well it was heard, of all recordings together. */
+export function score(results: readonly Heard[], keywords: readonly string[]) {
+  const errors = results.map(({ text, heard }) => wordErrors(text, heard));
+  const sum = (key: keyof (typeof errors)[number]) => errors.reduce((total, each) => total + each[key], 0);
+  const [words, substitutions, insertions, deletions] = (
+    ['words', 'substitutions', 'insertions', 'deletions'] as const
+  ).map(sum);
+  const hours = results.reduce((total, { seconds }) => total + seconds, 0) / 3600;
+  const perKeyword = keywords.map((keyword) => {
+    const counts = results.map(({ text, heard }) => ({
+      said: countPhrase(text, keyword),
+      heard: countPhrase(heard, keyword),
+    }));
+    const said = counts.reduce((total, each) => total + each.said, 0);
+    const detected = counts.reduce((total, each) => total + Math.min(each.said, each.heard), 0);
+    const falseAlarms = counts.reduce((total, each) => total + Math.max(0, each.heard - each.said), 0);
+    return { keyword, said, detected, falseAlarms };
+  });
+  const said = perKeyword.reduce((total, each) => total + each.said, 0);
+  const detected = perKeyword.reduce((total, each) => total + each.detected, 0);
+  const falseAlarms = perKeyword.reduce((total, each) => total + each.falseAlarms, 0);
+  return {
+    recordings: results.length,
+    hours,
+    words,
+    substitutions,
+    insertions,
+    deletions,
+    wordErrorRate: words > 0 ? (substitutions + insertions + deletions) / words : 0,
+    exact: results.filter(({ text, heard }) => text.toLowerCase() === heard.toLowerCase()).length,
+    keywords: perKeyword,
+    keywordAccuracy: said > 0 ? detected / said : 0,
+    falseAlarms,
+    falseAlarmsPerHour: hours > 0 ? falseAlarms / hours : 0,
+  };
+}
+
+/** A batch's features, padded: what jobs take. */
+export function joinFeatures(batch: readonly Utterance[]): { features: Float32Array<ArrayBuffer>; lengths: number[] } {
+  const longest = Math.max(...batch.map(({ features }) => features.length));
+  const features = new Float32Array(batch.length * longest);
+  batch.forEach((utterance, n) => {
+    features.set(utterance.features, n * longest);
+  });
+  return { features, lengths: batch.map(({ frames }) => frames) };
+}
+
+/** The phrases of a model folder's keywords. */
+export function keywordPhrases({ keywords, tokens }: Model): string[] {
+  return keywords && tokens ? parseKeywords(keywords, tokens).map(({ phrase }) => phrase) : [];
+}

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""The work of `rill bench` in PyTorch, on the same card: random weights, the same network, the same chunk sizes,
+numbers of streams and batches. The LSTM is nn.LSTM with proj_size, so that cuDNN runs it where there is CUDA.
+
+    python3 pytorch_bench.py
+    python3 pytorch_bench.py --random d=128,h=256,ff=512,layers=2 --streams 1,4 --seconds 0.5 --json
+
+A step begins with features in the CPU's memory and ends with log-probabilities there, as a step of Rill's does.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+
+import torch
+from torch import nn
+
+FEATURES = 80
+VOCABULARY = 500
+CONTEXT_FRAMES = 5
+SUBSAMPLING = 4
+MS_PER_FRAME = 40
+STREAM_CHUNK = 4
+UTTERANCE_FRAMES = 1000
+FULL_SIZE = {"d": 512, "h": 1024, "ff": 2048, "layers": 12}
+SECTIONS = {
+    "chunks": [1, 2, 4, 8, 16],
+    "streams": [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    "batches": [1, 2, 4, 8, 16, 32],
+}
+
+
+def double_swish(x):
+    return x * torch.sigmoid(x - 1.0)
+
+
+def basic_norm(x, eps):
+    """x (..., width), scaled to a root mean square near 1; eps (1), a logarithm."""
+    return x * (torch.mean(x.float() ** 2, dim=-1, keepdim=True) + eps.exp()).pow(-0.5).to(x.dtype)
+
+
+class Layer(nn.Module):
+    def __init__(self, d, h, ff):
+        super().__init__()
+        self.lstm = nn.LSTM(d, h, proj_size=d if h != d else 0, batch_first=True)
+        self.ff1 = nn.Linear(d, ff)
+        self.ff2 = nn.Linear(ff, d)
+        self.eps = nn.Parameter(torch.tensor(-1.386))
+
+    def forward(self, x, state):
+        y, state = self.lstm(x, state)
+        x = x + y
+        x = x + self.ff2(double_swish(self.ff1(x)))
+        return basic_norm(x, self.eps), state
+
+
+class Encoder(nn.Module):
+    """icefall's RNN encoder (lstm.py) with a CTC head."""
+
+    def __init__(self, d, h, ff, layers):
+        super().__init__()
+        self.conv0 = nn.Conv2d(1, 8, 3)
+        self.conv3 = nn.Conv2d(8, 32, 3, stride=2)
+        self.conv6 = nn.Conv2d(32, 128, 3, stride=2)
+        self.out = nn.Linear(128 * (((FEATURES - 2 - 1) // 2 - 1) // 2), d)
+        self.eps = nn.Parameter(torch.tensor(-1.386))
+        self.layers = nn.ModuleList(Layer(d, h, ff) for _ in range(layers))
+        self.ctc = nn.Linear(d, VOCABULARY)
+        self.d, self.h = d, h
+
+    def zero_states(self, streams, device, dtype):
+        def zeros(width):
+            return torch.zeros(1, streams, width, device=device, dtype=dtype)
+
+        return [(zeros(self.d), zeros(self.h)) for _ in self.layers]
+
+    def forward(self, features, states):
+        """features (N, 4n + 5, 80) to log-probabilities (N, n, 500)."""
+        x = features.unsqueeze(1)
+        for conv in (self.conv0, self.conv3, self.conv6):
+            x = double_swish(conv(x))
+        x = x.permute(0, 2, 1, 3).flatten(2)
+        x = basic_norm(self.out(x), self.eps)
+        after = []
+        for layer, state in zip(self.layers, states):
+            x, state = layer(x, state)
+            after.append(state)
+        return torch.log_softmax(self.ctc(x).float(), dim=-1), after
+
+
+class Bench:
+    def __init__(self, sizes, device, dtype, seconds):
+        torch.manual_seed(1)
+        self.device, self.dtype, self.seconds = device, dtype, seconds
+        self.model = Encoder(**sizes).eval().to(device, dtype)
+        self.model_bytes = sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+    def features(self, streams, frames):
+        return torch.randn(streams, frames, FEATURES) * 2 - 8
+
+    def run(self, features, states):
+        """One step: to the device, through the network, and the result back."""
+        log_probs, states = self.model(features.to(self.device, self.dtype), states)
+        return log_probs.cpu(), states
+
+    def time(self, step, least):
+        times = []
+        end = time.perf_counter() + self.seconds
+        while len(times) < least or (time.perf_counter() < end and len(times) < 500):
+            start = time.perf_counter()
+            step()
+            times.append(1000 * (time.perf_counter() - start))
+        times.sort()
+        return {
+            "steps": len(times),
+            "medianMs": statistics.median(times),
+            "p10Ms": times[int(0.1 * len(times))],
+            "p90Ms": times[min(len(times) - 1, int(0.9 * len(times)))],
+        }
+
+    def memory(self):
+        """Bytes on the card at most, since the last call; absent on a CPU."""
+        if self.device.type != "cuda":
+            return {}
+        peak = torch.cuda.max_memory_allocated(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        return {"gpuBytes": peak}
+
+    def steps(self, streams, chunk_frames):
+        features = self.features(streams, SUBSAMPLING * chunk_frames + CONTEXT_FRAMES)
+        state = self.model.zero_states(streams, self.device, self.dtype)
+        for _ in range(3):
+            _, state = self.run(features, state)
+
+        def step():
+            nonlocal state
+            _, state = self.run(features, state)
+
+        return {**self.time(step, 2), **self.memory()}
+
+    def chunks(self, frames):
+        timing = self.steps(1, frames)
+        return {"chunkFrames": frames, **timing, "realTimeFactor": timing["medianMs"] / (MS_PER_FRAME * frames)}
+
+    def streams(self, streams):
+        timing = self.steps(streams, STREAM_CHUNK)
+        chunk_ms = STREAM_CHUNK * MS_PER_FRAME
+        median = timing["medianMs"]
+        row = {"streams": streams, **timing}
+        row["inputFramesPerSecond"] = 1000 * streams * STREAM_CHUNK * SUBSAMPLING / median
+        if median <= chunk_ms:
+            row["realTimeStreams"] = int(streams * chunk_ms / median)
+        return row
+
+    def batches(self, utterances):
+        features = self.features(utterances, UTTERANCE_FRAMES)
+        states = self.model.zero_states(utterances, self.device, self.dtype)
+        self.run(features[:, :100], states)
+        timing = {**self.time(lambda: self.run(features, states), 1), **self.memory()}
+        frames = utterances * UTTERANCE_FRAMES
+        return {
+            "utterances": utterances,
+            **timing,
+            "inputFramesPerSecond": 1000 * frames / timing["medianMs"],
+            "realTimeFactor": timing["medianMs"] / (10 * frames),
+        }
+
+
+def print_table(title, rows):
+    keys = list(rows[0])
+    cells = [keys] + [[f"{row[k]:.3f}" if isinstance(row.get(k), float) else str(row.get(k, "-")) for k in keys] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(keys))]
+    print(f"\n{title}\n")
+    for line in cells:
+        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths)))
+
+
+def numbers(text):
+    return [int(number) for number in text.split(",")]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--random", default="", help="sizes: d=512,h=1024,ff=2048,layers=12")
+    for section in SECTIONS:
+        parser.add_argument(f"--{section}", type=numbers, help="only the sections named are measured; all by default")
+    parser.add_argument("--dtypes", help="float32,float16 on a GPU, float32 on a CPU")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each row, at the most")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+
+    sizes = dict(FULL_SIZE)
+    for pair in filter(None, args.random.split(",")):
+        key, _, value = pair.partition("=")
+        if key not in sizes or not value.isdigit() or int(value) < 1:
+            parser.error(f"--random with {pair}; expected d=512,h=1024,ff=2048,layers=12")
+        sizes[key] = int(value)
+    named = {name: getattr(args, name) for name in SECTIONS if getattr(args, name)}
+    device = torch.device(args.device)
+    on_gpu = device.type == "cuda"
+    dtypes = (args.dtypes or ("float32,float16" if on_gpu else "float32")).split(",")
+    output = {
+        "device": torch.cuda.get_device_name(device) if on_gpu else f"CPU, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+        "tf32": {"matmul": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32},
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "sizes": sizes,
+        "dtypes": [],
+    }
+    with torch.inference_mode():
+        for dtype in dtypes:
+            bench = Bench(sizes, device, getattr(torch, dtype), args.seconds)
+            result = {"dtype": dtype, "weightBytes": bench.model_bytes}
+            for section, rows in (named or SECTIONS).items():
+                result[section] = []
+                for row in rows:
+                    print(f"{dtype} {section} {row}", file=sys.stderr)
+                    result[section].append(getattr(bench, section)(row))
+            output["dtypes"].append(result)
+            del bench
+    if args.json:
+        print(json.dumps(output))
+        return
+    print(f"{output['device']}, PyTorch {output['torch']}, cuDNN {output['cudnn']}; {sizes}")
+    for result in output["dtypes"]:
+        for section in SECTIONS:
+            if result.get(section):
+                print_table(f"{section}, {result['dtype']}", result[section])
+
+
+if __name__ == "__main__":
+    main()
