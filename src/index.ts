@@ -21,7 +21,7 @@ export {
 export { GpuContext, type AdapterDescription, type ContextOptions } from './gpu/context.ts';
 export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult } from './encoder/encoder.ts';
-export type { BatchOptions, EncodedBatch } from './encoder/batch.ts';
+export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
 export { ENCODER_OUT } from './encoder/workspace.ts';
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';

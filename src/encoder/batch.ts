@@ -128,6 +128,56 @@ export async function runBatch(
   return states;
 }
 
+/** A larger batch has to bring this much more per second to be worth its memory. */
+const WORTHWHILE = 1.1;
+const MEASURED_STEPS = 2;
+
+/**
+ * The number of utterances side by side that gets most done on this adapter: steps of 1, 2, 4, … lanes are timed, up to
+ * the encoder's capacity, until more lanes bring nothing or take more memory than they may. Takes free slots for the
+ * time of the measurement.
+ *
+ * @param memoryBytes GPU memory, weights aside, that the encoder may grow to
+ * @throws RillError `bad-argument` without a free slot, `device-lost`, `gpu`.
+ */
+export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memoryBytes: number }): Promise<number> {
+  const { sizes, capacity, context } = encoder;
+  const frames = Math.min(FIRST_CHUNK_FRAMES, capacity.maxFrames);
+  const used = () => [...context.memory].reduce((sum, [part, bytes]) => sum + (part === 'weights' ? 0 : bytes), 0);
+  const limit = encoder.freeLanes;
+  let best = { lanes: 1, rate: 0 };
+  for (let lanes = 1; lanes <= limit; lanes *= 2) {
+    const states: EncoderState[] = [];
+    try {
+      while (states.length < lanes) {
+        states.push(encoder.createState());
+      }
+      if (lanes > 1 && used() > memoryBytes) {
+        break;
+      }
+      let shortest = Infinity;
+      for (let i = 0; i <= MEASURED_STEPS; i++) {
+        // The first step brings the context, and warms up.
+        const rows = SUBSAMPLING_FACTOR * frames + (i === 0 ? CONTEXT_FRAMES : 0);
+        const features = new Float32Array(rows * sizes.numFeatures);
+        const started = performance.now();
+        await encoder.step(states.map((state) => ({ state, features })));
+        shortest = i === 0 ? Infinity : Math.min(shortest, performance.now() - started);
+      }
+      const rate = lanes / shortest;
+      if (rate < WORTHWHILE * best.rate) {
+        break;
+      }
+      best = { lanes, rate };
+    } finally {
+      states.forEach((state) => {
+        state.dispose();
+      });
+    }
+  }
+  return best.lanes;
+}
+
 /** Feature frames that each utterance of a padded batch takes up. */
 function checkBatch(
   { sizes: { numFeatures }, capacity: { maxFrames } }: RnnEncoder,

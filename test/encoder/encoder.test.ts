@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { findBatchSize } from '../../src/encoder/batch.ts';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
 import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import { GpuContext } from '../../src/gpu/context.ts';
@@ -360,5 +361,20 @@ describe('a step in steady state', () => {
     expect(encoder.cost(4).dispatches).toBe(56);
     encoder.dispose();
     expect([...context.memory.values()].every((bytes) => bytes === 0)).toBe(true);
+  });
+});
+
+describe('findBatchSize', () => {
+  it('finds a power of two within capacity and memory, and gives its slots back', async () => {
+    const context = await createNodeContext();
+    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('odd')), {
+      maxStreams: 8,
+      maxFrames: 4,
+    });
+    const found = await findBatchSize(encoder, { memoryBytes: 1e9 });
+    expect([1, 2, 4, 8]).toContain(found);
+    expect(encoder.freeLanes).toBe(8);
+    expect(await findBatchSize(encoder, { memoryBytes: 1 })).toBe(1);
+    encoder.dispose();
   });
 });

@@ -1,11 +1,11 @@
 import { openModel } from '../../src/model/model.ts';
-import { joinFeatures, keywordPhrases, makeBatches, readUtterances, score, type Heard } from '../evaluation.ts';
+import { keywordPhrases, readUtterances, score, type Heard } from '../evaluation.ts';
 import { readModelFiles } from '../files.ts';
-import { Progress, print, table } from '../terminal.ts';
+import { Progress, note, print, table } from '../terminal.ts';
 import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
 import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-options.ts';
 
-const usage = `eval <model dir> <list.csv> ${SEARCH_USAGE} [--batch-seconds S] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]`;
+const usage = `eval <model dir> <list.csv> ${SEARCH_USAGE} [--memory-mb N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]`;
 
 function report(result: ReturnType<typeof score>): string {
   const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
@@ -41,32 +41,33 @@ export const evaluate: Command = {
     const { values, positionals } = parse({ usage }, args, {
       ...RUNTIME_OPTIONS,
       ...SEARCH_OPTIONS,
-      'batch-seconds': { type: 'string', default: '240' },
+      'memory-mb': { type: 'string', default: '512' },
       json: { type: 'boolean' },
     });
     const [folder, listPath, ...others] = positionals;
-    const batchSeconds = Number(values['batch-seconds']);
-    if (!folder || !listPath || others.length > 0 || !(batchSeconds > 0)) {
-      throw usageError(`${positionals.length} paths, batches of ${values['batch-seconds']} s`, { usage });
+    const memoryBytes = 1e6 * Number(values['memory-mb']);
+    if (!folder || !listPath || others.length > 0 || !(memoryBytes > 0)) {
+      throw usageError(`${positionals.length} paths, ${values['memory-mb']} MB for batches`, { usage });
     }
     const { method, options } = await readSearchOptions({ usage }, values);
     const files = await readModelFiles(folder);
     const model = openModel(files);
     const utterances = await readUtterances(listPath, model.config.features);
-    const { numMelBins } = model.config.features;
     const results: Heard[] = [];
     await withRuntime({ usage }, values, async (runtime) => {
       const progress = new Progress('decoding');
-      try {
-        for (const batch of makeBatches(utterances, batchSeconds)) {
-          const input = { model: files, ...joinFeatures(batch), featureWidth: numMelBins, method, options };
-          const decoded = await runtime.run('decode', input);
-          decoded.forEach(({ text }, n) => results.push({ ...batch[n], heard: text }));
-          progress.update(results.length, utterances.length);
-        }
-      } finally {
+      const input = {
+        model: files,
+        utterances: utterances.map(({ features }) => new Float32Array(features)),
+        method,
+        options,
+        memoryBytes,
+      };
+      const decoded = await runtime.run('decodeAll', input, progress.listen).finally(() => {
         progress.end();
-      }
+      });
+      note(`in batches of ${decoded.batchSize}`);
+      decoded.results.forEach(({ text }, n) => results.push({ ...utterances[n], heard: text }));
     });
     const result = score(results, keywordPhrases(model));
     print(values.json ? JSON.stringify(result) : report(result));

@@ -2,12 +2,13 @@
  * The work of the command line that needs a GPU. It runs in Node or in a page, unchanged: values in, values
  * out, no files. What a job says on the way goes through `emit`.
  */
-import { runBatch } from '../../src/encoder/batch.ts';
+import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
 import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
+import type { Decoder } from '../../src/decoder/decoder.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import {
@@ -173,15 +174,58 @@ async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<De
     await runBatch(encoder, features, lengths, { chunkFrames, progress }, [name], (utterance, _, { outputs }) => {
       decoders[utterance].accept(outputs[name]);
     });
-    return decoders.map(({ tokens, logProb }) => {
-      const ids = tokens.map(({ id }) => id);
-      return {
-        tokens: ids,
-        frames: tokens.map(({ frame }) => frame),
-        text: model.tokens?.text(ids) ?? ids.join(' '),
-        logProb,
-      };
-    });
+    return decoders.map((decoder) => decodeOutput(model, decoder));
+  } finally {
+    encoder.dispose();
+  }
+}
+
+function decodeOutput({ tokens: table }: Model, { tokens, logProb }: Decoder): DecodeOutput {
+  const ids = tokens.map(({ id }) => id);
+  return {
+    tokens: ids,
+    frames: tokens.map(({ frame }) => frame),
+    text: table?.text(ids) ?? ids.join(' '),
+    logProb,
+  };
+}
+
+export interface DecodeAllInput extends Pick<DecodeInput, 'model' | 'method' | 'options'> {
+  /** Features of each utterance, (frames, num_features). */
+  utterances: Float32Array<ArrayBuffer>[];
+  /** GPU memory, weights aside, that batches may take. */
+  memoryBytes: number;
+}
+
+/** {@link decode} for any number of utterances: in batches of like length, as many side by side as pay on this adapter. */
+async function decodeAll(
+  { gpu, emit }: JobContext,
+  { model: files, method, options, utterances, memoryBytes }: DecodeAllInput,
+): Promise<{ results: DecodeOutput[]; batchSize: number }> {
+  const model = openModel(files);
+  const { numFeatures } = model.sizes.encoder;
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: Math.min(utterances.length, MAX_STREAMS) });
+  try {
+    const search = await Search.attach(encoder, model, { ...options, decodingMethod: method });
+    const createDecoder = search.decoders();
+    const decoders = utterances.map(() => createDecoder());
+    const batchSize = await findBatchSize(encoder, { memoryBytes });
+    // Longest first: a batch that does not fit fails at once, and padding is least.
+    const order = utterances.map((_, n) => n).sort((a, b) => utterances[b].length - utterances[a].length);
+    for (let first = 0; first < order.length; first += batchSize) {
+      const batch = order.slice(first, first + batchSize);
+      const stride = utterances[batch[0]].length;
+      const features = new Float32Array(batch.length * stride);
+      batch.forEach((n, lane) => {
+        features.set(utterances[n], lane * stride);
+      });
+      const lengths = batch.map((n) => utterances[n].length / numFeatures);
+      await runBatch(encoder, features, lengths, {}, [search.input], (lane, _, { outputs }) => {
+        decoders[batch[lane]].accept(outputs[search.input]);
+      });
+      emit({ type: 'progress', done: first + batch.length, total: order.length });
+    }
+    return { results: decoders.map((decoder) => decodeOutput(model, decoder)), batchSize };
   } finally {
     encoder.dispose();
   }
@@ -311,7 +355,7 @@ async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: 
   }
 }
 
-export const jobs = { encode, decode, trace, transcribe, spot, bench, dtypes };
+export const jobs = { encode, decode, decodeAll, trace, transcribe, spot, bench, dtypes };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;
