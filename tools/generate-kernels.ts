@@ -61,9 +61,12 @@ export async function generateKernels(): Promise<string> {
   return `// Made from shaders/*.wgsl by tools/generate-kernels.ts (npm run generate). Do not edit.\n\n${parts.join('\n')}`;
 }
 
-/** Writes `kernels.generated.ts`. */
+/** Writes `kernels.generated.ts`, unless it is as it should be: others may be reading it, or watching it. */
 export async function writeKernels(): Promise<void> {
-  await writeFile(target, await generateKernels());
+  const text = await generateKernels();
+  if ((await readFile(target, 'utf8').catch(() => '')) !== text) {
+    await writeFile(target, text);
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -30,7 +30,11 @@ interface Site {
 
 /** The page as `npm run demo` serves it. */
 async function serveDevelopment(): Promise<Site> {
-  const server = await createDevServer({ configFile, logLevel: 'error', server: { port: 0, host: '127.0.0.1' } });
+  const server = await createDevServer({
+    configFile,
+    logLevel: 'error',
+    server: { port: 0, host: '127.0.0.1', watch: null },
+  });
   await server.listen();
   return { url: server.resolvedUrls?.local[0] ?? '', close: () => server.close() };
 }

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RillError } from '../../src/errors.ts';
 import { encoderFrames } from '../../src/model/sizes.ts';
-import { openRuntime, type Runtime } from '../../tools/runtime/runtime.ts';
+import { findFirefox } from '../../tools/browsers.mjs';
+import { openRuntime, type Runtime, type RuntimeName } from '../../tools/runtime/runtime.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import {
   GOLDEN_CASES,
@@ -21,7 +23,25 @@ const GOLDEN_TOLERANCE = 5e-5;
 
 const largest = new Map<string, number>();
 
-describe.each(['node', 'chrome'] as const)('PyTorch’s numbers in %s', (name) => {
+/** Firefox has another WGSL compiler; it runs these wherever one with WebGPU is found. */
+async function hasFirefox(): Promise<boolean> {
+  if (!findFirefox()) {
+    return false;
+  }
+  try {
+    await (await openRuntime('firefox')).close();
+    return true;
+  } catch (error) {
+    if (error instanceof RillError && (error.code === 'no-webgpu' || error.code === 'no-adapter')) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+const RUNTIMES: RuntimeName[] = ['node', 'chrome', ...((await hasFirefox()) ? (['firefox'] as const) : [])];
+
+describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
   let runtime: Runtime;
 
   const close = (what: string, actual: Float32Array, expected: Float32Array) => {
