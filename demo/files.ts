@@ -12,14 +12,27 @@ export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
       if (!(entry instanceof FileSystemDirectoryEntry)) {
         return loose[i] ? [loose[i]] : [];
       }
-      const inside = await new Promise<FileSystemEntry[]>((resolve, reject) => {
-        entry.createReader().readEntries(resolve, reject);
-      });
+      const inside = await readFolder(entry);
       const files = inside.filter((each): each is FileSystemFileEntry => each.isFile);
       return Promise.all(files.map((each) => new Promise<File>((resolve, reject) => each.file(resolve, reject))));
     }),
   );
   return nested.flat();
+}
+
+/** The entries of a folder; a reader gives some hundred at a time. */
+async function readFolder(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
+  const reader = folder.createReader();
+  const all: FileSystemEntry[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => {
+      reader.readEntries(resolve, reject);
+    });
+    if (some.length === 0) {
+      return all;
+    }
+    all.push(...some);
+  }
 }
 
 /** Dropped files, told apart. */
@@ -100,6 +113,9 @@ export async function saveFolder(files: ModelFiles): Promise<void> {
     link.href = URL.createObjectURL(new Blob([content]));
     link.download = name;
     link.click();
-    URL.revokeObjectURL(link.href);
+    // The download has to have begun before its address may go.
+    setTimeout(() => {
+      URL.revokeObjectURL(link.href);
+    }, 60_000);
   }
 }

@@ -54,19 +54,27 @@ const client = new RecognizerClient(new Worker(new URL('./worker.ts', import.met
     warn(say('lost'));
   },
   onRecovered: (recovered) => {
-    showModel(recovered, '');
+    showModel(recovered, false);
     warn('');
     tell(say('recovered', { adapter: recovered.adapter }));
   },
+  onRecoveryFailed: (error) => {
+    info = undefined;
+    abandon();
+    setBusy(false);
+    warnOf(error);
+    button('retry').hidden = false;
+  },
 });
 let info: RecognizerInfo | undefined;
-/** What is listened to now: one stream from one source. */
-let listening: { stream: WorkerStream; stop: () => void } | undefined;
+/** What is listened to now: one stream from one source, which can be cut off. */
+let listening: { stream: WorkerStream; cut: () => void } | undefined;
 /** Counts sources: a new one ends the one before. */
 let run = 0;
 /** The button of what is listened to. */
 let pressed: string | undefined;
 let source: string | ModelFiles = BUNDLED;
+let modelName = 'wake-words';
 let lastRecording: WaveformChunk | undefined;
 let loading: AbortController | undefined;
 /** Tokens of the segment whose probabilities are drawn. */
@@ -124,11 +132,38 @@ function keywordText(): string {
     .join('\n');
 }
 
-async function openStream(own: number, label?: string): Promise<WorkerStream | undefined> {
-  listening?.stop();
+/** Ends what is listened to, and starts another source. @returns its number: with another one running it is over */
+function begin(name: string): number {
+  abandon();
+  setPressed(name);
+  warn('');
+  return run;
+}
+
+/** Ends what is listened to at once; nothing of it comes any more. */
+function abandon(): void {
+  run++;
+  listening?.cut();
   listening?.stream.close();
   listening = undefined;
-  warn('');
+  setPressed(undefined);
+}
+
+/** Ends what is listened to; its last words still come. */
+function stop(): void {
+  if (listening) {
+    listening.cut();
+    listening.stream.finish();
+    listening = undefined;
+    setPressed(undefined);
+  } else {
+    abandon();
+  }
+  tell(say('ready'));
+}
+
+/** @returns undefined when another source has begun meanwhile */
+async function openStream(own: number, label?: string): Promise<WorkerStream | undefined> {
   heard.clear(label);
   timeline.clear(info?.numFeatures ?? 80);
   states.clear();
@@ -152,7 +187,12 @@ async function openStream(own: number, label?: string): Promise<WorkerStream | u
         timeline.addFeatures(features);
       }
     },
-    onError: warnOf,
+    onError: (error) => {
+      if (own === run) {
+        abandon();
+        warnOf(error);
+      }
+    },
   });
   if (own !== run) {
     stream.close();
@@ -181,87 +221,86 @@ function setPressed(name: string | undefined): void {
 }
 
 async function listenToMicrophone(): Promise<void> {
-  const own = ++run;
-  setPressed('microphone');
+  const own = begin('microphone');
+  const opened: { stream?: WorkerStream } = {};
+  let microphone: Microphone | undefined;
   try {
-    const opened: { stream?: WorkerStream } = {};
-    const microphone = await Microphone.open({
+    microphone = await Microphone.open({
       onAudio: (chunk) => {
-        timeline.addAudio(chunk.samples, chunk.sampleRate);
-        opened.stream?.push(chunk);
+        if (opened.stream && own === run) {
+          timeline.addAudio(chunk.samples, chunk.sampleRate);
+          opened.stream.push(chunk);
+        }
       },
       onSilence: (silent) => {
-        warn(silent ? say('silence') : '');
+        if (silent || notice.textContent === say('silence')) {
+          warn(silent ? say('silence') : '');
+        }
       },
       onEnd: () => {
         stop();
         warn(say('microphoneEnded'));
       },
     });
-    const stream = await openStream(own).catch((error: unknown) => {
-      microphone.close();
-      throw error;
-    });
+    const stream = own === run ? await openStream(own) : undefined;
     if (!stream) {
       microphone.close();
       return;
     }
     opened.stream = stream;
+    const open = microphone;
     listening = {
       stream,
-      stop: () => {
-        microphone.close();
+      cut: () => {
+        open.close();
       },
     };
     tell(say('listeningMicrophone'));
   } catch (error) {
+    microphone?.close();
     if (own === run) {
-      stop();
+      abandon();
       warnOf(error);
     }
   }
 }
 
-/** Ends what is listened to; its last words still come. */
-function stop(): void {
-  listening?.stop();
-  listening?.stream.finish();
-  listening = undefined;
-  setPressed(undefined);
-  tell(say('ready'));
-}
-
 async function listenToRecording(name: string, load: () => Promise<ArrayBuffer>, label?: string): Promise<void> {
-  const own = ++run;
-  setPressed(name);
+  const own = begin(name);
   let audio: WaveformChunk;
   try {
     audio = await decodeAudio(await load());
   } catch {
-    warn(say('notAudio', { name }));
-    setPressed(undefined);
+    if (own === run) {
+      abandon();
+      warn(say('notAudio', { name }));
+    }
     return;
   }
   try {
-    lastRecording = audio;
-    showVoices();
-    const stream = await openStream(own, label);
+    const stream = own === run ? await openStream(own, label) : undefined;
     if (!stream) {
       return;
     }
+    lastRecording = audio;
+    showVoices();
     const realTime = slider('real-time').checked;
     const player = realTime ? playAudio(audio) : undefined;
-    listening = { stream, stop: () => player?.stop() };
+    listening = { stream, cut: () => player?.stop() };
     tell(say('listeningTo', { name }));
     await pushRecording(own, stream, audio, realTime);
+    await finished(own);
     if (own === run) {
-      await finished(own);
-      tell(heard.text ? say('heardIn', { name, text: heard.text }) : say('heardNothing', { name }));
-      setPressed(undefined);
       player?.stop();
+      listening = undefined;
+      setPressed(undefined);
+      tell(heard.text ? say('heardIn', { name, text: heard.text }) : say('heardNothing', { name }));
     }
   } catch (error) {
-    warnOf(error);
+    if (own === run) {
+      abandon();
+      warnOf(error);
+    }
   }
 }
 
@@ -293,7 +332,7 @@ async function pushRecording(
 function finished(own: number): Promise<void> {
   return new Promise((resolve) => {
     const look = () => {
-      if (own !== run || heard.isFinal || !notice.hidden) {
+      if (own !== run || heard.isFinal) {
         resolve();
       } else {
         setTimeout(look, 20);
@@ -304,11 +343,8 @@ function finished(own: number): Promise<void> {
 }
 
 /** Loads a model into the worker; the page can be used when it is there. */
-async function load(next: string | ModelFiles, name = ''): Promise<boolean> {
-  run++;
-  listening?.stop();
-  listening = undefined;
-  setPressed(undefined);
+async function load(next: string | ModelFiles, name = modelName): Promise<boolean> {
+  abandon();
   warn('');
   loading?.abort();
   const own = (loading = new AbortController());
@@ -318,7 +354,8 @@ async function load(next: string | ModelFiles, name = ''): Promise<boolean> {
     const loaded = await client.load(next, {
       signal: own.signal,
       dtype: dtype.value as WeightDtype | 'auto',
-      ...(method.value && { decodingMethod: method.value as DecodingMethod }),
+      // Another model may have other heads: it decodes as it would without a wish.
+      ...(next === source && method.value && { decodingMethod: method.value as DecodingMethod }),
       chunkFrames: Number(slider('chunk').value),
       maxStreams: 4,
       onProgress: (event) => {
@@ -331,8 +368,13 @@ async function load(next: string | ModelFiles, name = ''): Promise<boolean> {
         }
       },
     });
+    if (own !== loading) {
+      return false;
+    }
+    const isNew = next !== source || info === undefined;
     source = next;
-    showModel(loaded, name);
+    modelName = name;
+    showModel(loaded, isNew);
     tell(say('ready'));
     return true;
   } catch (error) {
@@ -341,8 +383,9 @@ async function load(next: string | ModelFiles, name = ''): Promise<boolean> {
         tell(say('cancelled'));
         button('retry').hidden = false;
       }
-    } else {
-      tell('');
+    } else if (own === loading) {
+      tell(info ? say('ready') : '');
+      button('retry').hidden = info !== undefined;
       warnOf(error);
     }
     return false;
@@ -355,7 +398,9 @@ async function load(next: string | ModelFiles, name = ''): Promise<boolean> {
 
 function setBusy(busy: boolean): void {
   button('cancel').hidden = !busy;
-  button('retry').hidden = true;
+  if (busy) {
+    button('retry').hidden = true;
+  }
   const usable = !busy && info !== undefined;
   for (const id of ['microphone', 'lose', 'run-voices']) {
     button(id).disabled = !usable;
@@ -366,36 +411,39 @@ function setBusy(busy: boolean): void {
   showVoices();
 }
 
-function showModel(loaded: RecognizerInfo, name: string): void {
+/** @param isNew another model than before: its own keywords, and its last layer to look at */
+function showModel(loaded: RecognizerInfo, isNew: boolean): void {
   info = loaded;
-  const { sizes, parameters, memory } = loaded;
-  const total = Object.values(parameters).reduce((sum, count) => sum + count, 0);
+  const { sizes, memory } = loaded;
+  const layers = sizes.encoder.numEncoderLayers;
   setText('adapter', `${loaded.adapter}, ${loaded.dtype}`);
   setText('memory', megabytes(Object.values(memory).reduce((sum, bytes) => sum + bytes, 0)));
-  setText('parameters', total.toLocaleString());
-  const isBundled = source === BUNDLED;
-  if (keywords.value === '' || name !== '' || isBundled) {
-    keywords.value = keywords.value === '' || name !== '' ? loaded.keywords.trim() : keywords.value;
+  setText('parameters', totalParameters(loaded));
+  if (isNew) {
+    keywords.value = loaded.keywords.trim();
+    layer.replaceChildren(...Array.from({ length: layers }, (_, l) => new Option(String(l + 1), String(l))));
+    layer.value = String(layers - 1);
   }
-  setText(
-    'model-name',
-    say('converted', {
-      name: name || (isBundled ? 'wake-words' : ''),
-      parameters: total.toLocaleString(),
-      layers: sizes.encoder.numEncoderLayers,
-      width: sizes.encoder.dModel,
-    }),
-  );
+  const isBundled = source === BUNDLED;
   button('save').hidden = isBundled;
   button('bundled').hidden = isBundled;
   const methods = DECODING_METHODS.filter((each) => (each.startsWith('ctc') ? sizes.hasCtc : sizes.transducer));
-  method.replaceChildren(...methods.map((each) => new Option(each, each, each === loaded.method)));
+  method.replaceChildren(...methods.map((each) => new Option(each, each)));
   method.value = loaded.method;
-  layer.replaceChildren(
-    ...Array.from({ length: sizes.encoder.numEncoderLayers }, (_, l) => new Option(String(l + 1), String(l))),
-  );
-  layer.value = String(sizes.encoder.numEncoderLayers - 1);
+  showModelName();
   showChunk();
+}
+
+const totalParameters = ({ parameters }: RecognizerInfo) =>
+  Object.values(parameters)
+    .reduce((sum, count) => sum + count, 0)
+    .toLocaleString();
+
+function showModelName(): void {
+  if (info) {
+    const { numEncoderLayers: layers, dModel: width } = info.sizes.encoder;
+    setText('model-name', say('converted', { name: modelName, parameters: totalParameters(info), layers, width }));
+  }
 }
 
 function showChunk(): void {
@@ -445,8 +493,8 @@ async function take(files: readonly File[]): Promise<void> {
         }
       });
       // Without tokens of its own a model with the bundled one's classes is taken to have its tokens.
-      const files = converted['tokens.txt'] ? converted : { ...converted, ...(await borrowTokens()) };
-      await load(files, first.name);
+      const complete = converted['tokens.txt'] ? converted : { ...converted, ...(await borrowTokens()) };
+      await load(complete, first.name);
     } else if (audio[0]) {
       await listenToRecording(audio[0].name, () => audio[0].arrayBuffer());
     }
@@ -477,6 +525,10 @@ async function showClips(): Promise<void> {
       clip.type = 'button';
       clip.disabled = info === undefined;
       clip.addEventListener('click', () => {
+        if (pressed === clip.textContent) {
+          stop();
+          return;
+        }
         const bytes = async () => (await fetch(`${BUNDLED}samples/${file}`)).arrayBuffer();
         void listenToRecording(clip.textContent ?? file, bytes, label.replaceAll('_', ' '));
       });
@@ -545,7 +597,12 @@ function connectControls(): void {
   button('retry').addEventListener('click', () => void load(source));
   button('save').addEventListener('click', () => {
     if (typeof source !== 'string') {
-      saveFolder(source).catch(warnOf);
+      saveFolder(source).catch((error: unknown) => {
+        // Closing the folder picker is no failure.
+        if (!(error instanceof DOMException && error.name === 'AbortError')) {
+          warnOf(error);
+        }
+      });
     }
   });
   button('bundled').addEventListener('click', () => void load(BUNDLED, 'wake-words'));
@@ -559,7 +616,10 @@ function connectControls(): void {
     speak(chosen);
     showChunk();
     showVoices();
+    showModelName();
     setPressed(pressed);
+    warn('');
+    tell(listening ? '' : say('ready'));
   });
 }
 

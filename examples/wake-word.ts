@@ -36,7 +36,10 @@ export async function listenForWakeWord({ worker, model, phrases, threshold = 0.
       told = result.keywords.length;
     },
   });
-  const microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk) });
+  const microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk) }).catch((error: unknown) => {
+    client.dispose();
+    throw error;
+  });
   return {
     setPhrases: (texts: string[]) => stream.setKeywords(keywords(texts)),
     stop: () => {

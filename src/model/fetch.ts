@@ -22,9 +22,10 @@ export interface FetchOptions {
   /** Cancels the download; what it is aborted with is thrown. */
   signal?: AbortSignal;
   /**
-   * Keeps the files in the browser's cache storage of this name; `true`, the default, is `rill-models`. A file that
-   * the server has changed is fetched again; without a network the kept one serves. Where there is no cache storage
-   * (Node, pages without https) nothing is kept.
+   * Keeps the files in the browser's cache storage of this name; `true`, the default, is `rill-models`. A kept file
+   * serves while the server states the same ETag or date for it (and is fetched again where it states neither); without
+   * a network the kept folder serves as a whole. Where there is no cache storage (Node, pages without https) nothing is
+   * kept.
    */
   cache?: boolean | string;
 }
@@ -32,8 +33,8 @@ export interface FetchOptions {
 const DEFAULT_CACHE = 'rill-models';
 const REQUIRED = ['config.json', 'model.safetensors'] as const;
 const OPTIONAL = ['tokens.txt', 'keywords.txt'] as const;
-/** Headers that tell one version of a file from another. */
-const VERSION_HEADERS = ['etag', 'last-modified', 'content-length'];
+/** Headers that tell one version of a file from another; a length alone does not, weights keep theirs. */
+const VERSION_HEADERS = ['etag', 'last-modified'];
 
 /**
  * Fetches a model folder: `config.json`, `model.safetensors`, and `tokens.txt` and `keywords.txt` if there are any.
@@ -43,23 +44,71 @@ const VERSION_HEADERS = ['etag', 'last-modified', 'content-length'];
  */
 export async function fetchModel(url: string, options: FetchOptions = {}): Promise<Model> {
   const base = url.endsWith('/') ? url : `${url}/`;
-  const download = new Download(base, options, await openCache(options.cache ?? true));
-  // All headers first: the total is known before the first byte counts.
-  const [responses, extra] = await Promise.all([
-    Promise.all(REQUIRED.map((file) => download.open(file))),
-    Promise.all(OPTIONAL.map((file) => download.openOptional(file))),
-  ]);
-  const [config, weights] = await Promise.all(responses.map((opened) => download.read(opened)));
-  const [tokens, keywords] = await Promise.all(extra.map(async (opened) => opened && download.read(opened)));
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const { signal, onProgress } = options;
+  const cache = await openCache(options.cache ?? true);
+  let files;
+  try {
+    files = await new Download(base, options, cache).all();
+  } catch (error) {
+    signal?.throwIfAborted();
+    const unreachable = error instanceof RillError && error.cause !== undefined;
+    // Kept files serve as a whole or not at all: config and weights of two versions do not go together.
+    files = unreachable ? await keptFiles(base, cache) : undefined;
+    if (!files) {
+      throw error;
+    }
+  }
+  const text = (name: string) => {
+    const bytes = files.get(name)?.bytes;
+    return bytes && new TextDecoder().decode(bytes);
+  };
+  const [tokens, keywords] = [text('tokens.txt'), text('keywords.txt')];
   const model = openModel({
-    'config.json': text(config),
-    'model.safetensors': weights,
-    ...(tokens && { 'tokens.txt': text(tokens) }),
-    ...(keywords && { 'keywords.txt': text(keywords) }),
+    'config.json': text('config.json') ?? '',
+    'model.safetensors': files.get('model.safetensors')?.bytes ?? new Uint8Array(0),
+    ...(tokens !== undefined && { 'tokens.txt': tokens }),
+    ...(keywords !== undefined && { 'keywords.txt': keywords }),
   });
-  options.onProgress?.({ status: 'ready', name: url });
+  await keepFiles(base, cache, files);
+  onProgress?.({ status: 'ready', name: url });
   return model;
+}
+
+/** The files of a folder by name. */
+type Files = Map<string, { bytes: Uint8Array<ArrayBuffer>; headers?: Headers }>;
+
+/** What the cache has of a folder, if it has the whole. */
+async function keptFiles(base: string, cache: Cache | undefined): Promise<Files | undefined> {
+  const files: Files = new Map();
+  for (const file of [...REQUIRED, ...OPTIONAL]) {
+    const kept = await cache?.match(base + file);
+    if (kept) {
+      files.set(file, { bytes: new Uint8Array(await kept.arrayBuffer()) });
+    }
+  }
+  return REQUIRED.every((file) => files.has(file)) ? files : undefined;
+}
+
+/** Keeps files that proved to be a model. The config goes first and comes last: without it the others do not count. */
+async function keepFiles(base: string, cache: Cache | undefined, files: Files): Promise<void> {
+  const fresh = [...files].filter(([, { headers }]) => headers);
+  if (!cache || fresh.length === 0) {
+    return;
+  }
+  const config = files.get('config.json');
+  try {
+    const keptConfig = await cache.match(`${base}config.json`);
+    await cache.delete(`${base}config.json`);
+    for (const [file, { bytes, headers }] of fresh.filter(([name]) => name !== 'config.json')) {
+      await cache.put(base + file, new Response(bytes, { headers }));
+    }
+    const response = config?.headers ? new Response(config.bytes, { headers: config.headers }) : keptConfig;
+    if (response) {
+      await cache.put(`${base}config.json`, response);
+    }
+  } catch {
+    // Storage may be full or denied: then the files are fetched again next time.
+  }
 }
 
 async function openCache(cache: boolean | string): Promise<Cache | undefined> {
@@ -80,37 +129,56 @@ interface OpenFile {
 /** The files of one folder on their way, counted together. */
 class Download {
   readonly #base: string;
-  readonly #options: FetchOptions;
+  readonly #onProgress: FetchOptions['onProgress'];
   readonly #cache: Cache | undefined;
   readonly #files: Record<string, FileProgress> = {};
+  /** Ends what is still on its way when one file fails. */
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal;
 
-  constructor(base: string, options: FetchOptions, cache: Cache | undefined) {
+  constructor(base: string, { onProgress, signal }: FetchOptions, cache: Cache | undefined) {
     this.#base = base;
-    this.#options = options;
+    this.#onProgress = onProgress;
     this.#cache = cache;
+    this.#signal = signal ? AbortSignal.any([signal, this.#failed.signal]) : this.#failed.signal;
   }
 
-  async open(file: string): Promise<OpenFile> {
-    const response = await this.#request(file);
-    if (!response.ok) {
-      throw this.#bad(file, `status ${response.status}`);
+  /** @throws RillError `bad-model`, with a cause where the network failed. */
+  async all(): Promise<Files> {
+    try {
+      // All headers first: the total is known before the first byte counts.
+      const opened = await Promise.all([
+        ...REQUIRED.map((file) => this.#open(file, true)),
+        ...OPTIONAL.map((file) => this.#open(file, false)),
+      ]);
+      const files = opened.filter((each) => each !== undefined);
+      const read = await Promise.all(files.map(async (each) => [each.file, await this.#read(each)] as const));
+      return new Map(read);
+    } catch (error) {
+      this.#failed.abort();
+      throw error;
     }
-    return this.#opened(file, response);
   }
 
-  async openOptional(file: string): Promise<OpenFile | undefined> {
-    const response = await this.#request(file);
+  async #open(file: string, required: boolean): Promise<OpenFile | undefined> {
+    const { response, kept } = await this.#request(file);
     // A development server answers a missing file with its index page.
-    const isPage = response.headers.get('content-type')?.includes('text/html');
-    return response.ok && !isPage ? this.#opened(file, response) : undefined;
+    const isPage = response.headers.get('content-type')?.includes('text/html') ?? false;
+    if (!response.ok || (isPage && !required)) {
+      if (required) {
+        throw this.#bad(file, `status ${response.status}`);
+      }
+      return undefined;
+    }
+    this.#files[file] = { loaded: 0, total: Number(response.headers.get('content-length')) || 0 };
+    return { file, response, kept };
   }
 
-  /** The whole of a file, counted as it comes and kept once it is there. */
-  async read({ file, response, kept }: OpenFile): Promise<Uint8Array<ArrayBuffer>> {
-    const { onProgress } = this.#options;
+  /** The whole of a file, counted as it comes. */
+  async #read({ file, response, kept }: OpenFile) {
     const name = this.#base;
     const parts: Uint8Array<ArrayBuffer>[] = [];
-    onProgress?.({ status: 'download', name, file });
+    this.#onProgress?.({ status: 'download', name, file });
     try {
       const reader = response.body?.getReader();
       for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
@@ -118,65 +186,47 @@ class Download {
         this.#count(file, part.value.length);
       }
     } catch (cause) {
-      this.#options.signal?.throwIfAborted();
       throw this.#bad(file, `a download that broke off (${String(cause)})`, cause);
     }
-    const blob = new Blob(parts);
-    if (!kept) {
-      await this.#keep(file, new Response(blob, { headers: response.headers }));
-    }
-    onProgress?.({ status: 'done', name, file });
-    return new Uint8Array(await blob.arrayBuffer());
-  }
-
-  #opened(file: string, response: Response): OpenFile {
-    this.#files[file] = { loaded: 0, total: Number(response.headers.get('content-length')) || 0 };
-    return { file, response, kept: response.headers.has('x-rill-kept') };
+    const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+    this.#onProgress?.({ status: 'done', name, file });
+    return { bytes, headers: kept ? undefined : response.headers };
   }
 
   #count(file: string, bytes: number): void {
-    const { onProgress } = this.#options;
     const each = this.#files[file];
     each.loaded += bytes;
     // A server that compresses states fewer bytes than come.
     each.total = Math.max(each.total, each.loaded);
     const share = ({ loaded, total }: FileProgress) => ({ progress: (100 * loaded) / total, loaded, total });
-    onProgress?.({ status: 'progress', name: this.#base, file, ...share(each) });
+    this.#onProgress?.({ status: 'progress', name: this.#base, file, ...share(each) });
     const all = Object.values(this.#files).reduce((sum, { loaded, total }) => ({
       loaded: sum.loaded + loaded,
       total: sum.total + total,
     }));
-    onProgress?.({ status: 'progress_total', name: this.#base, ...share(all), files: structuredClone(this.#files) });
+    const files = structuredClone(this.#files);
+    this.#onProgress?.({ status: 'progress_total', name: this.#base, ...share(all), files });
   }
 
-  /** The kept file when the server still has the same one, or cannot be reached; else the server's. */
-  async #request(file: string): Promise<Response> {
-    const { signal, onProgress } = this.#options;
-    signal?.throwIfAborted();
-    onProgress?.({ status: 'initiate', name: this.#base, file });
+  /** The kept file while the server states the same version of it, else the server's. */
+  async #request(file: string): Promise<{ response: Response; kept: boolean }> {
+    this.#signal.throwIfAborted();
+    this.#onProgress?.({ status: 'initiate', name: this.#base, file });
     const url = this.#base + file;
     const kept = await this.#cache?.match(url);
     try {
       if (kept) {
-        const head = await fetch(url, { method: 'HEAD', signal });
-        const same = VERSION_HEADERS.every((header) => head.headers.get(header) === kept.headers.get(header));
-        if (head.ok && same) {
-          return markKept(kept);
+        const head = await fetch(url, { method: 'HEAD', signal: this.#signal });
+        const versions = VERSION_HEADERS.map((header) => [head.headers.get(header), kept.headers.get(header)]);
+        const stated = versions.some(([now]) => now !== null);
+        if (head.ok && stated && versions.every(([now, then]) => now === then)) {
+          return { response: kept, kept: true };
         }
       }
-      return await fetch(url, { signal });
+      return { response: await fetch(url, { signal: this.#signal }), kept: false };
     } catch (cause) {
-      signal?.throwIfAborted();
-      if (kept) {
-        return markKept(kept);
-      }
       throw this.#bad(file, String(cause), cause);
     }
-  }
-
-  /** Storage may be full: then the file is fetched again next time. */
-  async #keep(file: string, response: Response): Promise<void> {
-    await this.#cache?.put(this.#base + file, response).catch(() => undefined);
   }
 
   #bad(file: string, got: string, cause?: unknown): RillError {
@@ -187,13 +237,7 @@ class Download {
         expected: 'a model folder with config.json and model.safetensors',
         remedy: 'Check the address of the model folder, and the network.',
       },
-      { cause },
+      cause === undefined ? undefined : { cause },
     );
   }
-}
-
-function markKept(response: Response): Response {
-  const headers = new Headers(response.headers);
-  headers.set('x-rill-kept', '1');
-  return new Response(response.body, { headers });
 }

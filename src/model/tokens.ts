@@ -96,7 +96,7 @@ export class TokenTable {
       const letters = [...word];
       return marksStart
         ? [WORD_BOUNDARY, ...letters]
-        : this.idOf(WORD_BOUNDARY)
+        : this.idOf(WORD_BOUNDARY) !== undefined
           ? [...letters, WORD_BOUNDARY]
           : letters;
     });

@@ -5,7 +5,7 @@ export interface MicrophoneChunk {
   /** (n,) in [-1, 1], about 20 ms */
   samples: Float32Array<ArrayBuffer>;
   sampleRate: number;
-  /** When the last of them was captured, in milliseconds since the epoch. */
+  /** When they came from the audio thread, in milliseconds since the epoch: right after the last was captured. */
   capturedAt: number;
 }
 
@@ -57,15 +57,19 @@ export class Microphone {
   /** @throws RillError `no-microphone` when there is none, when it is denied, or where pages may not ask. */
   static async open(options: MicrophoneOptions): Promise<Microphone> {
     const media = await openMedia({ ...DEFAULT_CONSTRAINTS, ...options.constraints });
-    const context = new AudioContext({ latencyHint: 'interactive' });
-    const microphone = new Microphone(context, media, options);
+    let microphone: Microphone | undefined;
     try {
+      const context = new AudioContext({ latencyHint: 'interactive' });
+      microphone = new Microphone(context, media, options);
       await context.audioWorklet.addModule(new URL('./capture.worklet.js', import.meta.url));
       await context.resume();
       microphone.#connect();
       return microphone;
     } catch (cause) {
-      microphone.close();
+      microphone?.close();
+      media.getTracks().forEach((track) => {
+        track.stop();
+      });
       throw new RillError(
         'no-microphone',
         {

@@ -1,3 +1,4 @@
+import { RillError } from '../errors.ts';
 import type { LoadEvent } from '../model/fetch.ts';
 import type { ModelFiles } from '../model/model.ts';
 import type { WaveformChunk } from '../recognizer/stream.ts';
@@ -34,6 +35,8 @@ export interface WorkerHandlers {
   /** The GPU went away; the worker opens another by itself, text and undecoded audio are kept. */
   onDeviceLost?: (error: Error) => void;
   onRecovered?: (info: RecognizerInfo) => void;
+  /** No other device could be opened: all streams have ended, and a model has to be loaded again. */
+  onRecoveryFailed?: (error: Error) => void;
 }
 
 /** A stream in the worker. */
@@ -105,6 +108,8 @@ export class RecognizerClient {
   >();
   readonly #streams = new Map<number, WorkerStreamHandlers>();
   #next = 1;
+  /** Why the worker can no longer be called. */
+  #ended: Error | undefined;
 
   constructor(worker: Worker, handlers: WorkerHandlers = {}) {
     this.#worker = worker;
@@ -113,11 +118,7 @@ export class RecognizerClient {
       this.#receive(data);
     };
     worker.onerror = ({ message }) => {
-      const error = new Error(`the worker failed: ${message}`);
-      this.#calls.forEach(({ reject }) => {
-        reject(error);
-      });
-      this.#calls.clear();
+      this.#end(new Error(`the worker failed: ${message}`));
     };
   }
 
@@ -139,7 +140,10 @@ export class RecognizerClient {
     };
     signal?.addEventListener('abort', cancel);
     try {
-      return await this.call('load', [address, options], [], onProgress);
+      const info = await this.call('load', [address, options], [], onProgress);
+      // The worker has closed the streams of the model before.
+      this.#streams.clear();
+      return info;
     } catch (error) {
       signal?.throwIfAborted();
       throw error;
@@ -187,8 +191,13 @@ export class RecognizerClient {
   /** Ends the worker. */
   dispose(): void {
     this.#worker.terminate();
-    this.#calls.clear();
-    this.#streams.clear();
+    this.#end(
+      new RillError('closed', {
+        got: 'a worker that was disposed of',
+        expected: 'an open one',
+        remedy: 'Create a new worker and client.',
+      }),
+    );
   }
 
   [Symbol.dispose](): void {
@@ -223,10 +232,27 @@ export class RecognizerClient {
   ): Promise<ReturnType<HostMethods[Method]>> {
     const call = this.#next++;
     return new Promise((resolve, reject) => {
+      if (this.#ended) {
+        reject(this.#ended);
+        return;
+      }
       this.#calls.set(call, { resolve, reject, onProgress });
       // The union of all calls pairs each method with its arguments; TypeScript cannot follow it through a variable.
       this.#post({ call, method, args } as ToHost, transfer);
     });
+  }
+
+  /** Nothing comes any more: whoever waits is told. */
+  #end(error: Error): void {
+    this.#ended = error;
+    const waiting = [...this.#calls.values()];
+    const streams = [...this.#streams.values()];
+    this.#calls.clear();
+    this.#streams.clear();
+    waiting.forEach(({ reject }) => {
+      reject(error);
+    });
+    streams.forEach(({ onError }) => onError?.(error));
   }
 
   #post(message: ToHost, transfer: Transferable[] = []): void {
@@ -254,18 +280,25 @@ export class RecognizerClient {
         break;
       case 'update':
         this.#streams.get(event.stream)?.onUpdate(event.update);
+        if (event.update.ended) {
+          this.#streams.delete(event.stream);
+        }
         break;
       case 'features':
         this.#streams.get(event.stream)?.onFeatures?.(event.features);
         break;
       case 'error':
         this.#streams.get(event.stream)?.onError?.(receiveError(event.error));
+        this.#streams.delete(event.stream);
         break;
       case 'device-lost':
         this.#handlers.onDeviceLost?.(receiveError(event.error));
         break;
       case 'recovered':
         this.#handlers.onRecovered?.(event.info);
+        break;
+      case 'recovery-failed':
+        this.#handlers.onRecoveryFailed?.(receiveError(event.error));
         break;
     }
   }

@@ -7,13 +7,17 @@ interface Listener {
   features(features: Float32Array): void;
 }
 
-/** Audio that is not decoded yet, by where it ends in the stream. */
+/** Audio that is not decoded yet, or not for long, by where it ends in the stream. */
 interface Pending extends WorkerAudio {
   end: number;
 }
 
+/** The longest stretch before a lost device that is heard again: a word and more. */
+const REWIND_SECONDS = 2;
+
 /** States are looked at by people: no more often than they can see. */
 const STATES_EVERY_MS = 80;
+const SECONDS_PER_FEATURE_FRAME = 0.01;
 
 const NO_STATS: StreamStats = {
   chunks: 0,
@@ -29,7 +33,8 @@ export class HostStream {
   #recognizer: OnlineRecognizer;
   #options: WorkerStreamOptions;
   readonly #listener: Listener;
-  #stream: OnlineStream;
+  /** Absent while there is no device to run it on. */
+  #stream: OnlineStream | undefined;
   /** What the streams before this one, on devices that were lost, have decoded: seconds, segments, and cost. */
   #before = { seconds: 0, segments: 0, stats: [] as StreamStats[] };
   #pending: Pending[] = [];
@@ -37,6 +42,9 @@ export class HostStream {
   #finished = false;
   /** The stream's cost after the chunk before. */
   #last = NO_STATS;
+  /** Feature frames posted, and how many of those to come were posted before. */
+  #postedFrames = 0;
+  #repeatedFrames = 0;
   #statesAt = 0;
   #states: StreamUpdate['states'];
 
@@ -47,63 +55,95 @@ export class HostStream {
     this.#stream = this.#open();
   }
 
-  get stream(): OnlineStream {
+  get stream(): OnlineStream | undefined {
     return this.#stream;
   }
 
   get isReady(): boolean {
-    return this.#recognizer.isReady(this.#stream);
+    return this.#stream !== undefined && this.#recognizer.isReady(this.#stream);
   }
 
   push(audio: WorkerAudio): void {
-    this.#stream.acceptWaveform(audio);
+    this.#stream?.acceptWaveform(audio);
     this.#pushedSeconds += audio.samples.length / audio.sampleRate;
     this.#pending.push({ ...audio, end: this.#pushedSeconds });
   }
 
   finish(): void {
     this.#finished = true;
-    this.#stream.inputFinished();
+    this.#stream?.inputFinished();
     this.#finishEmpty();
   }
 
+  /** @throws RillError `bad-model` for lines that the model cannot spell. */
   setKeywords(keywords: string): void {
-    this.#stream.setKeywords(this.#recognizer.parseKeywords(keywords));
+    const parsed = this.#recognizer.parseKeywords(keywords);
     this.#options = { ...this.#options, keywords };
+    this.#stream?.setKeywords(parsed);
   }
 
   setOptions(options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void {
     this.#options = { ...this.#options, ...options };
   }
 
-  /** Goes on behind what was decoded, on another recognizer: the device of the one before was lost. */
-  moveTo(recognizer: OnlineRecognizer): void {
-    const result = this.#recognizer.getResult(this.#stream);
-    const { stats } = this.#stream;
-    if (result.text !== '') {
-      this.#post({ ...result, isFinal: true }, stats, { seconds: 0, computeMs: 0, readbackMs: 0 }, false);
+  /**
+   * The device is lost: closes the segment behind its last complete word, and keeps the audio from there on to be heard
+   * again. A word that was half heard would otherwise be lost: the next encoder starts from zero states.
+   */
+  suspend(): void {
+    const stream = this.#stream;
+    if (!stream) {
+      return;
     }
-    const seconds = this.#before.seconds + stats.audioSeconds;
+    stream.onAdvance = stream.onFeatures = undefined;
+    const result = this.#recognizer.getResult(stream);
+    const { stats } = stream;
+    const wordEnd = result.words.at(-1)?.end ?? result.startTime;
+    const resumeAt = Math.max(wordEnd, stats.audioSeconds - REWIND_SECONDS, 0);
+    if (result.words.length > 0) {
+      const count = result.timestamps.filter((time) => time <= wordEnd).length;
+      const complete = {
+        ...result,
+        text: result.words.map(({ word }) => word).join(' '),
+        tokens: result.tokens.slice(0, count),
+        timestamps: result.timestamps.slice(0, count),
+        tokenLogProbs: result.tokenLogProbs.slice(0, count),
+        isFinal: true,
+      };
+      this.#post(stream, complete, { seconds: 0, computeMs: 0, readbackMs: 0 }, false);
+    }
+    const seconds = this.#before.seconds + resumeAt;
     this.#before = {
       seconds,
       segments: this.#before.segments + result.segment + 1,
       stats: [...this.#before.stats, stats],
     };
+    this.#pending = this.#pending
+      .filter(({ end }) => end > seconds)
+      .map((audio) => {
+        const heard = seconds - (audio.end - audio.samples.length / audio.sampleRate);
+        return { ...audio, samples: audio.samples.subarray(Math.max(0, Math.round(heard * audio.sampleRate))) };
+      });
+    this.#repeatedFrames = Math.max(0, this.#postedFrames - Math.round(seconds / SECONDS_PER_FEATURE_FRAME));
+    this.#stream = undefined;
+  }
+
+  /** Goes on behind what was decoded, on another recognizer. */
+  resume(recognizer: OnlineRecognizer): void {
     this.#recognizer = recognizer;
-    this.#stream = this.#open();
-    // What had come and was not decoded is heard again, from the piece that the last chunk ended in.
-    this.#pending = this.#pending.filter(({ end }) => end > seconds);
+    const stream = (this.#stream = this.#open());
     this.#pending.forEach((audio) => {
-      this.#stream.acceptWaveform(audio);
+      stream.acceptWaveform(audio);
     });
     if (this.#finished) {
-      this.#stream.inputFinished();
+      stream.inputFinished();
       this.#finishEmpty();
     }
   }
 
   close(): void {
-    this.#stream.dispose();
+    this.#stream?.dispose();
+    this.#stream = undefined;
   }
 
   #open(): OnlineStream {
@@ -118,53 +158,66 @@ export class HostStream {
       throw error;
     }
     stream.onFeatures = (features) => {
-      if (this.#options.features) {
-        this.#listener.features(features.slice());
-      }
+      this.#postFeatures(features);
     };
     stream.onAdvance = () => {
-      this.#advance();
+      this.#advance(stream);
     };
     this.#last = NO_STATS;
     return stream;
   }
 
+  #postFeatures(features: Float32Array): void {
+    const width = this.#recognizer.encoder.sizes.numFeatures;
+    const repeated = Math.min(this.#repeatedFrames, features.length / width);
+    this.#repeatedFrames -= repeated;
+    this.#postedFrames += features.length / width - repeated;
+    if (this.#options.features && features.length > repeated * width) {
+      this.#listener.features(features.slice(repeated * width));
+    }
+  }
+
   /** After a chunk: what it brought, and whether it ended a segment. */
-  #advance(): void {
-    const { stats } = this.#stream;
+  #advance(stream: OnlineStream): void {
+    const { stats } = stream;
     const last = this.#last;
     this.#last = stats;
     const times = {
-      seconds: (stats.frames - last.frames) * this.#stream.secondsPerFrame,
+      seconds: (stats.frames - last.frames) * stream.secondsPerFrame,
       computeMs: stats.computeMs - last.computeMs,
       readbackMs: stats.readbackMs - last.readbackMs,
     };
-    const result = this.#recognizer.getResult(this.#stream);
-    const ends = !result.isFinal && this.#recognizer.isEndpoint(this.#stream);
-    this.#post(ends ? { ...this.#recognizer.reset(this.#stream), isFinal: true } : result, stats, times, !ends);
-    this.#lookAtStates();
+    const result = this.#recognizer.getResult(stream);
+    const ends = !result.isFinal && this.#recognizer.isEndpoint(stream);
+    this.#post(stream, ends ? { ...this.#recognizer.reset(stream), isFinal: true } : result, times, !ends);
+    this.#lookAtStates(stream);
   }
 
   /** A stream that ended without a frame left to decode has no chunk to tell of its end. */
   #finishEmpty(): void {
-    if (!this.isReady && !this.#stream.isUnderWay) {
+    const stream = this.#stream;
+    if (stream && !this.isReady && !stream.isUnderWay) {
       const none = { seconds: 0, computeMs: 0, readbackMs: 0 };
-      this.#post(this.#recognizer.getResult(this.#stream), this.#stream.stats, none);
+      this.#post(stream, this.#recognizer.getResult(stream), none, true);
     }
   }
 
   /** @param mayEnd a final result is the end of the stream, not only of a segment */
   #post(
+    stream: OnlineStream,
     result: RecognitionResult,
-    stats: StreamStats,
     times: Omit<StreamUpdate['chunk'], 'end' | 'latencyMs'>,
-    mayEnd = true,
+    mayEnd: boolean,
   ): void {
+    const { stats } = stream;
     const { seconds, segments } = this.#before;
     const end = seconds + stats.audioSeconds;
     const captured = this.#pending.find((audio) => audio.end >= end)?.capturedAt;
-    this.#pending = this.#pending.filter((audio) => audio.end >= end - 1);
+    // What may be heard again, should the device go.
+    this.#pending = this.#pending.filter((audio) => audio.end >= end - REWIND_SECONDS);
     const latencyMs = captured === undefined ? undefined : performance.timeOrigin + performance.now() - captured;
+    const states = this.#states;
+    this.#states = undefined;
     this.#listener.update({
       result: {
         ...result,
@@ -177,13 +230,12 @@ export class HostStream {
       ended: mayEnd && result.isFinal,
       stats: this.#before.stats.reduce(addStats, stats),
       chunk: { end, ...times, latencyMs },
-      states: this.#states,
+      states,
     });
-    this.#states = undefined;
   }
 
   /** Reads the states for the next update, where they are asked for. */
-  #lookAtStates(): void {
+  #lookAtStates(stream: OnlineStream): void {
     const { stateLayer } = this.#options;
     const now = performance.now();
     if (stateLayer === undefined || now - this.#statesAt < STATES_EVERY_MS) {
@@ -191,7 +243,7 @@ export class HostStream {
     }
     this.#statesAt = now;
     const { dModel, rnnHiddenSize } = this.#recognizer.encoder.sizes;
-    this.#stream.readStates().then(
+    stream.readStates().then(
       ({ h, c }) => {
         this.#states = {
           h: h.slice(stateLayer * dModel, (stateLayer + 1) * dModel),

@@ -45,7 +45,10 @@ interface Loaded {
   recognizer: OnlineRecognizer;
 }
 
+const DEFAULT_CHUNK_FRAMES = 4;
 const DEFAULT_MAX_FRAMES = 16;
+/** How long the notice of a lost device may come after the first failure. */
+const LOSS_NOTICE_MS = 250;
 const CROWD_PIECE_SECONDS = 0.5;
 
 /** Promises or not: what the methods may return. */
@@ -62,6 +65,8 @@ class RecognizerHost implements Handlers {
   #loaded: Loaded | undefined;
   /** The call that is being answered, for its progress. */
   #current = 0;
+  /** Loading and recovering take turns. */
+  #turn: Promise<unknown> = Promise.resolve();
   #recovering: Promise<void> | undefined;
   #pumping = false;
 
@@ -90,18 +95,22 @@ class RecognizerHost implements Handlers {
 
   async load(source: string | ModelFiles, { cache, ...options }: WorkerRecognizerOptions): Promise<RecognizerInfo> {
     const call = this.#current;
-    const cancel = new AbortController();
-    this.#cancels.set(call, cancel);
+    const { signal } = this.#cancels.set(call, new AbortController()).get(call) ?? new AbortController();
     const onProgress = this.#progress(call);
     const model =
-      typeof source === 'string'
-        ? await fetchModel(source, { cache, onProgress, signal: cancel.signal })
-        : openModel(source);
-    cancel.signal.throwIfAborted();
-    this.#unload();
-    const gpu = await GpuContext.create();
-    this.#loaded = await this.#start(gpu, model, options);
-    return this.#info(this.#loaded);
+      typeof source === 'string' ? await fetchModel(source, { cache, onProgress, signal }) : openModel(source);
+    return this.#takeTurn(async () => {
+      signal.throwIfAborted();
+      const loaded = await this.#start(model, options);
+      if (signal.aborted) {
+        release(loaded);
+        signal.throwIfAborted();
+      }
+      // Only now: a model that does not load leaves the one before in its place.
+      this.#unload();
+      this.#adopt(loaded);
+      return this.#info(loaded);
+    });
   }
 
   convert(files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions): Promise<ModelFiles> {
@@ -116,12 +125,12 @@ class RecognizerHost implements Handlers {
     });
   }
 
-  setChunkFrames(frames: number): void {
-    this.#require().recognizer.chunkFrames = frames;
+  async setChunkFrames(frames: number): Promise<void> {
+    (await this.#require()).recognizer.chunkFrames = frames;
   }
 
-  open(id: number, options: WorkerStreamOptions): void {
-    const { recognizer } = this.#require();
+  async open(id: number, options: WorkerStreamOptions): Promise<void> {
+    const { recognizer } = await this.#require();
     const stream = new HostStream(recognizer, options, {
       update: (update) => {
         this.#tell({ type: 'update', stream: id, update });
@@ -146,7 +155,8 @@ class RecognizerHost implements Handlers {
     void this.#pump();
   }
 
-  setKeywords(id: number, keywords: string): void {
+  async setKeywords(id: number, keywords: string): Promise<void> {
+    await this.#require();
     this.#stream(id).setKeywords(keywords);
   }
 
@@ -160,7 +170,7 @@ class RecognizerHost implements Handlers {
   }
 
   async crowd(count: number, audio: WaveformChunk): Promise<CrowdReport> {
-    const { gpu, model, options } = this.#require();
+    const { gpu, model, options } = await this.#require();
     const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, maxStreams: count });
     try {
       const manager = new SessionManager(recognizer, { idleSeconds: Infinity, maxBacklogSeconds: Infinity });
@@ -174,8 +184,8 @@ class RecognizerHost implements Handlers {
     }
   }
 
-  loseDevice(): void {
-    this.#require().gpu.device.destroy();
+  async loseDevice(): Promise<void> {
+    (await this.#require()).gpu.device.destroy();
   }
 
   /** Decodes whatever is ready, until nothing is. */
@@ -184,57 +194,75 @@ class RecognizerHost implements Handlers {
       return;
     }
     this.#pumping = true;
-    try {
-      for (;;) {
-        await this.#recovering;
-        const ready = [...this.#streams.values()].filter((stream) => stream.isReady);
-        if (ready.length === 0 || !this.#loaded) {
-          break;
-        }
-        try {
-          await this.#loaded.recognizer.decode(ready.map(({ stream }) => stream));
-        } catch (error) {
-          if (!(error instanceof RillError && error.code === 'device-lost')) {
-            throw error;
-          }
-          // The notice of the loss starts the recovery.
-          await new Promise((resolve) => setTimeout(resolve, 10));
+    for (;;) {
+      await this.#recovering;
+      const loaded = this.#loaded;
+      const ready = [...this.#streams.values()].flatMap((stream) => (stream.isReady && stream.stream) || []);
+      if (ready.length === 0 || !loaded) {
+        break;
+      }
+      try {
+        await loaded.recognizer.decode(ready);
+      } catch (error) {
+        if (!(await this.#isLost(loaded))) {
+          this.#endFailed(error);
         }
       }
-    } catch (error) {
-      for (const [id, stream] of this.#streams) {
-        this.#tell({ type: 'error', stream: id, error: postError(error) });
-        stream.close();
-      }
-      this.#streams.clear();
-    } finally {
-      this.#pumping = false;
+    }
+    this.#pumping = false;
+  }
+
+  /** Whether a failure is that of a device which is going: the notice of its loss may come a little later. */
+  async #isLost(loaded: Loaded): Promise<boolean> {
+    const notice = loaded.gpu.device.lost.then(() => true);
+    const patience = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), LOSS_NOTICE_MS));
+    return this.#loaded !== loaded || Promise.race([notice, patience]);
+  }
+
+  /** Ends the streams whose own search failed; all, when the failure is nobody's own. */
+  #endFailed(error: unknown): void {
+    const failed = [...this.#streams].filter(([, { stream }]) => stream?.hasFailed);
+    for (const [id] of failed.length > 0 ? failed : [...this.#streams]) {
+      this.#tell({ type: 'error', stream: id, error: postError(error) });
+      this.close(id);
     }
   }
 
-  async #start(gpu: GpuContext, model: Model, options: WorkerRecognizerOptions): Promise<Loaded> {
-    const chunkFrames = options.chunkFrames ?? 4;
+  async #start(model: Model, options: WorkerRecognizerOptions): Promise<Loaded> {
+    const gpu = await GpuContext.create();
     try {
       const recognizer = await OnlineRecognizer.create(gpu, model, {
         ...options,
-        chunkFrames,
+        chunkFrames: options.chunkFrames ?? DEFAULT_CHUNK_FRAMES,
         maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
       });
-      const loaded = { model, options, gpu, recognizer };
-      void gpu.device.lost.then(({ reason, message }) => {
-        if (this.#loaded === loaded) {
-          this.#recovering = this.#recover(loaded, `${reason}${message ? `: ${message}` : ''}`);
-        }
-      });
-      return loaded;
+      return { model, options, gpu, recognizer };
     } catch (error) {
       gpu.dispose();
       throw error;
     }
   }
 
+  /** Makes a loaded model the one in use, and watches its device. */
+  #adopt(loaded: Loaded): void {
+    this.#loaded = loaded;
+    void loaded.gpu.device.lost.then(({ reason, message }) => {
+      if (this.#loaded === loaded) {
+        // Whatever still comes of the lost device is of no use: the streams are cut off from it at once.
+        this.#streams.forEach((stream) => {
+          stream.suspend();
+        });
+        this.#recovering = this.#takeTurn(() => this.#recover(loaded, `${reason}${message ? `: ${message}` : ''}`));
+      }
+    });
+  }
+
   /** Another device, the same model; every stream goes on behind what it has said. */
   async #recover(lost: Loaded, reason: string): Promise<void> {
+    if (this.#loaded !== lost) {
+      // Another model was loaded meanwhile, and with it another device.
+      return;
+    }
     const error = new RillError('device-lost', {
       got: `a lost GPU device (${reason})`,
       expected: 'a device that stays',
@@ -243,22 +271,30 @@ class RecognizerHost implements Handlers {
     this.#tell({ type: 'device-lost', error: postError(error) });
     const { chunkFrames } = lost.recognizer;
     lost.recognizer.dispose();
+    let loaded: Loaded | undefined;
     try {
-      const gpu = await GpuContext.create();
-      const loaded = await this.#start(gpu, lost.model, { ...lost.options, chunkFrames });
-      this.#loaded = loaded;
-      this.#streams.forEach((stream) => {
-        stream.moveTo(loaded.recognizer);
-      });
-      this.#tell({ type: 'recovered', info: this.#info(loaded) });
-    } catch (cause) {
-      this.#loaded = undefined;
-      for (const id of this.#streams.keys()) {
-        this.#tell({ type: 'error', stream: id, error: postError(cause) });
+      const started = (loaded = await this.#start(lost.model, { ...lost.options, chunkFrames }));
+      for (const [id, stream] of [...this.#streams]) {
+        try {
+          stream.resume(started.recognizer);
+        } catch (cause) {
+          // Audio that came meanwhile may be bad: that is this stream's own.
+          this.#tell({ type: 'error', stream: id, error: postError(cause) });
+          this.close(id);
+        }
       }
-      this.#streams.clear();
+      this.#adopt(started);
+      this.#tell({ type: 'recovered', info: this.#info(started) });
+    } catch (cause) {
+      if (loaded) {
+        release(loaded);
+      }
+      this.#loaded = undefined;
+      this.#endFailed(cause);
+      this.#tell({ type: 'recovery-failed', error: postError(cause) });
+    } finally {
+      this.#recovering = undefined;
     }
-    this.#recovering = undefined;
     void this.#pump();
   }
 
@@ -269,8 +305,15 @@ class RecognizerHost implements Handlers {
     this.#streams.clear();
     const loaded = this.#loaded;
     this.#loaded = undefined;
-    loaded?.recognizer.dispose();
-    loaded?.gpu.dispose();
+    if (loaded) {
+      release(loaded);
+    }
+  }
+
+  #takeTurn<Result>(run: () => Promise<Result>): Promise<Result> {
+    const turn = this.#turn.then(run);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   #info({ gpu, model, recognizer }: Loaded): RecognizerInfo {
@@ -290,7 +333,9 @@ class RecognizerHost implements Handlers {
     };
   }
 
-  #require(): Loaded {
+  /** The model in use; while another device is being opened, the one that comes. */
+  async #require(): Promise<Loaded> {
+    await this.#recovering;
     if (!this.#loaded) {
       throw new RillError('closed', {
         got: 'a worker without a model',
@@ -322,6 +367,11 @@ class RecognizerHost implements Handlers {
   #tell(event: HostEvent): void {
     this.#postMessage({ event });
   }
+}
+
+function release({ recognizer, gpu }: Loaded): void {
+  recognizer.dispose();
+  gpu.dispose();
 }
 
 /** One member of a crowd: a recording pushed in pieces, each as soon as the one before is taken. */

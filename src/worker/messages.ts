@@ -104,7 +104,8 @@ export type HostEvent =
   | { type: 'features'; stream: number; features: Float32Array }
   | { type: 'error'; stream: number; error: PostedError }
   | { type: 'device-lost'; error: PostedError }
-  | { type: 'recovered'; info: RecognizerInfo };
+  | { type: 'recovered'; info: RecognizerInfo }
+  | { type: 'recovery-failed'; error: PostedError };
 
 export type ToHost =
   | { [Method in HostMethod]: { call: number; method: Method; args: Parameters<HostMethods[Method]> } }[HostMethod]

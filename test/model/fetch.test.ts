@@ -11,6 +11,7 @@ function memoryCaches() {
   const cache = {
     match: async (url: string) => kept.get(url)?.clone(),
     put: async (url: string, response: Response) => void kept.set(url, response),
+    delete: async (url: string) => kept.delete(url),
   };
   return { kept, caches: { open: async () => cache } };
 }
@@ -86,6 +87,48 @@ describe('fetchModel', () => {
     expect(requests).not.toContain('GET model.safetensors');
     requests = [];
     await fetchModel(url, { cache: false });
+    expect(requests).toContain('GET model.safetensors');
+  });
+
+  it('never serves config and weights of two versions, nor what proved to be no model', async () => {
+    const { caches, kept } = memoryCaches();
+    vi.stubGlobal('caches', caches);
+    await fetchModel(url);
+    const first = files;
+    files = { ...files, 'config.json': `${files['config.json']} ` };
+    answer = (request, response) => {
+      if (request.url?.endsWith('model.safetensors')) {
+        response.destroy();
+      } else {
+        send(request, response);
+      }
+    };
+    // The weights cannot be reached: the kept folder serves, as a whole.
+    await fetchModel(url);
+    expect(await kept.get(`${url}/config.json`)?.clone().text()).toBe(first['config.json']);
+    answer = send;
+    files = { ...files, 'model.safetensors': new TextEncoder().encode('<html>not found</html>') };
+    await failure('bad-model', () => fetchModel(url));
+    expect((await kept.get(`${url}/model.safetensors`)?.clone().arrayBuffer())?.byteLength).toBe(
+      first['model.safetensors'].length,
+    );
+  });
+
+  it('fetches again what the server states no version of', async () => {
+    const { caches } = memoryCaches();
+    vi.stubGlobal('caches', caches);
+    answer = (request, response) => {
+      response.setHeader = () => response;
+      const writeHead = response.writeHead.bind(response);
+      response.writeHead = ((status: number, headers: Record<string, unknown> = {}) => {
+        delete headers.etag;
+        return writeHead(status, headers as Record<string, string>);
+      }) as typeof response.writeHead;
+      send(request, response);
+    };
+    await fetchModel(url);
+    requests = [];
+    await fetchModel(url);
     expect(requests).toContain('GET model.safetensors');
   });
 
