@@ -39,6 +39,29 @@ export function fitCanvas(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   return context;
 }
 
+/**
+ * Draws a picture whose columns are written round and round: the oldest at the left, in one or two pieces.
+ *
+ * @param count columns written so far
+ * @param area where to, in canvas pixels; a full picture fills it
+ */
+export function drawRing(
+  context: CanvasRenderingContext2D,
+  ring: HTMLCanvasElement,
+  count: number,
+  first: number,
+  area: { top: number; width: number; height: number },
+): void {
+  const { width: columns, height: rows } = ring;
+  const scale = area.width / columns;
+  for (let column = first; column < count;) {
+    const piece = Math.min(columns - (column % columns), count - column);
+    const left = (column - first) * scale;
+    context.drawImage(ring, column % columns, 0, piece, rows, left, area.top, piece * scale, area.height);
+    column += piece;
+  }
+}
+
 /** The colour that a CSS custom property has now. */
 export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();

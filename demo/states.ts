@@ -1,5 +1,5 @@
 /** h and c of one layer as they evolve: a column for each look, h above c, each unit a row. */
-import { fitCanvas, heat } from './elements.ts';
+import { drawRing, fitCanvas, heat } from './elements.ts';
 
 const COLUMNS = 160;
 const ROWS = 128;
@@ -46,12 +46,6 @@ export class StatesView {
     context.imageSmoothingEnabled = false;
     context.clearRect(0, 0, width, height);
     const first = Math.max(0, this.#columns - COLUMNS);
-    for (let column = first; column < this.#columns;) {
-      const count = Math.min(COLUMNS - (column % COLUMNS), this.#columns - column);
-      const at = ((column - first) / COLUMNS) * width;
-      const from = column % COLUMNS;
-      context.drawImage(this.#picture, from, 0, count, 2 * ROWS, at, 0, (count / COLUMNS) * width, height);
-      column += count;
-    }
+    drawRing(context, this.#picture, this.#columns, first, { top: 0, width, height });
   }
 }

@@ -1,5 +1,5 @@
 /** Waveform and log-mel spectrogram of the last seconds, words and keywords marked, all on one time axis. */
-import { fitCanvas, heat } from './elements.ts';
+import { drawRing, fitCanvas, heat } from './elements.ts';
 
 const SECONDS = 10;
 /** Columns a second: one for each feature frame. */
@@ -94,23 +94,7 @@ export class Timeline {
       const tall = Math.max(1, Math.min(1, 1.5 * this.#peaks[column % COLUMNS]) * wave);
       context.fillRect(x(column), (wave - tall) / 2, Math.max(1, width / COLUMNS), tall);
     }
-    // The ring of columns in one or two pieces.
-    const bins = this.#spectrogram.height;
-    for (let column = first; column < this.#frames;) {
-      const count = Math.min(COLUMNS - (column % COLUMNS), this.#frames - column);
-      context.drawImage(
-        this.#spectrogram,
-        column % COLUMNS,
-        0,
-        count,
-        bins,
-        x(column),
-        wave,
-        (count / COLUMNS) * width,
-        height - wave,
-      );
-      column += count;
-    }
+    drawRing(context, this.#spectrogram, this.#frames, first, { top: wave, width, height: height - wave });
     this.#drawMarks(context, (seconds) => x(seconds * RATE), wave);
   }
 

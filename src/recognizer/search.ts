@@ -16,8 +16,8 @@ export interface SearchSettings {
   /** Paths that a beam search keeps. */
   maxActivePaths?: number;
   /**
-   * Where `greedy_search` runs decoder and joiner. The CPU reads `joiner.encoder_proj` back for each frame and
-   * wins with few streams; the GPU reads tokens. `auto`, the default, is the GPU from `maxStreams` 4 on.
+   * Where `greedy_search` runs decoder and joiner. The CPU reads `joiner.encoder_proj` back for each frame, the GPU
+   * tokens. `auto`, the default, is the GPU from `maxStreams` 4 on.
    */
   greedySearchOn?: 'auto' | 'cpu' | 'gpu';
   /** Subtracted from the blank's logit: more for fewer deletions. */
@@ -30,7 +30,7 @@ export interface SearchSettings {
 
 const DEFAULT_HOTWORDS_SCORE = 1.5;
 
-/** Streams from which a greedy search is faster on the GPU; measured in ARCHITECTURE, Searches. */
+/** Streams from which a greedy search runs on the GPU: what it costs the CPU grows with them (ARCHITECTURE, Searches). */
 const GPU_SEARCH_STREAMS = 4;
 
 function searchesOnGpu(where: SearchSettings['greedySearchOn'] = 'auto', maxStreams: number): boolean {
