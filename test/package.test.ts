@@ -18,6 +18,18 @@ const TSX = bin('tsx/dist/cli.mjs');
 /** More than this and somebody has packed what does not belong there. */
 const LARGEST_PACKAGE = 300_000;
 
+/** A page around examples/wake-word.ts. */
+const WAKE_PAGE = `
+import { listenForWakeWord } from './wake-word.ts';
+const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+await listenForWakeWord({
+  worker,
+  model: 'wake-words/',
+  phrases: ['Alexa', 'Computer'],
+  onWake: (phrase) => (document.title = 'woken by ' + phrase.toLowerCase()),
+});
+`;
+
 /** Node with the software adapter where there is no GPU. */
 function environment(): NodeJS.ProcessEnv {
   const swiftShader = findSwiftShader();
@@ -68,14 +80,30 @@ describe('the packed package', () => {
     }
     await cp(join(root, 'examples', 'wake-word.ts'), join(project, 'src', 'wake-word.ts'));
     await cp(wakeWordsFolder, join(project, 'public', 'wake-words'), { recursive: true });
-    const options = { strict: true, noEmit: true, target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler' };
+    await writeFile(join(project, 'wake.html'), '<script type="module" src="src/wake.ts"></script>');
+    await writeFile(join(project, 'src', 'wake.ts'), WAKE_PAGE);
+    const options = {
+      strict: true,
+      noEmit: true,
+      allowImportingTsExtensions: true,
+      target: 'ES2022',
+      module: 'ESNext',
+      moduleResolution: 'bundler',
+    };
     const lib = ['ES2022', 'ESNext.Disposable', 'DOM', 'DOM.Iterable'];
     const config = { compilerOptions: { ...options, lib, types: [] }, include: ['src'] };
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config));
     await run(process.execPath, [TSC, '-p', project]).catch(({ stdout }: { stdout: string }) => {
       throw new Error(stdout);
     });
-    await build({ root: project, configFile: false, logLevel: 'error', base: './' });
+    const input = ['index.html', 'wake.html'].map((name) => join(project, name));
+    await build({
+      root: project,
+      configFile: false,
+      logLevel: 'error',
+      base: './',
+      build: { rollupOptions: { input } },
+    });
     const server = await preview({ root: project, configFile: false, preview: { port: 0, host: '127.0.0.1' } });
     const browser = await launchBrowser('chrome', undefined, [
       '--use-fake-ui-for-media-stream',
@@ -89,6 +117,8 @@ describe('the packed package', () => {
       await page.waitForFunction(() => document.querySelector('#captions')?.textContent?.includes('computer'), {
         timeout: 60_000,
       });
+      await page.goto(`${server.resolvedUrls?.local[0] ?? ''}wake.html`);
+      await page.waitForFunction(() => document.title === 'woken by computer', { timeout: 60_000 });
     } finally {
       await browser.close();
       await server.close();

@@ -147,6 +147,10 @@ export class GpuContext {
     this.#closed = true;
     this.device.destroy();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** Buffers that live and die together, counted by part in {@link GpuContext.memory}. */

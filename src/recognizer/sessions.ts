@@ -100,6 +100,10 @@ export class Session {
     this.end('closed');
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   get isOpen(): boolean {
     return this.#closed === undefined;
   }

@@ -211,7 +211,7 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<Uint8Array> {
+async function readBody(request: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
   for await (const part of request) {
     parts.push(part as Uint8Array);

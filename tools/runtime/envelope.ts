@@ -18,21 +18,27 @@ const isReference = (value: unknown): value is Reference =>
 export function pack(value: unknown): Uint8Array<ArrayBuffer> {
   const arrays: { bytes: Uint8Array; offset: number }[] = [];
   let size = 0;
-  const json = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key): unknown {
-    // Read from its holder: Node's Buffer, a Uint8Array, has turned itself into JSON by now.
-    const item = this[key];
-    if (!(item instanceof Float32Array || item instanceof Uint8Array)) {
-      return item;
+  // Before JSON sees it: Node's Buffer, a Uint8Array, would turn itself into a list of numbers first.
+  const withReferences = (item: unknown): unknown => {
+    if (item instanceof Float32Array || item instanceof Uint8Array) {
+      const reference: Reference = {
+        $array: item instanceof Float32Array ? 'f32' : 'u8',
+        offset: size,
+        length: item.length,
+      };
+      arrays.push({ bytes: new Uint8Array(item.buffer, item.byteOffset, item.byteLength), offset: size });
+      size += align(item.byteLength);
+      return reference;
     }
-    const reference: Reference = {
-      $array: item instanceof Float32Array ? 'f32' : 'u8',
-      offset: size,
-      length: item.length,
-    };
-    arrays.push({ bytes: new Uint8Array(item.buffer, item.byteOffset, item.byteLength), offset: size });
-    size += align(item.byteLength);
-    return reference;
-  });
+    if (Array.isArray(item)) {
+      return item.map(withReferences);
+    }
+    if (typeof item === 'object' && item !== null) {
+      return Object.fromEntries(Object.entries(item).map(([key, each]) => [key, withReferences(each)]));
+    }
+    return item;
+  };
+  const json = JSON.stringify(withReferences(value));
   const header = new TextEncoder().encode(json ?? 'null');
   const start = align(4 + header.length);
   const packed = new Uint8Array(start + size);
@@ -44,10 +50,11 @@ export function pack(value: unknown): Uint8Array<ArrayBuffer> {
   return packed;
 }
 
-export function unpack(bytes: Uint8Array): unknown {
-  const packed = bytes.slice();
-  const length = new DataView(packed.buffer).getUint32(0, true);
-  const start = align(4 + length);
+/** @param bytes the arrays of the result are views of them, where they are aligned */
+export function unpack(bytes: Uint8Array<ArrayBuffer>): unknown {
+  const packed = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  const length = new DataView(packed.buffer, packed.byteOffset).getUint32(0, true);
+  const start = packed.byteOffset + align(4 + length);
   const restore = ({ $array, offset, length }: Reference): Numbers =>
     $array === 'f32'
       ? new Float32Array(packed.buffer, start + offset, length)
