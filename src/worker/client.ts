@@ -133,7 +133,7 @@ export class RecognizerClient {
     { onProgress, signal, ...options }: WorkerLoadOptions = {},
   ): Promise<RecognizerInfo> {
     signal?.throwIfAborted();
-    const address = typeof source === 'string' ? new URL(source, document.baseURI).href : source;
+    const address = typeof source === 'string' ? new URL(source, globalThis.location.href).href : source;
     const id = this.#next;
     const cancel = () => {
       this.#post({ cancel: id });

@@ -1,9 +1,9 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Browser, ElementHandle, Page } from 'puppeteer';
+import type { Browser, ElementHandle, Page, Permission } from 'puppeteer';
 import { build, createServer as createDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
@@ -240,6 +240,38 @@ describe.each([
     expect(await page.$eval('#save', (button) => (button as HTMLElement).hidden)).toBe(false);
   });
 
+  it('takes a model folder', async () => {
+    const files = ['config.json', 'model.safetensors', 'tokens.txt', 'keywords.txt'];
+    await choose(page, ...files.map((name) => `${wakeWordsFolder}/${name}`));
+    await waitForText(page, '#model-name', 'model.safetensors');
+    await waitForStatus(page, 'Ready');
+    await clickClip(page, 'athena');
+    await waitForStatus(page, 'Heard in athena: athena');
+  });
+
+  it('takes an ONNX trio, which has other heads than the model before', async () => {
+    const tokens = join(tmpdir(), `rill-${process.pid}`, 'tokens.txt');
+    const { vocab_size: count } = JSON.parse(await readFile(fixturePath('golden/small/config.json'), 'utf8')) as {
+      vocab_size: number;
+    };
+    await mkdir(dirname(tokens), { recursive: true });
+    await writeFile(tokens, Array.from({ length: count }, (_, id) => `<${id}> ${id}\n`).join(''));
+    const trio = ['encoder', 'decoder', 'joiner'].map((name) => fixturePath(`golden/formats/${name}.onnx`));
+    await choose(page, ...trio, tokens);
+    await waitForText(page, '#model-name', '.onnx');
+    await waitForStatus(page, 'Ready');
+    expect(await page.$$eval('#method option', (options) => options.map((option) => option.textContent))).toEqual([
+      'greedy_search',
+      'modified_beam_search',
+    ]);
+    await clickClip(page, 'alexa');
+    await waitForStatus(page, 'alexa');
+    await click(page, '#bundled');
+    await waitForText(page, '#model-name', 'wake-words');
+    await waitForStatus(page, 'Ready');
+    await rm(dirname(tokens), { recursive: true });
+  });
+
   it('says what is wrong with a damaged checkpoint, and goes on with the model it has', async () => {
     const damaged = join(tmpdir(), `rill-damaged-${process.pid}.pt`);
     await writeFile(damaged, (await readFile(fixturePath('golden/small/checkpoint.pt'))).subarray(0, 10_000));
@@ -275,24 +307,52 @@ describe.each([
   });
 });
 
-describe('the demo page where the microphone is refused', () => {
-  it('says so, and goes on', async () => {
-    const site = await serveDevelopment();
-    const browser = await launchBrowser('chrome', undefined, ['--use-fake-device-for-media-stream']);
+describe('the demo page where the microphone', () => {
+  let site: Site;
+
+  beforeAll(async () => {
+    site = await serveDevelopment();
+  });
+  afterAll(() => site.close());
+
+  /** Opens the page in a browser of its own and asks for the microphone. */
+  async function speak(flags: string[], permissions: Permission[], then: (page: Page) => Promise<void>): Promise<void> {
+    const browser = await launchBrowser('chrome', undefined, flags);
     try {
-      await browser.defaultBrowserContext().overridePermissions(new URL(site.url).origin, []);
+      await browser.defaultBrowserContext().overridePermissions(new URL(site.url).origin, permissions);
       const page = await browser.newPage();
       await page.goto(site.url);
       await waitForStatus(page, 'Ready');
       await click(page, '#microphone');
-      await waitForText(page, '#notice', 'permission refused');
+      await then(page);
       await click(page, '#real-time');
       await clickClip(page, 'alexa');
       await waitForStatus(page, 'Heard in alexa: alexa');
     } finally {
       await browser.close();
-      await site.close();
     }
+  }
+
+  it('is refused says so, and goes on', async () => {
+    await speak(['--use-fake-device-for-media-stream'], [], (page) =>
+      waitForText(page, '#notice', 'permission refused').then(() => undefined),
+    );
+  });
+
+  it('is not there says so, and goes on', async () => {
+    await speak([], ['microphone'], (page) => waitForText(page, '#notice', 'no microphone').then(() => undefined));
+  });
+
+  it('gives nothing but silence says so', async () => {
+    const path = join(tmpdir(), `rill-silence-${process.pid}.wav`);
+    // The bundled recording with its samples set to zero.
+    const wav = await readFile(`${wakeWordsFolder}/samples/alexa.wav`);
+    await writeFile(path, wav.fill(0, 44));
+    const flags = ['--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${path}`];
+    await speak(flags, ['microphone'], (page) =>
+      waitForText(page, '#notice', 'No sound for 2 s').then(() => undefined),
+    );
+    await rm(path);
   });
 });
 
