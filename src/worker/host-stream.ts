@@ -12,7 +12,7 @@ interface Pending extends WorkerAudio {
   end: number;
 }
 
-/** The longest stretch before a lost device that is heard again: a word and more. */
+/** The longest stretch before a lost device that is heard again, a word and more; and as much again before it. */
 const REWIND_SECONDS = 2;
 
 /** States are looked at by people: no more often than they can see. */
@@ -45,6 +45,8 @@ export class HostStream {
   /** Feature frames posted, and how many of those to come were posted before. */
   #postedFrames = 0;
   #repeatedFrames = 0;
+  /** Encoder frames at the start of the stream that only bring its states to where those before it were. */
+  #warmUpFrames = 0;
   #statesAt = 0;
   #states: StreamUpdate['states'];
 
@@ -88,7 +90,7 @@ export class HostStream {
 
   /**
    * The device is lost: closes the segment behind its last complete word, and keeps the audio from there on to be heard
-   * again. A word that was half heard would otherwise be lost: the next encoder starts from zero states.
+   * again, with some before it that brings the next encoder's states to where they were.
    */
   suspend(): void {
     const stream = this.#stream;
@@ -96,11 +98,18 @@ export class HostStream {
       return;
     }
     stream.onAdvance = stream.onFeatures = undefined;
+    this.#stream = undefined;
+    if (stream.stats.frames < this.#warmUpFrames) {
+      // Nothing new was heard: the next one starts where this one did.
+      this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(this.#before.seconds));
+      return;
+    }
     const result = this.#recognizer.getResult(stream);
-    const { stats } = stream;
-    const wordEnd = result.words.at(-1)?.end ?? result.startTime;
-    const resumeAt = Math.max(wordEnd, stats.audioSeconds - REWIND_SECONDS, 0);
-    if (result.words.length > 0) {
+    const { stats, secondsPerFrame } = stream;
+    const { chunkFrames } = this.#recognizer;
+    const wordEnd = result.words.at(-1)?.end;
+    const said = wordEnd === undefined ? result.startTime : wordEnd + secondsPerFrame;
+    if (wordEnd !== undefined) {
       const count = result.timestamps.filter((time) => time <= wordEnd).length;
       const complete = {
         ...result,
@@ -112,7 +121,14 @@ export class HostStream {
       };
       this.#post(stream, complete, { seconds: 0, computeMs: 0, readbackMs: 0 }, false);
     }
-    const seconds = this.#before.seconds + resumeAt;
+    const from = Math.max(said, stats.audioSeconds - REWIND_SECONDS);
+    // Whole chunks before it, so that what was said ends where a chunk does.
+    const chunkSeconds = chunkFrames * secondsPerFrame;
+    const [first] = this.#pending;
+    const kept = first ? this.#before.seconds + from - startOf(first) : 0;
+    const before = Math.max(0, Math.floor(Math.min(REWIND_SECONDS, kept) / chunkSeconds));
+    this.#warmUpFrames = before * chunkFrames;
+    const seconds = this.#before.seconds + from - before * chunkSeconds;
     this.#before = {
       seconds,
       segments: this.#before.segments + result.segment + 1,
@@ -121,11 +137,10 @@ export class HostStream {
     this.#pending = this.#pending
       .filter(({ end }) => end > seconds)
       .map((audio) => {
-        const heard = seconds - (audio.end - audio.samples.length / audio.sampleRate);
+        const heard = seconds - startOf(audio);
         return { ...audio, samples: audio.samples.subarray(Math.max(0, Math.round(heard * audio.sampleRate))) };
       });
-    this.#repeatedFrames = Math.max(0, this.#postedFrames - Math.round(seconds / SECONDS_PER_FEATURE_FRAME));
-    this.#stream = undefined;
+    this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(seconds));
   }
 
   /** Goes on behind what was decoded, on another recognizer. */
@@ -187,6 +202,16 @@ export class HostStream {
       computeMs: stats.computeMs - last.computeMs,
       readbackMs: stats.readbackMs - last.readbackMs,
     };
+    if (last.frames < this.#warmUpFrames) {
+      // Heard before the device was lost, and told then.
+      const done = stats.frames >= this.#warmUpFrames || this.#recognizer.getResult(stream).isFinal;
+      if (done) {
+        this.#recognizer.reset(stream);
+      }
+      if (!(done && this.#recognizer.getResult(stream).isFinal)) {
+        return;
+      }
+    }
     const result = this.#recognizer.getResult(stream);
     const ends = !result.isFinal && this.#recognizer.isEndpoint(stream);
     this.#post(stream, ends ? { ...this.#recognizer.reset(stream), isFinal: true } : result, times, !ends);
@@ -214,7 +239,7 @@ export class HostStream {
     const end = seconds + stats.audioSeconds;
     const captured = this.#pending.find((audio) => audio.end >= end)?.capturedAt;
     // What may be heard again, should the device go.
-    this.#pending = this.#pending.filter((audio) => audio.end >= end - REWIND_SECONDS);
+    this.#pending = this.#pending.filter((audio) => audio.end >= end - 2 * REWIND_SECONDS);
     const latencyMs = captured === undefined ? undefined : performance.timeOrigin + performance.now() - captured;
     const states = this.#states;
     this.#states = undefined;
@@ -255,6 +280,11 @@ export class HostStream {
     );
   }
 }
+
+/** Seconds from the start of the stream to the start of a piece. */
+const startOf = ({ end, samples, sampleRate }: Pending) => end - samples.length / sampleRate;
+
+const featureFrames = (seconds: number) => Math.round(seconds / SECONDS_PER_FEATURE_FRAME);
 
 function addStats(a: StreamStats, b: StreamStats): StreamStats {
   const computeMs = a.computeMs + b.computeMs;
