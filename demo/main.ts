@@ -313,17 +313,21 @@ async function pushRecording(
 ): Promise<void> {
   const piece = Math.ceil(PIECE_SECONDS * sampleRate);
   const started = performance.now();
-  for (let at = 0; at < samples.length && own === run; at += piece) {
+  const isWanted = () => own === run && listening?.stream === stream;
+  for (let at = 0; at < samples.length && isWanted(); at += piece) {
     const part = samples.subarray(at, at + piece);
     const ahead = (at + part.length) / sampleRate - (performance.now() - started) / 1000;
     if (realTime && ahead > 0) {
       await new Promise((resolve) => setTimeout(resolve, 1000 * ahead));
+      if (!isWanted()) {
+        return;
+      }
     }
     timeline.addAudio(part, sampleRate);
     stream.push({ samples: part, sampleRate, capturedAt: performance.timeOrigin + performance.now() });
     progress.value = (at + part.length) / samples.length;
   }
-  if (own === run) {
+  if (isWanted()) {
     stream.finish();
   }
 }

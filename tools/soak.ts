@@ -13,9 +13,10 @@ import { readWav, type Waveform } from '../src/waveform/wav.ts';
 import { count, parse, usageError } from './commands/arguments.ts';
 import { readInput, readModelFiles, writeFolder } from './files.ts';
 import { plot } from './plot.ts';
+import { totalBytes, type Memory } from './runtime/bench-job.ts';
 import { createNodeContext } from './runtime/node-gpu.ts';
 import { randomSource } from './runtime/random-model.ts';
-import { Progress, note, print, table } from './terminal.ts';
+import { Progress, megabytes, note, print, table } from './terminal.ts';
 
 const command = {
   program: 'npm run bench:soak --',
@@ -46,13 +47,12 @@ interface Sample {
   hungUp: number;
   buffers: number;
   /** Bytes by part. */
-  gpu: Record<string, number>;
+  gpu: Memory;
   rss: number;
   heap: number;
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const sum = (parts: Readonly<Record<string, number>>) => Object.values(parts).reduce((all, bytes) => all + bytes, 0);
 
 /** A session, the results of its segments, and why it has ended. */
 function open(manager: SessionManager) {
@@ -183,15 +183,13 @@ class Soak {
   }
 }
 
-const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
-
 /** What changed after the warm-up. */
 function summarize(samples: readonly Sample[]) {
   const steady = samples.slice(Math.ceil(WARM_UP_SHARE * samples.length));
   const range = (values: readonly number[]) => ({ least: Math.min(...values), most: Math.max(...values) });
   return {
     buffers: range(steady.map(({ buffers }) => buffers)),
-    gpuBytes: range(steady.map(({ gpu }) => sum(gpu))),
+    gpuBytes: range(steady.map(({ gpu }) => totalBytes(gpu))),
     rss: range(steady.map(({ rss }) => rss)),
     heap: range(steady.map(({ heap }) => heap)),
   };
@@ -220,7 +218,7 @@ function draw(samples: readonly Sample[]): string {
     'minutes of audio',
     samples.map(({ audioMinutes }) => audioMinutes),
     [
-      { title: 'GPU memory, MB', values: samples.map(({ gpu }) => sum(gpu) / 1e6) },
+      { title: 'GPU memory, MB', values: samples.map(({ gpu }) => totalBytes(gpu) / 1e6) },
       { title: 'GPU buffers', values: samples.map(({ buffers }) => buffers) },
       { title: 'process memory (RSS), MB', values: samples.map(({ rss }) => rss / 1e6) },
       { title: 'JavaScript heap, MB', values: samples.map(({ heap }) => heap / 1e6) },

@@ -44,23 +44,28 @@ export function print(text: string): void {
 /** Rows of a table, the heading first. */
 export type Rows = readonly (readonly string[])[];
 
-/** A table for a document: the first column left-aligned, the others right-aligned. */
-export function markdownTable(rows: Rows): string {
-  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const [heading, ...body] = rows.map((row) =>
-    line(row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))),
+/** Cells of equal width, the first column left-aligned, the others right-aligned. */
+function aligned(rows: Rows, least: number): { widths: number[]; cells: string[][] } {
+  const widths = rows[0].map((_, column) => Math.max(least, ...rows.map((row) => row[column].length)));
+  const cells = rows.map((row) =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))),
   );
-  const rule = line(widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)));
-  return [heading, rule, ...body].join('\n');
+  return { widths, cells };
 }
 
-/** Columns of equal width, the first left-aligned, the others right-aligned. */
+/** A table for a document. */
+export function markdownTable(rows: Rows): string {
+  const { widths, cells } = aligned(rows, 3);
+  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  const [heading, ...body] = cells;
+  return [heading, rule, ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
+/** A table for a terminal. */
 export function table(rows: Rows): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows
-    .map((row) =>
-      row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('  '),
-    )
+  return aligned(rows, 0)
+    .cells.map((row) => row.join('  '))
     .join('\n');
 }
+
+export const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);

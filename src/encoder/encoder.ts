@@ -129,14 +129,12 @@ export class RnnEncoder {
 
   /** Adds a head: from now on its dispatches run at the end of every step. */
   attach(head: EncoderHead): void {
-    const { width } = this.#workspace.attach(head).output;
+    const bound = this.#workspace.attach(head);
     this.#heads.push(head);
     const { maxFrames, maxLanes } = this.capacity;
-    const fitting = Math.max(1, Math.floor(largestBuffer(this.context) / (4 * maxFrames * padded(width))));
+    const fitting = Math.max(1, Math.floor(largestBuffer(this.context) / (4 * maxFrames * padded(bound.output.width))));
     this.capacity = { ...this.capacity, maxLanes: Math.min(maxLanes, fitting) };
-    this.#states.forEach(({ slot }) => {
-      this.#workspace.reset(slot);
-    });
+    this.#states.forEach(({ slot }) => bound.reset?.(slot));
   }
 
   /** Streams that could join the next step: lanes, or slots where those are fewer. */
@@ -291,7 +289,6 @@ export class RnnEncoder {
     { onSubmit, ...watch }: StepWatch & { onSubmit?: () => void } = {},
   ) {
     this.#check();
-    this.#findOutputs(read);
     const ring = this.#ring;
     // With a free place nothing is awaited before the submit.
     const acquired = ring.acquire();
@@ -300,6 +297,7 @@ export class RnnEncoder {
     let submitted = false;
     try {
       this.#check();
+      const outputs = this.#findOutputs(read);
       const inputs = prepare();
       if (inputs.length === 0) {
         ring.release(place);
@@ -309,7 +307,6 @@ export class RnnEncoder {
       this.#checkTogether(inputs);
       const lanes = inputs.length;
       const frames = Math.max(...counts);
-      const outputs = this.#findOutputs(read);
       const sizes = outputs.map(({ width }) => 4 * lanes * frames * padded(width));
       const bytes = sizes.reduce((sum, size) => sum + size, 0);
       const readback = ring.reserve(place, bytes);

@@ -31,6 +31,12 @@ export interface StreamStats {
   realTimeFactor: number;
 }
 
+/** @internal */
+export function withRealTimeFactor(cost: Omit<StreamStats, 'realTimeFactor'>): StreamStats {
+  const { computeMs, readbackMs, audioSeconds } = cost;
+  return { ...cost, realTimeFactor: audioSeconds > 0 ? (computeMs + readbackMs) / 1000 / audioSeconds : 0 };
+}
+
 /** What a recognizer gives each of its streams. */
 export interface StreamSetup {
   model: Model;
@@ -233,15 +239,13 @@ export class OnlineStream {
   }
 
   get stats(): StreamStats {
-    const audioSeconds = this.#frames * this.secondsPerFrame;
-    return {
+    return withRealTimeFactor({
       chunks: this.#chunks,
       frames: this.#frames,
       computeMs: this.#computeMs,
       readbackMs: this.#readbackMs,
-      audioSeconds,
-      realTimeFactor: audioSeconds > 0 ? (this.#computeMs + this.#readbackMs) / 1000 / audioSeconds : 0,
-    };
+      audioSeconds: this.#frames * this.secondsPerFrame,
+    });
   }
 
   /** Hidden and cell states as they are now, for a look inside; reads them back from the GPU. */

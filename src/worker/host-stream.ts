@@ -1,5 +1,5 @@
 import type { OnlineRecognizer, RecognitionResult } from '../recognizer/recognizer.ts';
-import type { OnlineStream, StreamStats } from '../recognizer/stream.ts';
+import { withRealTimeFactor, type OnlineStream, type StreamStats } from '../recognizer/stream.ts';
 import type { StreamUpdate, WorkerAudio, WorkerStreamOptions } from './messages.ts';
 
 interface Listener {
@@ -19,14 +19,9 @@ const REWIND_SECONDS = 2;
 const STATES_EVERY_MS = 80;
 const SECONDS_PER_FEATURE_FRAME = 0.01;
 
-const NO_STATS: StreamStats = {
-  chunks: 0,
-  frames: 0,
-  computeMs: 0,
-  readbackMs: 0,
-  audioSeconds: 0,
-  realTimeFactor: 0,
-};
+const NO_STATS = withRealTimeFactor({ chunks: 0, frames: 0, computeMs: 0, readbackMs: 0, audioSeconds: 0 });
+/** Of an update that no chunk brought. */
+const NO_TIMES = { seconds: 0, computeMs: 0, readbackMs: 0 };
 
 /** One stream of a worker, over as many recognizers as the GPU makes necessary. */
 export class HostStream {
@@ -36,7 +31,7 @@ export class HostStream {
   /** Absent while there is no device to run it on. */
   #stream: OnlineStream | undefined;
   /** What the streams before this one, on devices that were lost, have decoded: seconds, segments, and cost. */
-  #before = { seconds: 0, segments: 0, stats: [] as StreamStats[] };
+  #before = { seconds: 0, segments: 0, stats: NO_STATS };
   #pending: Pending[] = [];
   #pushedSeconds = 0;
   #finished = false;
@@ -119,7 +114,7 @@ export class HostStream {
         tokenLogProbs: result.tokenLogProbs.slice(0, count),
         isFinal: true,
       };
-      this.#post(stream, complete, { seconds: 0, computeMs: 0, readbackMs: 0 }, false);
+      this.#post(stream, complete, NO_TIMES, false);
     }
     const from = Math.max(said, stats.audioSeconds - REWIND_SECONDS);
     // Whole chunks before it, so that what was said ends where a chunk does.
@@ -132,7 +127,7 @@ export class HostStream {
     this.#before = {
       seconds,
       segments: this.#before.segments + result.segment + 1,
-      stats: [...this.#before.stats, stats],
+      stats: addStats(this.#before.stats, stats),
     };
     this.#pending = this.#pending
       .filter(({ end }) => end > seconds)
@@ -222,8 +217,7 @@ export class HostStream {
   #finishEmpty(): void {
     const stream = this.#stream;
     if (stream && !this.isReady && !stream.isUnderWay) {
-      const none = { seconds: 0, computeMs: 0, readbackMs: 0 };
-      this.#post(stream, this.#recognizer.getResult(stream), none, true);
+      this.#post(stream, this.#recognizer.getResult(stream), NO_TIMES, true);
     }
   }
 
@@ -253,7 +247,7 @@ export class HostStream {
         keywords: result.keywords.map((hit) => ({ ...hit, start: hit.start + seconds, end: hit.end + seconds })),
       },
       ended: mayEnd && result.isFinal,
-      stats: this.#before.stats.reduce(addStats, stats),
+      stats: addStats(this.#before.stats, stats),
       chunk: { end, ...times, latencyMs },
       states,
     });
@@ -287,15 +281,11 @@ const startOf = ({ end, samples, sampleRate }: Pending) => end - samples.length 
 const featureFrames = (seconds: number) => Math.round(seconds / SECONDS_PER_FEATURE_FRAME);
 
 function addStats(a: StreamStats, b: StreamStats): StreamStats {
-  const computeMs = a.computeMs + b.computeMs;
-  const readbackMs = a.readbackMs + b.readbackMs;
-  const audioSeconds = a.audioSeconds + b.audioSeconds;
-  return {
+  return withRealTimeFactor({
     chunks: a.chunks + b.chunks,
     frames: a.frames + b.frames,
-    computeMs,
-    readbackMs,
-    audioSeconds,
-    realTimeFactor: audioSeconds > 0 ? (computeMs + readbackMs) / 1000 / audioSeconds : 0,
-  };
+    computeMs: a.computeMs + b.computeMs,
+    readbackMs: a.readbackMs + b.readbackMs,
+    audioSeconds: a.audioSeconds + b.audioSeconds,
+  });
 }

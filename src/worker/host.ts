@@ -95,7 +95,9 @@ class RecognizerHost implements Handlers {
 
   async load(source: string | ModelFiles, { cache, ...options }: WorkerRecognizerOptions): Promise<RecognizerInfo> {
     const call = this.#current;
-    const { signal } = this.#cancels.set(call, new AbortController()).get(call) ?? new AbortController();
+    const cancel = new AbortController();
+    const { signal } = cancel;
+    this.#cancels.set(call, cancel);
     const onProgress = this.#progress(call);
     const model =
       typeof source === 'string' ? await fetchModel(source, { cache, onProgress, signal }) : openModel(source);

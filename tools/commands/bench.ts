@@ -6,11 +6,11 @@ import {
   UTTERANCE_FRAMES,
   type BenchOutput,
   type BenchSections,
-  type Memory,
+  totalBytes,
 } from '../runtime/bench-job.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
 import type { Timing } from '../runtime/statistics.ts';
-import { Progress, markdownTable, print, table, type Rows } from '../terminal.ts';
+import { Progress, markdownTable, megabytes, print, table, type Rows } from '../terminal.ts';
 import {
   RUNTIME_OPTIONS,
   chunkSizes,
@@ -87,9 +87,7 @@ function chooseSections(
 
 const TIMES = ['median ms', 'p10', 'p90'];
 const times = ({ medianMs, p10Ms, p90Ms }: Timing) => [medianMs, p10Ms, p90Ms].map((ms) => ms.toFixed(2));
-const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
 const whole = (value: number) => Math.round(value).toLocaleString('en');
-const sum = (memory: Memory) => Object.values(memory).reduce((total, bytes) => total + bytes, 0);
 
 /** The tables of what was measured, each under a title. */
 function tables({ readGBps, chunks, streams, batches, kernels }: BenchOutput): { title: string; rows: Rows }[] {
@@ -101,7 +99,7 @@ function tables({ readGBps, chunks, streams, batches, kernels }: BenchOutput): {
     megabytes(chunk.weightBytes),
     chunk.weightGBps.toFixed(2),
     `${((100 * chunk.weightGBps) / readGBps).toFixed(0)} %`,
-    megabytes(sum(chunk.memory)),
+    megabytes(totalBytes(chunk.memory)),
     String(chunk.steps),
   ]);
   const streamRows = streams.map((row) => [
@@ -109,7 +107,7 @@ function tables({ readGBps, chunks, streams, batches, kernels }: BenchOutput): {
     ...times(row),
     whole(row.inputFramesPerSecond),
     row.realTimeStreams === undefined ? '–' : String(row.realTimeStreams),
-    megabytes(sum(row.memory)),
+    megabytes(totalBytes(row.memory)),
     String(row.steps),
   ]);
   const batchRows = batches.map((row) => [
@@ -117,7 +115,7 @@ function tables({ readGBps, chunks, streams, batches, kernels }: BenchOutput): {
     ...times(row),
     whole(row.inputFramesPerSecond),
     row.realTimeFactor.toFixed(4),
-    megabytes(sum(row.memory)),
+    megabytes(totalBytes(row.memory)),
     String(row.steps),
   ]);
   const most = streams.reduce((largest, { realTimeStreams = 0 }) => Math.max(largest, realTimeStreams), 0);

@@ -35,6 +35,8 @@ export interface BenchInput extends BenchSections {
 /** Bytes of GPU buffers by part. */
 export type Memory = Readonly<Record<string, number>>;
 
+export const totalBytes = (memory: Memory) => Object.values(memory).reduce((total, bytes) => total + bytes, 0);
+
 export interface ChunkFigures extends Timing {
   chunkFrames: number;
   /** Median time over the audio of a chunk. */
