@@ -1,4 +1,4 @@
-/** Recordings with what is said in them: reading them, batches of them, and how well they were heard. */
+/** Recordings with what is said in them: reading them, and how well they were heard. */
 import { dirname, resolve } from 'node:path';
 import { parseKeywords } from '../src/decoder/keywords.ts';
 import { RillError } from '../src/errors.ts';
@@ -10,7 +10,6 @@ import { countPhrase, wordErrors } from './word-errors.ts';
 
 /** Silence behind each recording, so that the last letters come out. */
 const TAIL_PADDING_SECONDS = 0.5;
-const SECONDS_PER_FRAME = 0.01;
 
 export interface Item {
   audio: string;
@@ -19,7 +18,7 @@ export interface Item {
 
 export interface Utterance extends Item {
   seconds: number;
-  features: Float32Array;
+  features: Float32Array<ArrayBuffer>;
   frames: number;
 }
 
@@ -62,21 +61,6 @@ export async function readUtterances(listPath: string, features: FbankOptions): 
   return utterances;
 }
 
-/** Utterances of like length together, each batch padded to at most so many seconds. */
-export function makeBatches(utterances: readonly Utterance[], seconds: number): Utterance[][] {
-  const limit = seconds / SECONDS_PER_FRAME;
-  const batches: Utterance[][] = [];
-  for (const utterance of [...utterances].sort((a, b) => b.frames - a.frames)) {
-    const batch = batches.at(-1);
-    if (batch && (batch.length + 1) * batch[0].frames <= limit) {
-      batch.push(utterance);
-    } else {
-      batches.push([utterance]);
-    }
-  }
-  return batches;
-}
-
 export interface Heard extends Utterance {
   heard: string;
 }
@@ -116,16 +100,6 @@ export function score(results: readonly Heard[], keywords: readonly string[]) {
     falseAlarms,
     falseAlarmsPerHour: hours > 0 ? falseAlarms / hours : 0,
   };
-}
-
-/** A batch's features, padded: what jobs take. */
-export function joinFeatures(batch: readonly Utterance[]): { features: Float32Array<ArrayBuffer>; lengths: number[] } {
-  const longest = Math.max(...batch.map(({ features }) => features.length));
-  const features = new Float32Array(batch.length * longest);
-  batch.forEach((utterance, n) => {
-    features.set(utterance.features, n * longest);
-  });
-  return { features, lengths: batch.map(({ frames }) => frames) };
 }
 
 /** The phrases of a model folder's keywords. */

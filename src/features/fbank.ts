@@ -124,7 +124,7 @@ export class Fbank {
    * @param samples (n,) in [-1, 1] at `options.sampleRate`
    * @returns (frames, numMelBins), row-major
    */
-  accept(samples: Float32Array): Float32Array {
+  accept(samples: Float32Array): Float32Array<ArrayBuffer> {
     const kept = new Float32Array(this.#kept.length + samples.length);
     kept.set(this.#kept);
     kept.set(samples, this.#kept.length);
@@ -136,7 +136,7 @@ export class Fbank {
   }
 
   /** Ends the waveform: returns the last frames, (frames, numMelBins), and starts afresh. */
-  finish(): Float32Array {
+  finish(): Float32Array<ArrayBuffer> {
     const shift = this.#frameShift;
     const whole = Math.floor((this.#received - this.#frameLength) / shift) + 1;
     const rounded = Math.floor((this.#received + shift / 2) / shift);
@@ -157,7 +157,7 @@ export class Fbank {
   }
 
   /** Frames up to (not including) `end`, and forgets the samples that no later frame needs. */
-  #emit(end: number): Float32Array {
+  #emit(end: number): Float32Array<ArrayBuffer> {
     const { numMelBins } = this.options;
     const first = this.#frames;
     const output = new Float32Array(Math.max(0, end - first) * numMelBins);
@@ -212,7 +212,7 @@ export class Fbank {
 }
 
 /** The features of a whole waveform, (frames, numMelBins). */
-export function fbank(samples: Float32Array, options: Partial<FbankOptions> = {}): Float32Array {
+export function fbank(samples: Float32Array, options: Partial<FbankOptions> = {}): Float32Array<ArrayBuffer> {
   const stream = new Fbank(options);
   const head = stream.accept(samples);
   const tail = stream.finish();

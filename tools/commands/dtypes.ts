@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { RillError } from '../../src/errors.ts';
-import { storedDtype, WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
+import { storedDtype } from '../../src/model/dtypes.ts';
 import { openModel } from '../../src/model/model.ts';
-import { joinFeatures, keywordPhrases, makeBatches, readUtterances, score, type Heard } from '../evaluation.ts';
+import { keywordPhrases, readUtterances, score } from '../evaluation.ts';
 import { readModelFiles } from '../files.ts';
-import type { Difference } from '../runtime/dtypes-job.ts';
+import type { DtypeOutput } from '../runtime/dtypes-job.ts';
 import { Progress, markdownTable, print, table } from '../terminal.ts';
 import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
 
@@ -12,22 +12,9 @@ const usage =
   'dtypes [model dir --list list.csv] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
 
 const BUNDLED = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
-const BATCH_SECONDS = 240;
 
 /** What one dtype does to a model. */
-interface DtypeReport {
-  dtype: WeightDtype;
-  weightBytes: number;
-  differences: { output: string; largest: number; rms: number }[];
-  score: ReturnType<typeof score>;
-}
-
-/** What a dtype gave so far, batch by batch. */
-interface Gathered {
-  weightBytes: number;
-  differences: Map<string, Difference>;
-  heard: Heard[];
-}
+type DtypeReport = Omit<DtypeOutput, 'texts'> & { score: ReturnType<typeof score> };
 
 function rows(reports: readonly DtypeReport[]): string[][] {
   const outputs = reports[0].differences.map(({ output }) => output);
@@ -74,43 +61,16 @@ export const dtypes: Command = {
       });
     }
     const utterances = await readUtterances(list, model.config.features);
-    const gathered = new Map<WeightDtype, Gathered>(
-      WEIGHT_DTYPES.map((dtype) => [dtype, { weightBytes: 0, differences: new Map(), heard: [] }]),
-    );
-    await withRuntime({ usage }, values, async (runtime) => {
-      for (const batch of makeBatches(utterances, BATCH_SECONDS)) {
-        const progress = new Progress('comparing');
-        const outputs = await runtime
-          .run('dtypes', { model: files, ...joinFeatures(batch) }, progress.listen)
-          .finally(() => progress.end());
-        for (const { dtype, weightBytes, texts, differences } of outputs) {
-          const all = gathered.get(dtype);
-          if (all) {
-            all.weightBytes = weightBytes;
-            all.heard.push(...texts.map((heard, n) => ({ ...batch[n], heard })));
-            for (const [name, own] of Object.entries(differences)) {
-              const { largest, squares, count } = all.differences.get(name) ?? { largest: 0, squares: 0, count: 0 };
-              all.differences.set(name, {
-                largest: Math.max(largest, own.largest),
-                squares: squares + own.squares,
-                count: count + own.count,
-              });
-            }
-          }
-        }
-      }
-    });
     const phrases = keywordPhrases(model);
-    const reports = [...gathered].map(([dtype, { weightBytes, differences, heard }]): DtypeReport => ({
-      dtype,
-      weightBytes,
-      differences: [...differences].map(([output, { largest, squares, count }]) => ({
-        output,
-        largest,
-        rms: Math.sqrt(squares / Math.max(1, count)),
-      })),
-      score: score(heard, phrases),
-    }));
+    const reports = await withRuntime({ usage }, values, async (runtime): Promise<DtypeReport[]> => {
+      const progress = new Progress('comparing');
+      const input = { model: files, utterances: utterances.map(({ features }) => features) };
+      const outputs = await runtime.run('dtypes', input, progress.listen).finally(() => progress.end());
+      return outputs.map(({ texts, ...output }) => {
+        const heard = utterances.map((utterance, n) => ({ ...utterance, heard: texts[n] }));
+        return { ...output, score: score(heard, phrases) };
+      });
+    });
     print(values.json ? JSON.stringify(reports) : (values.markdown ? markdownTable : table)(rows(reports)));
   },
 };

@@ -58,7 +58,7 @@ export const evaluate: Command = {
       const progress = new Progress('decoding');
       const input = {
         model: files,
-        utterances: utterances.map(({ features }) => new Float32Array(features)),
+        utterances: utterances.map(({ features }) => features),
         method,
         options,
         memoryBytes,

@@ -3,24 +3,23 @@ import { runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
 import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
-import { openModel, type ModelFiles } from '../../src/model/model.ts';
+import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { Search } from '../../src/recognizer/search.ts';
 import type { JobContext } from './jobs.ts';
+import { batchesOf, heardText, type UtteranceBatch } from './utterances.ts';
 
 export interface DtypesInput {
   /** With matrices in f32. */
   model: ModelFiles;
-  /** (utterances, feature frames, num_features), padded. */
-  features: Float32Array<ArrayBuffer>;
-  lengths: number[];
+  /** Features of each utterance, (frames, num_features). */
+  utterances: Float32Array<ArrayBuffer>[];
 }
 
 /** How far an output lies from the same in f32. */
 export interface Difference {
+  output: string;
   largest: number;
-  /** Sum of squares, and how many values there are: a root mean square over more than one batch. */
-  squares: number;
-  count: number;
+  rms: number;
 }
 
 export interface DtypeOutput {
@@ -28,63 +27,109 @@ export interface DtypeOutput {
   /** GPU memory of weights, those of the head included. */
   weightBytes: number;
   texts: string[];
-  /** By the name of the output: `encoder_out`, and what the model's search reads. */
-  differences: Record<string, Difference>;
+  /** Of `encoder_out`, and of what the model's search reads. */
+  differences: Difference[];
 }
 
-/** One dtype's texts, and the values of each step, in the order of the steps. */
-async function runDtype({ gpu }: JobContext, { model: files, features, lengths }: DtypesInput, dtype: WeightDtype) {
-  const model = openModel(files);
-  const before = gpu.memory.get('weights') ?? 0;
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: lengths.length, dtype });
-  try {
-    const search = await Search.attach(encoder, model, {});
-    const weightBytes = (gpu.memory.get('weights') ?? 0) - before;
-    const createDecoder = search.decoders();
-    const decoders = lengths.map(() => createDecoder());
-    const names = [ENCODER_OUT, search.input];
-    const values = new Map<string, Float32Array[]>(names.map((name) => [name, []]));
-    // Steps of a fixed size, so that those of one dtype are those of the others.
-    const options = { chunkFrames: encoder.capacity.maxFrames };
-    await runBatch(encoder, features, lengths, options, names, (utterance, _, { outputs }) => {
-      decoders[utterance].accept(outputs[search.input]);
-      names.forEach((name) => values.get(name)?.push(outputs[name]));
-    });
-    const texts = decoders.map(({ tokens }) => {
-      const ids = tokens.map(({ id }) => id);
-      return model.tokens?.text(ids) ?? ids.join(' ');
-    });
-    return { dtype, weightBytes, texts, values };
-  } finally {
-    encoder.dispose();
+/** Utterances side by side: their outputs are held until all dtypes have been through them. */
+const BATCH_SIZE = 16;
+
+/** The model in one dtype, what it has heard so far, and how far off it was. */
+class Candidate {
+  readonly dtype: WeightDtype;
+  readonly encoder: RnnEncoder;
+  readonly weightBytes: number;
+  readonly texts: string[] = [];
+  readonly names: readonly string[];
+  readonly #model: Model;
+  readonly #search: Search;
+  readonly #sums: { largest: number; squares: number; count: number }[];
+
+  private constructor(model: Model, dtype: WeightDtype, encoder: RnnEncoder, search: Search, weightBytes: number) {
+    this.dtype = dtype;
+    this.encoder = encoder;
+    this.weightBytes = weightBytes;
+    this.names = [ENCODER_OUT, search.input];
+    this.#model = model;
+    this.#search = search;
+    this.#sums = this.names.map(() => ({ largest: 0, squares: 0, count: 0 }));
   }
-}
 
-function difference(actual: readonly Float32Array[], expected: readonly Float32Array[]): Difference {
-  const sum = { largest: 0, squares: 0, count: 0 };
-  for (const [step, values] of expected.entries()) {
-    for (const [i, value] of values.entries()) {
-      const off = Math.abs(actual[step][i] - value);
-      sum.largest = Math.max(sum.largest, off);
-      sum.squares += off * off;
+  static async load({ gpu }: JobContext, model: Model, dtype: WeightDtype, maxStreams: number): Promise<Candidate> {
+    const weights = () => gpu.memory.get('weights') ?? 0;
+    const before = weights();
+    const encoder = await RnnEncoder.create(gpu, model, { maxStreams, dtype });
+    try {
+      const search = await Search.attach(encoder, model, {});
+      return new Candidate(model, dtype, encoder, search, weights() - before);
+    } catch (error) {
+      encoder.dispose();
+      throw error;
     }
-    sum.count += values.length;
   }
-  return sum;
+
+  /** Hears a batch. @returns by output, the values of each step, in the order of the steps */
+  async hear({ members, features, lengths }: UtteranceBatch): Promise<Float32Array[][]> {
+    const createDecoder = this.#search.decoders();
+    const decoders = lengths.map(() => createDecoder());
+    const values = this.names.map((): Float32Array[] => []);
+    // Steps of a fixed size, so that those of one dtype are those of the others.
+    const options = { chunkFrames: this.encoder.capacity.maxFrames };
+    await runBatch(this.encoder, features, lengths, options, this.names, (lane, _, { outputs }) => {
+      decoders[lane].accept(outputs[this.#search.input]);
+      this.names.forEach((name, i) => values[i].push(outputs[name]));
+    });
+    members.forEach((n, lane) => {
+      this.texts[n] = heardText(this.#model, decoders[lane]);
+    });
+    return values;
+  }
+
+  compare(actual: readonly Float32Array[][], expected: readonly Float32Array[][]): void {
+    for (const [i, sum] of this.#sums.entries()) {
+      for (const [step, values] of expected[i].entries()) {
+        for (const [k, value] of values.entries()) {
+          const off = Math.abs(actual[i][step][k] - value);
+          sum.largest = Math.max(sum.largest, off);
+          sum.squares += off * off;
+        }
+        sum.count += values.length;
+      }
+    }
+  }
+
+  get output(): DtypeOutput {
+    const { dtype, weightBytes, texts } = this;
+    const differences = this.#sums.map(({ largest, squares, count }, i) => {
+      return { output: this.names[i], largest, rms: Math.sqrt(squares / Math.max(1, count)) };
+    });
+    return { dtype, weightBytes, texts, differences };
+  }
 }
 
-export async function dtypes(context: JobContext, input: DtypesInput): Promise<DtypeOutput[]> {
-  const outputs: DtypeOutput[] = [];
-  let exact: Map<string, Float32Array[]> | undefined;
-  for (const dtype of WEIGHT_DTYPES) {
-    const { values, ...output } = await runDtype(context, input, dtype);
-    // f32 comes first.
-    const reference = (exact ??= values);
-    const differences = [...values].map(
-      ([name, steps]) => [name, difference(steps, reference.get(name) ?? [])] as const,
-    );
-    outputs.push({ ...output, differences: Object.fromEntries(differences) });
-    context.emit({ type: 'progress', done: outputs.length, total: WEIGHT_DTYPES.length });
+export async function dtypes(context: JobContext, { model: files, utterances }: DtypesInput): Promise<DtypeOutput[]> {
+  const model = openModel(files);
+  const maxStreams = Math.min(BATCH_SIZE, utterances.length);
+  const candidates: Candidate[] = [];
+  try {
+    // f32 comes first: the others are held against it.
+    for (const dtype of WEIGHT_DTYPES) {
+      candidates.push(await Candidate.load(context, model, dtype, maxStreams));
+    }
+    let done = 0;
+    for (const batch of batchesOf(utterances, maxStreams, model.sizes.encoder.numFeatures)) {
+      let exact: Float32Array[][] | undefined;
+      for (const candidate of candidates) {
+        const values = await candidate.hear(batch);
+        candidate.compare(values, (exact ??= values));
+      }
+      done += batch.members.length;
+      context.emit({ type: 'progress', done, total: utterances.length });
+    }
+    return candidates.map(({ output }) => output);
+  } finally {
+    candidates.forEach(({ encoder }) => {
+      encoder.dispose();
+    });
   }
-  return outputs;
 }

@@ -22,6 +22,7 @@ import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
+import { batchesOf, heardText } from './utterances.ts';
 import { dtypes } from './dtypes-job.ts';
 
 /** Utterances side by side in one step; more go in groups. */
@@ -180,12 +181,12 @@ async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<De
   }
 }
 
-function decodeOutput({ tokens: table }: Model, { tokens, logProb }: Decoder): DecodeOutput {
-  const ids = tokens.map(({ id }) => id);
+function decodeOutput(model: Model, decoder: Decoder): DecodeOutput {
+  const { tokens, logProb } = decoder;
   return {
-    tokens: ids,
+    tokens: tokens.map(({ id }) => id),
     frames: tokens.map(({ frame }) => frame),
-    text: table?.text(ids) ?? ids.join(' '),
+    text: heardText(model, decoder),
     logProb,
   };
 }
@@ -210,20 +211,13 @@ async function decodeAll(
     const createDecoder = search.decoders();
     const decoders = utterances.map(() => createDecoder());
     const batchSize = await findBatchSize(encoder, { memoryBytes });
-    // Longest first: a batch that does not fit fails at once, and padding is least.
-    const order = utterances.map((_, n) => n).sort((a, b) => utterances[b].length - utterances[a].length);
-    for (let first = 0; first < order.length; first += batchSize) {
-      const batch = order.slice(first, first + batchSize);
-      const stride = utterances[batch[0]].length;
-      const features = new Float32Array(batch.length * stride);
-      batch.forEach((n, lane) => {
-        features.set(utterances[n], lane * stride);
-      });
-      const lengths = batch.map((n) => utterances[n].length / numFeatures);
+    let done = 0;
+    for (const { members, features, lengths } of batchesOf(utterances, batchSize, numFeatures)) {
       await runBatch(encoder, features, lengths, {}, [search.input], (lane, _, { outputs }) => {
-        decoders[batch[lane]].accept(outputs[search.input]);
+        decoders[members[lane]].accept(outputs[search.input]);
       });
-      emit({ type: 'progress', done: first + batch.length, total: order.length });
+      done += members.length;
+      emit({ type: 'progress', done, total: utterances.length });
     }
     return { results: decoders.map((decoder) => decodeOutput(model, decoder)), batchSize };
   } finally {
