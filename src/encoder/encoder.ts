@@ -1,5 +1,6 @@
 import { RillError } from '../errors.ts';
 import { BufferScope, type GpuContext } from '../gpu/context.ts';
+import { Pace } from '../gpu/pace.ts';
 import { ReadbackRing, readBuffers } from '../gpu/readback.ts';
 import { DispatchTimer, type KernelTime } from '../gpu/timer.ts';
 import { WEIGHT_DTYPES, storedDtype, type WeightDtype } from '../model/dtypes.ts';
@@ -74,6 +75,7 @@ export class RnnEncoder {
   readonly #weights: EncoderWeights;
   readonly #heads: EncoderHead[] = [];
   readonly #ring: ReadbackRing;
+  readonly #pace = new Pace();
   readonly #states = new Set<EncoderState>();
   readonly #freeSlots: number[] = [];
   #workspace: Workspace;
@@ -327,6 +329,10 @@ export class RnnEncoder {
       });
       onSubmit?.();
       const submittedAt = performance.now();
+      if (this.context.polls) {
+        await this.#pace.untilDue(lanes * frames);
+      }
+      const pausedUntil = performance.now();
       let doneAt = Infinity;
       this.context.device.queue.onSubmittedWorkDone().then(
         () => (doneAt = performance.now()),
@@ -339,6 +345,7 @@ export class RnnEncoder {
       const startedAt = Math.max(submittedAt, Math.min(this.#doneAt, readAt));
       this.#doneAt = Math.max(startedAt, Math.min(doneAt, readAt));
       const computeMs = this.#doneAt - startedAt;
+      this.#pace.learn(lanes * frames, computeMs, this.#doneAt - pausedUntil);
       const results = counts.map((count, lane): StepResult => {
         let start = 0;
         const named = outputs.map(({ name, width }) => {

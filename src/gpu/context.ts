@@ -21,6 +21,8 @@ export class GpuContext {
   readonly device: GPUDevice;
   /** Where the device came from; held, because Dawn ends the process when it is collected before its devices. */
   readonly gpu: GPU | undefined;
+  /** Whether waiting for results keeps the thread busy: not in a browser, but in Node's `webgpu`, which is handed in. */
+  readonly polls: boolean;
   readonly adapter: AdapterDescription;
   /** Bytes of the GPU buffers that exist, by part: `weights`, `states`, `activations`, `readback`. */
   readonly memory = new Map<string, number>();
@@ -32,6 +34,7 @@ export class GpuContext {
   constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = {}, gpu?: GPU) {
     this.device = device;
     this.gpu = gpu;
+    this.polls = gpu !== globalThis.navigator?.gpu;
     const { vendor = '', architecture = '', device: name = '', description = '' } = adapter;
     this.adapter = { vendor, architecture, device: name, description };
     void device.lost.then(({ reason, message }) => {
