@@ -6,11 +6,12 @@
 // are padded to vec4 with zero weights, so padding lanes stay zero from layer to layer. Weights may be
 // packed; what is summed is f32 whatever they are.
 //
-// One thread: four outputs of four rows (a row is one frame of one lane), so that a weight is loaded once
-// for four rows; a tile of a single row takes the short path. Every output is summed in the same order,
-// with the same fma, on both paths: its bits do not depend on its neighbours.
-// Workgroups: (ceil(out_vec4s / 32), ceil(lanes * frames / 4), 1).
+// One thread: four outputs of `tile` rows (a row is one frame of one lane): of four, so that a weight is loaded once
+// for them, or of one. Every output is summed in the same order, with the same fma, whatever the tile: its bits do
+// not depend on its neighbours.
+// Workgroups: (ceil(out_vec4s / 32), ceil(lanes * frames / tile), 1).
 
+override tile: u32; // 1 or 4
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override in_vec4s: u32; // ceil(inputs / 4)
 override out_vec4s: u32; // ceil(outputs / 4)
@@ -138,13 +139,13 @@ fn four_rows(row: u32, o: u32, rows: u32) {
 fn linear(@builtin(global_invocation_id) id: vec3u) {
   let rows = step.lanes * step.frames;
   let o = id.x;
-  let row = id.y * 4u;
+  let row = id.y * tile;
   if (o >= out_vec4s || row >= rows) {
     return;
   }
-  if (row + 1u == rows) {
-    one_row(row, o);
-  } else {
+  if (tile == 4u) {
     four_rows(row, o, rows);
+  } else {
+    one_row(row, o);
   }
 }

@@ -8,11 +8,11 @@
 // interleaved, so that a unit's gates are one vec4 and W_hh is column-major like the weights of linear.wgsl.
 // Lanes that have no frame `at.frame` any more keep their state.
 //
-// One thread: one unit of four lanes; a tile of a single lane takes the short path, with the same order
-// of summation. The argument of exp is clamped where the result no longer changes in f32, since WGSL
-// promises nothing about an overflow.
-// Workgroups: (ceil(hidden / 32), ceil(lanes / 4), 1). Run once per frame, before the projection.
+// One thread: one unit of `tile` lanes, of four or of one, with the same order of summation. The argument of exp is
+// clamped where the result no longer changes in f32, since WGSL promises nothing about an overflow.
+// Workgroups: (ceil(hidden / 32), ceil(lanes / tile), 1). Run once per frame, before the projection.
 
+override tile: u32; // 1 or 4
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override proj_vec4s: u32; // ceil(width of h / 4)
 override hidden: u32; // units, padded to a multiple of 4; padding units stay zero
@@ -42,6 +42,9 @@ struct At {
 @group(0) @binding(6) var<storage, read_write> m: array<f32>; // (lanes, hidden)
 @group(0) @binding(7) var<uniform> step: Step;
 @group(1) @binding(0) var<uniform> at: At;
+
+// Inputs are summed in blocks of 64, block sums then one after the other, as in linear.wgsl.
+const block_vec4s = 16u;
 
 // Four inputs' weights for a unit's four gates, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its gate.
@@ -108,11 +111,15 @@ fn update(lane: u32, unit: u32, sum: vec4f) {
 
 fn one_lane(lane: u32, unit: u32) {
   let h0 = h_start(lane);
-  var s0 = vec4f(0.0);
-  for (var k = 0u; k < proj_vec4s; k++) {
-    s0 = multiply_add(weights_at(k, unit), h[h0 + k], s0);
+  var y0 = vec4f(0.0);
+  for (var start = 0u; start < proj_vec4s; start += block_vec4s) {
+    var s0 = vec4f(0.0);
+    for (var k = start; k < min(start + block_vec4s, proj_vec4s); k++) {
+      s0 = multiply_add(weights_at(k, unit), h[h0 + k], s0);
+    }
+    y0 += s0;
   }
-  update(lane, unit, s0);
+  update(lane, unit, y0);
 }
 
 fn four_lanes(lane: u32, unit: u32) {
@@ -122,39 +129,49 @@ fn four_lanes(lane: u32, unit: u32) {
   let h1 = h_start(min(lane + 1u, last));
   let h2 = h_start(min(lane + 2u, last));
   let h3 = h_start(min(lane + 3u, last));
-  var s0 = vec4f(0.0);
-  var s1 = vec4f(0.0);
-  var s2 = vec4f(0.0);
-  var s3 = vec4f(0.0);
-  for (var k = 0u; k < proj_vec4s; k++) {
-    let w = weights_at(k, unit);
-    s0 = multiply_add(w, h[h0 + k], s0);
-    s1 = multiply_add(w, h[h1 + k], s1);
-    s2 = multiply_add(w, h[h2 + k], s2);
-    s3 = multiply_add(w, h[h3 + k], s3);
+  var y0 = vec4f(0.0);
+  var y1 = vec4f(0.0);
+  var y2 = vec4f(0.0);
+  var y3 = vec4f(0.0);
+  for (var start = 0u; start < proj_vec4s; start += block_vec4s) {
+    var s0 = vec4f(0.0);
+    var s1 = vec4f(0.0);
+    var s2 = vec4f(0.0);
+    var s3 = vec4f(0.0);
+    for (var k = start; k < min(start + block_vec4s, proj_vec4s); k++) {
+      let w = weights_at(k, unit);
+      s0 = multiply_add(w, h[h0 + k], s0);
+      s1 = multiply_add(w, h[h1 + k], s1);
+      s2 = multiply_add(w, h[h2 + k], s2);
+      s3 = multiply_add(w, h[h3 + k], s3);
+    }
+    y0 += s0;
+    y1 += s1;
+    y2 += s2;
+    y3 += s3;
   }
-  update(lane, unit, s0);
+  update(lane, unit, y0);
   if (lane + 1u < step.lanes) {
-    update(lane + 1u, unit, s1);
+    update(lane + 1u, unit, y1);
   }
   if (lane + 2u < step.lanes) {
-    update(lane + 2u, unit, s2);
+    update(lane + 2u, unit, y2);
   }
   if (lane + 3u < step.lanes) {
-    update(lane + 3u, unit, s3);
+    update(lane + 3u, unit, y3);
   }
 }
 
 @compute @workgroup_size(32)
 fn lstm_cell(@builtin(global_invocation_id) id: vec3u) {
   let unit = id.x;
-  let lane = id.y * 4u;
+  let lane = id.y * tile;
   if (unit >= hidden || lane >= step.lanes) {
     return;
   }
-  if (lane + 1u == step.lanes) {
-    one_lane(lane, unit);
-  } else {
+  if (tile == 4u) {
     four_lanes(lane, unit);
+  } else {
+    one_lane(lane, unit);
   }
 }

@@ -6,10 +6,10 @@
 // The weight is column-major like that of linear.wgsl. Lanes that have no frame `at.frame` any more keep
 // their h.
 //
-// One thread: four elements of h of four lanes; a tile of a single lane takes the short path, with the
-// same order of summation.
-// Workgroups: (ceil(proj_vec4s / 32), ceil(lanes / 4), 1). Run once per frame, after lstm_cell.
+// One thread: four elements of h of `tile` lanes, of four or of one, with the same order of summation.
+// Workgroups: (ceil(proj_vec4s / 32), ceil(lanes / tile), 1). Run once per frame, after lstm_cell.
 
+override tile: u32; // 1 or 4
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override hidden_vec4s: u32; // ceil(units / 4)
 override proj_vec4s: u32; // ceil(width of h / 4)
@@ -38,6 +38,9 @@ struct At {
 @group(0) @binding(5) var<storage, read_write> x: array<vec4f>; // (lanes, frames, proj_vec4s)
 @group(0) @binding(6) var<uniform> step: Step;
 @group(1) @binding(0) var<uniform> at: At;
+
+// Inputs are summed in blocks of 64, block sums then one after the other, as in linear.wgsl.
+const block_vec4s = 16u;
 
 // Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its output.
@@ -85,55 +88,73 @@ fn update(lane: u32, p: u32, sum: vec4f) {
   x[(lane * step.frames + at.frame) * proj_vec4s + p] += value;
 }
 
+fn m_start(lane: u32) -> u32 {
+  return lane * hidden_vec4s;
+}
+
 fn one_lane(lane: u32, p: u32) {
-  let m0 = lane * hidden_vec4s;
-  var s0 = vec4f(0.0);
-  for (var k = 0u; k < hidden_vec4s; k++) {
-    s0 = multiply_add(weights_at(k, p), m[m0 + k], s0);
+  let m0 = m_start(lane);
+  var y0 = vec4f(0.0);
+  for (var start = 0u; start < hidden_vec4s; start += block_vec4s) {
+    var s0 = vec4f(0.0);
+    for (var k = start; k < min(start + block_vec4s, hidden_vec4s); k++) {
+      s0 = multiply_add(weights_at(k, p), m[m0 + k], s0);
+    }
+    y0 += s0;
   }
-  update(lane, p, s0);
+  update(lane, p, y0);
 }
 
 fn four_lanes(lane: u32, p: u32) {
   // Lanes past the end repeat the last one and are not written.
   let last = step.lanes - 1u;
-  let m0 = lane * hidden_vec4s;
-  let m1 = min(lane + 1u, last) * hidden_vec4s;
-  let m2 = min(lane + 2u, last) * hidden_vec4s;
-  let m3 = min(lane + 3u, last) * hidden_vec4s;
-  var s0 = vec4f(0.0);
-  var s1 = vec4f(0.0);
-  var s2 = vec4f(0.0);
-  var s3 = vec4f(0.0);
-  for (var k = 0u; k < hidden_vec4s; k++) {
-    let w = weights_at(k, p);
-    s0 = multiply_add(w, m[m0 + k], s0);
-    s1 = multiply_add(w, m[m1 + k], s1);
-    s2 = multiply_add(w, m[m2 + k], s2);
-    s3 = multiply_add(w, m[m3 + k], s3);
+  let m0 = m_start(lane);
+  let m1 = m_start(min(lane + 1u, last));
+  let m2 = m_start(min(lane + 2u, last));
+  let m3 = m_start(min(lane + 3u, last));
+  var y0 = vec4f(0.0);
+  var y1 = vec4f(0.0);
+  var y2 = vec4f(0.0);
+  var y3 = vec4f(0.0);
+  for (var start = 0u; start < hidden_vec4s; start += block_vec4s) {
+    var s0 = vec4f(0.0);
+    var s1 = vec4f(0.0);
+    var s2 = vec4f(0.0);
+    var s3 = vec4f(0.0);
+    for (var k = start; k < min(start + block_vec4s, hidden_vec4s); k++) {
+      let w = weights_at(k, p);
+      s0 = multiply_add(w, m[m0 + k], s0);
+      s1 = multiply_add(w, m[m1 + k], s1);
+      s2 = multiply_add(w, m[m2 + k], s2);
+      s3 = multiply_add(w, m[m3 + k], s3);
+    }
+    y0 += s0;
+    y1 += s1;
+    y2 += s2;
+    y3 += s3;
   }
-  update(lane, p, s0);
+  update(lane, p, y0);
   if (lane + 1u < step.lanes) {
-    update(lane + 1u, p, s1);
+    update(lane + 1u, p, y1);
   }
   if (lane + 2u < step.lanes) {
-    update(lane + 2u, p, s2);
+    update(lane + 2u, p, y2);
   }
   if (lane + 3u < step.lanes) {
-    update(lane + 3u, p, s3);
+    update(lane + 3u, p, y3);
   }
 }
 
 @compute @workgroup_size(32)
 fn lstm_projection(@builtin(global_invocation_id) id: vec3u) {
   let p = id.x;
-  let lane = id.y * 4u;
+  let lane = id.y * tile;
   if (p >= proj_vec4s || lane >= step.lanes) {
     return;
   }
-  if (lane + 1u == step.lanes) {
-    one_lane(lane, p);
-  } else {
+  if (tile == 4u) {
     four_lanes(lane, p);
+  } else {
+    one_lane(lane, p);
   }
 }

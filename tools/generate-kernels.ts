@@ -24,6 +24,9 @@ function binding(variable: VariableInfo) {
       dynamic: group === 1,
     };
   }
+  if (variable.resourceType === ResourceType.Texture) {
+    return { group, binding, type: 'texture' };
+  }
   const type = variable.access === 'read' ? 'read-only-storage' : 'storage';
   return { group, binding, type, size: variable.stride };
 }
@@ -34,7 +37,7 @@ function descriptor(name: string, code: string) {
   if (!entry?.workgroupSize || others.length > 0 || entry.name !== name) {
     throw new Error(`shaders/${name}.wgsl: expected one entry point with the name of the file`);
   }
-  const variables = [...reflection.storage, ...reflection.uniforms];
+  const variables = [...reflection.storage, ...reflection.uniforms, ...reflection.textures];
   return {
     name,
     workgroupSize: entry.workgroupSize,

@@ -9,7 +9,9 @@ import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/
 import type { TensorSource } from '../model/tensors.ts';
 import { encodeBatch, type BatchOptions, type EncodedBatch } from './batch.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
+import { CONV_METHODS, ableMethods, storageFor, type KernelChoice } from './matrices.ts';
 import { EncoderState } from './state.ts';
+import { chooseKernels } from './tuning.ts';
 import { WeightLoader, loadEncoderWeights, padded, type EncoderWeights } from './weights.ts';
 import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWatch } from './workspace.ts';
 
@@ -19,6 +21,11 @@ export interface EncoderOptions extends Partial<EncoderCapacity> {
    * the model folder has.
    */
   dtype?: WeightDtype | 'auto';
+  /**
+   * How the kernels that read weights work; the results are the same to the byte. `auto`, the default, is the fastest on this
+   * adapter, measured when a model of these sizes is loaded for the first time.
+   */
+  kernels?: KernelChoice | 'auto';
   /** Called as each tensor is uploaded, with its name. */
   progress?: (tensor: string) => void;
 }
@@ -69,6 +76,8 @@ export class RnnEncoder {
   readonly sizes: EncoderSizes;
   /** What the matrices are in GPU memory. */
   readonly dtype: WeightDtype;
+  /** How the kernels that read weights work. */
+  readonly kernels: Readonly<KernelChoice>;
   /** What it is made for; a head with a wide output can lower the lanes of a step. */
   capacity: Readonly<EncoderCapacity>;
   readonly #kernels: EncoderKernels;
@@ -87,6 +96,7 @@ export class RnnEncoder {
     scope: BufferScope,
     sizes: EncoderSizes,
     capacity: EncoderCapacity,
+    choice: KernelChoice,
     kernels: EncoderKernels,
     weights: EncoderWeights,
   ) {
@@ -94,6 +104,7 @@ export class RnnEncoder {
     this.weights = scope;
     this.sizes = sizes;
     this.dtype = weights.dtype;
+    this.kernels = choice;
     this.capacity = capacity;
     this.#kernels = kernels;
     this.#weights = weights;
@@ -102,22 +113,24 @@ export class RnnEncoder {
   }
 
   /**
-   * Uploads the weights and compiles the kernels.
+   * Chooses the kernels, compiles them and uploads the weights.
    *
-   * @throws RillError `bad-argument` for a capacity out of range, `bad-model`, `shader`.
+   * @throws RillError `bad-argument` for a capacity out of range or kernels that the device cannot run, `bad-model`,
+   * `shader`.
    */
   static async create(context: GpuContext, model: Model, options: EncoderOptions = {}): Promise<RnnEncoder> {
     context.check();
     const sizes = model.sizes.encoder;
     const capacity = checkCapacity(context, sizes, options);
     const dtype = chooseDtype(options.dtype, model.weights);
+    const choice = await checkKernels(context, model, dtype, capacity, options.kernels);
     const scope = new BufferScope(context);
     try {
-      const loader = new WeightLoader(scope, model.weights, dtype, options.progress);
+      const loader = new WeightLoader(scope, model.weights, dtype, storageFor(choice), options.progress);
       const weights = await loadEncoderWeights(loader, sizes);
-      const kernels = await compileEncoder(context, sizes, dtype);
+      const kernels = await compileEncoder(context, sizes, dtype, choice, capacity);
       context.check();
-      return new RnnEncoder(scope, sizes, capacity, kernels, weights);
+      return new RnnEncoder(scope, sizes, capacity, choice, kernels, weights);
     } catch (error) {
       scope.dispose();
       throw error;
@@ -491,6 +504,28 @@ function chooseDtype(dtype: WeightDtype | 'auto' = 'auto', { tensors }: TensorSo
     });
   }
   return dtype;
+}
+
+async function checkKernels(
+  context: GpuContext,
+  model: Model,
+  dtype: WeightDtype,
+  capacity: EncoderCapacity,
+  wanted: KernelChoice | 'auto' = 'auto',
+): Promise<KernelChoice> {
+  if (wanted === 'auto') {
+    return chooseKernels(context, model, dtype, capacity);
+  }
+  const able = ableMethods(context);
+  const { convolutions, matrices } = wanted;
+  if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {
+    throw new RillError('bad-argument', {
+      got: `kernels: ${JSON.stringify(wanted)}`,
+      expected: `auto, or { convolutions, matrices } of ${able.join(', ')}, the convolutions not split, on this device`,
+      remedy: 'Leave it out to take the fastest.',
+    });
+  }
+  return wanted;
 }
 
 /** `rows` of `width` elements out of rows padded to vec4. */

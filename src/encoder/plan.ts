@@ -1,17 +1,11 @@
 import type { BufferScope, GpuContext } from '../gpu/context.ts';
-import { Kernel, type BoundKernel, type Workgroups } from '../gpu/kernel.ts';
+import { Kernel, type Workgroups } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
-import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
+import type { WeightDtype } from '../model/dtypes.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
+import { dispatchOf, perRow, type Dispatch } from './dispatch.ts';
+import { ConvKernel, MatrixCompiler, allFrames, oneFrame, type KernelChoice, type LargestStep } from './matrices.ts';
 import { padded, vec4s, type EncoderWeights } from './weights.ts';
-
-/** One dispatch of a step and how large it is for a number of lanes and frames. */
-export interface Dispatch {
-  kernel: BoundKernel;
-  /** The matrix that the dispatch reads, if any. */
-  weight?: GPUBuffer;
-  workgroups: (lanes: number, frames: number) => Workgroups;
-}
 
 /** What a step of the encoder runs, in order. */
 export interface EncoderPlan {
@@ -80,29 +74,6 @@ export interface Room {
 export const UNIFORM_STRIDE = 256;
 
 const ceilDiv = (a: number, b: number) => Math.ceil(a / b);
-/** Rows (lanes or frames) that one thread of the matrix kernels covers. */
-const ROWS_PER_THREAD = 4;
-/** Neighbouring positions that one thread of conv_strided covers. */
-const POSITIONS_PER_THREAD = 4;
-/** Workgroups in x of the kernels that take a workgroup per row; the rest goes to y. */
-const ROWS_PER_Y = 32768;
-
-/** One workgroup for each row. */
-export const perRow = (lanes: number, frames: number): Workgroups => [
-  Math.min(lanes * frames, ROWS_PER_Y),
-  ceilDiv(lanes * frames, ROWS_PER_Y),
-  1,
-];
-
-/** A thread for each vec4 of outputs of each few rows. */
-export const perOutputs =
-  (outputs: number, workgroupSize: number) =>
-  (lanes: number, frames: number): Workgroups => [
-    ceilDiv(outputs, workgroupSize),
-    ceilDiv(lanes * frames, ROWS_PER_THREAD),
-    1,
-  ];
-
 /** Bytes that one stream in a step takes up in the largest buffer. */
 export function bytesPerLane(sizes: EncoderSizes, frames: number): number {
   return 4 * Math.max(...Object.values(activationSizes(sizes, frames)));
@@ -167,23 +138,21 @@ export type EncoderKernels = Awaited<ReturnType<typeof compileEncoder>>;
  *
  * @throws RillError `shader`.
  */
-export async function compileEncoder(context: GpuContext, sizes: EncoderSizes, dtype: WeightDtype) {
+export async function compileEncoder(
+  context: GpuContext,
+  sizes: EncoderSizes,
+  dtype: WeightDtype,
+  choice: KernelChoice,
+  largest: LargestStep,
+) {
   const { numFeatures, channels, numEncoderLayers: layers } = sizes;
-  const weight_bits = WEIGHT_BITS[dtype];
   const hidden = padded(sizes.rnnHiddenSize);
   const dModel = vec4s(sizes.dModel);
   const dimFeedforward = vec4s(sizes.dimFeedforward);
   const [freqs1, freqs2, freqs3] = subsampledFreqs(numFeatures);
   const [channels1, channels2, channels3] = channels.map(vec4s);
 
-  const linear = (inputs: number, outputs: number, then: { doubleSwish?: boolean; accumulate?: boolean } = {}) =>
-    Kernel.create(context, kernels.linear, {
-      weight_bits,
-      in_vec4s: inputs,
-      out_vec4s: outputs,
-      double_swish: Number(then.doubleSwish ?? false),
-      accumulate: Number(then.accumulate ?? false),
-    });
+  const matrices = new MatrixCompiler(context, choice.matrices, dtype, largest);
   const convStrided = (
     inFreqs: number,
     outFreqs: number,
@@ -191,7 +160,7 @@ export async function compileEncoder(context: GpuContext, sizes: EncoderSizes, d
     outputs: number,
     times: readonly [number, number],
   ) =>
-    Kernel.create(context, kernels.convStrided, {
+    ConvKernel.compile(context, choice.convolutions, {
       in_freqs: inFreqs,
       out_freqs: outFreqs,
       in_vec4s: inputs,
@@ -199,21 +168,20 @@ export async function compileEncoder(context: GpuContext, sizes: EncoderSizes, d
       times_per_frame: times[0],
       times_extra: times[1],
     });
-  const recurrent = { layers, weight_bits };
   const [convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2] =
     await Promise.all([
       Kernel.create(context, kernels.convFirst, { num_features: numFeatures, out_vec4s: channels1 }),
       convStrided(freqs1, freqs2, channels1, channels2, [2, 1]),
       convStrided(freqs2, freqs3, channels2, channels3, [1, 0]),
       Kernel.create(context, kernels.saveContext, { num_features: numFeatures }),
-      linear(freqs3 * channels3, dModel),
+      matrices.linear(freqs3 * channels3, dModel),
       Kernel.create(context, kernels.basicNorm, { width: sizes.dModel }),
-      linear(dModel, hidden),
-      Kernel.create(context, kernels.lstmCell, { proj_vec4s: dModel, hidden, ...recurrent }),
-      Kernel.create(context, kernels.lstmProjection, { hidden_vec4s: hidden / 4, proj_vec4s: dModel, ...recurrent }),
+      matrices.linear(dModel, hidden),
+      matrices.cell(dModel, hidden, layers),
+      matrices.projection(hidden / 4, dModel, layers),
       Kernel.create(context, kernels.lstmCarry, { hidden_vec4s: hidden / 4, layers }),
-      linear(dModel, dimFeedforward, { doubleSwish: true }),
-      linear(dimFeedforward, dModel, { accumulate: true }),
+      matrices.linear(dModel, dimFeedforward, { doubleSwish: true }),
+      matrices.linear(dimFeedforward, dModel, { accumulate: true }),
     ]);
   return { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2 };
 }
@@ -221,104 +189,57 @@ export async function compileEncoder(context: GpuContext, sizes: EncoderSizes, d
 /** Binds the encoder's kernels to weights and buffers: everything a step dispatches. */
 export function bindEncoder(
   { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2 }: EncoderKernels,
-  { numFeatures, channels, rnnHiddenSize, ...sizes }: EncoderSizes,
+  { numFeatures, channels, rnnHiddenSize }: EncoderSizes,
   weights: EncoderWeights,
   buffers: EncoderBuffers,
 ): EncoderPlan {
   const { lanes, step, at, h, c, x, m, gates, feedForward } = buffers;
-  const hidden = padded(rnnHiddenSize);
-  const dModel = vec4s(sizes.dModel);
-  const dimFeedforward = vec4s(sizes.dimFeedforward);
   const [freqs1, freqs2, freqs3] = subsampledFreqs(numFeatures);
-  const [channels1, channels2, channels3] = channels.map(vec4s);
+  const channels1 = vec4s(channels[0]);
   const size = (kernel: { source: { workgroupSize: readonly [number, number, number] } }) =>
     kernel.source.workgroupSize[0];
-  const perPosition =
-    (times: (frames: number) => number, freqs: number, outputs: number, each: number, workgroupSize: number) =>
-    (lanes: number, frames: number): Workgroups => [
-      ceilDiv(ceilDiv(times(frames) * freqs, each) * outputs, workgroupSize),
-      lanes,
-      1,
-    ];
-  const perLanes =
-    (outputs: number, lanesPerThread: number, workgroupSize: number) =>
-    (lanes: number): Workgroups => [ceilDiv(outputs, workgroupSize), ceilDiv(lanes, lanesPerThread), 1];
+  const perLane =
+    (outputs: number, workgroupSize: number) =>
+    (lanes: number): Workgroups => [ceilDiv(outputs, workgroupSize), lanes, 1];
 
   const { convs } = buffers;
-  const embed: Dispatch[] = [
-    {
-      weight: weights.convs[0].weight,
-      kernel: convFirst.bind({
-        ...weights.convs[0],
+  const embed = [
+    dispatchOf(
+      convFirst.bind({
+        ...weights.convFirst,
         context: buffers.context,
         features: buffers.features,
         lanes,
         y: convs[0],
         step,
       }),
-      workgroups: perPosition((frames) => 4 * frames + 3, freqs1, channels1, 1, size(convFirst)),
-    },
-    {
-      kernel: saveContext.bind({ features: buffers.features, lanes, context: buffers.context, step }),
-      workgroups: perLanes(numFeatures, 1, size(saveContext)),
-    },
-    {
-      weight: weights.convs[1].weight,
-      kernel: conv2.bind({ ...weights.convs[1], x: convs[0], y: convs[1], step }),
-      workgroups: perPosition((frames) => 2 * frames + 1, freqs2, channels2, POSITIONS_PER_THREAD, size(conv2)),
-    },
-    {
-      weight: weights.convs[2].weight,
-      kernel: conv3.bind({ ...weights.convs[2], x: convs[1], y: convs[2], step }),
-      workgroups: perPosition((frames) => frames, freqs3, channels3, POSITIONS_PER_THREAD, size(conv3)),
-    },
-    {
-      weight: weights.out.weight,
-      kernel: out.bind({ ...weights.out, bias: weights.biasOut, x: convs[2], y: x, step }),
-      workgroups: perOutputs(dModel, size(out)),
-    },
-    { kernel: norm.bind({ eps: weights.normEps, x, step }), workgroups: perRow },
+      (lanes, frames) => [ceilDiv((4 * frames + 3) * freqs1 * channels1, size(convFirst)), lanes, 1],
+      weights.convFirst.weight.size,
+    ),
+    dispatchOf(
+      saveContext.bind({ features: buffers.features, lanes, context: buffers.context, step }),
+      perLane(numFeatures, size(saveContext)),
+    ),
+    conv2.bind({ ...weights.convs[0], x: convs[0], y: convs[1], step }, (frames) => (2 * frames + 1) * freqs2),
+    conv3.bind({ ...weights.convs[1], x: convs[1], y: convs[2], step }, (frames) => frames * freqs3),
+    out.bind({ ...weights.out, bias: weights.biasOut, x: convs[2], y: x, step }, allFrames),
+    dispatchOf(norm.bind({ eps: weights.normEps, x, step }), perRow),
   ];
 
   return {
     embed,
-    layers: weights.layers.map((layer) => ({
-      before: [
-        {
-          weight: layer.ih.weight,
-          kernel: gatesX.bind({ ...layer.ih, bias: layer.biasGates, x, y: gates, step }),
-          workgroups: perOutputs(hidden, size(gatesX)),
-        },
-      ],
+    layers: weights.layers.map(({ ih, hh, hr, ...layer }) => ({
+      before: [gatesX.bind({ ...ih, bias: layer.biasGates, x, y: gates, step }, allFrames)],
       perFrame: [
-        {
-          weight: layer.hh.weight,
-          kernel: cell.bind({ ...layer.hh, gates_x: gates, lanes, h, c, m, step, at }),
-          workgroups: perLanes(hidden, ROWS_PER_THREAD, size(cell)),
-        },
-        layer.hr
-          ? {
-              weight: layer.hr.weight,
-              kernel: projection.bind({ ...layer.hr, m, lanes, h, x, step, at }),
-              workgroups: perLanes(dModel, ROWS_PER_THREAD, size(projection)),
-            }
-          : {
-              kernel: carry.bind({ m, lanes, h, x, step, at }),
-              workgroups: perLanes(hidden / 4, 1, size(carry)),
-            },
+        cell.bind({ ...hh, gates_x: gates, lanes, h, c, m, step, at }, oneFrame),
+        hr
+          ? projection.bind({ ...hr, m, lanes, h, x, step, at }, oneFrame)
+          : dispatchOf(carry.bind({ m, lanes, h, x, step, at }), perLane(padded(rnnHiddenSize) / 4, size(carry))),
       ],
       after: [
-        {
-          weight: layer.ff1.weight,
-          kernel: ff1.bind({ ...layer.ff1, bias: layer.biasFf1, x, y: feedForward, step }),
-          workgroups: perOutputs(dimFeedforward, size(ff1)),
-        },
-        {
-          weight: layer.ff2.weight,
-          kernel: ff2.bind({ ...layer.ff2, bias: layer.biasFf2, x: feedForward, y: x, step }),
-          workgroups: perOutputs(dModel, size(ff2)),
-        },
-        { kernel: norm.bind({ eps: layer.normEps, x, step }), workgroups: perRow },
+        ff1.bind({ ...layer.ff1, bias: layer.biasFf1, x, y: feedForward, step }, allFrames),
+        ff2.bind({ ...layer.ff2, bias: layer.biasFf2, x: feedForward, y: x, step }, allFrames),
+        dispatchOf(norm.bind({ eps: layer.normEps, x, step }), perRow),
       ],
     })),
   };

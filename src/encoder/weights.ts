@@ -8,13 +8,38 @@ export const vec4s = (n: number) => Math.ceil(n / 4);
 /** `n` rounded up to whole vec4s. */
 export const padded = (n: number) => 4 * vec4s(n);
 
+/** Where matrices are kept. */
+export type MatrixStorage = 'buffer' | 'texture';
+
+/** Where the weights of each kind are kept. */
+export interface WeightStorage {
+  matrices: MatrixStorage;
+  convolutions: MatrixStorage;
+}
+
 /** A weight matrix on the GPU, as `weights_at` in the shaders reads it. */
 export interface Matrix {
-  /** (inputs / 4, 4 or 2 or 1 parts, outputs / 4) vec4s, each block of 4 inputs x 4 outputs packed as the dtype says */
-  weight: GPUBuffer;
+  /**
+   * A buffer of (inputs / 4, 4 or 2 or 1 parts, outputs / 4) vec4s, each block of 4 inputs x 4 outputs packed as the
+   * dtype says; or a texture of (inputs, outputs / 4) texels.
+   */
+  weight: GPUBuffer | GPUTexture;
   /** (outputs), for int8; a placeholder for the others */
   scale: GPUBuffer;
 }
+
+/** What a texture keeps four outputs in. */
+const TEXEL_FORMATS: Readonly<Record<WeightDtype, GPUTextureFormat>> = {
+  f32: 'rgba32float',
+  f16: 'rgba16float',
+  int8: 'rgba8snorm',
+};
+/** Inputs of a texture are padded to as many as a quad of threads reads at a time. */
+const paddedForTexture = (inputs: number) => 16 * Math.ceil(inputs / 16);
+
+/** Bytes of weights that reading all of them takes. */
+export const weightBytes = (weight: GPUBuffer | GPUTexture, dtype: WeightDtype = 'f32') =>
+  'size' in weight ? weight.size : (weight.width * weight.height * WEIGHT_BITS[dtype]) / 2;
 
 /** GPU buffers of one layer; shapes as the shaders state them. */
 export interface LayerWeights {
@@ -29,9 +54,16 @@ export interface LayerWeights {
   normEps: GPUBuffer;
 }
 
+export interface ConvWeights {
+  weight: GPUBuffer | GPUTexture;
+  bias: GPUBuffer;
+}
+
 export interface EncoderWeights {
   dtype: WeightDtype;
-  convs: readonly { weight: GPUBuffer; bias: GPUBuffer }[];
+  convFirst: { weight: GPUBuffer; bias: GPUBuffer };
+  /** conv.3 and conv.6 */
+  convs: readonly [ConvWeights, ConvWeights];
   out: Matrix;
   biasOut: GPUBuffer;
   normEps: GPUBuffer;
@@ -59,15 +91,23 @@ interface MatrixLayout {
 export class WeightLoader {
   /** What matrices become on the GPU. */
   readonly dtype: WeightDtype;
+  readonly storage: WeightStorage;
   readonly #scope: BufferScope;
   readonly #source: TensorSource;
   readonly #progress: ((name: string) => void) | undefined;
   #noScale: GPUBuffer | undefined;
 
-  constructor(scope: BufferScope, source: TensorSource, dtype: WeightDtype, progress?: (name: string) => void) {
+  constructor(
+    scope: BufferScope,
+    source: TensorSource,
+    dtype: WeightDtype,
+    storage: WeightStorage,
+    progress?: (name: string) => void,
+  ) {
     this.#scope = scope;
     this.#source = source;
     this.dtype = dtype;
+    this.storage = storage;
     this.#progress = progress;
   }
 
@@ -92,11 +132,19 @@ export class WeightLoader {
   async matrix(
     name: string,
     [outputs, inputs]: readonly [number, number],
-    { output = inPlace, paddedOutputs = padded(outputs), ...layout }: MatrixLayout = {},
+    { input, output = inPlace, paddedInputs = padded(inputs), paddedOutputs = padded(outputs) }: MatrixLayout = {},
   ): Promise<Matrix> {
     const values = await this.read(name);
-    const pack = <Numbers extends PackedNumbers>(numbers: Numbers) =>
-      this.upload(name, packMatrix(numbers, [outputs, inputs], this.dtype, { output, paddedOutputs, ...layout }));
+    const pack = (numbers: PackedNumbers) => {
+      const layout = { input, output, paddedInputs, paddedOutputs };
+      if (this.storage.matrices === 'buffer') {
+        const together = 32 / WEIGHT_BITS[this.dtype];
+        return this.upload(name, packMatrix(numbers, [outputs, inputs], { ...layout, together }));
+      }
+      const height = paddedForTexture(paddedInputs);
+      const packed = packMatrix(numbers, [outputs, inputs], { ...layout, paddedInputs: height });
+      return this.#uploadTexture(name, packed, TEXEL_FORMATS[this.dtype], [paddedOutputs / 4, height]);
+    };
     if (this.dtype !== 'int8') {
       this.#noScale ??= this.upload('no scale', new Float32Array(4));
       return { weight: pack(this.dtype === 'f16' ? toHalf(name, values) : values), scale: this.#noScale };
@@ -105,6 +153,18 @@ export class WeightLoader {
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[output(o)] = scale));
     return { weight: pack(quantized.values), scale: this.upload(`${name} scale`, scales) };
+  }
+
+  #uploadTexture(
+    label: string,
+    texels: ArrayBufferView<ArrayBuffer>,
+    format: GPUTextureFormat,
+    size: readonly [width: number, height: number],
+  ): GPUTexture {
+    const bytes = texels.byteLength;
+    const texture = this.#scope.createTexture('weights', label, bytes, format, size);
+    this.#scope.context.device.queue.writeTexture({ texture }, texels, { bytesPerRow: bytes / size[1] }, size);
+    return texture;
   }
 
   /**
@@ -146,16 +206,25 @@ export class WeightLoader {
   }
 
   /**
-   * `(outputs, inputs, 3, 3)` as `(3, 3, padded inputs, padded outputs)`, in f32; a single input channel is not
-   * padded.
+   * `(outputs, inputs, 3, 3)` as `(3, 3, padded inputs, padded outputs)`, in f32; a single input channel is not padded.
+   * In a texture the inputs of each row of the window, 3 * padded inputs, are padded once more.
    */
-  async conv(name: string, outputs: number, inputs: number): Promise<GPUBuffer> {
+  async conv<Storage extends MatrixStorage>(
+    name: string,
+    outputs: number,
+    inputs: number,
+    storage: Storage,
+  ): Promise<Storage extends 'buffer' ? GPUBuffer : GPUTexture>;
+  async conv(name: string, outputs: number, inputs: number, storage: MatrixStorage): Promise<GPUBuffer | GPUTexture> {
     const paddedInputs = inputs === 1 ? 1 : padded(inputs);
-    const layout = {
-      input: (k: number) => (k % 9) * paddedInputs + Math.floor(k / 9),
-      paddedInputs: 9 * paddedInputs,
-    };
-    return this.upload(name, packMatrix(await this.read(name), [outputs, 9 * inputs], 'f32', layout));
+    const rowInputs = storage === 'buffer' ? 3 * paddedInputs : paddedForTexture(3 * paddedInputs);
+    const packed = packMatrix(await this.read(name), [outputs, 9 * inputs], {
+      input: (k) => Math.floor((k % 9) / 3) * rowInputs + (k % 3) * paddedInputs + Math.floor(k / 9),
+      paddedInputs: 3 * rowInputs,
+    });
+    return storage === 'buffer'
+      ? this.upload(name, packed)
+      : this.#uploadTexture(name, packed, 'rgba32float', [padded(outputs) / 4, 3 * rowInputs]);
   }
 
   /** BasicNorm's eps, stored as a logarithm. */
@@ -169,21 +238,21 @@ export class WeightLoader {
 type PackedNumbers = Float32Array | Uint16Array | Int8Array;
 
 /**
- * A matrix of shape (outputs, inputs) in blocks of 4 inputs x 4 outputs. As many inputs as fit into 16 bytes lie
- * together, 4 outputs each: 1 in f32, 2 in f16, 4 in int8; then the same inputs of the next 4 outputs follow.
+ * A matrix of shape (outputs, inputs), column-major: for each few inputs, `together` of them with 4 outputs each, then
+ * the same inputs of the next 4 outputs. In buffers as many inputs lie together as fit into 16 bytes: 1 in f32, 2 in
+ * f16, 4 in int8.
  */
 function packMatrix(
   values: PackedNumbers,
   [outputs, inputs]: readonly [number, number],
-  dtype: WeightDtype,
   {
     input = inPlace,
     output = inPlace,
     paddedInputs = padded(inputs),
     paddedOutputs = padded(outputs),
-  }: MatrixLayout = {},
+    together = 1,
+  }: MatrixLayout & { together?: number } = {},
 ): PackedNumbers & ArrayBufferView<ArrayBuffer> {
-  const together = 32 / WEIGHT_BITS[dtype];
   const length = paddedInputs * paddedOutputs;
   const packed =
     values instanceof Float32Array
@@ -210,13 +279,19 @@ function packMatrix(
 export async function loadEncoderWeights(load: WeightLoader, sizes: EncoderSizes): Promise<EncoderWeights> {
   const { channels, dModel, dimFeedforward, rnnHiddenSize: hidden, hasProjection, numEncoderLayers } = sizes;
   const embed = 'encoder.encoder_embed';
-  const convs = [];
-  for (const [i, position] of [0, 3, 6].entries()) {
-    convs.push({
-      weight: await load.conv(`${embed}.conv.${position}.weight`, channels[i], i === 0 ? 1 : channels[i - 1]),
-      bias: await load.vector([`${embed}.conv.${position}.bias`], channels[i]),
-    });
-  }
+  const bias = (position: number, length: number) => load.vector([`${embed}.conv.${position}.bias`], length);
+  const conv = async (position: number, outputs: number, inputs: number): Promise<ConvWeights> => ({
+    weight: await load.conv(`${embed}.conv.${position}.weight`, outputs, inputs, load.storage.convolutions),
+    bias: await bias(position, outputs),
+  });
+  const convFirst = {
+    weight: await load.conv(`${embed}.conv.0.weight`, channels[0], 1, 'buffer'),
+    bias: await bias(0, channels[0]),
+  };
+  const convs: EncoderWeights['convs'] = [
+    await conv(3, channels[1], channels[0]),
+    await conv(6, channels[2], channels[1]),
+  ];
   // PyTorch flattens (channel, freq), the shaders keep (freq, channel).
   const freqs = subsampledFreqs(sizes.numFeatures)[2];
   const outChannels = padded(channels[2]);
@@ -248,6 +323,7 @@ export async function loadEncoderWeights(load: WeightLoader, sizes: EncoderSizes
   }
   return {
     dtype: load.dtype,
+    convFirst,
     convs,
     out,
     biasOut: await load.vector([`${embed}.out.bias`], dModel),

@@ -3,11 +3,11 @@ import { uniformWords } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import type { DispatchTimer } from '../gpu/timer.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
+import type { Dispatch } from './dispatch.ts';
 import {
   UNIFORM_STRIDE,
   bindEncoder,
   createEncoderBuffers,
-  type Dispatch,
   type EncoderBuffers,
   type EncoderKernels,
   type EncoderPlan,
@@ -60,6 +60,8 @@ export interface StepWatch {
   trace?: GPUBuffer;
   /** Times each dispatch, in a pass of its own. */
   timer?: DispatchTimer;
+  /** Runs a part only, on what the buffers hold: to time it. */
+  only?: 'embedding' | 'layers';
 }
 
 /** The encoder's own output, by its name in a step's results. */
@@ -154,7 +156,7 @@ export class Workspace {
       ...this.#heads.flatMap((head) => head.perFrame ?? []),
     ];
     const bytes = (dispatches: readonly Dispatch[]) =>
-      dispatches.reduce((sum, { weight }) => sum + (weight?.size ?? 0), 0);
+      dispatches.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
     return {
       dispatches: once.length + frames * perFrame.length,
       weightBytes: bytes(once) + frames * bytes(perFrame),
@@ -183,15 +185,15 @@ export class Workspace {
   }
 
   /** One pass over the plan; several where somebody looks on. */
-  record(encoder: GPUCommandEncoder, lanes: number, frames: number, { trace, timer }: StepWatch = {}): void {
+  record(encoder: GPUCommandEncoder, lanes: number, frames: number, { trace, timer, only }: StepWatch = {}): void {
     let pass = encoder.beginComputePass();
     const run = (dispatches: readonly Dispatch[], offset?: number) => {
-      for (const { kernel, workgroups } of dispatches) {
+      for (const dispatch of dispatches) {
         if (timer) {
           pass.end();
-          pass = encoder.beginComputePass({ timestampWrites: timer.next(kernel.name) });
+          pass = encoder.beginComputePass({ timestampWrites: timer.next(dispatch.name) });
         }
-        kernel.dispatch(pass, workgroups(lanes, frames), offset);
+        dispatch.run(pass, lanes, frames, offset);
       }
     };
     const bytes = 4 * lanes * frames * padded(this.#sizes.dModel);
@@ -202,9 +204,11 @@ export class Workspace {
         pass = encoder.beginComputePass();
       }
     };
-    run(this.#plan.embed);
-    keep(0);
-    for (const [l, layer] of this.#plan.layers.entries()) {
+    if (only !== 'layers') {
+      run(this.#plan.embed);
+      keep(0);
+    }
+    for (const [l, layer] of only === 'embedding' ? [] : this.#plan.layers.entries()) {
       run(layer.before);
       for (let t = 0; t < frames; t++) {
         run(layer.perFrame, (l * this.room.frames + t) * UNIFORM_STRIDE);

@@ -6,12 +6,17 @@ export interface AdapterDescription {
   architecture: string;
   device: string;
   description: string;
+  /** Whether it is a processor that plays a GPU. */
+  isFallbackAdapter: boolean;
 }
 
 export interface ContextOptions {
-  /** Features to ask for where the adapter has them, such as `timestamp-query`. */
+  /** Features to ask for where the adapter has them, beside those that kernels make use of: `timestamp-query`. */
   optionalFeatures?: readonly GPUFeatureName[];
 }
+
+/** Features that some kernels need; others do without. */
+const KERNEL_FEATURES: readonly GPUFeatureName[] = ['subgroups'];
 
 /**
  * A GPU device with its health. Everything on the GPU is created through a context; losses and uncaptured
@@ -24,9 +29,9 @@ export class GpuContext {
   /** Whether waiting for results keeps the thread busy: not in a browser, but in Node's `webgpu`, which is handed in. */
   readonly polls: boolean;
   readonly adapter: AdapterDescription;
-  /** Bytes of the GPU buffers that exist, by part: `weights`, `states`, `activations`, `readback`. */
+  /** Bytes of the GPU buffers and textures that exist, by part: `weights`, `states`, `activations`, `readback`. */
   readonly memory = new Map<string, number>();
-  /** GPU buffers that exist. */
+  /** GPU buffers and textures that exist. */
   buffers = 0;
   #failure: RillError | undefined;
   #closed = false;
@@ -35,8 +40,8 @@ export class GpuContext {
     this.device = device;
     this.gpu = gpu;
     this.polls = gpu !== globalThis.navigator?.gpu;
-    const { vendor = '', architecture = '', device: name = '', description = '' } = adapter;
-    this.adapter = { vendor, architecture, device: name, description };
+    const { vendor = '', architecture = '', device: name = '', description = '', isFallbackAdapter = false } = adapter;
+    this.adapter = { vendor, architecture, device: name, description, isFallbackAdapter };
     void device.lost.then(({ reason, message }) => {
       if (!this.#closed) {
         this.#failure = new RillError('device-lost', {
@@ -81,7 +86,8 @@ export class GpuContext {
         remedy: 'Turn on graphics acceleration, update the driver, or install a software Vulkan driver.',
       });
     }
-    const requiredFeatures = optionalFeatures.filter((name) => adapter.features.has(name));
+    const wanted = new Set([...KERNEL_FEATURES, ...optionalFeatures]);
+    const requiredFeatures = [...wanted].filter((name) => adapter.features.has(name));
     const device = await adapter.requestDevice({ requiredFeatures }).catch((cause: unknown) => {
       throw new RillError(
         'no-adapter',
@@ -156,10 +162,10 @@ export class GpuContext {
   }
 }
 
-/** Buffers that live and die together, counted by part in {@link GpuContext.memory}. */
+/** Buffers and textures that live and die together, counted by part in {@link GpuContext.memory}. */
 export class BufferScope {
   readonly context: GpuContext;
-  readonly #parts = new Map<GPUBuffer, string>();
+  readonly #parts = new Map<GPUBuffer | GPUTexture, { part: string; bytes: number }>();
 
   constructor(context: GpuContext) {
     this.context = context;
@@ -188,29 +194,44 @@ export class BufferScope {
   /** A buffer of any usage; at least 16 bytes, so that any binding fits. */
   createBuffer(part: string, label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
-    const buffer = this.context.device.createBuffer({ label, size, usage });
-    this.#parts.set(buffer, part);
-    this.#count(part, size);
-    this.context.buffers++;
-    return buffer;
+    return this.#keep(part, size, this.context.device.createBuffer({ label, size, usage }));
   }
 
-  /** Destroys one buffer. Steps that were submitted before still see it. */
-  release(buffer: GPUBuffer): void {
-    const part = this.#parts.get(buffer);
-    if (part !== undefined) {
-      this.#parts.delete(buffer);
-      this.#count(part, -buffer.size);
+  /** A texture that kernels read, `bytes` in all. */
+  createTexture(
+    part: string,
+    label: string,
+    bytes: number,
+    format: GPUTextureFormat,
+    [width, height]: readonly [width: number, height: number],
+  ): GPUTexture {
+    const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST;
+    return this.#keep(part, bytes, this.context.device.createTexture({ label, size: [width, height], format, usage }));
+  }
+
+  /** Destroys one of them. Steps that were submitted before still see it. */
+  release(resource: GPUBuffer | GPUTexture): void {
+    const kept = this.#parts.get(resource);
+    if (kept) {
+      this.#parts.delete(resource);
+      this.#count(kept.part, -kept.bytes);
       this.context.buffers--;
-      buffer.destroy();
+      resource.destroy();
     }
   }
 
-  /** Destroys every buffer of the scope. */
+  /** Destroys all of the scope. */
   dispose(): void {
-    for (const buffer of [...this.#parts.keys()]) {
-      this.release(buffer);
+    for (const resource of [...this.#parts.keys()]) {
+      this.release(resource);
     }
+  }
+
+  #keep<Resource extends GPUBuffer | GPUTexture>(part: string, bytes: number, resource: Resource): Resource {
+    this.#parts.set(resource, { part, bytes });
+    this.#count(part, bytes);
+    this.context.buffers++;
+    return resource;
   }
 
   #count(part: string, bytes: number): void {

@@ -20,13 +20,22 @@ interface UniformBinding {
   readonly dynamic: boolean;
 }
 
+/** A two-dimensional texture that is read texel by texel. */
+interface TextureBinding {
+  readonly group: number;
+  readonly binding: number;
+  readonly type: 'texture';
+}
+
+type Binding = StorageBinding | UniformBinding | TextureBinding;
+
 /** A shader as `kernels.generated.ts` describes it. */
 export interface KernelSource {
   readonly name: string;
   readonly code: string;
   readonly workgroupSize: readonly [number, number, number];
   readonly overrides: readonly string[];
-  readonly bindings: Readonly<Record<string, StorageBinding | UniformBinding>>;
+  readonly bindings: Readonly<Record<string, Binding>>;
 }
 
 /** Workgroup counts. */
@@ -92,10 +101,10 @@ export class Kernel<Source extends KernelSource> {
         label: `${source.name} ${group}`,
         entries: bindings
           .filter((binding) => binding.group === group)
-          .map(({ binding, type, size, ...uniform }) => ({
-            binding,
+          .map((binding) => ({
+            binding: binding.binding,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: { type, minBindingSize: size, hasDynamicOffset: 'dynamic' in uniform && uniform.dynamic },
+            ...layoutOf(binding),
           })),
       }),
     );
@@ -127,24 +136,37 @@ export class Kernel<Source extends KernelSource> {
     }
   }
 
-  /** Joins the kernel with a buffer for each of its bindings; done once, at load. */
-  bind(buffers: Readonly<Record<keyof Source['bindings'] & string, GPUBuffer>>): BoundKernel {
+  /** Joins the kernel with a buffer or texture for each of its bindings; done once, at load. */
+  bind(resources: Readonly<Record<keyof Source['bindings'] & string, GPUBuffer | GPUTexture>>): BoundKernel {
     const bindings = Object.entries(this.source.bindings);
-    const named: Readonly<Record<string, GPUBuffer>> = buffers;
+    const named: Readonly<Record<string, GPUBuffer | GPUTexture>> = resources;
     const groups = this.#layouts.map((layout, group) =>
       this.#device.createBindGroup({
         label: `${this.source.name} ${group}`,
         layout,
         entries: bindings
           .filter(([, binding]) => binding.group === group)
-          .map(([name, { binding, type, size }]) => ({
-            binding,
-            resource: { buffer: named[name], ...(type === 'uniform' && { size }) },
-          })),
+          .map(([name, binding]) => ({ binding: binding.binding, resource: bindingResource(binding, named[name]) })),
       }),
     );
     return new BoundKernel(this.source.name, this.#pipeline, groups);
   }
+}
+
+/** What a bind group layout says of a binding, beside its place. */
+function layoutOf(binding: Binding): Pick<GPUBindGroupLayoutEntry, 'buffer' | 'texture'> {
+  if (binding.type === 'texture') {
+    return { texture: { sampleType: 'unfilterable-float' } };
+  }
+  const hasDynamicOffset = binding.type === 'uniform' && binding.dynamic;
+  return { buffer: { type: binding.type, minBindingSize: binding.size, hasDynamicOffset } };
+}
+
+function bindingResource(binding: Binding, resource: GPUBuffer | GPUTexture): GPUBindingResource {
+  if ('createView' in resource) {
+    return resource.createView();
+  }
+  return { buffer: resource, ...(binding.type === 'uniform' && { size: binding.size }) };
 }
 
 /** The words of a uniform block made of u32 members, laid out as the shader has them. */

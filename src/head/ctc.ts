@@ -1,5 +1,6 @@
+import { dispatchOf, perRow } from '../encoder/dispatch.ts';
 import type { RnnEncoder } from '../encoder/encoder.ts';
-import { perRow, type Room } from '../encoder/plan.ts';
+import type { Room } from '../encoder/plan.ts';
 import { padded } from '../encoder/weights.ts';
 import type { BoundHead, EncoderHead, SharedBuffers } from '../encoder/workspace.ts';
 import { RillError } from '../errors.ts';
@@ -50,7 +51,7 @@ export class CtcHead implements EncoderHead {
     const width = this.#vocabSize;
     const y = scope.createStorage('activations', CTC_LOG_PROBS, 4 * lanes * frames * padded(width));
     return {
-      dispatches: [this.#linear({ x, y, step }), { kernel: this.#logSoftmax.bind({ x: y, step }), workgroups: perRow }],
+      dispatches: [this.#linear({ x, y, step }), dispatchOf(this.#logSoftmax.bind({ x: y, step }), perRow)],
       output: { name: CTC_LOG_PROBS, buffer: y, width },
     };
   }

@@ -1,5 +1,7 @@
 import type { RnnEncoder } from '../encoder/encoder.ts';
-import type { Dispatch, Room } from '../encoder/plan.ts';
+import { dispatchOf, type Dispatch } from '../encoder/dispatch.ts';
+import { storageFor } from '../encoder/matrices.ts';
+import type { Room } from '../encoder/plan.ts';
 import { WeightLoader, padded, vec4s } from '../encoder/weights.ts';
 import type { BoundHead, EncoderHead, SharedBuffers } from '../encoder/workspace.ts';
 import type { BufferScope } from '../gpu/context.ts';
@@ -60,17 +62,17 @@ export class GreedyHead implements EncoderHead {
     return {
       dispatches: [layers.encoderProj({ x, y: encoderProj, step })],
       perFrame: [
-        {
-          kernel: decoder.bind({ embedding, conv, lanes, contexts, y: hidden, step: laneStep }),
-          workgroups: perElements(decoderDim, decoder.source.workgroupSize[0]),
-        },
+        dispatchOf(
+          decoder.bind({ embedding, conv, lanes, contexts, y: hidden, step: laneStep }),
+          perElements(decoderDim, decoder.source.workgroupSize[0]),
+        ),
         oneFrame(layers.decoderProj({ x: hidden, y: decoderProj, step: laneStep })),
-        {
-          kernel: join.bind({ encoder_proj: encoderProj, decoder_proj: decoderProj, y: joined, step, at }),
-          workgroups: perElements(joinerDim, join.source.workgroupSize[0]),
-        },
+        dispatchOf(
+          join.bind({ encoder_proj: encoderProj, decoder_proj: decoderProj, y: joined, step, at }),
+          perElements(joinerDim, join.source.workgroupSize[0]),
+        ),
         oneFrame(layers.output({ x: joined, y: logits, step: laneStep })),
-        { kernel: pick.bind({ logits, lanes, contexts, picked, step, at }), workgroups: (count) => [count, 1, 1] },
+        dispatchOf(pick.bind({ logits, lanes, contexts, picked, step, at }), (count) => [count, 1, 1]),
       ],
       output: { name: GREEDY_TOKENS, buffer: picked, width: 2 },
       states: contexts,
@@ -86,10 +88,10 @@ async function loadParts(encoder: RnnEncoder, model: Model, blankPenalty: number
   if (!transducer || vocabSize === undefined) {
     throw noTransducer();
   }
-  const { context, weights, dtype, sizes } = encoder;
+  const { context, weights, dtype, kernels: choice, sizes } = encoder;
   const { blankId, unkId } = model.config;
   const { decoderDim, joinerDim, contextSize } = transducer;
-  const load = new WeightLoader(weights, model.weights, dtype);
+  const load = new WeightLoader(weights, model.weights, dtype, storageFor(choice));
   // A fresh hypothesis starts from the context [-1, …, blank].
   const initial = new Int32Array(contextSize).fill(-1);
   initial[contextSize - 1] = blankId;
@@ -131,5 +133,10 @@ const perElements = (width: number, workgroupSize: number) => (count: number) =>
 
 /** A dispatch over the rows of a step, run over one frame of every lane. */
 function oneFrame(dispatch: Dispatch): Dispatch {
-  return { ...dispatch, workgroups: (lanes) => dispatch.workgroups(lanes, 1) };
+  return {
+    ...dispatch,
+    run(pass, lanes, _, offset) {
+      dispatch.run(pass, lanes, 1, offset);
+    },
+  };
 }

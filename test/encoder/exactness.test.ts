@@ -135,6 +135,29 @@ describe.each([
     same({ output: encoderOut.subarray(frames * dModel, 2 * frames * dModel), states: states[1] }, 'batch');
   });
 
+  it.each([
+    { convolutions: 'plain', matrices: 'plain' },
+    { convolutions: 'plain', matrices: 'split' },
+    { convolutions: 'texels', matrices: 'texels' },
+  ] as const)('are those of $matrices kernels, alone and beside others', async (kernels) => {
+    const other = await RnnEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 8, dtype, kernels });
+    expect(other.kernels).toEqual(kernels);
+    const neighbours = Array.from({ length: 11 }, () => other.createState());
+    const others = neighbours.map((state, i) => {
+      return { state, features: randoms(120 * other.sizes.numFeatures, 90 + i, 4) };
+    });
+    const state = other.createState();
+    for (const [chunk, beside] of [
+      [1, []],
+      [3, others],
+      [8, others.slice(0, 3)],
+    ] as const) {
+      same(await stream(other, state, features, chunk, beside), `${kernels.matrices}, chunks of ${chunk}`);
+      state.reset();
+    }
+    other.dispose();
+  });
+
   it('do not depend on the engine’s capacity', async () => {
     const small = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 2, dtype });
     same(await stream(small, small.createState(), features, 2), 'small engine');

@@ -5,6 +5,7 @@ import { Kernel, type KernelSource, type Workgroups } from '../../src/gpu/kernel
 import { readBuffers } from '../../src/gpu/readback.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectClose, type Tolerance } from '../support/close.ts';
+import type { Texels } from '../support/packed.ts';
 
 /**
  * A dozen or two float32 operations away from float64: sums of up to a few hundred products of magnitude one,
@@ -14,12 +15,15 @@ export const KERNEL_TOLERANCE: Tolerance = { absolute: 4e-6, relative: 4e-6 };
 
 type Values = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
+/** What a binding is given: elements, or texels. */
+type Given = Values | Texels;
+
 /** A kernel with its inputs, and what its float64 twin makes of them. */
 export interface KernelCase<Source extends KernelSource> {
   name: string;
   overrides: Readonly<Record<Source['overrides'][number], number>>;
   /** A value for each binding; outputs poisoned, uniforms as their words. */
-  buffers: Readonly<Record<keyof Source['bindings'] & string, Values>>;
+  buffers: Readonly<Record<keyof Source['bindings'] & string, Given>>;
   workgroups: Workgroups;
   /** Each output by name; NaN where the poison must have stayed. */
   expected: Readonly<Record<string, Float64Array>>;
@@ -35,21 +39,30 @@ async function runOnGpu<Source extends KernelSource>(
   const gpu = await openContext();
   const scope = new BufferScope(gpu);
   const kernel = await Kernel.create(gpu, source, overrides);
-  const bound: Record<string, GPUBuffer> = {};
-  for (const [name, values] of Object.entries<Values>(buffers)) {
+  const created: Record<string, GPUBuffer> = {};
+  const textures: Record<string, GPUTexture> = {};
+  for (const [name, values] of Object.entries<Given>(buffers)) {
+    if ('texels' in values) {
+      const { texels, format, size } = values;
+      const texture = scope.createTexture('test', name, texels.byteLength, format, size);
+      gpu.device.queue.writeTexture({ texture }, texels, { bytesPerRow: texels.byteLength / size[1] }, size);
+      textures[name] = texture;
+      continue;
+    }
     const uniform = source.bindings[name].type === 'uniform';
     const usage = uniform ? GPUBufferUsage.UNIFORM : GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
-    bound[name] = scope.createBuffer('test', name, values.byteLength, usage | GPUBufferUsage.COPY_DST);
-    gpu.device.queue.writeBuffer(bound[name], 0, values);
+    created[name] = scope.createBuffer('test', name, values.byteLength, usage | GPUBufferUsage.COPY_DST);
+    gpu.device.queue.writeBuffer(created[name], 0, values);
   }
+  const bound = { ...created, ...textures } as Record<keyof Source['bindings'] & string, GPUBuffer | GPUTexture>;
   const encoder = gpu.device.createCommandEncoder();
   const pass = encoder.beginComputePass();
-  kernel.bind(bound as Record<keyof Source['bindings'] & string, GPUBuffer>).dispatch(pass, workgroups);
+  kernel.bind(bound).dispatch(pass, workgroups);
   pass.end();
   gpu.device.queue.submit([encoder.finish()]);
   const outputs: Record<string, Float32Array> = {};
   for (const [name, values] of Object.entries(expected)) {
-    const read = await readBuffers(gpu, [{ buffer: bound[name], bytes: 4 * values.length }]);
+    const read = await readBuffers(gpu, [{ buffer: created[name], bytes: 4 * values.length }]);
     outputs[name] = buffers[name] instanceof Int32Array ? Float32Array.from(new Int32Array(read.buffer)) : read;
   }
   gpu.check();
@@ -63,11 +76,27 @@ function findRaces<Source extends KernelSource>(
 ) {
   const groups: Record<string, Record<string, unknown>> = {};
   for (const [name, { group, binding, type }] of Object.entries(source.bindings)) {
-    const values = buffers[name as keyof typeof buffers].slice();
+    const given: Given = buffers[name as keyof typeof buffers];
+    const values = 'texels' in given ? new Float32Array(4 * given.size[0] * given.size[1]) : given.slice();
     (groups[group] ??= {})[binding] = type === 'uniform' ? { uniform: values } : values;
   }
-  return detectRaces(source.code, source.name, [...workgroups], groups, { constants: overrides });
+  return detectRaces(withoutTexels(source.code), source.name, [...workgroups], groups, { constants: overrides });
 }
+
+/**
+ * A shader in what the race detector knows: a buffer for a texture, and each invocation's own value for what a quad
+ * shares. Neither is written to, so that no race comes or goes by it.
+ */
+const withoutTexels = (code: string) =>
+  code
+    .replace(
+      'enable subgroups;',
+      'fn texel(place: vec2u) -> vec4f { return weight[min(place.x + place.y, arrayLength(&weight) - 1u)]; }',
+    )
+    .replace('subgroup_invocation_id', 'local_invocation_index')
+    .replace('var weight: texture_2d<f32>', 'var<storage, read> weight: array<vec4f>')
+    .replace(/textureLoad\(weight, (vec2u\(.*\)), 0\)/g, 'texel($1)')
+    .replace(/quadBroadcast\((.*?), \du\)/g, '$1');
 
 /** Each case on the GPU against its twin, and through the race detector. */
 export function describeKernel<const Source extends KernelSource>(

@@ -5,45 +5,75 @@ import { paddedRows, poison } from '../support/random.ts';
 import { ceilDiv, describeKernel, padded, words } from './harness.ts';
 import * as twins from './twins.ts';
 
+/** Each with every tile, fitting or not. */
+const CASES = [
+  { rows: 1, inputs: 1, outputs: 1 },
+  { rows: 1, inputs: 99, outputs: 50 },
+  { rows: 3, inputs: 70, outputs: 17, doubleSwish: true },
+  { rows: 5, inputs: 130, outputs: 133, accumulate: true },
+  { rows: 17, inputs: 4, outputs: 8, doubleSwish: true, accumulate: true },
+].flatMap((each, seed) =>
+  WEIGHT_DTYPES.map((dtype) => {
+    const { rows, inputs, outputs, ...then } = each;
+    const [ins, outs] = [padded(inputs), padded(outputs)];
+    const matrix = paddedRows(ins, outputs, outs, seed + 31, 1 / Math.sqrt(inputs));
+    const packed = packWeights(
+      matrix.map((value, i) => (i < inputs * outs ? value : 0)),
+      ins,
+      outs,
+      dtype,
+    );
+    const buffers = {
+      scale: packed.scale,
+      bias: paddedRows(1, outputs, outs, seed + 32),
+      x: paddedRows(rows, inputs, ins, seed + 33),
+      y: 'accumulate' in then ? paddedRows(rows + 1, outputs, outs, seed + 34) : poison((rows + 1) * outs),
+      step: words(1, rows),
+    };
+    const sizes = {
+      in_vec4s: ins / 4,
+      out_vec4s: outs / 4,
+      double_swish: Number('doubleSwish' in then),
+      accumulate: Number('accumulate' in then),
+    };
+    return {
+      name: `${dtype}, ${rows} rows, ${inputs} to ${outputs}, ${JSON.stringify(then)}`,
+      dtype,
+      rows,
+      packed,
+      buffers,
+      sizes,
+      groups: outs / 4,
+      expected: { y: twins.linear({ ...buffers, weight: packed.values }, rows, ins, outs, then) },
+    };
+  }),
+);
+
+const workgroups = (groups: number, size: number, rows: number, tile: number) =>
+  [ceilDiv(groups, size), ceilDiv(rows, tile), 1] as const;
+
+const inBuffers = (size: number) =>
+  CASES.flatMap(({ name, rows, packed, buffers, sizes, groups, expected }) =>
+    [1, 4].map((tile) => ({
+      name: `tile ${tile}, ${name}`,
+      overrides: { tile, weight_bits: packed.bits, ...sizes },
+      buffers: { ...buffers, weight: packed.weight },
+      workgroups: workgroups(groups, size, rows, tile),
+      expected,
+    })),
+  );
+
+describeKernel(kernels.linear, inBuffers(32));
+describeKernel(kernels.linearSplit, inBuffers(4));
 describeKernel(
-  kernels.linear,
-  [
-    { rows: 1, inputs: 1, outputs: 1 },
-    { rows: 1, inputs: 99, outputs: 50 },
-    { rows: 3, inputs: 70, outputs: 17, doubleSwish: true },
-    { rows: 5, inputs: 130, outputs: 133, accumulate: true },
-    { rows: 8, inputs: 4, outputs: 8, doubleSwish: true, accumulate: true },
-  ]
-    .flatMap((each, seed) => WEIGHT_DTYPES.map((dtype) => ({ ...each, seed, dtype })))
-    .map(({ rows, inputs, outputs, seed, dtype, ...then }) => {
-      const [ins, outs] = [padded(inputs), padded(outputs)];
-      const matrix = paddedRows(ins, outputs, outs, seed + 31, 1 / Math.sqrt(inputs));
-      const { weight, scale, bits, values } = packWeights(
-        matrix.map((value, i) => (i < inputs * outs ? value : 0)),
-        ins,
-        outs,
-        dtype,
-      );
-      const buffers = {
-        weight,
-        scale,
-        bias: paddedRows(1, outputs, outs, seed + 32),
-        x: paddedRows(rows, inputs, ins, seed + 33),
-        y: then.accumulate ? paddedRows(rows + 1, outputs, outs, seed + 34) : poison((rows + 1) * outs),
-        step: words(1, rows),
-      };
-      return {
-        name: `${dtype}, ${rows} rows, ${inputs} to ${outputs}, ${JSON.stringify(then)}`,
-        overrides: {
-          weight_bits: bits,
-          in_vec4s: ins / 4,
-          out_vec4s: outs / 4,
-          double_swish: Number(then.doubleSwish ?? false),
-          accumulate: Number(then.accumulate ?? false),
-        },
-        buffers,
-        workgroups: [ceilDiv(outs / 4, 32), ceilDiv(rows, 4), 1] as const,
-        expected: { y: twins.linear({ ...buffers, weight: values }, rows, ins, outs, then) },
-      };
-    }),
+  kernels.linearTexels,
+  CASES.flatMap(({ name, dtype, rows, packed, buffers, sizes, groups, expected }) =>
+    [1, 4, 16].map((tile) => ({
+      name: `tile ${tile}, ${name}`,
+      overrides: { tile, int8: Number(dtype === 'int8'), ...sizes },
+      buffers: { ...buffers, weight: packed.texels },
+      workgroups: workgroups(groups, 8, rows, tile),
+      expected,
+    })),
+  ),
 );

@@ -1,6 +1,6 @@
 import * as kernels from '../../src/gpu/kernels.generated.ts';
-import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
-import { packWeights } from '../support/packed.ts';
+import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
+import { packWeights, type PackedWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
 import { ceilDiv, describeKernel, padded, words } from './harness.ts';
 import * as twins from './twins.ts';
@@ -58,55 +58,120 @@ const common = ({ lanes, step, sizes }: (typeof CASES)[number]) => ({
   at: words(sizes.layer, sizes.frame),
 });
 
+/** A kernel's case for each way to keep its matrix, and for each tile. */
+function perMethod<Buffers, Sizes, Expected>({
+  name,
+  dtype,
+  lanes,
+  packed,
+  buffers,
+  sizes,
+  groups,
+  expected,
+}: {
+  name: string;
+  dtype: WeightDtype;
+  lanes: readonly Lane[];
+  packed: PackedWeights;
+  buffers: Buffers;
+  sizes: Sizes;
+  groups: number;
+  expected: Expected;
+}) {
+  const workgroups = (size: number, tile: number) => [ceilDiv(groups, size), ceilDiv(lanes.length, tile), 1] as const;
+  const inBuffers = (size: number) =>
+    [1, 4].map((tile) => ({
+      name: `tile ${tile}, ${name}`,
+      overrides: { tile, weight_bits: packed.bits, ...sizes },
+      buffers: { ...buffers, weight: packed.weight },
+      workgroups: workgroups(size, tile),
+      expected,
+    }));
+  const texels = [1, 4, 16].map((tile) => ({
+    name: `tile ${tile}, ${name}`,
+    overrides: { tile, int8: Number(dtype === 'int8'), ...sizes },
+    buffers: { ...buffers, weight: packed.texels },
+    workgroups: workgroups(8, tile),
+    expected,
+  }));
+  return { plain: inBuffers(32), split: inBuffers(4), texels };
+}
+
+const CELL_CASES = PACKED_CASES.map((each) => {
+  const { name, dtype, lanes, units, width, step, sizes, seed } = each;
+  const { hidden, proj } = sizes;
+  const matrix = paddedRows(proj, 4 * units, 4 * hidden, seed, 1 / Math.sqrt(width));
+  const packed = packWeights(matrix, proj, 4 * hidden, dtype);
+  const buffers = {
+    ...common(each),
+    scale: packed.scale,
+    gates_x: paddedRows(step.lanes * step.frames, 4 * units, 4 * hidden, seed + 1, 3),
+    h: paddedRows(SLOTS * LAYERS, width, proj, seed + 2),
+    c: paddedRows(SLOTS * LAYERS, units, hidden, seed + 3, 3),
+    m: poison(step.lanes * hidden),
+  };
+  return perMethod({
+    name,
+    dtype,
+    lanes,
+    packed,
+    buffers,
+    sizes: { proj_vec4s: proj / 4, hidden, layers: LAYERS },
+    groups: hidden,
+    expected: {
+      ...twins.lstmCell({ ...buffers, weightHh: packed.values, gatesX: buffers.gates_x, lanes }, step, sizes),
+    },
+  });
+});
+
 describeKernel(
   kernels.lstmCell,
-  PACKED_CASES.map((each) => {
-    const { name, lanes, units, width, step, sizes, seed, dtype } = each;
-    const { hidden, proj } = sizes;
-    const matrix = paddedRows(proj, 4 * units, 4 * hidden, seed, 1 / Math.sqrt(width));
-    const { weight, scale, bits, values } = packWeights(matrix, proj, 4 * hidden, dtype);
-    const buffers = {
-      ...common(each),
-      weight,
-      scale,
-      gates_x: paddedRows(step.lanes * step.frames, 4 * units, 4 * hidden, seed + 1, 3),
-      h: paddedRows(SLOTS * LAYERS, width, proj, seed + 2),
-      c: paddedRows(SLOTS * LAYERS, units, hidden, seed + 3, 3),
-      m: poison(step.lanes * hidden),
-    };
-    return {
-      name,
-      overrides: { weight_bits: bits, proj_vec4s: proj / 4, hidden, layers: LAYERS },
-      buffers,
-      workgroups: [ceilDiv(hidden, 32), ceilDiv(step.lanes, 4), 1] as const,
-      expected: { ...twins.lstmCell({ ...buffers, weightHh: values, gatesX: buffers.gates_x, lanes }, step, sizes) },
-    };
-  }),
+  CELL_CASES.flatMap(({ plain }) => plain),
 );
+describeKernel(
+  kernels.lstmCellSplit,
+  CELL_CASES.flatMap(({ split }) => split),
+);
+describeKernel(
+  kernels.lstmCellTexels,
+  CELL_CASES.flatMap(({ texels }) => texels),
+);
+
+const PROJECTION_CASES = PACKED_CASES.map((each) => {
+  const { name, dtype, lanes, units, width, step, sizes, seed } = each;
+  const { hidden, proj } = sizes;
+  const matrix = paddedRows(hidden, width, proj, seed, 1 / Math.sqrt(units));
+  const packed = packWeights(matrix, hidden, proj, dtype);
+  const buffers = {
+    ...common(each),
+    scale: packed.scale,
+    m: paddedRows(step.lanes, units, hidden, seed + 1),
+    h: paddedRows(SLOTS * LAYERS, width, proj, seed + 2),
+    x: paddedRows(step.lanes * step.frames, width, proj, seed + 3),
+  };
+  return perMethod({
+    name,
+    dtype,
+    lanes,
+    packed,
+    buffers,
+    sizes: { hidden_vec4s: hidden / 4, proj_vec4s: proj / 4, layers: LAYERS },
+    groups: proj / 4,
+    expected: { ...twins.lstmProjection({ ...buffers, weightHr: packed.values, lanes }, step, sizes) },
+  });
+});
 
 describeKernel(
   kernels.lstmProjection,
-  PACKED_CASES.map((each) => {
-    const { name, lanes, units, width, step, sizes, seed, dtype } = each;
-    const { hidden, proj } = sizes;
-    const matrix = paddedRows(hidden, width, proj, seed, 1 / Math.sqrt(units));
-    const { weight, scale, bits, values } = packWeights(matrix, hidden, proj, dtype);
-    const buffers = {
-      ...common(each),
-      weight,
-      scale,
-      m: paddedRows(step.lanes, units, hidden, seed + 1),
-      h: paddedRows(SLOTS * LAYERS, width, proj, seed + 2),
-      x: paddedRows(step.lanes * step.frames, width, proj, seed + 3),
-    };
-    return {
-      name,
-      overrides: { weight_bits: bits, hidden_vec4s: hidden / 4, proj_vec4s: proj / 4, layers: LAYERS },
-      buffers,
-      workgroups: [ceilDiv(proj / 4, 32), ceilDiv(step.lanes, 4), 1] as const,
-      expected: { ...twins.lstmProjection({ ...buffers, weightHr: values, lanes }, step, sizes) },
-    };
-  }),
+  PROJECTION_CASES.flatMap(({ plain }) => plain),
+);
+describeKernel(
+  kernels.lstmProjectionSplit,
+  PROJECTION_CASES.flatMap(({ split }) => split),
+);
+describeKernel(
+  kernels.lstmProjectionTexels,
+  PROJECTION_CASES.flatMap(({ texels }) => texels),
 );
 
 describeKernel(

@@ -40,38 +40,67 @@ describeKernel(
   ),
 );
 
+const CONV_CASES = [
+  { inFreqs: 7, inChannels: 8, outChannels: 5, timesPerFrame: 2, timesExtra: 1 },
+  { inFreqs: 12, inChannels: 3, outChannels: 8, timesPerFrame: 1, timesExtra: 0 },
+  { inFreqs: 45, inChannels: 22, outChannels: 37, timesPerFrame: 1, timesExtra: 0 },
+  { inFreqs: 3, inChannels: 1, outChannels: 1, timesPerFrame: 1, timesExtra: 0 },
+].map(({ inFreqs, inChannels, outChannels, timesPerFrame, timesExtra }, seed) => {
+  const [inputs, outputs] = [padded(inChannels), padded(outChannels)];
+  const step = { lanes: 2, frames: 1 };
+  const outTimes = step.frames * timesPerFrame + timesExtra;
+  const outFreqs = Math.floor((inFreqs - 3) / 2) + 1;
+  const buffers = {
+    weight: paddedRows(9 * inputs, outChannels, outputs, seed + 11, 0.3),
+    bias: paddedRows(1, outChannels, outputs, seed + 12),
+    x: paddedRows(step.lanes * (2 * outTimes + 1) * inFreqs, inChannels, inputs, seed + 13),
+    y: poison(step.lanes * outTimes * outFreqs * outputs + 8),
+    step: words(step.lanes, step.frames),
+  };
+  return {
+    name: `${inChannels} to ${outChannels} channels, ${inFreqs} freqs`,
+    overrides: {
+      in_freqs: inFreqs,
+      out_freqs: outFreqs,
+      in_vec4s: inputs / 4,
+      out_vec4s: outputs / 4,
+      times_per_frame: timesPerFrame,
+      times_extra: timesExtra,
+    },
+    buffers,
+    lanes: step.lanes,
+    positions: outTimes * outFreqs,
+    expected: { y: twins.convStrided(buffers, { lanes: step.lanes, outTimes, inFreqs, outFreqs, inputs, outputs }) },
+  };
+});
+
 describeKernel(
   kernels.convStrided,
-  [
-    { inFreqs: 7, inChannels: 8, outChannels: 5, timesPerFrame: 2, timesExtra: 1 },
-    { inFreqs: 12, inChannels: 3, outChannels: 8, timesPerFrame: 1, timesExtra: 0 },
-    { inFreqs: 3, inChannels: 1, outChannels: 1, timesPerFrame: 1, timesExtra: 0 },
-  ].map(({ inFreqs, inChannels, outChannels, timesPerFrame, timesExtra }, seed) => {
-    const [inputs, outputs] = [padded(inChannels), padded(outChannels)];
-    const step = { lanes: 2, frames: 1 };
-    const outTimes = step.frames * timesPerFrame + timesExtra;
-    const outFreqs = Math.floor((inFreqs - 3) / 2) + 1;
-    const buffers = {
-      weight: paddedRows(9 * inputs, outChannels, outputs, seed + 11, 0.3),
-      bias: paddedRows(1, outChannels, outputs, seed + 12),
-      x: paddedRows(step.lanes * (2 * outTimes + 1) * inFreqs, inChannels, inputs, seed + 13),
-      y: poison(step.lanes * outTimes * outFreqs * outputs + 8),
-      step: words(step.lanes, step.frames),
-    };
-    return {
-      name: `${inChannels} to ${outChannels} channels, ${inFreqs} freqs`,
-      overrides: {
-        in_freqs: inFreqs,
-        out_freqs: outFreqs,
-        in_vec4s: inputs / 4,
-        out_vec4s: outputs / 4,
-        times_per_frame: timesPerFrame,
-        times_extra: timesExtra,
-      },
-      buffers,
-      workgroups: [ceilDiv((ceilDiv(outTimes * outFreqs, 4) * outputs) / 4, 32), step.lanes, 1] as const,
-      expected: { y: twins.convStrided(buffers, { lanes: step.lanes, outTimes, inFreqs, outFreqs, inputs, outputs }) },
-    };
+  CONV_CASES.map(({ lanes, positions, ...each }) => ({
+    ...each,
+    workgroups: [ceilDiv(ceilDiv(positions, 4) * each.overrides.out_vec4s, 32), lanes, 1] as const,
+  })),
+);
+
+describeKernel(
+  kernels.convStridedTexels,
+  CONV_CASES.flatMap(({ lanes, positions, ...each }) => {
+    // Each row of the window is padded to 16 inputs.
+    const outputs = 4 * each.overrides.out_vec4s;
+    const run = 12 * each.overrides.in_vec4s;
+    const paddedRun = 16 * ceilDiv(run, 16);
+    const texels = new Float32Array(3 * paddedRun * outputs);
+    for (let i = 0; i < 3; i++) {
+      texels.set(each.buffers.weight.subarray(i * run * outputs, (i + 1) * run * outputs), i * paddedRun * outputs);
+    }
+    const weight = { texels, format: 'rgba32float', size: [outputs / 4, 3 * paddedRun] } as const;
+    return [4, 16].map((tile) => ({
+      ...each,
+      name: `tile ${tile}, ${each.name}`,
+      overrides: { ...each.overrides, tile },
+      buffers: { ...each.buffers, weight },
+      workgroups: [ceilDiv(outputs / 4, 8), ceilDiv(positions, tile), lanes] as const,
+    }));
   }),
 );
 

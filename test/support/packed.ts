@@ -1,11 +1,20 @@
 import { WEIGHT_BITS, toHalf, type WeightDtype } from '../../src/model/dtypes.ts';
 import { decodeFloats } from '../../src/model/tensors.ts';
 
+/** What a texture is made of. */
+export interface Texels {
+  texels: ArrayBufferView<ArrayBuffer>;
+  format: GPUTextureFormat;
+  size: readonly [width: number, height: number];
+}
+
 /** A packed matrix as the kernels take it, and the numbers that it stands for. */
 export interface PackedWeights {
   dtype: WeightDtype;
   bits: number;
   weight: Uint32Array<ArrayBuffer>;
+  /** The same for the kernels that read texels, inputs padded to 16. */
+  texels: Texels;
   scale: Float32Array<ArrayBuffer>;
   /** (inputs, outputs) */
   values: Float32Array<ArrayBuffer>;
@@ -24,21 +33,32 @@ export function packWeights(
   const halves = new Uint8Array(toHalf('test', matrix).buffer);
   const values = dtype === 'f16' ? decodeFloats(halves, 'F16') : matrix.slice();
   const scale = new Float32Array(outputs);
+  const rows = 16 * Math.ceil(inputs / 16);
+  const texels = {
+    f32: new Float32Array(rows * outputs),
+    f16: new Uint16Array(rows * outputs),
+    int8: new Int8Array(rows * outputs),
+  }[dtype];
+  const format = ({ f32: 'rgba32float', f16: 'rgba16float', int8: 'rgba8snorm' } as const)[dtype];
   for (let k = 0; k < inputs; k++) {
     for (let o = 0; o < outputs; o++) {
       if (dtype === 'f32') {
         view.setFloat32(4 * (k * outputs + o), matrix[k * outputs + o], true);
+        texels[k * outputs + o] = matrix[k * outputs + o];
       } else if (dtype === 'f16') {
         const at = ((k >> 1) * outputs + (o & ~3)) * 2 + (k & 1) * 4 + (o & 3);
         bytes.set(halves.subarray(2 * (k * outputs + o), 2 * (k * outputs + o) + 2), 2 * at);
+        texels[k * outputs + o] = halves[2 * (k * outputs + o)] | (halves[2 * (k * outputs + o) + 1] << 8);
       } else {
         const at = ((k >> 2) * outputs + (o & ~3)) * 4 + (k & 3) * 4 + (o & 3);
         scale[o] = Math.max(...Array.from({ length: inputs }, (_, i) => Math.abs(matrix[i * outputs + o])));
         const whole = scale[o] === 0 ? 0 : Math.round((127 * matrix[k * outputs + o]) / scale[o]);
         view.setInt8(at, whole);
+        texels[k * outputs + o] = whole;
         values[k * outputs + o] = (whole * scale[o]) / 127;
       }
     }
   }
-  return { dtype, bits, weight: new Uint32Array(bytes.buffer), scale, values };
+  const weight = new Uint32Array(bytes.buffer);
+  return { dtype, bits, weight, texels: { texels, format, size: [outputs / 4, rows] }, scale, values };
 }

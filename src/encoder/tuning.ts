@@ -1,0 +1,267 @@
+import { RillError } from '../errors.ts';
+import { BufferScope, type GpuContext } from '../gpu/context.ts';
+import { readBuffers } from '../gpu/readback.ts';
+import type { WeightDtype } from '../model/dtypes.ts';
+import type { Model } from '../model/model.ts';
+import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
+import { ableMethods, storageFor, type KernelChoice } from './matrices.ts';
+import { compileEncoder, type EncoderCapacity } from './plan.ts';
+import { WeightLoader, loadEncoderWeights } from './weights.ts';
+import { Workspace } from './workspace.ts';
+
+/** A step that is rehearsed: so many streams, and so many encoder frames of each. */
+export interface StepSize {
+  lanes: number;
+  frames: number;
+}
+
+/** How a choice of kernels did. */
+export interface Rehearsal {
+  choice: KernelChoice;
+  /** Milliseconds of the embedding and of one layer for each step size; nothing when the choice was refused. */
+  ms?: Readonly<Record<Part, readonly number[]>>;
+  /** Why it was refused. */
+  refused?: string;
+}
+
+type Part = 'embedding' | 'layers';
+
+/** What is rehearsed: each method once. The first is the oracle. */
+const CHOICES: readonly KernelChoice[] = [
+  { convolutions: 'plain', matrices: 'plain' },
+  { convolutions: 'plain', matrices: 'split' },
+  { convolutions: 'texels', matrices: 'texels' },
+];
+/** A method must be this much faster than the plain one to be taken: less is noise. */
+const WORTHWHILE = 0.95;
+/** Encoders for no more streams than this are judged by one. */
+const FEW_STREAMS = 8;
+/** What a step size is timed for, and at most how many steps of it. */
+const TIMED_MS = 12;
+const TIMED_STEPS = 32;
+/** Each time is the fastest of so many. */
+const ROUNDS = 3;
+/** The part of an expected time after which one looks whether the work is done. */
+const EARLY = 0.7;
+
+/** The steps that decide: one stream's frame, its chunk, and many streams where there can be many. */
+export function rehearsedSteps({ maxStreams }: EncoderCapacity): StepSize[] {
+  const one = [
+    { lanes: 1, frames: 1 },
+    { lanes: 1, frames: 4 },
+  ];
+  return maxStreams <= FEW_STREAMS ? one : [...one, { lanes: 12, frames: 1 }];
+}
+
+/**
+ * Runs the embedding and the first layer of a model by each choice of kernels that the device is able to: against the
+ * plain one byte for byte, and against the clock.
+ *
+ * @returns the plain one first
+ * @throws RillError `bad-model`, `device-lost`.
+ */
+export async function rehearseKernels(
+  context: GpuContext,
+  model: Model,
+  dtype: WeightDtype,
+  steps: readonly StepSize[],
+): Promise<Rehearsal[]> {
+  const rehearsals: Rehearsal[] = [];
+  let expected: Float32Array | undefined;
+  for (const choice of candidates(context)) {
+    try {
+      const { states, ms } = await rehearse(context, model, dtype, choice, steps);
+      expected ??= states;
+      const same = sameBytes(states, expected);
+      rehearsals.push(same ? { choice, ms } : { choice, refused: 'other bytes than the plain kernels' });
+    } catch (error) {
+      // What an adapter cannot compile or run it does without; the plain kernels it must be able to run.
+      const refusable = error instanceof RillError && (error.code === 'shader' || error.code === 'gpu');
+      if (!refusable || choice === CHOICES[0]) {
+        throw error;
+      }
+      rehearsals.push({ choice, refused: error.got });
+    }
+  }
+  return rehearsals;
+}
+
+/**
+ * On a few lanes of a processor barriers cost more than they share (`split` takes six times as long on SwiftShader), and
+ * shaders with them take long to compile.
+ */
+function candidates(context: GpuContext): KernelChoice[] {
+  const able = ableMethods(context).filter((method) => !context.adapter.isFallbackAdapter || method !== 'split');
+  return CHOICES.filter(({ matrices }) => able.includes(matrices));
+}
+
+/** The fastest kernels for each part: in the geometric mean over the steps, and by a margin if not the plain ones. */
+export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
+  const [plain] = rehearsals;
+  const fastest = (part: Part) => {
+    let [best, share]: [KernelChoice, number] = [plain.choice, WORTHWHILE];
+    for (const { choice, ms } of rehearsals) {
+      const logarithms = ms?.[part].map((each, i) => Math.log(each / (plain.ms?.[part][i] ?? NaN))) ?? [];
+      const mean = Math.exp(logarithms.reduce((sum, each) => sum + each, 0) / logarithms.length);
+      if (mean < share) {
+        [best, share] = [choice, mean];
+      }
+    }
+    return best;
+  };
+  return { convolutions: fastest('embedding').convolutions, matrices: fastest('layers').matrices };
+}
+
+/** What has been chosen, and what is being. */
+const choices = new Map<string, Promise<KernelChoice>>();
+
+/**
+ * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
+ * process lives, and in browsers' cache storage from visit to visit.
+ *
+ * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
+ */
+export function chooseKernels(
+  context: GpuContext,
+  model: Model,
+  dtype: WeightDtype,
+  capacity: EncoderCapacity,
+): Promise<KernelChoice> {
+  const steps = rehearsedSteps(capacity);
+  const key = JSON.stringify([context.adapterName, candidates(context), model.sizes.encoder, dtype, steps]);
+  const chosen = choices.get(key);
+  if (chosen) {
+    return chosen;
+  }
+  const choice = recallChoice(key).then(async (recalled) => {
+    const kernels = recalled ?? fastestKernels(await rehearseKernels(context, model, dtype, steps));
+    if (!recalled) {
+      await keepChoice(key, kernels);
+    }
+    return kernels;
+  });
+  choices.set(key, choice);
+  choice.catch(() => choices.delete(key));
+  return choice;
+}
+
+async function rehearse(
+  context: GpuContext,
+  model: Model,
+  dtype: WeightDtype,
+  choice: KernelChoice,
+  steps: readonly StepSize[],
+): Promise<{ states: Float32Array; ms: Record<Part, number[]> }> {
+  const sizes = model.sizes.encoder;
+  const firstLayer = { ...sizes, numEncoderLayers: 1 };
+  const scope = new BufferScope(context);
+  let workspace: Workspace | undefined;
+  try {
+    const load = new WeightLoader(scope, model.weights, dtype, storageFor(choice));
+    const weights = await loadEncoderWeights(load, firstLayer);
+    const lanes = Math.max(...steps.map((step) => step.lanes));
+    const frames = Math.max(...steps.map((step) => step.frames));
+    const kernels = await compileEncoder(context, sizes, dtype, choice, { maxLanes: lanes, maxFrames: frames });
+    workspace = new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames });
+    const rehearsed = { context, workspace, numFeatures: sizes.numFeatures };
+    // Every step once, in whole: what it leaves behind is compared.
+    const after = [];
+    for (const step of steps) {
+      await runSteps(rehearsed, step, {});
+      after.push(await readStates(context, workspace));
+    }
+    const ms: Record<Part, number[]> = { embedding: [], layers: [] };
+    for (const only of ['embedding', 'layers'] as const) {
+      for (const step of steps) {
+        const once = await runSteps(rehearsed, step, { only });
+        const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(TIMED_MS / once)));
+        let fastest = once;
+        for (let round = 0; round < ROUNDS; round++) {
+          const took = await runSteps(rehearsed, step, { only, repeats, expectedMs: repeats * fastest });
+          fastest = Math.min(fastest, took / repeats);
+        }
+        ms[only].push(fastest);
+      }
+    }
+    context.check();
+    return { states: concatenate(after), ms };
+  } finally {
+    workspace?.dispose();
+    scope.dispose();
+  }
+}
+
+/** Milliseconds of the same step, `repeats` times in one submit. */
+async function runSteps(
+  { context, workspace, numFeatures }: { context: GpuContext; workspace: Workspace; numFeatures: number },
+  { lanes, frames }: StepSize,
+  { only, repeats = 1, expectedMs = 0 }: { only?: Part; repeats?: number; expectedMs?: number },
+): Promise<number> {
+  // Log-mel energies of no sound in particular.
+  const features = Float32Array.from({ length: SUBSAMPLING_FACTOR * frames * numFeatures }, (_, i) => {
+    return 4 * Math.sin(i * i) - 8;
+  });
+  const inputs = Array.from({ length: lanes }, (_, slot) => ({ slot, frames, fresh: false, features }));
+  workspace.upload(inputs, frames);
+  const { queue } = context.device;
+  const encoder = context.device.createCommandEncoder();
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    workspace.record(encoder, lanes, frames, { only });
+  }
+  const commands = encoder.finish();
+  const start = performance.now();
+  queue.submit([commands]);
+  if (context.polls) {
+    // Polling would take a core from a software adapter.
+    await new Promise((resolve) => setTimeout(resolve, EARLY * expectedMs));
+  }
+  await queue.onSubmittedWorkDone();
+  return performance.now() - start;
+}
+
+/** Outputs and states, all that a step leaves behind. */
+function readStates(context: GpuContext, { buffers: { x, h, c } }: Workspace): Promise<Float32Array> {
+  return readBuffers(
+    context,
+    [x, h, c].map((buffer) => ({ buffer, bytes: buffer.size })),
+  );
+}
+
+function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  parts.reduce((start, part) => {
+    all.set(part, start);
+    return start + part.length;
+  }, 0);
+  return all;
+}
+
+function sameBytes(a: Float32Array, b: Float32Array): boolean {
+  const [words, others] = [a, b].map(({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length));
+  return words.length === others.length && words.every((word, i) => word === others[i]);
+}
+
+/** Where browsers keep choices; not every context has it, and none may fail for it. */
+const CACHE = 'rill-kernels';
+const cacheKey = (key: string) => `https://rill.invalid/kernels/${encodeURIComponent(key)}`;
+
+async function recallChoice(key: string): Promise<KernelChoice | undefined> {
+  try {
+    const cache = await globalThis.caches?.open(CACHE);
+    const kept: unknown = await (await cache?.match(cacheKey(key)))?.json();
+    return CHOICES.flatMap(({ matrices }) => CHOICES.map(({ convolutions }) => ({ convolutions, matrices }))).find(
+      (choice) => JSON.stringify(choice) === JSON.stringify(kept),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+async function keepChoice(key: string, choice: KernelChoice): Promise<void> {
+  try {
+    const cache = await globalThis.caches?.open(CACHE);
+    await cache?.put(cacheKey(key), Response.json(choice));
+  } catch {
+    // The next visit measures again.
+  }
+}

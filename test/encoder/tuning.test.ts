@@ -1,0 +1,106 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import type { KernelChoice } from '../../src/encoder/matrices.ts';
+import { chooseKernels, fastestKernels, rehearseKernels, rehearsedSteps } from '../../src/encoder/tuning.ts';
+import { GpuContext } from '../../src/gpu/context.ts';
+import { openModel } from '../../src/model/model.ts';
+import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { failure } from '../support/failure.ts';
+import { goldenModel } from '../support/fixtures.ts';
+
+const PLAIN: KernelChoice = { convolutions: 'plain', matrices: 'plain' };
+const SPLIT: KernelChoice = { convolutions: 'plain', matrices: 'split' };
+const TEXELS: KernelChoice = { convolutions: 'texels', matrices: 'texels' };
+const CAPACITY = { maxStreams: 16, maxFrames: 4, maxLanes: 16 };
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the fastest kernels', () => {
+  it('are found for each part on its own, over all steps', () => {
+    const rehearsals = [
+      { choice: PLAIN, ms: { embedding: [2, 4], layers: [2, 4] } },
+      { choice: SPLIT, ms: { embedding: [2, 4], layers: [0.5, 8] } },
+      { choice: TEXELS, ms: { embedding: [1, 4], layers: [4, 4] } },
+    ];
+    // split: a quarter and twice as long, together 0.7; texels: twice as long.
+    expect(fastestKernels(rehearsals)).toEqual({ convolutions: 'texels', matrices: 'split' });
+  });
+
+  it('are the plain ones unless others are faster by more than noise', () => {
+    const rehearsals = [
+      { choice: PLAIN, ms: { embedding: [2], layers: [2] } },
+      { choice: TEXELS, ms: { embedding: [1.95], layers: [1.95] } },
+    ];
+    expect(fastestKernels(rehearsals)).toEqual(PLAIN);
+  });
+
+  it('are not those that were refused', () => {
+    const rehearsals = [
+      { choice: PLAIN, ms: { embedding: [2], layers: [2] } },
+      { choice: TEXELS, refused: 'other bytes than the plain kernels' },
+    ];
+    expect(fastestKernels(rehearsals)).toEqual(PLAIN);
+  });
+});
+
+describe('a rehearsal', () => {
+  it('has one stream, and many where there can be many', () => {
+    expect(rehearsedSteps({ ...CAPACITY, maxStreams: 1 }).map(({ lanes }) => lanes)).toEqual([1, 1]);
+    expect(rehearsedSteps(CAPACITY).map(({ lanes }) => lanes)).toEqual([1, 1, 12]);
+  });
+
+  it.each(['f32', 'f16', 'int8'] as const)('finds the same bytes by every choice in %s', async (dtype) => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const rehearsals = await rehearseKernels(gpu, model, dtype, rehearsedSteps(CAPACITY));
+    expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual([
+      [PLAIN, undefined],
+      [TEXELS, undefined],
+    ]);
+    rehearsals.forEach(({ ms }) => expect(ms?.layers.every((each) => each > 0)).toBe(true));
+    expect([...gpu.memory.values()].every((bytes) => bytes === 0)).toBe(true);
+  });
+
+  it('does without kernels that do not compile', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const create = gpu.device.createComputePipelineAsync.bind(gpu.device);
+    vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
+      descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('no such driver')) : create(descriptor),
+    );
+    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps({ ...CAPACITY, maxStreams: 1 }));
+    expect(plain.ms).toBeDefined();
+    expect(texels.refused).toContain('does not compile');
+    expect(fastestKernels([plain, texels])).toEqual(PLAIN);
+  });
+
+  it('is held once for a model of the same sizes, and again after it failed', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const failing = { ...model, weights: { ...model.weights, read: () => Promise.reject(new Error('gone')) } };
+    await expect(chooseKernels(gpu, failing, 'f32', CAPACITY)).rejects.toThrow('gone');
+    const first = await chooseKernels(gpu, model, 'f32', CAPACITY);
+    const pipelines = vi.spyOn(gpu.device, 'createComputePipelineAsync');
+    expect(await chooseKernels(gpu, model, 'f32', CAPACITY)).toBe(first);
+    expect(pipelines).not.toHaveBeenCalled();
+  });
+});
+
+describe('the option `kernels`', () => {
+  it('refuses what a device without the feature cannot run', async () => {
+    const { gpu } = await createNodeContext();
+    const device = await (await gpu?.requestAdapter())?.requestDevice();
+    if (!device) {
+      throw new Error('no device');
+    }
+    const context = new GpuContext(device, {}, gpu);
+    const model = openModel(await goldenModel('odd'));
+    const message = await failure('bad-argument', () => RnnEncoder.create(context, model, { kernels: TEXELS }));
+    expect(message).toContain('plain, split');
+    const encoder = await RnnEncoder.create(context, model, { maxStreams: 1 });
+    expect(encoder.kernels).not.toEqual(TEXELS);
+    encoder.dispose();
+  });
+});
