@@ -1,13 +1,13 @@
-import { CTC_LOG_PROBS } from '../head/ctc.ts';
+import { CTC_LOG_PROBS, CTC_TOKENS } from '../head/ctc.ts';
 import { argMax, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
 
 /**
  * Streaming CTC greedy search: the most probable token of each frame, repeats merged, blanks dropped. A token
  * stands on the first frame of its run.
  */
-export class CtcGreedyDecoder implements Decoder {
-  readonly input = CTC_LOG_PROBS;
-  readonly #options: SearchOptions;
+abstract class CtcGreedy implements Decoder {
+  abstract readonly input: string;
+  protected readonly options: SearchOptions;
   readonly #tokens: DecodedToken[] = [];
   #previous: number;
   #frame = 0;
@@ -16,7 +16,7 @@ export class CtcGreedyDecoder implements Decoder {
 
   /** @param held the token that the frame before the first was in the middle of */
   constructor(options: SearchOptions, held = options.blankId) {
-    this.#options = options;
+    this.options = options;
     this.#previous = held;
   }
 
@@ -45,9 +45,29 @@ export class CtcGreedyDecoder implements Decoder {
     return this.#trailingBlanks;
   }
 
+  abstract accept(output: Float32Array): void;
+
+  /** The choice of the next frame. */
+  protected take(id: number, logProb: number): void {
+    const { blankId, unkId } = this.options;
+    const isBlank = id === blankId || id === unkId;
+    if (!isBlank && id !== this.#previous) {
+      this.#tokens.push({ id, frame: this.#frame, logProb });
+    }
+    this.#trailingBlanks = isBlank ? this.#trailingBlanks + 1 : 0;
+    this.#previous = id;
+    this.#logProb += logProb;
+    this.#frame++;
+  }
+}
+
+/** The search on the CPU. */
+export class CtcGreedyDecoder extends CtcGreedy {
+  readonly input = CTC_LOG_PROBS;
+
   /** @param logProbs (frames, vocab_size) */
-  accept(logProbs: Float32Array): void {
-    const { vocabSize, blankId, unkId, blankPenalty = 0 } = this.#options;
+  override accept(logProbs: Float32Array): void {
+    const { vocabSize, blankId, blankPenalty = 0 } = this.options;
     for (let start = 0; start < logProbs.length; start += vocabSize) {
       let id = argMax(logProbs, start, vocabSize);
       if (id === blankId && blankPenalty !== 0) {
@@ -55,15 +75,19 @@ export class CtcGreedyDecoder implements Decoder {
         frame[blankId] -= blankPenalty;
         id = argMax(frame, 0, vocabSize);
       }
-      const logProb = logProbs[start + id];
-      const isBlank = id === blankId || id === unkId;
-      if (!isBlank && id !== this.#previous) {
-        this.#tokens.push({ id, frame: this.#frame, logProb });
-      }
-      this.#trailingBlanks = isBlank ? this.#trailingBlanks + 1 : 0;
-      this.#previous = id;
-      this.#logProb += logProb;
-      this.#frame++;
+      this.take(id, logProbs[start + id]);
+    }
+  }
+}
+
+/** The same search where CtcGreedyHead has chosen on the GPU: its choices are only merged. */
+export class CtcTokensDecoder extends CtcGreedy {
+  readonly input = CTC_TOKENS;
+
+  /** @param picked (frames, 2) of token and log-probability */
+  override accept(picked: Float32Array): void {
+    for (let start = 0; start < picked.length; start += 2) {
+      this.take(picked[start], picked[start + 1]);
     }
   }
 }

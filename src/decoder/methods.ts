@@ -2,7 +2,7 @@ import { TransducerJoiner } from '../head/transducer.ts';
 import { RillError } from '../errors.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import { CtcBeamDecoder } from './ctc-beam.ts';
-import { CtcGreedyDecoder } from './ctc-greedy.ts';
+import { CtcGreedyDecoder, CtcTokensDecoder } from './ctc-greedy.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from './decoder.ts';
 import { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './modified-beam-search.ts';
 import { GreedySearchDecoder, GreedyTokensDecoder, initialContext } from './transducer.ts';
@@ -19,18 +19,24 @@ export const isBeamMethod = (method: DecodingMethod) => method === 'ctc_beam' ||
 /** Without a wish: greedy, over the CTC head when there is one. */
 export const defaultMethod = ({ hasCtc }: ModelSizes): DecodingMethod => (hasCtc ? 'ctc_greedy' : 'greedy_search');
 
+/** What a search needs beside a head's output. */
+export interface SearchParts {
+  /** The transducer's joiner on the CPU, or the context size alone where the GPU searches greedily. */
+  transducer?: TransducerJoiner | { contextSize: number };
+  /** Whether a CTC head has made the greedy choices already. */
+  picked?: boolean;
+}
+
 /**
  * A search for one stream.
  *
- * @param transducer what the transducer's searches need: the joiner on the CPU, or the context size alone where
- * the GPU searches greedily
  * @param before where the segment before ended; a fresh start by default
  * @throws RillError `bad-argument` for hotwords in a greedy search, which could not favour them.
  */
 export function createDecoder(
   method: DecodingMethod,
   options: BeamSearchOptions,
-  transducer: TransducerJoiner | { contextSize: number } | undefined,
+  { transducer, picked = false }: SearchParts,
   before: DecoderEnding = { tokens: [] },
 ): Decoder {
   const { maxActivePaths, blankPenalty } = options;
@@ -43,7 +49,7 @@ export function createDecoder(
     });
   }
   if (method === 'ctc_greedy') {
-    return new CtcGreedyDecoder(options, before.held);
+    return picked ? new CtcTokensDecoder(options, before.held) : new CtcGreedyDecoder(options, before.held);
   }
   if (method === 'ctc_beam') {
     return new CtcBeamDecoder(options, before.held);

@@ -147,7 +147,8 @@ export class RnnEncoder {
     const bound = this.#workspace.attach(head);
     this.#heads.push(head);
     const { maxFrames, maxLanes } = this.capacity;
-    const fitting = Math.max(1, Math.floor(largestBuffer(this.context) / (4 * maxFrames * padded(bound.output.width))));
+    const { widest = bound.output.width } = bound;
+    const fitting = Math.max(1, Math.floor(largestBuffer(this.context) / (4 * maxFrames * padded(widest))));
     this.capacity = { ...this.capacity, maxLanes: Math.min(maxLanes, fitting) };
     this.#states.forEach(({ slot }) => bound.reset?.(slot));
   }

@@ -41,11 +41,13 @@ const TIMED_MS = 12;
 const TIMED_STEPS = 32;
 /** Each time is the fastest of so many. */
 const ROUNDS = 3;
+/** A clock that takes longer than this to tell that nothing was to do is none to measure by. */
+const COARSE_MS = 20;
 /** The part of an expected time after which one looks whether the work is done. */
 const EARLY = 0.7;
 
 /** The steps that decide: one stream's frame, its chunk, and many streams where there can be many. */
-export function rehearsedSteps({ maxStreams }: EncoderCapacity): StepSize[] {
+export function rehearsedSteps(maxStreams: number): StepSize[] {
   const one = [
     { lanes: 1, frames: 1 },
     { lanes: 1, frames: 4 },
@@ -117,7 +119,7 @@ const choices = new Map<string, Promise<KernelChoice>>();
 
 /**
  * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in browsers' cache storage from visit to visit.
+ * process lives, and in browsers' cache storage from visit to visit. Where waits are too coarse for that, the plain ones.
  *
  * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
  */
@@ -125,24 +127,41 @@ export function chooseKernels(
   context: GpuContext,
   model: Model,
   dtype: WeightDtype,
-  capacity: EncoderCapacity,
+  { maxStreams }: EncoderCapacity,
 ): Promise<KernelChoice> {
-  const steps = rehearsedSteps(capacity);
+  const steps = rehearsedSteps(maxStreams);
   const key = JSON.stringify([context.adapterName, candidates(context), model.sizes.encoder, dtype, steps]);
   const chosen = choices.get(key);
   if (chosen) {
     return chosen;
   }
   const choice = recallChoice(key).then(async (recalled) => {
-    const kernels = recalled ?? fastestKernels(await rehearseKernels(context, model, dtype, steps));
-    if (!recalled) {
-      await keepChoice(key, kernels);
+    if (recalled) {
+      return recalled;
     }
+    // By a clock that only ticks now and then everything takes the same time.
+    if ((await shortestWait(context)) > COARSE_MS) {
+      return CHOICES[0];
+    }
+    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps));
+    await keepChoice(key, kernels);
     return kernels;
   });
   choices.set(key, choice);
   choice.catch(() => choices.delete(key));
   return choice;
+}
+
+/** Milliseconds until one is told that there is nothing to wait for; some 100 in Firefox, which looks only so often. */
+async function shortestWait({ device: { queue } }: GpuContext): Promise<number> {
+  let shortest = Infinity;
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = performance.now();
+    queue.submit([]);
+    await queue.onSubmittedWorkDone();
+    shortest = Math.min(shortest, performance.now() - start);
+  }
+  return shortest;
 }
 
 async function rehearse(

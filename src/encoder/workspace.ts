@@ -38,6 +38,8 @@ export interface BoundHead {
   /** After those, for one frame after the other; a dynamic uniform gets (layer 0, frame). */
   readonly perFrame?: readonly Dispatch[];
   readonly output: StepOutput;
+  /** Elements of a row of its largest buffer, where that is not the output. */
+  readonly widest?: number;
   /** What the head keeps of each stream, by slot. */
   readonly states?: GPUBuffer;
   /** Called when the stream in a slot starts afresh. */

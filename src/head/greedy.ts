@@ -75,6 +75,7 @@ export class GreedyHead implements EncoderHead {
         dispatchOf(pick.bind({ logits, lanes, contexts, picked, step, at }), (count) => [count, 1, 1]),
       ],
       output: { name: GREEDY_TOKENS, buffer: picked, width: 2 },
+      widest: joinerDim,
       states: contexts,
       reset: (slot) => {
         this.#device.queue.writeBuffer(contexts, slot * initial.byteLength, initial);

@@ -1,10 +1,16 @@
 import { ContextGraph } from '../decoder/context-graph.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from '../decoder/decoder.ts';
 import { parseHotwords } from '../decoder/keywords.ts';
-import { createDecoder, defaultMethod, isTransducerMethod, type DecodingMethod } from '../decoder/methods.ts';
+import {
+  createDecoder,
+  defaultMethod,
+  isTransducerMethod,
+  type DecodingMethod,
+  type SearchParts,
+} from '../decoder/methods.ts';
 import type { RnnEncoder } from '../encoder/encoder.ts';
 import { RillError } from '../errors.ts';
-import { CtcHead } from '../head/ctc.ts';
+import { CtcGreedyHead, CtcHead } from '../head/ctc.ts';
 import { GreedyHead } from '../head/greedy.ts';
 import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
@@ -16,8 +22,9 @@ export interface SearchSettings {
   /** Paths that a beam search keeps. */
   maxActivePaths?: number;
   /**
-   * Where `greedy_search` runs decoder and joiner. The CPU reads `joiner.encoder_proj` back for each frame, the GPU
-   * tokens. `auto`, the default, is the GPU from `maxStreams` 4 on.
+   * Where the greedy searches choose. The CPU reads `ctc_log_probs` or `joiner_encoder_proj` back for each frame, the
+   * GPU tokens. `auto`, the default, is the GPU for `ctc_greedy`, and for `greedy_search`, which runs decoder and
+   * joiner, from `maxStreams` 4 on.
    */
   greedySearchOn?: 'auto' | 'cpu' | 'gpu';
   /** Subtracted from the blank's logit: more for fewer deletions. */
@@ -30,10 +37,10 @@ export interface SearchSettings {
 
 const DEFAULT_HOTWORDS_SCORE = 1.5;
 
-/** Streams from which a greedy search runs on the GPU: what it costs the CPU grows with them (ARCHITECTURE, Searches). */
+/** Streams from which decoder and joiner run on the GPU: what they cost the CPU grows with them. */
 const GPU_SEARCH_STREAMS = 4;
 
-function searchesOnGpu(where: SearchSettings['greedySearchOn'] = 'auto', maxStreams: number): boolean {
+function searchesOnGpu(method: DecodingMethod, { greedySearchOn: where = 'auto' }: SearchSettings, maxStreams: number) {
   if (where !== 'auto' && where !== 'cpu' && where !== 'gpu') {
     throw new RillError('bad-argument', {
       got: `greedySearchOn: ${JSON.stringify(where)}`,
@@ -41,7 +48,8 @@ function searchesOnGpu(where: SearchSettings['greedySearchOn'] = 'auto', maxStre
       remedy: 'Leave it out.',
     });
   }
-  return where === 'gpu' || (where === 'auto' && maxStreams >= GPU_SEARCH_STREAMS);
+  const worthwhile = method === 'ctc_greedy' || (method === 'greedy_search' && maxStreams >= GPU_SEARCH_STREAMS);
+  return where === 'gpu' || (where === 'auto' && worthwhile);
 }
 
 /** A way of decoding, set up for one model: its head attached to the encoder, its settings checked. */
@@ -50,19 +58,14 @@ export class Search {
   /** The head's output that its decoders read. */
   readonly input: string;
   readonly #model: Model;
-  readonly #transducer: TransducerJoiner | { contextSize: number } | undefined;
+  readonly #parts: SearchParts;
   readonly #settings: SearchSettings;
   readonly #hotwords: ContextGraph | undefined;
 
-  private constructor(
-    model: Model,
-    method: DecodingMethod,
-    transducer: TransducerJoiner | { contextSize: number } | undefined,
-    settings: SearchSettings,
-  ) {
+  private constructor(model: Model, method: DecodingMethod, parts: SearchParts, settings: SearchSettings) {
     this.method = method;
     this.#model = model;
-    this.#transducer = transducer;
+    this.#parts = parts;
     this.#settings = settings;
     this.#hotwords = this.#contextGraph(settings.hotwords ?? '');
     // Settings that do not go together are refused here, not at the first decoder.
@@ -76,18 +79,23 @@ export class Search {
    */
   static async attach(encoder: RnnEncoder, model: Model, settings: SearchSettings = {}): Promise<Search> {
     const { decodingMethod: method = defaultMethod(model.sizes) } = settings;
+    const onGpu = searchesOnGpu(method, settings, encoder.capacity.maxStreams);
+    checkSearchNumbers({ blankPenalty: settings.blankPenalty });
+    if (method === 'ctc_greedy' && onGpu) {
+      await CtcGreedyHead.attach(encoder, model, settings.blankPenalty);
+      return new Search(model, method, { picked: true }, settings);
+    }
     if (!isTransducerMethod(method)) {
       await CtcHead.attach(encoder, model);
-      return new Search(model, method, undefined, settings);
+      return new Search(model, method, {}, settings);
     }
-    if (method === 'greedy_search' && searchesOnGpu(settings.greedySearchOn, encoder.capacity.maxStreams)) {
-      checkSearchNumbers({ blankPenalty: settings.blankPenalty });
+    if (method === 'greedy_search' && onGpu) {
       await GreedyHead.attach(encoder, model, settings.blankPenalty);
-      return new Search(model, method, model.sizes.transducer, settings);
+      return new Search(model, method, { transducer: model.sizes.transducer }, settings);
     }
-    const joiner = await TransducerJoiner.load(model);
+    const transducer = await TransducerJoiner.load(model);
     await TransducerHead.attach(encoder, model);
-    return new Search(model, method, joiner, settings);
+    return new Search(model, method, { transducer }, settings);
   }
 
   /**
@@ -107,7 +115,7 @@ export class Search {
       blankPenalty,
       hotwords: hotwords === undefined ? this.#hotwords : this.#contextGraph(hotwords),
     };
-    const create = (before?: DecoderEnding) => createDecoder(this.method, options, this.#transducer, before);
+    const create = (before?: DecoderEnding) => createDecoder(this.method, options, this.#parts, before);
     create();
     return create;
   }

@@ -153,16 +153,16 @@ describe('a segment that ends inside a token', () => {
       ],
       [[0], [2], [2]],
     ]) {
-      const first = createDecoder(method, options, undefined);
+      const first = createDecoder(method, options, {});
       first.accept(frames(...head));
-      const second = createDecoder(method, options, undefined, first.ending);
+      const second = createDecoder(method, options, {}, first.ending);
       second.accept(frames(...tail));
       expect(result(second).tokens).toEqual(expected);
     }
   });
 
   it.each(['ctc_greedy', 'ctc_beam'] as const)('a held token is no silence: %s', (method) => {
-    const decoder = createDecoder(method, options, undefined);
+    const decoder = createDecoder(method, options, {});
     decoder.accept(frames(0, 2, 2, 2, 2));
     expect(decoder.trailingBlanks).toBe(0);
     decoder.accept(frames(0, 0));
@@ -172,13 +172,13 @@ describe('a segment that ends inside a token', () => {
   it.each(['greedy_search', 'modified_beam_search'] as const)(
     'keeps the context over empty segments: %s',
     async (method) => {
-      const joiner = await TransducerJoiner.load(openModel(await goldenModel('small')));
-      const search = { vocabSize: joiner.vocabSize, blankId: 0 };
-      const values = randoms(40 * joiner.joinerDim, 4, 3);
-      const first = createDecoder(method, search, joiner);
+      const transducer = await TransducerJoiner.load(openModel(await goldenModel('small')));
+      const search = { vocabSize: transducer.vocabSize, blankId: 0 };
+      const values = randoms(40 * transducer.joinerDim, 4, 3);
+      const first = createDecoder(method, search, { transducer });
       first.accept(values);
-      const between = createDecoder(method, search, joiner, first.ending);
-      expect(createDecoder(method, search, joiner, between.ending).ending.tokens).toEqual(first.ending.tokens);
+      const between = createDecoder(method, search, { transducer }, first.ending);
+      expect(createDecoder(method, search, { transducer }, between.ending).ending.tokens).toEqual(first.ending.tokens);
       expect(first.ending.tokens).toEqual(result(first).tokens.slice(-2));
     },
   );

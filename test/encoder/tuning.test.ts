@@ -47,14 +47,14 @@ describe('the fastest kernels', () => {
 
 describe('a rehearsal', () => {
   it('has one stream, and many where there can be many', () => {
-    expect(rehearsedSteps({ ...CAPACITY, maxStreams: 1 }).map(({ lanes }) => lanes)).toEqual([1, 1]);
-    expect(rehearsedSteps(CAPACITY).map(({ lanes }) => lanes)).toEqual([1, 1, 12]);
+    expect(rehearsedSteps(1).map(({ lanes }) => lanes)).toEqual([1, 1]);
+    expect(rehearsedSteps(16).map(({ lanes }) => lanes)).toEqual([1, 1, 12]);
   });
 
   it.each(['f32', 'f16', 'int8'] as const)('finds the same bytes by every choice in %s', async (dtype) => {
     const gpu = await createNodeContext();
     const model = openModel(await goldenModel('odd'));
-    const rehearsals = await rehearseKernels(gpu, model, dtype, rehearsedSteps(CAPACITY));
+    const rehearsals = await rehearseKernels(gpu, model, dtype, rehearsedSteps(16));
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual([
       [PLAIN, undefined],
       [TEXELS, undefined],
@@ -70,7 +70,7 @@ describe('a rehearsal', () => {
     vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
       descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('no such driver')) : create(descriptor),
     );
-    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps({ ...CAPACITY, maxStreams: 1 }));
+    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps(1));
     expect(plain.ms).toBeDefined();
     expect(texels.refused).toContain('does not compile');
     expect(fastestKernels([plain, texels])).toEqual(PLAIN);

@@ -152,6 +152,22 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
     },
   );
 
+  it.each([0, 4])(
+    'wake words: a search on the GPU hears what one on the CPU hears, blank penalty %i',
+    async (blankPenalty) => {
+      const transcribe = async (greedySearchOn: 'cpu' | 'gpu') => {
+        const options = { greedySearchOn, blankPenalty };
+        const input = { model: await wakeWordsModel(), ...(await sample('smart-mirror')), chunkFrames: 3, options };
+        return (await runtime.run('transcribe', input)).result;
+      };
+      const [cpu, gpu] = [await transcribe('cpu'), await transcribe('gpu')];
+      expect(cpu.tokens.length).toBeGreaterThan(3);
+      expect(gpu.tokens).toEqual(cpu.tokens);
+      expect(gpu.timestamps).toEqual(cpu.timestamps);
+      close('log-probabilities', Float32Array.from(gpu.tokenLogProbs), Float32Array.from(cpu.tokenLogProbs));
+    },
+  );
+
   it('wake words: the text of every bundled clip', async () => {
     const { clips } = await sampleJson<ClipLabels>('labels');
     const model = await wakeWordsModel();

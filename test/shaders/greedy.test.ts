@@ -102,3 +102,32 @@ describeKernel(
     };
   }),
 );
+
+describeKernel(
+  kernels.ctcPick,
+  [
+    { width: 1, blankPenalty: 0 },
+    { width: 29, blankPenalty: 0 },
+    { width: 50, blankPenalty: 2.5 },
+    { width: 131, blankPenalty: -1 },
+  ].map(({ width, blankPenalty }, seed) => {
+    const rows = 6;
+    const stride = padded(width);
+    const logits = randoms((rows + 1) * stride, seed + 105, 6);
+    // Row 0 chooses the blank for its penalty only, row 1 the first of two equals, row 2 the last; padding never wins.
+    logits.set([9, 9 - blankPenalty / 2], 0);
+    logits.fill(8, stride + (width >> 1), stride + (width >> 1) + 2);
+    logits[2 * stride + width - 1] = 20;
+    for (let row = 0; row <= rows; row++) {
+      logits.fill(99, row * stride + width, (row + 1) * stride);
+    }
+    const buffers = { logits, picked: poison(4 * (rows + 1)), step: words(2, 3) };
+    return {
+      name: `${width} tokens, blank penalty ${blankPenalty}`,
+      overrides: { width, blank: 0, blank_penalty: blankPenalty },
+      buffers,
+      workgroups: [rows + 1, 1, 1] as const,
+      expected: { picked: twins.ctcPick(buffers, { rows, width, blank: 0, blankPenalty }) },
+    };
+  }),
+);

@@ -284,3 +284,21 @@ export function greedyPick(
   });
   return out;
 }
+
+/** ctc_pick.wgsl. */
+export function ctcPick(
+  { logits, picked }: Record<'logits' | 'picked', Numbers>,
+  { rows, width, blank, blankPenalty }: { rows: number; width: number; blank: number; blankPenalty: number },
+): Float64Array {
+  const out = keep(picked);
+  const stride = 4 * Math.ceil(width / 4);
+  for (let row = 0; row < rows; row++) {
+    const values = Array.from({ length: width }, (_, k) => logits[row * stride + k]);
+    const wanted = values.map((value, k) => (k === blank ? value - blankPenalty : value));
+    const token = wanted.indexOf(Math.max(...wanted));
+    const largest = Math.max(...values);
+    const sum = values.reduce((total, value) => total + Math.exp(value - largest), 0);
+    out.set([token, values[token] - largest - Math.log(sum), 0, 0], 4 * row);
+  }
+  return out;
+}

@@ -1,11 +1,13 @@
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import type { KernelChoice } from '../../src/encoder/matrices.ts';
 import { readModelFiles } from '../files.ts';
 import {
   STREAM_CHUNK,
   UTTERANCE_FRAMES,
   type BenchOutput,
   type BenchSections,
+  type MethodFigures,
   totalBytes,
 } from '../runtime/bench-job.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
@@ -24,7 +26,7 @@ import {
 } from './arguments.ts';
 
 const usage =
-  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--dtype f32|f16|int8] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels,methods] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--methods 16] [--dtype f32|f16|int8] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
 
 const KEYS: Readonly<Record<string, keyof RandomSizes>> = {
   d: 'dModel',
@@ -41,10 +43,11 @@ const ALL: BenchSections = {
   streams: [1, 2, 4, 8, 16, 32, 64, 128, 256],
   batches: [1, 2, 4, 8, 16, 32],
   kernels: [1, 64],
+  methods: [16],
 };
 /** The full-size network takes long on a software adapter: without a wish, this much of it. */
-const LITTLE: BenchSections = { chunks: [1, 4], streams: [], batches: [], kernels: [] };
-const SECTIONS = ['chunks', 'streams', 'batches', 'kernels'] as const;
+const LITTLE: BenchSections = { chunks: [1, 4], streams: [], batches: [], kernels: [], methods: [] };
+const SECTIONS = ['chunks', 'streams', 'batches', 'kernels', 'methods'] as const;
 const MOST_STREAMS = 4096;
 
 function parseSizes(text: string): RandomSizes {
@@ -89,8 +92,31 @@ const TIMES = ['median ms', 'p10', 'p90'];
 const times = ({ medianMs, p10Ms, p90Ms }: Timing) => [medianMs, p10Ms, p90Ms].map((ms) => ms.toFixed(2));
 const whole = (value: number) => Math.round(value).toLocaleString('en');
 
+/** `texels` and so on, for one part or both. */
+const choiceName = ({ convolutions, matrices }: KernelChoice) =>
+  convolutions === matrices ? matrices : `${matrices}, convolutions ${convolutions}`;
+
+function methodTable({ streams, steps, rehearsals, chosen }: MethodFigures): { title: string; rows: Rows } {
+  const sizes = steps.map(({ lanes, frames }) => `${lanes} × ${frames}`);
+  const rows = rehearsals.map(({ choice, ms, refused }) => [
+    choiceName(choice),
+    ...(ms ? [...ms.embedding, ...ms.layers].map((each) => each.toFixed(2)) : [refused ?? '']),
+  ]);
+  return {
+    title: `Methods, ms of the embedding and of one layer in steps of streams × frames; for ${streams} streams the choice is ${choiceName(chosen)}`,
+    rows: [['matrices', ...['embedding', 'layer'].flatMap((part) => sizes.map((size) => `${part} ${size}`))], ...rows],
+  };
+}
+
 /** The tables of what was measured, each under a title. */
-function tables({ readGBps, chunks, streams, batches, kernels }: BenchOutput): { title: string; rows: Rows }[] {
+function tables({
+  readGBps,
+  chunks,
+  streams,
+  batches,
+  kernels,
+  methods,
+}: BenchOutput): { title: string; rows: Rows }[] {
   const chunkRows = chunks.map((chunk) => [
     String(chunk.chunkFrames),
     ...times(chunk),
@@ -147,6 +173,7 @@ function tables({ readGBps, chunks, streams, batches, kernels }: BenchOutput): {
       rows: [['utterances', ...TIMES, 'input frames/s', 'RTF', 'GPU MB', 'runs'], ...batchRows],
     },
     ...kernelTables,
+    ...methods.map(methodTable),
   ].filter(({ rows }) => rows.length > 1);
 }
 
@@ -157,6 +184,7 @@ function report(adapter: string, output: BenchOutput, load: number, markdown: bo
   return [
     `${adapter}: ${sizes.numEncoderLayers} layers of ${sizes.dModel}, hidden ${sizes.rnnHiddenSize}, feed-forward ${sizes.dimFeedforward}, ${dtype};` +
       ` ${parameters.toLocaleString('en')} encoder parameters; loaded in ${(loadMs / 1000).toFixed(1)} s`,
+    ...(output.chosen ? [`kernels chosen: ${choiceName(output.chosen)}`] : []),
     `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; load of the machine ${load.toFixed(1)} before`,
     ...(parts.length > 0 ? [`GPU memory in MB, last row: ${parts.join(', ')}`] : []),
     ...tables(output).map(({ title, rows }) => `\n${title}\n\n${markdown ? markdownTable(rows) : table(rows)}`),
@@ -176,6 +204,7 @@ export const bench: Command = {
       streams: { type: 'string' },
       batches: { type: 'string' },
       kernels: { type: 'string' },
+      methods: { type: 'string' },
       dtype: { type: 'string' },
       seconds: { type: 'string', default: '4' },
       json: { type: 'boolean' },

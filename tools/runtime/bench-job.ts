@@ -1,7 +1,15 @@
 /** The benchmark's own work: steps of one stream and of many, whole batches, single kernels. */
 import { RnnEncoder, type StepInput } from '../../src/encoder/encoder.ts';
+import type { KernelChoice } from '../../src/encoder/matrices.ts';
+import {
+  fastestKernels,
+  rehearseKernels,
+  rehearsedSteps,
+  type Rehearsal,
+  type StepSize,
+} from '../../src/encoder/tuning.ts';
 import type { KernelTime } from '../../src/gpu/timer.ts';
-import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
+import { CTC_TOKENS, CtcGreedyHead } from '../../src/head/ctc.ts';
 import { storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
@@ -21,6 +29,8 @@ export interface BenchSections {
   batches: number[];
   /** Times of single kernels, by how many streams go into the step. */
   kernels: number[];
+  /** What the methods of kernels take, as encoders for up to so many streams choose among them. */
+  methods: number[];
 }
 
 export interface BenchInput extends BenchSections {
@@ -74,6 +84,14 @@ export interface KernelFigures {
   kernels: KernelTime[];
 }
 
+export interface MethodFigures {
+  /** `maxStreams` of the encoder. */
+  streams: number;
+  steps: StepSize[];
+  rehearsals: Rehearsal[];
+  chosen: KernelChoice;
+}
+
 export interface BenchOutput {
   sizes: EncoderSizes;
   dtype: WeightDtype;
@@ -85,6 +103,9 @@ export interface BenchOutput {
   streams: StreamFigures[];
   batches: BatchFigures[];
   kernels: KernelFigures[];
+  methods: MethodFigures[];
+  /** How the kernels of the other sections worked. */
+  chosen?: KernelChoice;
   /** Why there are no kernel times although they were asked for. */
   kernelsProblem?: string;
 }
@@ -113,12 +134,13 @@ class Bench {
   readonly #total: number;
   #done = 0;
   #loadMs = 0;
+  #chosen: KernelChoice | undefined;
 
   constructor(context: JobContext, input: BenchInput) {
     this.#context = context;
     this.#input = input;
     this.#model = 'config.json' in input.model ? openModel(input.model) : randomModel(input.model);
-    this.#total = [input.chunks, input.streams, input.batches, input.kernels].flat().length;
+    this.#total = [input.chunks, input.streams, input.batches, input.kernels, input.methods].flat().length;
   }
 
   async run(): Promise<BenchOutput> {
@@ -143,7 +165,18 @@ class Bench {
       ),
     };
     const profiles = await this.#profiles();
-    return { ...measured, ...profiles, loadMs: this.#loadMs };
+    const methods = [];
+    for (const maxStreams of this.#input.methods) {
+      methods.push(await this.#methods(maxStreams, measured.dtype));
+    }
+    return { ...measured, ...profiles, methods, chosen: this.#chosen, loadMs: this.#loadMs };
+  }
+
+  async #methods(streams: number, dtype: WeightDtype): Promise<MethodFigures> {
+    const steps = rehearsedSteps(streams);
+    const rehearsals = await rehearseKernels(this.#context.gpu, this.#model, dtype, steps);
+    this.#context.emit({ type: 'progress', done: ++this.#done, total: this.#total });
+    return { streams, steps, rehearsals, chosen: fastestKernels(rehearsals) };
   }
 
   /** Without timestamp queries the other figures stand without these. */
@@ -164,7 +197,8 @@ class Bench {
     const start = performance.now();
     const encoder = await RnnEncoder.create(this.#context.gpu, this.#model, { maxStreams, maxFrames, dtype });
     try {
-      await CtcHead.attach(encoder, this.#model);
+      await CtcGreedyHead.attach(encoder, this.#model);
+      this.#chosen = encoder.kernels;
       // Later encoders find their pipelines in the driver's cache.
       this.#loadMs ||= performance.now() - start;
       return await use(encoder);
@@ -214,7 +248,7 @@ class Bench {
   async #step(encoder: RnnEncoder, inputs: readonly StepInput[]): Promise<void> {
     const { maxLanes } = encoder.capacity;
     const steps = Array.from({ length: Math.ceil(inputs.length / maxLanes) }, (_, i) =>
-      encoder.step(inputs.slice(i * maxLanes, (i + 1) * maxLanes), [CTC_LOG_PROBS]),
+      encoder.step(inputs.slice(i * maxLanes, (i + 1) * maxLanes), [CTC_TOKENS]),
     );
     await Promise.all(steps);
   }

@@ -60,7 +60,7 @@ class Candidate {
     const before = weights();
     const encoder = await RnnEncoder.create(gpu, model, { maxStreams, dtype });
     try {
-      const search = await Search.attach(encoder, model, {});
+      const search = await Search.attach(encoder, model, { greedySearchOn: 'cpu' });
       return new Candidate(model, dtype, encoder, search, weights() - before);
     } catch (error) {
       encoder.dispose();
