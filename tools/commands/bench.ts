@@ -98,13 +98,20 @@ const choiceName = ({ convolutions, matrices }: KernelChoice) =>
 
 function methodTable({ streams, steps, rehearsals, chosen }: MethodFigures): { title: string; rows: Rows } {
   const sizes = steps.map(({ lanes, frames }) => `${lanes} × ${frames}`);
+  const anyRefused = rehearsals.some(({ refused }) => refused !== undefined);
   const rows = rehearsals.map(({ choice, ms, refused }) => [
     choiceName(choice),
-    ...(ms ? [...ms.embedding, ...ms.layers].map((each) => each.toFixed(2)) : [refused ?? '']),
+    ...(ms
+      ? [...ms.embedding, ...ms.layers].map((each) => each.toFixed(2))
+      : Array<string>(2 * steps.length).fill('–')),
+    ...(anyRefused ? [refused ?? ''] : []),
   ]);
   return {
     title: `Methods, ms of the embedding and of one layer in steps of streams × frames; for ${streams} streams the choice is ${choiceName(chosen)}`,
-    rows: [['matrices', ...['embedding', 'layer'].flatMap((part) => sizes.map((size) => `${part} ${size}`))], ...rows],
+    rows: [
+      ['matrices', ...['embedding', 'layer'].flatMap((part) => sizes.map((size) => `${part} ${size}`)), ''],
+      ...rows,
+    ],
   };
 }
 

@@ -16,7 +16,10 @@ export function randomSource(seed: number): () => number {
   };
 }
 
-/** A network of these sizes whose weights are made as they are read, small enough for values to stay finite. */
+/**
+ * A network of these sizes whose weights are made as they are read, the same each time, small enough for values to stay
+ * finite.
+ */
 export function randomModel(random: RandomSizes, vocabSize = 500): Model {
   const encoder: EncoderSizes = {
     ...random,
@@ -25,7 +28,6 @@ export function randomModel(random: RandomSizes, vocabSize = 500): Model {
     hasProjection: random.rnnHiddenSize !== random.dModel,
   };
   const sizes = { encoder, vocabSize, hasCtc: true };
-  const next = randomSource(1);
   const tensors = new Map([...expectedTensors(sizes)].map(([name, shape]) => [name, { dtype: 'F32', shape }]));
   return {
     sizes,
@@ -34,6 +36,7 @@ export function randomModel(random: RandomSizes, vocabSize = 500): Model {
       tensors,
       async read(name) {
         const shape = tensors.get(name)?.shape ?? [];
+        const next = randomSource([...tensors.keys()].indexOf(name));
         const scale = 1 / Math.sqrt(elementCount(shape.slice(1)));
         return new Float32Array(elementCount(shape)).map(() => scale * next());
       },
