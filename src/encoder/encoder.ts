@@ -88,6 +88,8 @@ export class RnnEncoder {
   readonly #states = new Set<EncoderState>();
   readonly #freeSlots: number[] = [];
   #workspace: Workspace;
+  /** Until it is known whether there was memory for a larger workspace. */
+  #growth: Promise<void> | undefined;
   /** When the last step that came back was done on the GPU. */
   #doneAt = 0;
   #disposed = false;
@@ -160,7 +162,8 @@ export class RnnEncoder {
 
   /**
    * A slot for a new stream, its states zero. When there is no room left it is doubled, up to the capacity; the
-   * other streams keep their slots and bytes.
+   * other streams keep their slots and bytes. If it turns out that there is no GPU memory for that, the others go on
+   * as before, and the new stream's first use says so.
    *
    * @throws RillError `bad-argument` when all slots are taken.
    */
@@ -174,10 +177,20 @@ export class RnnEncoder {
         remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
       });
     }
-    if (this.#freeSlots.length === 0) {
-      const before = this.#workspace;
-      this.#workspace = this.#createWorkspace(Math.min(2 * before.room.slots, maxStreams), before.room.slots);
-      this.#workspace.replace(before);
+    const growing = this.#freeSlots.length === 0;
+    const before = this.#workspace;
+    const { device } = this.context;
+    if (growing) {
+      device.pushErrorScope('validation');
+      device.pushErrorScope('out-of-memory');
+      try {
+        const slots = Math.min(2 * before.room.slots, maxStreams);
+        this.#workspace = this.#createWorkspace(slots, before.room.slots);
+        this.#workspace.copyStates(before);
+      } catch (error) {
+        void Promise.allSettled([device.popErrorScope(), device.popErrorScope()]);
+        throw error;
+      }
     }
     const slot = this.#freeSlots.pop() ?? 0;
     const state: EncoderState = new EncoderState(this.context, this.sizes, slot, this, {
@@ -187,17 +200,56 @@ export class RnnEncoder {
       },
       release: () => {
         this.#states.delete(state);
-        this.#freeSlots.push(slot);
+        if (slot < this.#workspace.room.slots) {
+          this.#freeSlots.push(slot);
+        }
       },
     });
     this.#states.add(state);
     state.reset();
+    if (growing) {
+      this.#confirmGrowth(before, [device.popErrorScope(), device.popErrorScope()]);
+    }
     return state;
+  }
+
+  /** Ends the workspace before, or goes back to it: running out of memory is told later than it happens. */
+  #confirmGrowth(before: Workspace, errors: readonly Promise<GPUError | null>[]): void {
+    const grown = this.#workspace;
+    const confirm = async (earlier: Promise<void> | undefined) => {
+      await earlier;
+      const error = (await Promise.all(errors).catch(() => [])).find((each) => each !== null);
+      if (this.#disposed || !error) {
+        before.dispose();
+        return;
+      }
+      grown.dispose();
+      if (this.#workspace !== grown) {
+        // An earlier growth has failed, and this one with it.
+        return;
+      }
+      this.#workspace = before;
+      const { slots } = before.room;
+      this.#freeSlots.splice(0, Infinity, ...this.#freeSlots.filter((slot) => slot < slots));
+      const failure = new RillError('gpu', {
+        got: `no GPU memory for more than ${slots} streams (${error.message})`,
+        expected: 'room for another',
+        remedy: 'Close a stream first, or create the encoder with a smaller maxFrames.',
+      });
+      [...this.#states].filter(({ slot }) => slot >= slots).forEach((state) => state.fail(failure));
+    };
+    const growth = confirm(this.#growth).finally(() => {
+      if (this.#growth === growth) {
+        this.#growth = undefined;
+      }
+    });
+    this.#growth = growth;
   }
 
   /**
    * Advances one or more streams by one chunk each, ragged lengths included. Steps run in the order of their calls;
-   * with more than three under way the next waits, and takes features and states as they are then.
+   * with more than three under way, or right after the encoder has grown, a step waits, and takes features and states
+   * as they are then.
    *
    * @param inputs at most `capacity.maxLanes`, each stream once
    * @param read names of the outputs to read back
@@ -309,6 +361,9 @@ export class RnnEncoder {
     // With a free place nothing is awaited before the submit.
     const acquired = ring.acquire();
     const place = acquired instanceof Promise ? await acquired : acquired;
+    if (this.#growth) {
+      await this.#growth;
+    }
     // From here to the submit nothing is awaited: what is checked is what runs.
     let submitted = false;
     try {

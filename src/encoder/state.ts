@@ -46,10 +46,11 @@ export class EncoderState {
   readonly #context: GpuContext;
   readonly #sizes: EncoderSizes;
   readonly #owner: SlotOwner;
-  /** @internal Called when the slot is given back, also by the end of the encoder. */
-  onClose?: () => void;
+  /** @internal Called when the slot is given back, also by the end of the encoder; with the reason, if it was taken. */
+  onClose?: (error?: RillError) => void;
   #started = false;
   #closed = false;
+  #failure: RillError | undefined;
 
   constructor(context: GpuContext, sizes: EncoderSizes, slot: number, encoder: object, owner: SlotOwner) {
     this.#context = context;
@@ -73,8 +74,11 @@ export class EncoderState {
     this.#started = true;
   }
 
-  /** @throws RillError `closed`. */
+  /** @throws RillError `closed`, or `gpu` when there was no memory for its slot. */
   check(): void {
+    if (this.#failure) {
+      throw this.#failure;
+    }
     if (this.#closed) {
       throw new RillError('closed', {
         got: 'a stream that was closed',
@@ -140,15 +144,25 @@ export class EncoderState {
 
   /** Gives the slot back. */
   dispose(): void {
-    if (!this.#closed) {
-      this.#closed = true;
-      this.onClose?.();
-      this.#owner.release();
-    }
+    this.#close();
+  }
+
+  /** @internal The slot is lost: whoever uses the stream from now on gets the error. */
+  fail(error: RillError): void {
+    this.#failure = error;
+    this.#close(error);
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #close(error?: RillError): void {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.onClose?.(error);
+      this.#owner.release();
+    }
   }
 
   /** Padded values into this stream's part of the arenas. */

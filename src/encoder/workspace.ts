@@ -125,8 +125,8 @@ export class Workspace {
     return [own, ...this.#heads.map(({ output }) => output)];
   }
 
-  /** Takes over the states of all streams, in the same slots, and ends the workspace they were in. */
-  replace(before: Workspace): void {
+  /** Takes over the states of all streams, in the same slots. */
+  copyStates(before: Workspace): void {
     const encoder = this.#context.device.createCommandEncoder();
     const states = (workspace: Workspace) => {
       const { context, h, c } = workspace.buffers;
@@ -137,7 +137,6 @@ export class Workspace {
       encoder.copyBufferToBuffer(source, 0, targets[i], 0, source.size);
     });
     this.#context.device.queue.submit([encoder.finish()]);
-    before.dispose();
   }
 
   /** Tells the heads that the stream in a slot starts afresh. */

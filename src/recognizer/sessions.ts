@@ -60,8 +60,8 @@ export class Session {
       this.#lastActive = performance.now();
       this.report();
     };
-    stream.state.onClose = () => {
-      this.end('failed', this.#recognizerClosed());
+    stream.state.onClose = (error = this.#recognizerClosed()) => {
+      this.end('failed', error);
     };
   }
 
