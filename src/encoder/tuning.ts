@@ -33,14 +33,14 @@ const CHOICES: readonly KernelChoice[] = [
   { convolutions: 'texels', matrices: 'texels' },
 ];
 /** A method must be this much faster than the plain one to be taken: less is noise. */
-const WORTHWHILE = 0.95;
+const WORTHWHILE = 0.97;
 /** Encoders for no more streams than this are judged by one. */
 const FEW_STREAMS = 8;
 /** What a step size is timed for, and at most how many steps of it. */
 const TIMED_MS = 12;
 const TIMED_STEPS = 32;
-/** Each time is the fastest of so many. */
-const ROUNDS = 3;
+/** Each time is the fastest of so many, the choices in turns: other work comes and goes. */
+const ROUNDS = 5;
 /** A clock that takes longer than this to tell that nothing was to do is none to measure by. */
 const COARSE_MS = 20;
 /** The part of an expected time after which one looks whether the work is done. */
@@ -52,7 +52,7 @@ export function rehearsedSteps(maxStreams: number): StepSize[] {
     { lanes: 1, frames: 1 },
     { lanes: 1, frames: 4 },
   ];
-  return maxStreams <= FEW_STREAMS ? one : [...one, { lanes: 12, frames: 1 }];
+  return maxStreams <= FEW_STREAMS ? one : [...one, { lanes: 16, frames: 1 }];
 }
 
 /**
@@ -68,24 +68,46 @@ export async function rehearseKernels(
   dtype: WeightDtype,
   steps: readonly StepSize[],
 ): Promise<Rehearsal[]> {
-  const rehearsals: Rehearsal[] = [];
-  let expected: Float32Array | undefined;
-  for (const choice of candidates(context)) {
-    try {
-      const { states, ms } = await rehearse(context, model, dtype, choice, steps);
-      expected ??= states;
-      const same = sameBytes(states, expected);
-      rehearsals.push(same ? { choice, ms } : { choice, refused: 'other bytes than the plain kernels' });
-    } catch (error) {
-      // What an adapter cannot compile or run it does without; the plain kernels it must be able to run.
-      const refusable = error instanceof RillError && (error.code === 'shader' || error.code === 'gpu');
-      if (!refusable || choice === CHOICES[0]) {
-        throw error;
+  const actors: Actor[] = [];
+  const refusals: Rehearsal[] = [];
+  try {
+    let expected: Float32Array | undefined;
+    for (const choice of candidates(context)) {
+      try {
+        const actor = await Actor.prepare(context, model, dtype, choice, steps);
+        actors.push(actor);
+        const states = await actor.runAll(steps);
+        context.check();
+        expected ??= states;
+        if (!sameBytes(states, expected)) {
+          refusals.push({ choice, refused: 'other bytes than the plain kernels' });
+          actors.pop()?.dispose();
+        }
+      } catch (error) {
+        // What an adapter cannot compile or run it does without; the plain kernels it must be able to run.
+        const refusable = error instanceof RillError && (error.code === 'shader' || error.code === 'gpu');
+        if (!refusable || choice === CHOICES[0]) {
+          throw error;
+        }
+        refusals.push({ choice, refused: error.got });
       }
-      rehearsals.push({ choice, refused: error.got });
     }
+    for (const part of ['embedding', 'layers'] as const) {
+      for (const step of steps) {
+        for (let round = 0; round < ROUNDS; round++) {
+          for (const actor of actors) {
+            await actor.time(part, step, round === 0);
+          }
+        }
+      }
+    }
+    context.check();
+    return [...actors.map(({ choice, ms }) => ({ choice, ms })), ...refusals];
+  } finally {
+    actors.forEach((actor) => {
+      actor.dispose();
+    });
   }
-  return rehearsals;
 }
 
 /**
@@ -164,86 +186,102 @@ async function shortestWait({ device: { queue } }: GpuContext): Promise<number> 
   return shortest;
 }
 
-async function rehearse(
-  context: GpuContext,
-  model: Model,
-  dtype: WeightDtype,
-  choice: KernelChoice,
-  steps: readonly StepSize[],
-): Promise<{ states: Float32Array; ms: Record<Part, number[]> }> {
-  const sizes = model.sizes.encoder;
-  const firstLayer = { ...sizes, numEncoderLayers: 1 };
-  const scope = new BufferScope(context);
-  let workspace: Workspace | undefined;
-  try {
-    const load = new WeightLoader(scope, model.weights, dtype, storageFor(choice));
-    const weights = await loadEncoderWeights(load, firstLayer);
-    const lanes = Math.max(...steps.map((step) => step.lanes));
-    const frames = Math.max(...steps.map((step) => step.frames));
-    const kernels = await compileEncoder(context, sizes, dtype, choice, { maxLanes: lanes, maxFrames: frames });
-    workspace = new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames });
-    const rehearsed = { context, workspace, numFeatures: sizes.numFeatures };
-    // Every step once, in whole: what it leaves behind is compared.
+/** The embedding and the first layer by one choice of kernels. */
+class Actor {
+  readonly choice: KernelChoice;
+  /** The fastest so far, for each step in turn. */
+  readonly ms: Record<Part, number[]> = { embedding: [], layers: [] };
+  readonly #context: GpuContext;
+  readonly #scope: BufferScope;
+  readonly #workspace: Workspace;
+  readonly #numFeatures: number;
+
+  private constructor(choice: KernelChoice, scope: BufferScope, workspace: Workspace, numFeatures: number) {
+    this.choice = choice;
+    this.#context = scope.context;
+    this.#scope = scope;
+    this.#workspace = workspace;
+    this.#numFeatures = numFeatures;
+  }
+
+  static async prepare(
+    context: GpuContext,
+    model: Model,
+    dtype: WeightDtype,
+    choice: KernelChoice,
+    steps: readonly StepSize[],
+  ): Promise<Actor> {
+    const sizes = model.sizes.encoder;
+    const scope = new BufferScope(context);
+    try {
+      const load = new WeightLoader(scope, model.weights, dtype, storageFor(choice));
+      const weights = await loadEncoderWeights(load, { ...sizes, numEncoderLayers: 1 });
+      const lanes = Math.max(...steps.map((step) => step.lanes));
+      const frames = Math.max(...steps.map((step) => step.frames));
+      const kernels = await compileEncoder(context, sizes, dtype, choice, { maxLanes: lanes, maxFrames: frames });
+      const workspace = new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames });
+      return new Actor(choice, scope, workspace, sizes.numFeatures);
+    } catch (error) {
+      scope.dispose();
+      throw error;
+    }
+  }
+
+  /** Every step once, in whole. @returns outputs and states after each, all that a step leaves behind */
+  async runAll(steps: readonly StepSize[]): Promise<Float32Array> {
     const after = [];
     for (const step of steps) {
-      await runSteps(rehearsed, step, {});
-      after.push(await readStates(context, workspace));
+      await this.#run(step, {});
+      const { x, h, c } = this.#workspace.buffers;
+      const buffers = [x, h, c].map((buffer) => ({ buffer, bytes: buffer.size }));
+      after.push(await readBuffers(this.#context, buffers));
     }
-    const ms: Record<Part, number[]> = { embedding: [], layers: [] };
-    for (const only of ['embedding', 'layers'] as const) {
-      for (const step of steps) {
-        const once = await runSteps(rehearsed, step, { only });
-        const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(TIMED_MS / once)));
-        let fastest = once;
-        for (let round = 0; round < ROUNDS; round++) {
-          const took = await runSteps(rehearsed, step, { only, repeats, expectedMs: repeats * fastest });
-          fastest = Math.min(fastest, took / repeats);
-        }
-        ms[only].push(fastest);
-      }
+    return concatenate(after);
+  }
+
+  /** Times a part of a step. @param first of this part and step */
+  async time(only: Part, step: StepSize, first: boolean): Promise<void> {
+    const times = this.ms[only];
+    if (first) {
+      times.push(await this.#run(step, { only }));
     }
-    context.check();
-    return { states: concatenate(after), ms };
-  } finally {
-    workspace?.dispose();
-    scope.dispose();
+    const expected = times[times.length - 1];
+    const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(TIMED_MS / expected)));
+    const took = await this.#run(step, { only, repeats, expectedMs: repeats * expected });
+    times[times.length - 1] = Math.min(expected, took / repeats);
   }
-}
 
-/** Milliseconds of the same step, `repeats` times in one submit. */
-async function runSteps(
-  { context, workspace, numFeatures }: { context: GpuContext; workspace: Workspace; numFeatures: number },
-  { lanes, frames }: StepSize,
-  { only, repeats = 1, expectedMs = 0 }: { only?: Part; repeats?: number; expectedMs?: number },
-): Promise<number> {
-  // Log-mel energies of no sound in particular.
-  const features = Float32Array.from({ length: SUBSAMPLING_FACTOR * frames * numFeatures }, (_, i) => {
-    return 4 * Math.sin(i * i) - 8;
-  });
-  const inputs = Array.from({ length: lanes }, (_, slot) => ({ slot, frames, fresh: false, features }));
-  workspace.upload(inputs, frames);
-  const { queue } = context.device;
-  const encoder = context.device.createCommandEncoder();
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    workspace.record(encoder, lanes, frames, { only });
+  dispose(): void {
+    this.#workspace.dispose();
+    this.#scope.dispose();
   }
-  const commands = encoder.finish();
-  const start = performance.now();
-  queue.submit([commands]);
-  if (context.polls) {
-    // Polling would take a core from a software adapter.
-    await new Promise((resolve) => setTimeout(resolve, EARLY * expectedMs));
-  }
-  await queue.onSubmittedWorkDone();
-  return performance.now() - start;
-}
 
-/** Outputs and states, all that a step leaves behind. */
-function readStates(context: GpuContext, { buffers: { x, h, c } }: Workspace): Promise<Float32Array> {
-  return readBuffers(
-    context,
-    [x, h, c].map((buffer) => ({ buffer, bytes: buffer.size })),
-  );
+  /** Milliseconds of the same step, `repeats` times in one submit. */
+  async #run(
+    { lanes, frames }: StepSize,
+    { only, repeats = 1, expectedMs = 0 }: { only?: Part; repeats?: number; expectedMs?: number },
+  ): Promise<number> {
+    // Log-mel energies of no sound in particular.
+    const features = Float32Array.from({ length: SUBSAMPLING_FACTOR * frames * this.#numFeatures }, (_, i) => {
+      return 4 * Math.sin(i * i) - 8;
+    });
+    const inputs = Array.from({ length: lanes }, (_, slot) => ({ slot, frames, fresh: false, features }));
+    this.#workspace.upload(inputs, frames);
+    const { device, polls } = this.#context;
+    const encoder = device.createCommandEncoder();
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      this.#workspace.record(encoder, lanes, frames, { only });
+    }
+    const commands = encoder.finish();
+    const start = performance.now();
+    device.queue.submit([commands]);
+    if (polls) {
+      // Polling would take a core from a software adapter.
+      await new Promise((resolve) => setTimeout(resolve, EARLY * expectedMs));
+    }
+    await device.queue.onSubmittedWorkDone();
+    return performance.now() - start;
+  }
 }
 
 function concatenate(parts: readonly Float32Array[]): Float32Array {

@@ -117,7 +117,7 @@ describe('RnnEncoder', () => {
     const pop = gpu.device.popErrorScope.bind(gpu.device);
     vi.spyOn(gpu.device, 'popErrorScope').mockImplementationOnce(async () => {
       await pop();
-      return { message: 'no memory left' } as GPUOutOfMemoryError;
+      return { message: 'no memory left' };
     });
     const refused = growing.createState();
     const onClose = vi.fn();
@@ -161,7 +161,9 @@ describe('RnnEncoder', () => {
     expectSameBytes(results[0].outputs[ENCODER_OUT], expected.outputs[ENCODER_OUT], 'profiled');
     const dispatches = times.reduce((sum, time) => sum + time.dispatches, 0);
     expect(dispatches).toBe(encoder.cost(3).dispatches);
-    expect(times.find(({ kernel }) => kernel.startsWith('lstm_cell'))?.dispatches).toBe(3 * encoder.sizes.numEncoderLayers);
+    expect(times.find(({ kernel }) => kernel.startsWith('lstm_cell'))?.dispatches).toBe(
+      3 * encoder.sizes.numEncoderLayers,
+    );
     expect(times.reduce((sum, { ms }) => sum + ms, 0)).toBeGreaterThan(0);
     expect(gpu.buffers).toBe(buffers);
     expect(Object.fromEntries(memory)).toEqual({ ...Object.fromEntries(before), profile: 0 });

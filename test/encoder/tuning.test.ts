@@ -31,7 +31,7 @@ describe('the fastest kernels', () => {
   it('are the plain ones unless others are faster by more than noise', () => {
     const rehearsals = [
       { choice: PLAIN, ms: { embedding: [2], layers: [2] } },
-      { choice: TEXELS, ms: { embedding: [1.95], layers: [1.95] } },
+      { choice: TEXELS, ms: { embedding: [1.96], layers: [1.96] } },
     ];
     expect(fastestKernels(rehearsals)).toEqual(PLAIN);
   });
@@ -48,7 +48,7 @@ describe('the fastest kernels', () => {
 describe('a rehearsal', () => {
   it('has one stream, and many where there can be many', () => {
     expect(rehearsedSteps(1).map(({ lanes }) => lanes)).toEqual([1, 1]);
-    expect(rehearsedSteps(16).map(({ lanes }) => lanes)).toEqual([1, 1, 12]);
+    expect(rehearsedSteps(16).map(({ lanes }) => lanes)).toEqual([1, 1, 16]);
   });
 
   it.each(['f32', 'f16', 'int8'] as const)('finds the same bytes by every choice in %s', async (dtype) => {

@@ -109,7 +109,11 @@ function methodTable({ streams, steps, rehearsals, chosen }: MethodFigures): { t
   return {
     title: `Methods, ms of the embedding and of one layer in steps of streams × frames; for ${streams} streams the choice is ${choiceName(chosen)}`,
     rows: [
-      ['matrices', ...['embedding', 'layer'].flatMap((part) => sizes.map((size) => `${part} ${size}`)), ...(anyRefused ? ['refused'] : [])],
+      [
+        'matrices',
+        ...['embedding', 'layer'].flatMap((part) => sizes.map((size) => `${part} ${size}`)),
+        ...(anyRefused ? ['refused'] : []),
+      ],
       ...rows,
     ],
   };
