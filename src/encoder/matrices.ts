@@ -13,13 +13,16 @@ interface MatrixMethodTraits {
   /** Features that the device must have. */
   features: readonly GPUFeatureName[];
   storage: MatrixStorage;
-  /** Rows that a thread can cover, and up to how many rows in all each is taken. */
-  tiles: readonly { tile: number; upTo: number }[];
+  /**
+   * Rows that a thread can cover, and up to how many rows in all each is taken; by the kernels of another method where
+   * those are better at so many rows.
+   */
+  tiles: readonly { tile: number; upTo: number; by?: 'plain' }[];
 }
 
 /**
  * The ways that the kernels over matrices can work. All do the same operations in the same order, and so give the same
- * bytes; which is fastest depends on the adapter, see {@link chooseMethod}.
+ * bytes; which is fastest depends on the adapter, see `chooseKernels`.
  */
 export const MATRIX_METHODS = {
   /** The oracle: a thread for four outputs, weights in storage buffers. */
@@ -31,13 +34,14 @@ export const MATRIX_METHODS = {
       { tile: 4, upTo: Infinity },
     ],
   },
-  /** The threads of a workgroup share the sum over the inputs, too. */
+  /** The threads of a workgroup share the sum over the inputs, too, as long as there are few rows to keep them busy. */
   split: {
     features: [],
     storage: 'buffer',
     tiles: [
       { tile: 1, upTo: 1 },
-      { tile: 4, upTo: Infinity },
+      { tile: 4, upTo: 16 },
+      { tile: 4, upTo: Infinity, by: 'plain' },
     ],
   },
   /** Weights in textures, inputs shared within a quad. */
@@ -262,8 +266,8 @@ export class MatrixCompiler {
     } else {
       overrides.int8 = Number(this.#dtype === 'int8');
     }
-    const compiled = needed.map(async ({ tile, upTo }) => {
-      const kernel = await Kernel.create(this.#context, sources[this.#method], { ...overrides, tile });
+    const compiled = needed.map(async ({ tile, upTo, by = this.#method }) => {
+      const kernel = await Kernel.create(this.#context, sources[by], { ...overrides, tile });
       return { tile, upTo, kernel };
     });
     return new MatrixKernel(await Promise.all(compiled), outputs, this.#dtype);
