@@ -70,7 +70,7 @@ export class CtcGreedyDecoder extends CtcGreedy {
     const { vocabSize, blankId, blankPenalty = 0 } = this.options;
     for (let start = 0; start < logProbs.length; start += vocabSize) {
       let id = argMax(logProbs, start, vocabSize);
-      if (id === blankId && blankPenalty !== 0) {
+      if (blankPenalty !== 0) {
         const frame = logProbs.slice(start, start + vocabSize);
         frame[blankId] -= blankPenalty;
         id = argMax(frame, 0, vocabSize);

@@ -152,6 +152,7 @@ export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memo
       while (states.length < lanes) {
         states.push(encoder.createState());
       }
+      await encoder.settled();
       if (lanes > 1 && used() > memoryBytes) {
         break;
       }

@@ -88,7 +88,9 @@ export class RnnEncoder {
   readonly #states = new Set<EncoderState>();
   readonly #freeSlots: number[] = [];
   #workspace: Workspace;
-  /** Until it is known whether there was memory for a larger workspace. */
+  /** A larger workspace of which it is not known yet whether there was memory for it, and what is to be done in it. */
+  #coming: { workspace: Workspace; changes: (() => void)[] } | undefined;
+  /** Until that is known. */
   #growth: Promise<void> | undefined;
   /** When the last step that came back was done on the GPU. */
   #doneAt = 0;
@@ -147,12 +149,16 @@ export class RnnEncoder {
   /** Adds a head: from now on its dispatches run at the end of every step. */
   attach(head: EncoderHead): void {
     const bound = this.#workspace.attach(head);
+    this.#coming?.workspace.attach(head);
     this.#heads.push(head);
     const { maxFrames, maxLanes } = this.capacity;
     const { widest = bound.output.width } = bound;
     const fitting = Math.max(1, Math.floor(largestBuffer(this.context) / (4 * maxFrames * padded(widest))));
     this.capacity = { ...this.capacity, maxLanes: Math.min(maxLanes, fitting) };
-    this.#states.forEach(({ slot }) => bound.reset?.(slot));
+    // Those without a slot in the workspace yet are reset when they get it.
+    [...this.#states]
+      .filter(({ slot }) => slot < this.#workspace.room.slots)
+      .forEach(({ slot }) => bound.reset?.(slot));
   }
 
   /** Streams that could join the next step: lanes, or slots where those are fewer. */
@@ -177,73 +183,112 @@ export class RnnEncoder {
         remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
       });
     }
-    const growing = this.#freeSlots.length === 0;
-    const before = this.#workspace;
-    const { device } = this.context;
-    if (growing) {
-      device.pushErrorScope('validation');
-      device.pushErrorScope('out-of-memory');
-      try {
-        const slots = Math.min(2 * before.room.slots, maxStreams);
-        this.#workspace = this.#createWorkspace(slots, before.room.slots);
-        this.#workspace.copyStates(before);
-      } catch (error) {
-        void Promise.allSettled([device.popErrorScope(), device.popErrorScope()]);
-        throw error;
-      }
+    if (this.#freeSlots.length === 0) {
+      this.#grow();
     }
     const slot = this.#freeSlots.pop() ?? 0;
+    const inRoom = () => slot < this.#workspace.room.slots;
+    const whenInRoom = (act: () => void) => {
+      if (inRoom()) {
+        act();
+      } else {
+        this.#coming?.changes.push(act);
+      }
+    };
     const state: EncoderState = new EncoderState(this.context, this.sizes, slot, this, {
       arena: () => this.#workspace.buffers,
+      roomComing: () => (inRoom() ? undefined : this.#growth),
+      change: (write) => {
+        whenInRoom(() => {
+          write(this.#workspace.buffers);
+        });
+      },
       reset: () => {
-        this.#workspace.reset(slot);
+        whenInRoom(() => {
+          this.#workspace.reset(slot);
+        });
       },
       release: () => {
         this.#states.delete(state);
-        if (slot < this.#workspace.room.slots) {
+        if (slot < (this.#coming?.workspace ?? this.#workspace).room.slots) {
           this.#freeSlots.push(slot);
         }
       },
     });
     this.#states.add(state);
     state.reset();
-    if (growing) {
-      this.#confirmGrowth(before, [device.popErrorScope(), device.popErrorScope()]);
-    }
     return state;
   }
 
-  /** Ends the workspace before, or goes back to it: running out of memory is told later than it happens. */
-  #confirmGrowth(before: Workspace, errors: readonly Promise<GPUError | null>[]): void {
-    const grown = this.#workspace;
-    const confirm = async (earlier: Promise<void> | undefined) => {
-      await earlier;
-      const error = (await Promise.all(errors).catch(() => [])).find((each) => each !== null);
-      if (this.#disposed || !error) {
-        before.dispose();
-        return;
-      }
-      grown.dispose();
-      if (this.#workspace !== grown) {
-        // An earlier growth has failed, and this one with it.
-        return;
-      }
-      this.#workspace = before;
-      const { slots } = before.room;
-      this.#freeSlots.splice(0, Infinity, ...this.#freeSlots.filter((slot) => slot < slots));
-      const failure = new RillError('gpu', {
-        got: `no GPU memory for more than ${slots} streams (${error.message})`,
-        expected: 'room for another',
-        remedy: 'Close a stream first, or create the encoder with a smaller maxFrames.',
-      });
-      [...this.#states].filter(({ slot }) => slot >= slots).forEach((state) => state.fail(failure));
-    };
-    const growth = confirm(this.#growth).finally(() => {
+  /** @internal Resolves when it is known whether there was memory for the streams so far. */
+  async settled(): Promise<void> {
+    while (this.#growth) {
+      await this.#growth;
+    }
+  }
+
+  /**
+   * Makes a workspace twice as large. Running out of memory is told later than it happens: until then the one before
+   * stays in place, steps wait, and what concerns new slots is put off.
+   */
+  #grow(): void {
+    const { device } = this.context;
+    const earlier = this.#coming;
+    const { slots: taken } = (earlier?.workspace ?? this.#workspace).room;
+    device.pushErrorScope('validation');
+    device.pushErrorScope('out-of-memory');
+    let workspace: Workspace;
+    let errors: Promise<(GPUError | null)[]>;
+    try {
+      workspace = this.#createWorkspace(Math.min(2 * taken, this.capacity.maxStreams), taken);
+    } finally {
+      // A device that was lost has no errors to tell, and no use for an answer.
+      errors = Promise.all([device.popErrorScope(), device.popErrorScope()]).catch(() => []);
+    }
+    earlier?.workspace.dispose();
+    this.#coming = { workspace, changes: earlier?.changes ?? [] };
+    const growth: Promise<void> = errors.then((each) => {
+      this.#endGrowth(
+        workspace,
+        each.find((error) => error !== null),
+      );
       if (this.#growth === growth) {
         this.#growth = undefined;
       }
     });
     this.#growth = growth;
+  }
+
+  #endGrowth(grown: Workspace, error: GPUError | null | undefined): void {
+    if (this.#coming?.workspace !== grown) {
+      // A still larger one has taken its place, or the encoder has ended.
+      return;
+    }
+    const { changes } = this.#coming;
+    this.#coming = undefined;
+    const before = this.#workspace;
+    if (!error) {
+      grown.copyStates(before);
+      before.dispose();
+      this.#workspace = grown;
+      changes.forEach((change) => {
+        change();
+      });
+      return;
+    }
+    grown.dispose();
+    const { slots } = before.room;
+    this.#freeSlots.splice(0, Infinity, ...this.#freeSlots.filter((slot) => slot < slots));
+    const failure = new RillError('gpu', {
+      got: `no GPU memory for more than ${slots} streams (${error.message})`,
+      expected: 'room for another',
+      remedy: 'Close a stream first, or create the encoder with a smaller maxFrames.',
+    });
+    [...this.#states]
+      .filter(({ slot }) => slot >= slots)
+      .forEach((state) => {
+        state.fail(failure);
+      });
   }
 
   /**
@@ -301,6 +346,7 @@ export class RnnEncoder {
   async trace(inputs: readonly StepInput[]): Promise<(StepResult & { trace: Float32Array<ArrayBuffer>[] })[]> {
     const { context, sizes } = this;
     const stages = 1 + sizes.numEncoderLayers;
+    await this.settled();
     const { lanes: roomLanes, frames: roomFrames } = this.#workspace.room;
     const scope = new BufferScope(context);
     try {
@@ -343,6 +389,8 @@ export class RnnEncoder {
     this.#disposed = true;
     this.#ring.dispose();
     this.#workspace.dispose();
+    this.#coming?.workspace.dispose();
+    this.#coming = undefined;
     this.weights.dispose();
     this.#states.forEach((state) => state.dispose());
   }
@@ -361,12 +409,12 @@ export class RnnEncoder {
     // With a free place nothing is awaited before the submit.
     const acquired = ring.acquire();
     const place = acquired instanceof Promise ? await acquired : acquired;
-    if (this.#growth) {
-      await this.#growth;
-    }
-    // From here to the submit nothing is awaited: what is checked is what runs.
     let submitted = false;
     try {
+      if (this.#growth) {
+        await this.settled();
+      }
+      // From here to the submit nothing is awaited: what is checked is what runs.
       this.#check();
       const outputs = this.#findOutputs(read);
       const inputs = prepare();
@@ -399,7 +447,7 @@ export class RnnEncoder {
       onSubmit?.();
       const submittedAt = performance.now();
       if (this.context.polls) {
-        await this.#pace.untilDue(lanes * frames);
+        await this.#pace.untilDue(lanes, frames);
       }
       const pausedUntil = performance.now();
       let doneAt = Infinity;
@@ -414,7 +462,7 @@ export class RnnEncoder {
       const startedAt = Math.max(submittedAt, Math.min(this.#doneAt, readAt));
       this.#doneAt = Math.max(startedAt, Math.min(doneAt, readAt));
       const computeMs = this.#doneAt - startedAt;
-      this.#pace.learn(lanes * frames, computeMs, this.#doneAt - pausedUntil);
+      this.#pace.learn(lanes, frames, computeMs, this.#doneAt - pausedUntil);
       const results = counts.map((count, lane): StepResult => {
         let start = 0;
         const named = outputs.map(({ name, width }) => {

@@ -28,10 +28,17 @@ function restride(
   return output;
 }
 
+/** Buffers of all streams' states. */
+type Arena = Pick<EncoderBuffers, 'h' | 'c'>;
+
 /** The encoder as a slot sees it. */
 export interface SlotOwner {
   /** Where states lie now: the arena may grow, and move as a whole. */
-  arena(): Pick<EncoderBuffers, 'h' | 'c'>;
+  arena(): Arena;
+  /** Until the arena has room for the slot, where it does not have it yet. */
+  roomComing(): Promise<void> | undefined;
+  /** Changes the arena, now or as soon as it has room for the slot. */
+  change(write: (arena: Arena) => void): void;
   /** The stream in the slot starts afresh. */
   reset(): void;
   /** The slot is free. */
@@ -127,6 +134,11 @@ export class EncoderState {
   /** Reads h and c as they are after the steps submitted so far. */
   async read(): Promise<StateValues> {
     this.check();
+    const coming = this.#owner.roomComing();
+    if (coming) {
+      await coming;
+      this.check();
+    }
     this.#context.check();
     const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
     const hSize = 4 * layers * padded(dModel);
@@ -168,8 +180,9 @@ export class EncoderState {
   /** Padded values into this stream's part of the arenas. */
   #write(h: Float32Array<ArrayBuffer>, c: Float32Array<ArrayBuffer>): void {
     const { queue } = this.#context.device;
-    const arena = this.#owner.arena();
-    queue.writeBuffer(arena.h, this.slot * h.byteLength, h);
-    queue.writeBuffer(arena.c, this.slot * c.byteLength, c);
+    this.#owner.change((arena) => {
+      queue.writeBuffer(arena.h, this.slot * h.byteLength, h);
+      queue.writeBuffer(arena.c, this.slot * c.byteLength, c);
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { RillError } from '../errors.ts';
 import { BufferScope, type GpuContext } from '../gpu/context.ts';
+import * as kernelSources from '../gpu/kernels.generated.ts';
 import { readBuffers } from '../gpu/readback.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
@@ -73,17 +74,20 @@ export async function rehearseKernels(
   try {
     let expected: Float32Array | undefined;
     for (const choice of candidates(context)) {
+      let actor: Actor | undefined;
       try {
-        const actor = await Actor.prepare(context, model, dtype, choice, steps);
-        actors.push(actor);
+        actor = await Actor.prepare(context, model, dtype, choice, steps);
         const states = await actor.runAll(steps);
         context.check();
         expected ??= states;
-        if (!sameBytes(states, expected)) {
+        if (sameBytes(states, expected)) {
+          actors.push(actor);
+        } else {
           refusals.push({ choice, refused: 'other bytes than the plain kernels' });
-          actors.pop()?.dispose();
+          actor.dispose();
         }
       } catch (error) {
+        actor?.dispose();
         // What an adapter cannot compile or run it does without; the plain kernels it must be able to run.
         const refusable = error instanceof RillError && (error.code === 'shader' || error.code === 'gpu');
         if (!refusable || choice === CHOICES[0]) {
@@ -136,6 +140,17 @@ export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
   return { convolutions: fastest('embedding').convolutions, matrices: fastest('layers').matrices };
 }
 
+/** A number of all shaders together: what was measured with others does not count. */
+function shadersHash(): number {
+  let hash = 0;
+  for (const { code } of Object.values(kernelSources)) {
+    for (let i = 0; i < code.length; i++) {
+      hash = (Math.imul(hash, 31) + code.charCodeAt(i)) | 0;
+    }
+  }
+  return hash;
+}
+
 /** What has been chosen, and what is being. */
 const choices = new Map<string, Promise<KernelChoice>>();
 
@@ -149,13 +164,22 @@ export function chooseKernels(
   context: GpuContext,
   model: Model,
   dtype: WeightDtype,
-  { maxStreams }: EncoderCapacity,
+  { maxStreams }: Pick<EncoderCapacity, 'maxStreams'>,
 ): Promise<KernelChoice> {
   const steps = rehearsedSteps(maxStreams);
-  const key = JSON.stringify([context.adapterName, candidates(context), model.sizes.encoder, dtype, steps]);
+  const key = JSON.stringify([
+    context.adapterName,
+    globalThis.navigator?.userAgent,
+    shadersHash(),
+    candidates(context),
+    model.sizes.encoder,
+    dtype,
+    steps,
+  ]);
   const chosen = choices.get(key);
   if (chosen) {
-    return chosen;
+    // What went wrong on another device need not go wrong on this one.
+    return chosen.catch(() => chooseKernels(context, model, dtype, { maxStreams }));
   }
   const choice = recallChoice(key).then(async (recalled) => {
     if (recalled) {
@@ -174,13 +198,22 @@ export function chooseKernels(
   return choice;
 }
 
+/** Waits for everything submitted. @throws RillError `device-lost` */
+async function workDone(context: GpuContext): Promise<void> {
+  try {
+    await context.device.queue.onSubmittedWorkDone();
+  } catch (cause) {
+    throw await context.explain(cause);
+  }
+}
+
 /** Milliseconds until one is told that there is nothing to wait for; some 100 in Firefox, which looks only so often. */
-async function shortestWait({ device: { queue } }: GpuContext): Promise<number> {
+async function shortestWait(context: GpuContext): Promise<number> {
   let shortest = Infinity;
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now();
-    queue.submit([]);
-    await queue.onSubmittedWorkDone();
+    context.device.queue.submit([]);
+    await workDone(context);
     shortest = Math.min(shortest, performance.now() - start);
   }
   return shortest;
@@ -279,7 +312,7 @@ class Actor {
       // Polling would take a core from a software adapter.
       await new Promise((resolve) => setTimeout(resolve, EARLY * expectedMs));
     }
-    await device.queue.onSubmittedWorkDone();
+    await workDone(this.#context);
     return performance.now() - start;
   }
 }

@@ -104,13 +104,13 @@ export class Workspace {
       heads.forEach((head) => {
         this.attach(head);
       });
+      this.#features = new Float32Array(this.buffers.features.size / 4);
+      this.#lanes = new Uint32Array(this.buffers.lanes.size / 4);
+      this.#writeAtTable();
     } catch (error) {
       this.#scope.dispose();
       throw error;
     }
-    this.#features = new Float32Array(this.buffers.features.size / 4);
-    this.#lanes = new Uint32Array(this.buffers.lanes.size / 4);
-    this.#writeAtTable();
   }
 
   attach(head: EncoderHead): BoundHead {

@@ -36,10 +36,11 @@ export class GpuContext {
   #failure: RillError | undefined;
   #closed = false;
 
-  constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = {}, gpu?: GPU) {
+  /** @param adapter what the device tells of its adapter by default, where it does */
+  constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = device.adapterInfo ?? {}, gpu?: GPU) {
     this.device = device;
     this.gpu = gpu;
-    this.polls = gpu !== globalThis.navigator?.gpu;
+    this.polls = gpu !== undefined && gpu !== globalThis.navigator?.gpu;
     const { vendor = '', architecture = '', device: name = '', description = '', isFallbackAdapter = false } = adapter;
     this.adapter = { vendor, architecture, device: name, description, isFallbackAdapter };
     void device.lost.then(({ reason, message }) => {

@@ -4,6 +4,8 @@ const WAITED_SHARE = 0.85;
 const SHORTEST_PAUSE_MS = 3;
 /** A result that is there this soon after the pause may have been there for long. */
 const AT_ONCE_MS = 0.5;
+/** What becomes of an expectation then. */
+const SHRINKING = 0.5;
 /** How fast an expectation may grow from step to step, so that one disturbed step does not make many late. */
 const GROWTH = 1.25;
 
@@ -13,14 +15,14 @@ const GROWTH = 1.25;
  * from the very work it waits for. Times are learnt from step to step.
  */
 export class Pace {
-  /** Milliseconds that a step is expected to take, by its size. */
-  readonly #expected = new Map<number, number>();
+  /** Milliseconds that a step is expected to take, by its size; none after the first, which is slow for many reasons. */
+  readonly #expected = new Map<string, number | undefined>();
   /** When everything submitted so far should be done. */
   #doneAt = 0;
 
-  /** Resolves shortly before a step that has just been submitted should be done. @param size of the step, in rows */
-  async untilDue(size: number): Promise<void> {
-    const expected = this.#expected.get(size) ?? 0;
+  /** Resolves shortly before a step that has just been submitted should be done. */
+  async untilDue(lanes: number, frames: number): Promise<void> {
+    const expected = this.#expected.get(sizeOf(lanes, frames)) ?? 0;
     const now = performance.now();
     const startsAt = Math.max(now, this.#doneAt);
     this.#doneAt = startsAt + expected;
@@ -36,9 +38,15 @@ export class Pace {
    * @param ms that it took
    * @param afterPauseMs from the end of its pause until it was done
    */
-  learn(size: number, ms: number, afterPauseMs: number): void {
+  learn(lanes: number, frames: number, ms: number, afterPauseMs: number): void {
+    const size = sizeOf(lanes, frames);
+    if (!this.#expected.has(size)) {
+      this.#expected.set(size, undefined);
+      return;
+    }
     const before = this.#expected.get(size) ?? ms;
-    const expected = afterPauseMs < AT_ONCE_MS ? WAITED_SHARE * before : Math.min(ms, GROWTH * before);
-    this.#expected.set(size, expected);
+    this.#expected.set(size, afterPauseMs < AT_ONCE_MS ? SHRINKING * before : Math.min(ms, GROWTH * before));
   }
 }
+
+const sizeOf = (lanes: number, frames: number) => `${lanes} × ${frames}`;

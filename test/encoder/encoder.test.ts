@@ -113,6 +113,7 @@ describe('RnnEncoder', () => {
       state.reset();
     });
     await growing.step(inputs(1));
+    const grownStates = await states[0].read();
     const used = [...gpu.memory];
     const pop = gpu.device.popErrorScope.bind(gpu.device);
     vi.spyOn(gpu.device, 'popErrorScope').mockImplementationOnce(async () => {
@@ -132,11 +133,27 @@ describe('RnnEncoder', () => {
       expectSameBytes(outputs[ENCODER_OUT], expected[i].outputs[ENCODER_OUT], `stream ${i}`);
     });
     expect([...gpu.memory]).toEqual(used);
+    // Many at once, in slots of several sizes: all are refused, a slot that was reused in between is not.
+    vi.spyOn(gpu.device, 'popErrorScope').mockImplementation(async () => {
+      await pop();
+      return { message: 'no memory left' };
+    });
+    const coming = growing.createState();
+    states[1].dispose();
+    const inPlace = growing.createState();
+    expect(inPlace.slot).toBe(states[1].slot);
+    inPlace.reset();
+    expect(await failure('gpu', () => coming.read())).toContain('no memory left');
+    vi.restoreAllMocks();
+    expect((await inPlace.read()).h.every((value) => value === 0)).toBe(true);
+    inPlace.dispose();
     // A slot that becomes free serves, and the next growth works.
     states[0].dispose();
-    const [reused, grown] = [growing.createState(), growing.createState()];
+    const [reused, other, grown] = [growing.createState(), growing.createState(), growing.createState()];
     expect(reused.slot).toBe(states[0].slot);
-    await growing.step([reused, grown].map((state) => ({ state, features: chunk(9) })));
+    grown.write({ h: grownStates.h.fill(0.5), c: grownStates.c.fill(0.5) });
+    expect((await grown.read()).h.every((value) => value === 0.5)).toBe(true);
+    await growing.step([reused, other, grown].map((state) => ({ state, features: chunk(9) })));
     growing.dispose();
     gpu.check();
   });
