@@ -39,7 +39,7 @@ const WORTHWHILE = 0.97;
 const FEW_STREAMS = 8;
 /** What a step size is timed for, and at most how many steps of it. */
 const TIMED_MS = 12;
-const TIMED_STEPS = 32;
+const TIMED_STEPS = 200;
 /** Each time is the fastest of so many, the choices in turns: other work comes and goes. */
 const ROUNDS = 5;
 /** A clock that takes longer than this to tell that nothing was to do is none to measure by. */

@@ -327,7 +327,22 @@ describe('rill', () => {
     expect(kernels.find(({ kernel }) => kernel.startsWith('lstm_cell'))?.dispatches).toBe(8);
     const text = await printed(...random, '--what', 'chunks,kernels', '--chunks', '1', '--kernels', '1', '--markdown');
     expect(text).toContain('| frames | median ms |');
-    expect(text).toMatch(/\| lstm_cell +\| +8 \|/);
+    expect(text).toMatch(/\| lstm_cell\w* +\| +8 \|/);
+  });
+
+  it('bench shows what the methods of kernels take, and which is chosen', async () => {
+    const random = ['bench', '--random', 'd=20,h=24,ff=32,layers=2', '--methods', '1'];
+    const { methods } = JSON.parse(await printed(...random, '--json')) as {
+      methods: {
+        chosen: { matrices: string };
+        rehearsals: { choice: { matrices: string }; ms?: { layers: number[] } }[];
+      }[];
+    };
+    const [{ chosen, rehearsals }] = methods;
+    expect(rehearsals.map(({ choice }) => choice.matrices)).toEqual(['plain', 'texels']);
+    rehearsals.forEach(({ ms }) => expect(ms?.layers.length === 2 && ms.layers.every((each) => each > 0)).toBe(true));
+    expect(['plain', 'texels']).toContain(chosen.matrices);
+    expect(await printed(...random, '--markdown')).toMatch(/\| plain +\|( +[\d.]+ \|){4}/);
   });
 
   describe('exits with 2 and one line on', () => {
