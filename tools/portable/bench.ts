@@ -5,7 +5,9 @@ const args = process.argv.slice(2);
 const names = (options: RegExp) => args.some((arg) => options.test(arg));
 const defaults = [
   ...(names(/^--random\b/) ? [] : ['--random', '']),
-  ...(names(/^--(what|chunks|streams|batches|kernels|methods)\b/) ? [] : ['--what', 'chunks,streams,batches,kernels,methods']),
+  ...(names(/^--(what|chunks|streams|batches|kernels|methods)\b/)
+    ? []
+    : ['--what', 'chunks,streams,batches,kernels,methods']),
 ];
 let status = 0;
 try {
