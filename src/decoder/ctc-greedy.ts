@@ -69,12 +69,12 @@ export class CtcGreedyDecoder extends CtcGreedy {
   override accept(logProbs: Float32Array): void {
     const { vocabSize, blankId, blankPenalty = 0 } = this.options;
     for (let start = 0; start < logProbs.length; start += vocabSize) {
-      let id = argMax(logProbs, start, vocabSize);
+      let frame = logProbs.subarray(start, start + vocabSize);
       if (blankPenalty !== 0) {
-        const frame = logProbs.slice(start, start + vocabSize);
+        frame = frame.slice();
         frame[blankId] -= blankPenalty;
-        id = argMax(frame, 0, vocabSize);
       }
+      const id = argMax(frame, 0, vocabSize);
       this.take(id, logProbs[start + id]);
     }
   }

@@ -9,7 +9,7 @@ import { weightBytes, type MatrixStorage, type WeightStorage } from './weights.t
 const MANY_POSITIONS = 64;
 
 /** How a set of matrix kernels works. */
-interface MatrixMethodTraits {
+interface Traits {
   /** Features that the device must have. */
   features: readonly GPUFeatureName[];
   storage: MatrixStorage;
@@ -24,7 +24,9 @@ interface MatrixMethodTraits {
  * The ways that the kernels over matrices can work. All do the same operations in the same order, and so give the same
  * bytes; which is fastest depends on the adapter, see `chooseKernels`.
  */
-export const MATRIX_METHODS = {
+export type MatrixMethod = 'plain' | 'split' | 'texels';
+
+const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
   /** The oracle: a thread for four outputs, weights in storage buffers. */
   plain: {
     features: [],
@@ -54,9 +56,7 @@ export const MATRIX_METHODS = {
       { tile: 16, upTo: Infinity },
     ],
   },
-} as const satisfies Record<string, MatrixMethodTraits>;
-
-export type MatrixMethod = keyof typeof MATRIX_METHODS;
+};
 
 /** The methods of the second and third convolution, conv_strided: as for matrices. */
 export const CONV_METHODS = ['plain', 'texels'] as const satisfies readonly MatrixMethod[];
@@ -70,16 +70,14 @@ export interface KernelChoice {
 
 /** Where kernels of a choice expect their weights. */
 export const storageFor = ({ convolutions, matrices }: KernelChoice): WeightStorage => ({
-  convolutions: MATRIX_METHODS[convolutions].storage,
-  matrices: MATRIX_METHODS[matrices].storage,
+  convolutions: METHODS[convolutions].storage,
+  matrices: METHODS[matrices].storage,
 });
-
-const methodTraits = (method: MatrixMethod): MatrixMethodTraits => MATRIX_METHODS[method];
 
 /** The methods that a device has the features for, the plain one first. */
 export function ableMethods({ device }: GpuContext): MatrixMethod[] {
-  const all = Object.keys(MATRIX_METHODS) as MatrixMethod[];
-  return all.filter((method) => methodTraits(method).features.every((feature) => device.features.has(feature)));
+  const all = Object.keys(METHODS) as MatrixMethod[];
+  return all.filter((method) => METHODS[method].features.every((feature) => device.features.has(feature)));
 }
 
 /** What a matrix kernel's bindings are given, by name. */
@@ -129,19 +127,25 @@ export class ConvKernel {
     resources: Resources<keyof typeof kernels.convStrided.bindings>,
     positionsOf: (frames: number) => number,
   ): Dispatch {
-    const [small, large = small] = this.#kernels.map(({ tile, kernel }) => ({ tile, kernel: kernel.bind(resources) }));
     const outputs = this.#outputs;
-    const workgroups =
-      this.#method === 'plain'
-        ? (lanes: number, tiles: number) => [Math.ceil((tiles * outputs) / 32), lanes, 1] as const
-        : (lanes: number, tiles: number) => [Math.ceil(outputs / 8), tiles, lanes] as const;
+    const inTiles = this.#method === 'texels';
+    const tiles = this.#kernels.map(({ tile, kernel }) => ({
+      tile,
+      kernel: kernel.bind(resources),
+      threads: kernel.source.workgroupSize[0],
+    }));
+    const [small, large = small] = tiles;
     return {
       name: small.kernel.name,
       weightBytes: weightBytes(resources.weight),
       run(pass, lanes, frames, offset) {
         const positions = positionsOf(frames);
-        const { tile, kernel } = lanes * positions < MANY_POSITIONS ? small : large;
-        kernel.dispatch(pass, workgroups(lanes, Math.ceil(positions / tile)), offset);
+        const { tile, kernel, threads } = lanes * positions < MANY_POSITIONS ? small : large;
+        const count = Math.ceil(positions / tile);
+        const workgroups = inTiles
+          ? ([Math.ceil(outputs / threads), count, lanes] as const)
+          : ([Math.ceil((count * outputs) / threads), lanes, 1] as const);
+        kernel.dispatch(pass, workgroups, offset);
       },
     };
   }
@@ -257,7 +261,7 @@ export class MatrixCompiler {
     outputs: number,
     maxRows: number,
   ): Promise<MatrixKernel<Bindings>> {
-    const { storage, tiles } = methodTraits(this.#method);
+    const { storage, tiles } = METHODS[this.#method];
     // No step has the rows for tiles beyond the first that takes the most of them.
     const needed = tiles.slice(0, 1 + tiles.findIndex(({ upTo }) => maxRows <= upTo));
     const overrides: Record<string, number> = { ...sizes };

@@ -72,7 +72,7 @@ export async function rehearseKernels(
   const actors: Actor[] = [];
   const refusals: Rehearsal[] = [];
   try {
-    let expected: Float32Array | undefined;
+    let expected: Float32Array[] | undefined;
     for (const choice of candidates(context)) {
       let actor: Actor | undefined;
       try {
@@ -115,7 +115,7 @@ export async function rehearseKernels(
 }
 
 /**
- * On a few lanes of a processor barriers cost more than they share (`split` takes six times as long on SwiftShader), and
+ * On a few lanes of a processor barriers cost more than they share (`split` took six times as long on SwiftShader), and
  * shaders with them take long to compile.
  */
 function candidates(context: GpuContext): KernelChoice[] {
@@ -156,7 +156,7 @@ const choices = new Map<string, Promise<KernelChoice>>();
 
 /**
  * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in browsers' cache storage from visit to visit. Where waits are too coarse for that, the plain ones.
+ * process lives, and in browsers' cache storage from visit to visit. Where waits are too coarse for that, or there is nothing to choose from, the plain ones.
  *
  * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
  */
@@ -166,12 +166,16 @@ export function chooseKernels(
   dtype: WeightDtype,
   { maxStreams }: Pick<EncoderCapacity, 'maxStreams'>,
 ): Promise<KernelChoice> {
+  const able = candidates(context);
+  if (able.length === 1) {
+    return Promise.resolve(able[0]);
+  }
   const steps = rehearsedSteps(maxStreams);
   const key = JSON.stringify([
     context.adapterName,
     globalThis.navigator?.userAgent,
     shadersHash(),
-    candidates(context),
+    able,
     model.sizes.encoder,
     dtype,
     steps,
@@ -261,7 +265,7 @@ class Actor {
   }
 
   /** Every step once, in whole. @returns outputs and states after each, all that a step leaves behind */
-  async runAll(steps: readonly StepSize[]): Promise<Float32Array> {
+  async runAll(steps: readonly StepSize[]): Promise<Float32Array[]> {
     const after = [];
     for (const step of steps) {
       await this.#run(step, {});
@@ -269,7 +273,7 @@ class Actor {
       const buffers = [x, h, c].map((buffer) => ({ buffer, bytes: buffer.size }));
       after.push(await readBuffers(this.#context, buffers));
     }
-    return concatenate(after);
+    return after;
   }
 
   /** Times a part of a step. @param first of this part and step */
@@ -317,18 +321,12 @@ class Actor {
   }
 }
 
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  parts.reduce((start, part) => {
-    all.set(part, start);
-    return start + part.length;
-  }, 0);
-  return all;
-}
-
-function sameBytes(a: Float32Array, b: Float32Array): boolean {
-  const [words, others] = [a, b].map(({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length));
-  return words.length === others.length && words.every((word, i) => word === others[i]);
+function sameBytes(a: readonly Float32Array[], b: readonly Float32Array[]): boolean {
+  const words = ({ buffer, byteOffset, length }: Float32Array) => new Uint32Array(buffer, byteOffset, length);
+  return a.every((values, i) => {
+    const others = words(b[i]);
+    return words(values).every((word, k) => word === others[k]);
+  });
 }
 
 /** Where browsers keep choices; not every context has it, and none may fail for it. */

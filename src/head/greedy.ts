@@ -1,6 +1,6 @@
 import type { RnnEncoder } from '../encoder/encoder.ts';
-import { dispatchOf, type Dispatch } from '../encoder/dispatch.ts';
-import { storageFor } from '../encoder/matrices.ts';
+import { dispatchOf } from '../encoder/dispatch.ts';
+import { oneFrame, storageFor } from '../encoder/matrices.ts';
 import type { Room } from '../encoder/plan.ts';
 import { WeightLoader, padded, vec4s } from '../encoder/weights.ts';
 import type { BoundHead, EncoderHead, SharedBuffers } from '../encoder/workspace.ts';
@@ -66,12 +66,12 @@ export class GreedyHead implements EncoderHead {
           decoder.bind({ embedding, conv, lanes, contexts, y: hidden, step: laneStep }),
           perElements(decoderDim, decoder.source.workgroupSize[0]),
         ),
-        oneFrame(layers.decoderProj({ x: hidden, y: decoderProj, step: laneStep })),
+        layers.decoderProj({ x: hidden, y: decoderProj, step: laneStep }, oneFrame),
         dispatchOf(
           join.bind({ encoder_proj: encoderProj, decoder_proj: decoderProj, y: joined, step, at }),
           perElements(joinerDim, join.source.workgroupSize[0]),
         ),
-        oneFrame(layers.output({ x: joined, y: logits, step: laneStep })),
+        layers.output({ x: joined, y: logits, step: laneStep }, oneFrame),
         dispatchOf(pick.bind({ logits, lanes, contexts, picked, step, at }), (count) => [count, 1, 1]),
       ],
       output: { name: GREEDY_TOKENS, buffer: picked, width: 2 },
@@ -131,13 +131,3 @@ async function loadParts(encoder: RnnEncoder, model: Model, blankPenalty: number
 /** A thread for each vec4 of each lane. */
 const perElements = (width: number, workgroupSize: number) => (count: number) =>
   [Math.ceil(vec4s(width) / workgroupSize), count, 1] as const;
-
-/** A dispatch over the rows of a step, run over one frame of every lane. */
-function oneFrame(dispatch: Dispatch): Dispatch {
-  return {
-    ...dispatch,
-    run(pass, lanes, _, offset) {
-      dispatch.run(pass, lanes, 1, offset);
-    },
-  };
-}

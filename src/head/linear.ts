@@ -11,8 +11,12 @@ export interface LinearEnds {
   step: GPUBuffer;
 }
 
-/** A linear layer of a head, loaded and compiled: a dispatch once it is given its ends. */
-export type LinearLayer = (ends: LinearEnds) => Dispatch;
+/**
+ * A linear layer of a head, loaded and compiled: a dispatch once it is given its ends.
+ *
+ * @param rowsOf how many rows a step has; {@link allFrames} by default
+ */
+export type LinearLayer = (ends: LinearEnds, rowsOf?: typeof allFrames) => Dispatch;
 
 /**
  * Loads a linear layer of a head.
@@ -35,5 +39,5 @@ export async function loadLinear(
     vec4s(inputs),
     vec4s(outputs),
   );
-  return (ends) => linear.bind({ ...matrix, bias, ...ends }, allFrames);
+  return (ends, rowsOf = allFrames) => linear.bind({ ...matrix, bias, ...ends }, rowsOf);
 }

@@ -88,6 +88,19 @@ describe('a rehearsal', () => {
   });
 });
 
+it('nothing is rehearsed where there is nothing to choose from', async () => {
+  const { gpu } = await createNodeContext();
+  const adapter = await gpu?.requestAdapter();
+  const device = await adapter?.requestDevice();
+  if (!adapter || !device) {
+    throw new Error('no device');
+  }
+  const context = new GpuContext(device, adapter.info, gpu);
+  const pipelines = vi.spyOn(device, 'createComputePipelineAsync');
+  expect(await chooseKernels(context, openModel(await goldenModel('odd')), 'f32', CAPACITY)).toEqual(PLAIN);
+  expect(pipelines).not.toHaveBeenCalled();
+});
+
 describe('the option `kernels`', () => {
   it('refuses what a device without the feature cannot run', async () => {
     const { gpu } = await createNodeContext();
