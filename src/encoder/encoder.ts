@@ -153,7 +153,7 @@ export class RnnEncoder {
     this.#heads.push(head);
     const { maxFrames, maxLanes } = this.capacity;
     const { widest = bound.output.width } = bound;
-    const fitting = Math.max(1, Math.floor(largestBuffer(this.context) / (4 * maxFrames * padded(widest))));
+    const fitting = Math.max(1, Math.floor(this.context.largestBinding / (4 * maxFrames * padded(widest))));
     this.capacity = { ...this.capacity, maxLanes: Math.min(maxLanes, fitting) };
     // Those without a slot in the workspace yet are reset when they get it.
     [...this.#states]
@@ -565,11 +565,6 @@ export class RnnEncoder {
   }
 }
 
-/** Bytes that one binding can hold. */
-function largestBuffer({ device: { limits } }: GpuContext): number {
-  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
-}
-
 /** Fills in defaults; without a wish, as many lanes as the device's largest buffer allows. */
 function checkCapacity(
   context: GpuContext,
@@ -587,7 +582,7 @@ function checkCapacity(
       }
     }
   };
-  const largest = largestBuffer(context);
+  const largest = context.largestBinding;
   const statesFitting = Math.floor(largest / bytesPerSlot(sizes));
   check({ maxStreams }, Math.min(LARGEST_CAPACITY.maxStreams, statesFitting));
   check({ maxFrames }, LARGEST_CAPACITY.maxFrames);
@@ -620,12 +615,12 @@ async function checkKernels(
   if (wanted === 'auto') {
     return chooseKernels(context, model, dtype, capacity);
   }
-  const able = ableMethods(context);
+  const able = ableMethods(context, model.sizes.encoder, dtype);
   const { convolutions, matrices } = wanted;
   if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {
     throw new RillError('bad-argument', {
       got: `kernels: ${JSON.stringify(wanted)}`,
-      expected: `auto, or { convolutions, matrices } of ${able.join(', ')}, the convolutions not split, on this device`,
+      expected: `auto, or { convolutions: plain or texels, matrices } of ${able.join(', ')}, for this model on this device`,
       remedy: 'Leave it out to take the fastest.',
     });
   }

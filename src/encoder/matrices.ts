@@ -1,9 +1,13 @@
 import type { GpuContext } from '../gpu/context.ts';
-import { Kernel, type BoundKernel, type KernelSource } from '../gpu/kernel.ts';
+import { Kernel, type BoundKernel, type KernelSource, type Resource } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
+import type { EncoderSizes } from '../model/sizes.ts';
 import type { Dispatch } from './dispatch.ts';
-import { weightBytes, type MatrixStorage, type WeightStorage } from './weights.ts';
+import { canGather, weightBytes, type MatrixStorage, type WeightStorage } from './weights.ts';
+
+/** Steps of so many rows (lanes x frames) at most go in waves, where the method is that. */
+export const WAVE_ROWS = 16;
 
 /** From so many positions on, larger tiles leave enough workgroups. */
 const MANY_POSITIONS = 64;
@@ -13,18 +17,24 @@ interface Traits {
   /** Features that the device must have. */
   features: readonly GPUFeatureName[];
   storage: MatrixStorage;
-  /**
-   * Rows that a thread can cover, and up to how many rows in all each is taken; by the kernels of another method where
-   * those are better at so many rows.
-   */
-  tiles: readonly { tile: number; upTo: number; by?: 'plain' }[];
+  /** Rows that a thread can cover, up to how many rows in all each is taken, and by kernels of which form. */
+  tiles: readonly { tile: number; upTo: number; form: KernelForm }[];
 }
+
+/** The forms that kernels over matrices are written in. */
+type KernelForm = 'plain' | 'split' | 'texels';
 
 /**
  * The ways that the kernels over matrices can work. All do the same operations in the same order, and so give the same
  * bytes; which is fastest depends on the adapter, see `chooseKernels`.
  */
-export type MatrixMethod = 'plain' | 'split' | 'texels';
+export type MatrixMethod = 'plain' | 'split' | 'waves' | 'texels';
+
+const SPLIT_TILES: Traits['tiles'] = [
+  { tile: 1, upTo: 1, form: 'split' },
+  { tile: 4, upTo: 16, form: 'split' },
+  { tile: 4, upTo: Infinity, form: 'plain' },
+];
 
 const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
   /** The oracle: a thread for four outputs, weights in storage buffers. */
@@ -32,28 +42,22 @@ const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
     features: [],
     storage: 'buffer',
     tiles: [
-      { tile: 1, upTo: 1 },
-      { tile: 4, upTo: Infinity },
+      { tile: 1, upTo: 1, form: 'plain' },
+      { tile: 4, upTo: Infinity, form: 'plain' },
     ],
   },
   /** The threads of a workgroup share the sum over the inputs, too, as long as there are few rows to keep them busy. */
-  split: {
-    features: [],
-    storage: 'buffer',
-    tiles: [
-      { tile: 1, upTo: 1 },
-      { tile: 4, upTo: 16 },
-      { tile: 4, upTo: Infinity, by: 'plain' },
-    ],
-  },
+  split: { features: [], storage: 'buffer', tiles: SPLIT_TILES },
+  /** As `split`; and steps of few rows go through several layers at a time, see waves.ts. */
+  waves: { features: [], storage: 'buffer', tiles: SPLIT_TILES },
   /** Weights in textures, inputs shared within a quad. */
   texels: {
     features: ['subgroups'],
     storage: 'texture',
     tiles: [
-      { tile: 1, upTo: 1 },
-      { tile: 4, upTo: 8 },
-      { tile: 16, upTo: Infinity },
+      { tile: 1, upTo: 1, form: 'texels' },
+      { tile: 4, upTo: 8, form: 'texels' },
+      { tile: 16, upTo: Infinity, form: 'texels' },
     ],
   },
 };
@@ -72,16 +76,21 @@ export interface KernelChoice {
 export const storageFor = ({ convolutions, matrices }: KernelChoice): WeightStorage => ({
   convolutions: METHODS[convolutions].storage,
   matrices: METHODS[matrices].storage,
+  gathered: matrices === 'waves',
 });
 
-/** The methods that a device has the features for, the plain one first. */
-export function ableMethods({ device }: GpuContext): MatrixMethod[] {
+/** The methods by which a device can run a network, the plain one first. */
+export function ableMethods(context: GpuContext, sizes: EncoderSizes, dtype: WeightDtype): MatrixMethod[] {
   const all = Object.keys(METHODS) as MatrixMethod[];
-  return all.filter((method) => METHODS[method].features.every((feature) => device.features.has(feature)));
+  return all.filter(
+    (method) =>
+      METHODS[method].features.every((feature) => context.device.features.has(feature)) &&
+      (method !== 'waves' || canGather(context, sizes, dtype)),
+  );
 }
 
 /** What a matrix kernel's bindings are given, by name. */
-type Resources<Bindings extends string> = Readonly<Record<Bindings, GPUBuffer | GPUTexture>>;
+type Resources<Bindings extends string> = Readonly<Record<Bindings, Resource>>;
 
 /** A compiled kernel, of whichever method. */
 interface Bindable<Bindings extends string> {
@@ -171,9 +180,9 @@ export class MatrixKernel<Bindings extends string> {
   /**
    * Joins the kernel with its matrix and buffers.
    *
-   * @param rowsOf how many rows a step has: {@link allFrames} or {@link oneFrame}
+   * @param extentOf what a dispatch covers: {@link allFrames}, {@link oneFrame} or {@link oneWave}
    */
-  bind(resources: Resources<Bindings | 'weight'>, rowsOf: (lanes: number, frames: number) => number): Dispatch {
+  bind(resources: Resources<Bindings | 'weight'>, extentOf: ExtentOf): Dispatch {
     const tiles = this.#tiles.map(({ kernel, ...tile }) => {
       return {
         ...tile,
@@ -185,17 +194,22 @@ export class MatrixKernel<Bindings extends string> {
       name: tiles[0].kernel.name,
       weightBytes: weightBytes(resources.weight, this.#dtype),
       run(pass, lanes, frames, offset) {
-        const rows = rowsOf(lanes, frames);
+        const { rows, layers } = extentOf(lanes, frames);
         const { kernel, tile, groups } = tiles.find(({ upTo }) => rows <= upTo) ?? tiles[0];
-        kernel.dispatch(pass, [groups, Math.ceil(rows / tile), 1], offset);
+        kernel.dispatch(pass, [groups, Math.ceil(rows / tile), layers], offset);
       },
     };
   }
 }
 
-/** Rows of the kernels that run over all frames at once, and of those that run over one frame of every lane. */
-export const allFrames = (lanes: number, frames: number) => lanes * frames;
-export const oneFrame = (lanes: number) => lanes;
+/** Rows that a dispatch covers, in how many layers at a time. */
+export type ExtentOf = (lanes: number, frames: number) => { rows: number; layers: number };
+
+/** Extents of the kernels that run over all frames at once, and of those that run over one frame of every lane. */
+export const allFrames: ExtentOf = (lanes, frames) => ({ rows: lanes * frames, layers: 1 });
+export const oneFrame: ExtentOf = (lanes) => ({ rows: lanes, layers: 1 });
+/** Of a wave: one frame of every lane in each of so many layers, and as many frames. */
+export const oneWave: ExtentOf = (lanes, layers) => ({ rows: lanes, layers });
 
 /** Of an encoder's capacity, what its kernels need to know. */
 export interface LargestStep {
@@ -231,14 +245,14 @@ export class MatrixCompiler {
       double_swish: Number(doubleSwish),
       accumulate: Number(accumulate),
     };
-    const sources = { plain: kernels.linear, split: kernels.linearSplit, texels: kernels.linearTexels };
-    return this.#compile(sources, sizes, outputs, this.#largest.maxLanes * this.#largest.maxFrames);
+    const forms = { plain: kernels.linear, split: kernels.linearSplit, texels: kernels.linearTexels };
+    return this.#compile((form) => forms[form], sizes, outputs, this.#largest.maxLanes * this.#largest.maxFrames);
   }
 
   /** @param width vec4s of h @param hidden units, padded */
   cell(width: number, hidden: number, layers: number): Promise<MatrixKernel<keyof typeof kernels.lstmCell.bindings>> {
-    const sources = { plain: kernels.lstmCell, split: kernels.lstmCellSplit, texels: kernels.lstmCellTexels };
-    return this.#compile(sources, { proj_vec4s: width, hidden, layers }, hidden, this.#largest.maxLanes);
+    const forms = { plain: kernels.lstmCell, split: kernels.lstmCellSplit, texels: kernels.lstmCellTexels };
+    return this.#compile((form) => forms[form], { proj_vec4s: width, hidden, layers }, hidden, this.#largest.maxLanes);
   }
 
   /** @param hidden vec4s of units @param width vec4s of h */
@@ -247,16 +261,26 @@ export class MatrixCompiler {
     width: number,
     layers: number,
   ): Promise<MatrixKernel<keyof typeof kernels.lstmProjection.bindings>> {
-    const sources = {
+    const forms = {
       plain: kernels.lstmProjection,
       split: kernels.lstmProjectionSplit,
       texels: kernels.lstmProjectionTexels,
     };
-    return this.#compile(sources, { hidden_vec4s: hidden, proj_vec4s: width, layers }, width, this.#largest.maxLanes);
+    const sizes = { hidden_vec4s: hidden, proj_vec4s: width, layers };
+    return this.#compile((form) => forms[form], sizes, width, this.#largest.maxLanes);
+  }
+
+  /** A kernel over one frame in several layers at a time. @param outputs as its header has them */
+  wave<Source extends KernelSource>(
+    source: Source,
+    sizes: Readonly<Record<Exclude<Source['overrides'][number], 'tile' | 'weight_bits'>, number>>,
+    outputs: number,
+  ): Promise<MatrixKernel<keyof Source['bindings'] & string>> {
+    return this.#compile(() => source, sizes, outputs, Math.min(WAVE_ROWS, this.#largest.maxLanes));
   }
 
   async #compile<Bindings extends string>(
-    sources: Readonly<Record<MatrixMethod, KernelSource>>,
+    sourceOf: (form: KernelForm) => KernelSource,
     sizes: Readonly<Record<string, number>>,
     outputs: number,
     maxRows: number,
@@ -265,13 +289,13 @@ export class MatrixCompiler {
     // No step has the rows for tiles beyond the first that takes the most of them.
     const needed = tiles.slice(0, 1 + tiles.findIndex(({ upTo }) => maxRows <= upTo));
     const overrides: Record<string, number> = { ...sizes };
-    if (storage === 'buffer') {
-      overrides.weight_bits = WEIGHT_BITS[this.#dtype];
-    } else {
+    if (storage === 'texture') {
       overrides.int8 = Number(this.#dtype === 'int8');
+    } else {
+      overrides.weight_bits = WEIGHT_BITS[this.#dtype];
     }
-    const compiled = needed.map(async ({ tile, upTo, by = this.#method }) => {
-      const kernel = await Kernel.create(this.#context, sources[by], { ...overrides, tile });
+    const compiled = needed.map(async ({ tile, upTo, form }) => {
+      const kernel = await Kernel.create(this.#context, sourceOf(form), { ...overrides, tile });
       return { tile, upTo, kernel };
     });
     return new MatrixKernel(await Promise.all(compiled), outputs, this.#dtype);

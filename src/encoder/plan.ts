@@ -4,21 +4,35 @@ import * as kernels from '../gpu/kernels.generated.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { dispatchOf, perRow, type Dispatch } from './dispatch.ts';
-import { ConvKernel, MatrixCompiler, allFrames, oneFrame, type KernelChoice, type LargestStep } from './matrices.ts';
+import {
+  ConvKernel,
+  MatrixCompiler,
+  WAVE_ROWS,
+  allFrames,
+  oneFrame,
+  type KernelChoice,
+  type LargestStep,
+} from './matrices.ts';
+import { bindWaves, compileWaves, type WavePlan } from './waves.ts';
 import { padded, vec4s, type EncoderWeights } from './weights.ts';
 
 /** What a step of the encoder runs, in order. */
 export interface EncoderPlan {
-  /** Feature frames to x, (lanes * frames, d_model). */
+  /** Feature frames to x, (lanes * frames, d_model), before its norm. */
   embed: readonly Dispatch[];
+  embedNorm: Dispatch;
+  /** Layer after layer. */
   layers: readonly {
     /** Once for all frames, before the recurrence: the input half of the gates. */
     before: readonly Dispatch[];
     /** For one frame after the other: the cell, then h. */
     perFrame: readonly Dispatch[];
-    /** Once for all frames: feed-forward and norm. */
+    /** Once for all frames: feed-forward. */
     after: readonly Dispatch[];
+    norm: Dispatch;
   }[];
+  /** Several layers at a time, instead of the norm of the embedding and {@link layers}. */
+  waves?: WavePlan;
 }
 
 /** The buffers of a step: what it reads, what it leaves behind, and the space between. */
@@ -45,7 +59,7 @@ export interface EncoderBuffers {
   x: GPUBuffer;
   /** (lanes * frames, rnn_hidden_size, 4) */
   gates: GPUBuffer;
-  /** (lanes, rnn_hidden_size) */
+  /** (lanes, rnn_hidden_size); in waves (lanes * frames, rnn_hidden_size + 4), see lstm_cell_wave.wgsl */
   m: GPUBuffer;
   /** (lanes * frames, dim_feedforward) */
   feedForward: GPUBuffer;
@@ -97,7 +111,6 @@ function activationSizes(
     conv2: frames * freqs[2] * padded(channels[2]),
     x: frames * padded(dModel),
     gates: frames * 4 * padded(rnnHiddenSize),
-    m: padded(rnnHiddenSize),
     feedForward: frames * padded(dimFeedforward),
   };
 }
@@ -109,6 +122,8 @@ export function createEncoderBuffers(
 ): EncoderBuffers {
   const { numFeatures, dModel, rnnHiddenSize, numEncoderLayers } = sizes;
   const each = activationSizes(sizes, frames);
+  const hidden = padded(rnnHiddenSize);
+  const waveRows = Math.min(lanes * frames, WAVE_ROWS);
   const activations = (name: keyof typeof each) => scope.createStorage('activations', name, 4 * lanes * each[name]);
   const states = (label: string, floats: number) => scope.createStorage('states', label, 4 * slots * floats);
   const uniform = (label: string, bytes: number) =>
@@ -121,11 +136,11 @@ export function createEncoderBuffers(
     at: uniform('at', numEncoderLayers * frames * UNIFORM_STRIDE),
     context: states('context', CONTEXT_FRAMES * numFeatures),
     h: states('h', numEncoderLayers * padded(dModel)),
-    c: states('c', numEncoderLayers * padded(rnnHiddenSize)),
+    c: states('c', numEncoderLayers * hidden),
     convs: [activations('conv0'), activations('conv1'), activations('conv2')],
     x: activations('x'),
     gates: activations('gates'),
-    m: activations('m'),
+    m: scope.createStorage('activations', 'm', 4 * Math.max(lanes * hidden, waveRows * (hidden + 4))),
     feedForward: activations('feedForward'),
   };
 }
@@ -183,12 +198,13 @@ export async function compileEncoder(
       matrices.linear(dModel, dimFeedforward, { doubleSwish: true }),
       matrices.linear(dimFeedforward, dModel, { accumulate: true }),
     ]);
-  return { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2 };
+  const waves = choice.matrices === 'waves' ? await compileWaves(matrices, sizes) : undefined;
+  return { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2, waves };
 }
 
 /** Binds the encoder's kernels to weights and buffers: everything a step dispatches. */
 export function bindEncoder(
-  { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2 }: EncoderKernels,
+  { convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2, waves }: EncoderKernels,
   { numFeatures, channels, rnnHiddenSize }: EncoderSizes,
   weights: EncoderWeights,
   buffers: EncoderBuffers,
@@ -223,11 +239,16 @@ export function bindEncoder(
     conv2.bind({ ...weights.convs[0], x: convs[0], y: convs[1], step }, (frames) => (2 * frames + 1) * freqs2),
     conv3.bind({ ...weights.convs[1], x: convs[1], y: convs[2], step }, (frames) => frames * freqs3),
     out.bind({ ...weights.out, bias: weights.biasOut, x: convs[2], y: x, step }, allFrames),
-    dispatchOf(norm.bind({ eps: weights.normEps, x, step }), perRow),
   ];
+  const normed = ({ normEps }: { normEps: GPUBuffer }) => dispatchOf(norm.bind({ eps: normEps, x, step }), perRow);
 
   return {
     embed,
+    embedNorm: normed(weights),
+    waves:
+      waves &&
+      weights.waves &&
+      bindWaves(waves, weights.waves, buffers, normed(weights.layers[weights.layers.length - 1])),
     layers: weights.layers.map(({ ih, hh, hr, ...layer }) => ({
       before: [gatesX.bind({ ...ih, bias: layer.biasGates, x, y: gates, step }, allFrames)],
       perFrame: [
@@ -239,8 +260,8 @@ export function bindEncoder(
       after: [
         ff1.bind({ ...layer.ff1, bias: layer.biasFf1, x, y: feedForward, step }, allFrames),
         ff2.bind({ ...layer.ff2, bias: layer.biasFf2, x: feedForward, y: x, step }, allFrames),
-        dispatchOf(norm.bind({ eps: layer.normEps, x, step }), perRow),
       ],
+      norm: normed(layer),
     })),
   };
 }

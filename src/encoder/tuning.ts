@@ -4,8 +4,8 @@ import * as kernelSources from '../gpu/kernels.generated.ts';
 import { readBuffers } from '../gpu/readback.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
-import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import { ableMethods, storageFor, type KernelChoice } from './matrices.ts';
+import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
+import { ableMethods, storageFor, type KernelChoice, type MatrixMethod } from './matrices.ts';
 import { compileEncoder, type EncoderCapacity } from './plan.ts';
 import { WeightLoader, loadEncoderWeights } from './weights.ts';
 import { Workspace } from './workspace.ts';
@@ -19,7 +19,7 @@ export interface StepSize {
 /** How a choice of kernels did. */
 export interface Rehearsal {
   choice: KernelChoice;
-  /** Milliseconds of the embedding and of one layer for each step size; nothing when the choice was refused. */
+  /** Milliseconds of the embedding and of a layer for each step size; nothing when the choice was refused. */
   ms?: Readonly<Record<Part, readonly number[]>>;
   /** Why it was refused. */
   refused?: string;
@@ -31,6 +31,7 @@ type Part = 'embedding' | 'layers';
 const CHOICES: readonly KernelChoice[] = [
   { convolutions: 'plain', matrices: 'plain' },
   { convolutions: 'plain', matrices: 'split' },
+  { convolutions: 'plain', matrices: 'waves' },
   { convolutions: 'texels', matrices: 'texels' },
 ];
 /** A method must be this much faster than the plain one to be taken: less is noise. */
@@ -44,6 +45,8 @@ const TIMED_STEPS = 200;
 const ROUNDS = 5;
 /** A clock that takes longer than this to tell that nothing was to do is none to measure by. */
 const COARSE_MS = 20;
+/** Layers that are rehearsed where waves are: enough for them to be in several layers at a time. */
+const WAVE_LAYERS = 4;
 /** The part of an expected time after which one looks whether the work is done. */
 const EARLY = 0.7;
 
@@ -57,9 +60,10 @@ export function rehearsedSteps(maxStreams: number): StepSize[] {
 }
 
 /**
- * Runs the embedding and the first layer of a model by each choice of kernels that the device is able to: against the
- * plain one byte for byte, and against the clock.
+ * Runs the embedding and the first layer or layers of a model by each choice of kernels that the device is able to:
+ * against the plain one byte for byte, and against the clock.
  *
+ * @param choices the plain one first
  * @returns the plain one first
  * @throws RillError `bad-model`, `device-lost`.
  */
@@ -68,15 +72,18 @@ export async function rehearseKernels(
   model: Model,
   dtype: WeightDtype,
   steps: readonly StepSize[],
+  choices: readonly KernelChoice[] = candidateKernels(context, model, dtype),
 ): Promise<Rehearsal[]> {
   const actors: Actor[] = [];
   const refusals: Rehearsal[] = [];
+  const inWaves = choices.some(({ matrices }) => matrices === 'waves');
+  const layers = inWaves ? Math.min(WAVE_LAYERS, model.sizes.encoder.numEncoderLayers) : 1;
   try {
     let expected: Float32Array[] | undefined;
-    for (const choice of candidates(context)) {
+    for (const choice of choices) {
       let actor: Actor | undefined;
       try {
-        actor = await Actor.prepare(context, model, dtype, choice, steps);
+        actor = await Actor.prepare(context, model, dtype, choice, steps, layers);
         const states = await actor.runAll(steps);
         context.check();
         expected ??= states;
@@ -118,9 +125,20 @@ export async function rehearseKernels(
  * On a few lanes of a processor barriers cost more than they share (`split` took six times as long on SwiftShader), and
  * shaders with them take long to compile.
  */
-function candidates(context: GpuContext): KernelChoice[] {
-  const able = ableMethods(context).filter((method) => !context.adapter.isFallbackAdapter || method !== 'split');
+const WITH_BARRIERS: readonly MatrixMethod[] = ['split', 'waves'];
+
+/** Each method once, the plain one first. */
+export function ableKernels(context: GpuContext, { sizes }: Model, dtype: WeightDtype): KernelChoice[] {
+  const able = ableMethods(context, sizes.encoder, dtype);
   return CHOICES.filter(({ matrices }) => able.includes(matrices));
+}
+
+/** Those that are worth a rehearsal. */
+function candidateKernels(context: GpuContext, model: Model, dtype: WeightDtype): KernelChoice[] {
+  const { isFallbackAdapter } = context.adapter;
+  return ableKernels(context, model, dtype).filter(
+    ({ matrices }) => !(isFallbackAdapter && WITH_BARRIERS.includes(matrices)),
+  );
 }
 
 /** The fastest kernels for each part: in the geometric mean over the steps, and by a margin if not the plain ones. */
@@ -166,7 +184,7 @@ export function chooseKernels(
   dtype: WeightDtype,
   { maxStreams }: Pick<EncoderCapacity, 'maxStreams'>,
 ): Promise<KernelChoice> {
-  const able = candidates(context);
+  const able = candidateKernels(context, model, dtype);
   if (able.length === 1) {
     return Promise.resolve(able[0]);
   }
@@ -223,7 +241,7 @@ async function shortestWait(context: GpuContext): Promise<number> {
   return shortest;
 }
 
-/** The embedding and the first layer by one choice of kernels. */
+/** The embedding and the first layer or layers by one choice of kernels. */
 class Actor {
   readonly choice: KernelChoice;
   /** The fastest so far, for each step in turn. */
@@ -231,14 +249,14 @@ class Actor {
   readonly #context: GpuContext;
   readonly #scope: BufferScope;
   readonly #workspace: Workspace;
-  readonly #numFeatures: number;
+  readonly #sizes: EncoderSizes;
 
-  private constructor(choice: KernelChoice, scope: BufferScope, workspace: Workspace, numFeatures: number) {
+  private constructor(choice: KernelChoice, scope: BufferScope, workspace: Workspace, sizes: EncoderSizes) {
     this.choice = choice;
     this.#context = scope.context;
     this.#scope = scope;
     this.#workspace = workspace;
-    this.#numFeatures = numFeatures;
+    this.#sizes = sizes;
   }
 
   static async prepare(
@@ -247,17 +265,18 @@ class Actor {
     dtype: WeightDtype,
     choice: KernelChoice,
     steps: readonly StepSize[],
+    numEncoderLayers: number,
   ): Promise<Actor> {
-    const sizes = model.sizes.encoder;
+    const sizes = { ...model.sizes.encoder, numEncoderLayers };
     const scope = new BufferScope(context);
     try {
       const load = new WeightLoader(scope, model.weights, dtype, storageFor(choice));
-      const weights = await loadEncoderWeights(load, { ...sizes, numEncoderLayers: 1 });
+      const weights = await loadEncoderWeights(load, sizes);
       const lanes = Math.max(...steps.map((step) => step.lanes));
       const frames = Math.max(...steps.map((step) => step.frames));
       const kernels = await compileEncoder(context, sizes, dtype, choice, { maxLanes: lanes, maxFrames: frames });
       const workspace = new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames });
-      return new Actor(choice, scope, workspace, sizes.numFeatures);
+      return new Actor(choice, scope, workspace, sizes);
     } catch (error) {
       scope.dispose();
       throw error;
@@ -279,13 +298,15 @@ class Actor {
   /** Times a part of a step. @param first of this part and step */
   async time(only: Part, step: StepSize, first: boolean): Promise<void> {
     const times = this.ms[only];
+    const layers = only === 'layers' ? this.#sizes.numEncoderLayers : 1;
     if (first) {
-      times.push(await this.#run(step, { only }));
+      times.push((await this.#run(step, { only })) / layers);
     }
-    const expected = times[times.length - 1];
+    const shortest = times[times.length - 1];
+    const expected = layers * shortest;
     const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(TIMED_MS / expected)));
     const took = await this.#run(step, { only, repeats, expectedMs: repeats * expected });
-    times[times.length - 1] = Math.min(expected, took / repeats);
+    times[times.length - 1] = Math.min(shortest, took / repeats / layers);
   }
 
   dispose(): void {
@@ -299,7 +320,7 @@ class Actor {
     { only, repeats = 1, expectedMs = 0 }: { only?: Part; repeats?: number; expectedMs?: number },
   ): Promise<number> {
     // Log-mel energies of no sound in particular.
-    const features = Float32Array.from({ length: SUBSAMPLING_FACTOR * frames * this.#numFeatures }, (_, i) => {
+    const features = Float32Array.from({ length: SUBSAMPLING_FACTOR * frames * this.#sizes.numFeatures }, (_, i) => {
       return 4 * Math.sin(i * i) - 8;
     });
     const inputs = Array.from({ length: lanes }, (_, slot) => ({ slot, frames, fresh: false, features }));

@@ -1,4 +1,5 @@
-import type { BufferScope } from '../gpu/context.ts';
+import type { BufferScope, GpuContext } from '../gpu/context.ts';
+import type { Resource } from '../gpu/kernel.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { WEIGHT_BITS, quantizeRows, toHalf, type WeightDtype } from '../model/dtypes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';
@@ -15,15 +16,17 @@ export type MatrixStorage = 'buffer' | 'texture';
 export interface WeightStorage {
   matrices: MatrixStorage;
   convolutions: MatrixStorage;
+  /** Whether matrices of the same kind lie in one buffer, layer after layer. */
+  gathered: boolean;
 }
 
 /** A weight matrix on the GPU, as `weights_at` in the shaders reads it. */
 export interface Matrix {
   /**
-   * A buffer of (inputs / 4, 4 or 2 or 1 parts, outputs / 4) vec4s, each block of 4 inputs x 4 outputs packed as the
-   * dtype says; or a texture of (inputs, outputs / 4) texels.
+   * A buffer, or a part of one, of (inputs / 4, 4 or 2 or 1 parts, outputs / 4) vec4s, each block of 4 inputs x 4
+   * outputs packed as the dtype says; or a texture of (inputs, outputs / 4) texels.
    */
-  weight: GPUBuffer | GPUTexture;
+  weight: Resource;
   /** (outputs), for int8; a placeholder for the others */
   scale: GPUBuffer;
 }
@@ -38,7 +41,7 @@ const TEXEL_FORMATS: Readonly<Record<WeightDtype, GPUTextureFormat>> = {
 const paddedForTexture = (inputs: number) => 16 * Math.ceil(inputs / 16);
 
 /** Bytes of weights that reading all of them takes. */
-export const weightBytes = (weight: GPUBuffer | GPUTexture, dtype: WeightDtype = 'f32') =>
+export const weightBytes = (weight: Resource, dtype: WeightDtype = 'f32') =>
   'size' in weight ? weight.size : (weight.width * weight.height * WEIGHT_BITS[dtype]) / 2;
 
 /** GPU buffers of one layer; shapes as the shaders state them. */
@@ -68,11 +71,50 @@ export interface EncoderWeights {
   biasOut: GPUBuffer;
   normEps: GPUBuffer;
   layers: readonly LayerWeights[];
+  /** When they are gathered. */
+  waves?: WaveWeights;
+}
+
+/** The weights of all layers, for kernels that are in several layers at a time; shapes as those state them. */
+export interface WaveWeights {
+  ih: GPUBuffer;
+  hh: GPUBuffer;
+  /** eps, biases and scales of the cell. */
+  gates: GPUBuffer;
+  hr: WaveMatrix;
+  ff1: WaveMatrix & { bias: GPUBuffer };
+  ff2: WaveMatrix & { bias: GPUBuffer };
+}
+
+interface WaveMatrix {
+  weight: GPUBuffer;
+  scale: GPUBuffer;
+}
+
+/** Bindings start at multiples of this, by WebGPU's default limits. */
+const BINDING_ALIGNMENT = 256;
+const aligned = (bytes: number) => Math.ceil(bytes / BINDING_ALIGNMENT) * BINDING_ALIGNMENT;
+
+/** Whether a device can have the matrices of a kind of all layers in one binding; without a projection nothing asks. */
+export function canGather(
+  { largestBinding }: GpuContext,
+  { dModel, dimFeedforward, rnnHiddenSize, hasProjection, numEncoderLayers }: EncoderSizes,
+  dtype: WeightDtype,
+): boolean {
+  const largest = padded(dModel) * Math.max(4 * padded(rnnHiddenSize), padded(dimFeedforward));
+  return hasProjection && numEncoderLayers * aligned((largest * WEIGHT_BITS[dtype]) / 8) <= largestBinding;
 }
 
 /** Where input `k` or output `o` of a PyTorch weight lies in the padded layout of the shaders. */
 type Position = (index: number) => number;
 const inPlace: Position = (index) => index;
+
+/** A matrix that every layer has one of. */
+interface Layered {
+  kind: string;
+  layer: number;
+  layers: number;
+}
 
 /** How {@link WeightLoader.matrix} lays a matrix out. */
 interface MatrixLayout {
@@ -95,6 +137,8 @@ export class WeightLoader {
   readonly #scope: BufferScope;
   readonly #source: TensorSource;
   readonly #progress: ((name: string) => void) | undefined;
+  /** Gathered matrices, by kind. */
+  readonly #gathered = new Map<string, GPUBuffer>();
   #noScale: GPUBuffer | undefined;
 
   constructor(
@@ -127,19 +171,22 @@ export class WeightLoader {
   /**
    * `name` of shape (outputs, inputs), packed to {@link dtype}.
    *
+   * @param layered where it may lie beside those of the other layers
    * @throws RillError `bad-model` for values that are not finite, or beyond the range of f16.
    */
   async matrix(
     name: string,
     [outputs, inputs]: readonly [number, number],
     { input, output = inPlace, paddedInputs = padded(inputs), paddedOutputs = padded(outputs) }: MatrixLayout = {},
+    layered?: Layered,
   ): Promise<Matrix> {
     const values = await this.read(name);
     const pack = (numbers: PackedNumbers) => {
       const layout = { input, output, paddedInputs, paddedOutputs };
       if (this.storage.matrices === 'buffer') {
         const together = 32 / WEIGHT_BITS[this.dtype];
-        return this.upload(name, packMatrix(numbers, [outputs, inputs], { ...layout, together }));
+        const packed = packMatrix(numbers, [outputs, inputs], { ...layout, together });
+        return layered && this.storage.gathered ? this.#gather(layered, packed) : this.upload(name, packed);
       }
       const height = paddedForTexture(paddedInputs);
       const packed = packMatrix(numbers, [outputs, inputs], { ...layout, paddedInputs: height });
@@ -153,6 +200,37 @@ export class WeightLoader {
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[output(o)] = scale));
     return { weight: pack(quantized.values), scale: this.upload(`${name} scale`, scales) };
+  }
+
+  /** Writes a matrix to its place beside those of the other layers. */
+  #gather({ kind, layer, layers }: Layered, packed: ArrayBufferView<ArrayBuffer>): Resource {
+    const size = packed.byteLength;
+    const stride = aligned(size);
+    const buffer = this.#gathered.get(kind) ?? this.#scope.createStorage('weights', kind, layers * stride);
+    this.#gathered.set(kind, buffer);
+    this.#scope.context.device.queue.writeBuffer(buffer, layer * stride, packed);
+    return { buffer, offset: layer * stride, size };
+  }
+
+  /** The matrices of a kind, of all layers. */
+  gathered(kind: string): GPUBuffer {
+    const buffer = this.#gathered.get(kind);
+    if (!buffer) {
+      throw new Error(`no ${kind} has been gathered`);
+    }
+    return buffer;
+  }
+
+  /** One buffer of several, each at its place in bytes. */
+  join(label: string, bytes: number, parts: readonly { buffer: GPUBuffer; at: number }[]): GPUBuffer {
+    const { device } = this.#scope.context;
+    const joined = this.#scope.createStorage('weights', label, bytes);
+    const encoder = device.createCommandEncoder();
+    for (const { buffer, at } of parts) {
+      encoder.copyBufferToBuffer(buffer, 0, joined, at, Math.min(buffer.size, bytes - at));
+    }
+    device.queue.submit([encoder.finish()]);
+    return joined;
   }
 
   #uploadTexture(
@@ -306,28 +384,66 @@ export async function loadEncoderWeights(load: WeightLoader, sizes: EncoderSizes
   const layers: LayerWeights[] = [];
   for (let l = 0; l < numEncoderLayers; l++) {
     const layer = `encoder.encoder.layers.${l}`;
+    const each = (kind: string): Layered => ({ kind, layer: l, layers: numEncoderLayers });
     layers.push({
-      ih: await load.matrix(`${layer}.lstm.weight_ih_l0`, [4 * hidden, dModel], gates),
+      ih: await load.matrix(`${layer}.lstm.weight_ih_l0`, [4 * hidden, dModel], gates, each('ih')),
       biasGates: await load.vector([`${layer}.lstm.bias_ih_l0`, `${layer}.lstm.bias_hh_l0`], 4 * hidden, {
         output: gate,
         paddedLength: 4 * padded(hidden),
       }),
-      hh: await load.matrix(`${layer}.lstm.weight_hh_l0`, [4 * hidden, dModel], gates),
-      hr: hasProjection ? await load.matrix(`${layer}.lstm.weight_hr_l0`, [dModel, hidden]) : undefined,
-      ff1: await load.matrix(`${layer}.feed_forward.0.weight`, [dimFeedforward, dModel]),
+      hh: await load.matrix(`${layer}.lstm.weight_hh_l0`, [4 * hidden, dModel], gates, each('hh')),
+      hr: hasProjection ? await load.matrix(`${layer}.lstm.weight_hr_l0`, [dModel, hidden], {}, each('hr')) : undefined,
+      ff1: await load.matrix(`${layer}.feed_forward.0.weight`, [dimFeedforward, dModel], {}, each('ff1')),
       biasFf1: await load.vector([`${layer}.feed_forward.0.bias`], dimFeedforward),
-      ff2: await load.matrix(`${layer}.feed_forward.4.weight`, [dModel, dimFeedforward]),
+      ff2: await load.matrix(`${layer}.feed_forward.4.weight`, [dModel, dimFeedforward], {}, each('ff2')),
       biasFf2: await load.vector([`${layer}.feed_forward.4.bias`], dModel),
       normEps: await load.eps(`${layer}.norm_final.eps`),
     });
   }
+  const normEps = await load.eps(`${embed}.out_norm.eps`);
   return {
     dtype: load.dtype,
     convFirst,
     convs,
     out,
     biasOut: await load.vector([`${embed}.out.bias`], dModel),
-    normEps: await load.eps(`${embed}.out_norm.eps`),
+    normEps,
     layers,
+    waves: load.storage.gathered ? joinLayers(load, layers, normEps) : undefined,
+  };
+}
+
+/** What the kernels of waves read: gathered matrices, and vectors of all layers one after the other. */
+function joinLayers(load: WeightLoader, layers: readonly LayerWeights[], embedEps: GPUBuffer): WaveWeights {
+  const isInt8 = load.dtype === 'int8';
+  const vectors = (label: string, of: (layer: LayerWeights) => GPUBuffer) => {
+    const { size } = of(layers[0]);
+    const parts = layers.map((layer, l) => ({ buffer: of(layer), at: l * size }));
+    return load.join(label, layers.length * size, parts);
+  };
+  const matrix = (kind: string, of: (layer: LayerWeights) => Matrix | undefined) => ({
+    weight: load.gathered(kind),
+    scale: isInt8 ? vectors(`${kind} scale`, (layer) => (of(layer) ?? layer.ih).scale) : layers[0].ih.scale,
+  });
+  // (layers, 1 + 3 * hidden) vec4s: eps of the norm before the layer, biases, and the scales of both matrices.
+  const { size } = layers[0].biasGates;
+  const stride = 16 + 3 * size;
+  const gates = layers.flatMap(({ biasGates, ih, hh }, l) => [
+    { buffer: l === 0 ? embedEps : layers[l - 1].normEps, at: l * stride },
+    { buffer: biasGates, at: l * stride + 16 },
+    ...(isInt8
+      ? [
+          { buffer: ih.scale, at: l * stride + 16 + size },
+          { buffer: hh.scale, at: l * stride + 16 + 2 * size },
+        ]
+      : []),
+  ]);
+  return {
+    ih: load.gathered('ih'),
+    hh: load.gathered('hh'),
+    gates: load.join('gates', layers.length * stride, gates),
+    hr: matrix('hr', ({ hr }) => hr),
+    ff1: { ...matrix('ff1', ({ ff1 }) => ff1), bias: vectors('ff1 bias', ({ biasFf1 }) => biasFf1) },
+    ff2: { ...matrix('ff2', ({ ff2 }) => ff2), bias: vectors('ff2 bias', ({ biasFf2 }) => biasFf2) },
   };
 }

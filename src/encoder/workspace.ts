@@ -13,6 +13,7 @@ import {
   type EncoderPlan,
   type Room,
 } from './plan.ts';
+import { fitsWaves, wavesOf } from './waves.ts';
 import { padded, type EncoderWeights } from './weights.ts';
 
 /** A GPU result of a step: rows of (lanes * frames) and `width` elements, padded to vec4. */
@@ -64,6 +65,17 @@ export interface StepWatch {
   timer?: DispatchTimer;
   /** Runs a part only, on what the buffers hold: to time it. */
   only?: 'embedding' | 'layers';
+}
+
+/** A dispatch in its place in a step. */
+interface StepDispatch {
+  dispatch: Dispatch;
+  /** In waves: how many layers it covers, and as many frames. Otherwise it covers all frames, or one. */
+  layers?: number;
+  /** Of the dynamic uniform, in bytes. */
+  offset?: number;
+  /** x is the output of the embedding, or of a layer, after it. */
+  endsStage?: boolean;
 }
 
 /** The encoder's own output, by its name in a step's results. */
@@ -146,22 +158,12 @@ export class Workspace {
 
   /** Dispatches of a step, and bytes of weights that they read, each once per dispatch. */
   cost(frames: number): { dispatches: number; weightBytes: number } {
-    const { embed, layers } = this.#plan;
-    const once = [
-      ...embed,
-      ...layers.flatMap(({ before, after }) => [...before, ...after]),
-      ...this.#heads.flatMap((head) => head.dispatches),
-    ];
-    const perFrame = [
-      ...layers.flatMap((layer) => layer.perFrame),
-      ...this.#heads.flatMap((head) => head.perFrame ?? []),
-    ];
-    const bytes = (dispatches: readonly Dispatch[]) =>
-      dispatches.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
-    return {
-      dispatches: once.length + frames * perFrame.length,
-      weightBytes: bytes(once) + frames * bytes(perFrame),
-    };
+    const cost = { dispatches: 0, weightBytes: 0 };
+    for (const { dispatch, layers = 1 } of this.#dispatches(1, frames)) {
+      cost.dispatches++;
+      cost.weightBytes += layers * dispatch.weightBytes;
+    }
+    return cost;
   }
 
   /** Writes what a step reads. @param frames of the longest lane */
@@ -188,43 +190,62 @@ export class Workspace {
   /** One pass over the plan; several where somebody looks on. */
   record(encoder: GPUCommandEncoder, lanes: number, frames: number, { trace, timer, only }: StepWatch = {}): void {
     let pass = encoder.beginComputePass();
-    const run = (dispatches: readonly Dispatch[], offset?: number) => {
-      for (const dispatch of dispatches) {
-        if (timer) {
-          pass.end();
-          pass = encoder.beginComputePass({ timestampWrites: timer.next(dispatch.name) });
-        }
-        dispatch.run(pass, lanes, frames, offset);
-      }
-    };
     const bytes = 4 * lanes * frames * padded(this.#sizes.dModel);
-    const keep = (stage: number) => {
-      if (trace) {
+    let stage = 0;
+    for (const { dispatch, layers, offset, endsStage } of this.#dispatches(lanes, frames, { trace, only })) {
+      if (timer) {
+        pass.end();
+        pass = encoder.beginComputePass({ timestampWrites: timer.next(dispatch.name) });
+      }
+      dispatch.run(pass, lanes, layers ?? frames, offset);
+      if (trace && endsStage) {
         pass.end();
         encoder.copyBufferToBuffer(this.buffers.x, 0, trace, stage * bytes, bytes);
         pass = encoder.beginComputePass();
-      }
-    };
-    if (only !== 'layers') {
-      run(this.#plan.embed);
-      keep(0);
-    }
-    for (const [l, layer] of only === 'embedding' ? [] : this.#plan.layers.entries()) {
-      run(layer.before);
-      for (let t = 0; t < frames; t++) {
-        run(layer.perFrame, (l * this.room.frames + t) * UNIFORM_STRIDE);
-      }
-      run(layer.after);
-      keep(l + 1);
-    }
-    for (const { dispatches, perFrame = [] } of this.#heads) {
-      run(dispatches);
-      for (let t = 0; t < frames; t++) {
-        run(perFrame, t * UNIFORM_STRIDE);
+        stage++;
       }
     }
     pass.end();
     timer?.resolve(encoder);
+  }
+
+  /** What a step dispatches, in order. */
+  *#dispatches(lanes: number, frames: number, { trace, only }: StepWatch = {}): Generator<StepDispatch> {
+    const { embed, embedNorm, layers, waves } = this.#plan;
+    // In waves no layer's output is ever there for all frames.
+    const inWaves = waves !== undefined && trace === undefined && fitsWaves(lanes, frames);
+    const at = (layer: number, frame: number) => (layer * this.room.frames + frame) * UNIFORM_STRIDE;
+    if (only !== 'layers') {
+      yield* embed.map((dispatch) => ({ dispatch }));
+      if (!inWaves) {
+        yield { dispatch: embedNorm, endsStage: true };
+      }
+    }
+    if (only === 'embedding') {
+      return;
+    }
+    if (inWaves) {
+      for (const wave of wavesOf(layers.length, frames)) {
+        const offset = at(wave.layer, wave.frame);
+        yield* waves.perWave.map((dispatch) => ({ dispatch, layers: wave.layers, offset }));
+      }
+      yield { dispatch: waves.norm };
+    } else {
+      for (const [l, { before, perFrame, after, norm }] of layers.entries()) {
+        yield* before.map((dispatch) => ({ dispatch }));
+        for (let t = 0; t < frames; t++) {
+          yield* perFrame.map((dispatch) => ({ dispatch, offset: at(l, t) }));
+        }
+        yield* after.map((dispatch) => ({ dispatch }));
+        yield { dispatch: norm, endsStage: true };
+      }
+    }
+    for (const { dispatches, perFrame = [] } of only ? [] : this.#heads) {
+      yield* dispatches.map((dispatch) => ({ dispatch }));
+      for (let t = 0; t < frames; t++) {
+        yield* perFrame.map((dispatch) => ({ dispatch, offset: at(0, t) }));
+      }
+    }
   }
 
   dispose(): void {

@@ -109,6 +109,12 @@ export class GpuContext {
     return description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unknown adapter';
   }
 
+  /** Bytes that one binding can hold. */
+  get largestBinding(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  }
+
   /**
    * Raises what went wrong on the device since the last call.
    *
@@ -179,8 +185,7 @@ export class BufferScope {
    * @throws RillError `bad-argument` when one binding cannot hold it.
    */
   createStorage(part: string, label: string, bytes: number): GPUBuffer {
-    const { limits } = this.context.device;
-    const limit = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+    const limit = this.context.largestBinding;
     if (bytes > limit) {
       throw new RillError('bad-argument', {
         got: `${label} of ${bytes} bytes`,

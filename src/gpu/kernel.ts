@@ -29,6 +29,17 @@ interface TextureBinding {
 
 type Binding = StorageBinding | UniformBinding | TextureBinding;
 
+/** A part of a buffer; it starts at a multiple of 256 bytes. */
+export interface BufferRange {
+  buffer: GPUBuffer;
+  /** Bytes. */
+  offset: number;
+  size: number;
+}
+
+/** What can be bound to a kernel. */
+export type Resource = GPUBuffer | GPUTexture | BufferRange;
+
 /** A shader as `kernels.generated.ts` describes it. */
 export interface KernelSource {
   readonly name: string;
@@ -136,10 +147,10 @@ export class Kernel<Source extends KernelSource> {
     }
   }
 
-  /** Joins the kernel with a buffer or texture for each of its bindings; done once, at load. */
-  bind(resources: Readonly<Record<keyof Source['bindings'] & string, GPUBuffer | GPUTexture>>): BoundKernel {
+  /** Joins the kernel with a buffer, a part of one or a texture for each of its bindings; done once, at load. */
+  bind(resources: Readonly<Record<keyof Source['bindings'] & string, Resource>>): BoundKernel {
     const bindings = Object.entries(this.source.bindings);
-    const named: Readonly<Record<string, GPUBuffer | GPUTexture>> = resources;
+    const named: Readonly<Record<string, Resource>> = resources;
     const groups = this.#layouts.map((layout, group) =>
       this.#device.createBindGroup({
         label: `${this.source.name} ${group}`,
@@ -162,9 +173,12 @@ function layoutOf(binding: Binding): Pick<GPUBindGroupLayoutEntry, 'buffer' | 't
   return { buffer: { type: binding.type, minBindingSize: binding.size, hasDynamicOffset } };
 }
 
-function bindingResource(binding: Binding, resource: GPUBuffer | GPUTexture): GPUBindingResource {
+function bindingResource(binding: Binding, resource: Resource): GPUBindingResource {
   if ('createView' in resource) {
     return resource.createView();
+  }
+  if ('buffer' in resource) {
+    return resource;
   }
   return { buffer: resource, ...(binding.type === 'uniform' && { size: binding.size }) };
 }

@@ -10,6 +10,7 @@ import { goldenModel } from '../support/fixtures.ts';
 
 const PLAIN: KernelChoice = { convolutions: 'plain', matrices: 'plain' };
 const SPLIT: KernelChoice = { convolutions: 'plain', matrices: 'split' };
+const WAVES: KernelChoice = { convolutions: 'plain', matrices: 'waves' };
 const TEXELS: KernelChoice = { convolutions: 'texels', matrices: 'texels' };
 const CAPACITY = { maxStreams: 16, maxFrames: 4, maxLanes: 16 };
 
@@ -63,6 +64,16 @@ describe('a rehearsal', () => {
     expect([...gpu.memory.values()].every((bytes) => bytes === 0)).toBe(true);
   });
 
+  it('has kernels with barriers too on an adapter that is a GPU', async () => {
+    const { device, gpu, adapter } = await createNodeContext();
+    const context = new GpuContext(device, { ...adapter, isFallbackAdapter: false }, gpu);
+    const model = openModel(await goldenModel('odd'));
+    const rehearsals = await rehearseKernels(context, model, 'f16', rehearsedSteps(1));
+    expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual(
+      [PLAIN, SPLIT, WAVES, TEXELS].map((choice) => [choice, undefined]),
+    );
+  });
+
   it('does without kernels that do not compile', async () => {
     const gpu = await createNodeContext();
     const model = openModel(await goldenModel('odd'));
@@ -102,6 +113,16 @@ it('nothing is rehearsed where there is nothing to choose from', async () => {
 });
 
 describe('the option `kernels`', () => {
+  it('refuses waves where a layer’s matrix of all layers exceeds a binding', async () => {
+    const context = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    vi.spyOn(context, 'largestBinding', 'get').mockReturnValue(1 << 16);
+    const message = await failure('bad-argument', () =>
+      RnnEncoder.create(context, model, { kernels: WAVES, maxStreams: 1, maxFrames: 1 }),
+    );
+    expect(message).toContain('plain, split, texels, for this model');
+  });
+
   it('refuses what a device without the feature cannot run', async () => {
     const { gpu } = await createNodeContext();
     const device = await (await gpu?.requestAdapter())?.requestDevice();
@@ -111,7 +132,7 @@ describe('the option `kernels`', () => {
     const context = new GpuContext(device, {}, gpu);
     const model = openModel(await goldenModel('odd'));
     const message = await failure('bad-argument', () => RnnEncoder.create(context, model, { kernels: TEXELS }));
-    expect(message).toContain('plain, split');
+    expect(message).toContain('plain, split, waves, for this model');
     const encoder = await RnnEncoder.create(context, model, { maxStreams: 1 });
     expect(encoder.kernels).not.toEqual(TEXELS);
     encoder.dispose();

@@ -217,6 +217,97 @@ export function lstmProjection(
   return out;
 }
 
+/** Layers of a wave, the first at `frame` and each further one a frame behind, as the kernels of waves have them. */
+function wave({ layer, frame }: RecurrentSizes, layers: number) {
+  return Array.from({ length: layers }, (_, z) => ({ layer: layer + z, frame: frame - z }));
+}
+
+/** The part of a layer out of (layers, size). */
+const ofLayer = (values: Numbers, layer: number, size: number) =>
+  Array.from(values).slice(layer * size, (layer + 1) * size);
+
+/** lstm_cell_wave.wgsl, `waveLayers` at a time: c (slots, layers, hidden) and m (lanes, frames, hidden + 4). */
+export function lstmCellWave(
+  {
+    weightIh,
+    weightHh,
+    vectors,
+    x,
+    h,
+    c,
+    m,
+    lanes,
+  }: Record<'weightIh' | 'weightHh' | 'vectors' | 'x' | 'h' | 'c' | 'm', Numbers> & { lanes: readonly Lane[] },
+  step: Step,
+  sizes: RecurrentSizes & { width: number; waveLayers: number },
+): { c: Float64Array; m: Float64Array } {
+  const { hidden, proj, width, waveLayers } = sizes;
+  const out: Record<'c' | 'm', Float64Array> = { c: keep(c), m: keep(m) };
+  const rows = step.lanes * step.frames;
+  for (const { layer, frame } of wave(sizes, waveLayers)) {
+    const [eps, , , , ...bias] = ofLayer(vectors, layer, 4 * (1 + 3 * hidden));
+    const normed = basicNorm({ eps: [eps], x }, rows, width);
+    const weight = ofLayer(weightIh, layer, proj * 4 * hidden);
+    const gatesX = linear({ weight, bias, x: normed, y: Array(rows * 4 * hidden) }, rows, proj, 4 * hidden, {});
+    const recurrent = { weightHh: ofLayer(weightHh, layer, proj * 4 * hidden), gatesX, h, c: out.c, lanes };
+    const cell = lstmCell({ ...recurrent, m: Array(lanes.length * hidden) }, step, { ...sizes, layer, frame });
+    out.c = cell.c;
+    lanes.forEach(([, own], lane) => {
+      const row = lane * step.frames + frame;
+      if (frame < own) {
+        out.m.set(cell.m.subarray(lane * hidden, (lane + 1) * hidden), row * (hidden + 4));
+        const squares = ofLayer(x, row, proj).reduce((sum, value) => sum + value ** 2, 0);
+        out.m[row * (hidden + 4) + hidden] = (squares / width + eps) ** -0.5;
+      }
+    });
+  }
+  return out;
+}
+
+/** lstm_projection_wave.wgsl: h (slots, layers, proj) and x (lanes, frames, proj). */
+export function lstmProjectionWave(
+  { weightHr, m, h, x, lanes }: Record<'weightHr' | 'm' | 'h' | 'x', Numbers> & { lanes: readonly Lane[] },
+  step: Step,
+  sizes: RecurrentSizes & { waveLayers: number },
+): { h: Float64Array; x: Float64Array } {
+  const { hidden, proj, waveLayers } = sizes;
+  let out: Record<'h' | 'x', Float64Array> = { h: keep(h), x: keep(x) };
+  for (const { layer, frame } of wave(sizes, waveLayers)) {
+    const rows = lanes.map(([, own], lane) => {
+      const row = lane * step.frames + frame;
+      const [n] = ofLayer(m, row, hidden + 4).slice(hidden);
+      for (let p = 0; frame < own && p < proj; p++) {
+        out.x[row * proj + p] *= n;
+      }
+      return ofLayer(m, row, hidden + 4).slice(0, hidden);
+    });
+    const weight = ofLayer(weightHr, layer, hidden * proj);
+    out = lstmProjection({ weightHr: weight, m: rows.flat(), ...out, lanes }, step, { ...sizes, layer, frame });
+  }
+  return out;
+}
+
+/** linear_wave.wgsl: y (lanes, frames, outputs). */
+export function linearWave(
+  { weight, bias, x, y }: Record<'weight' | 'bias' | 'x' | 'y', Numbers>,
+  { lanes, frames }: Step,
+  sizes: { inputs: number; outputs: number; layer: number; frame: number; waveLayers: number },
+  then: { doubleSwish?: boolean; accumulate?: boolean },
+): Float64Array {
+  const { inputs, outputs, waveLayers } = sizes;
+  const out = keep(y);
+  for (let z = 0; z < waveLayers; z++) {
+    const layer = sizes.layer + z;
+    const own = { weight: ofLayer(weight, layer, inputs * outputs), bias: ofLayer(bias, layer, outputs), x, y };
+    const all = linear(own, lanes * frames, inputs, outputs, then);
+    for (let lane = 0; lane < lanes; lane++) {
+      const start = (lane * frames + sizes.frame - z) * outputs;
+      out.set(all.subarray(start, start + outputs), start);
+    }
+  }
+  return out;
+}
+
 /** decoder.wgsl: y (lanes, width). */
 export function decoder(
   {

@@ -20,6 +20,26 @@ export interface PackedWeights {
   values: Float32Array<ArrayBuffer>;
 }
 
+/** The matrices of several layers one after the other, each padded to 16 vec4s, as the kernels of waves take them. */
+export function packLayers(
+  matrices: readonly Float32Array<ArrayBuffer>[],
+  inputs: number,
+  outputs: number,
+  dtype: WeightDtype,
+): Omit<PackedWeights, 'texels'> {
+  const layers = matrices.map((matrix) => packWeights(matrix, inputs, outputs, dtype));
+  const stride = 64 * Math.ceil(layers[0].weight.length / 64);
+  const weight = new Uint32Array(layers.length * stride);
+  const scale = new Float32Array(layers.length * outputs);
+  const values = new Float32Array(layers.length * inputs * outputs);
+  layers.forEach((layer, l) => {
+    weight.set(layer.weight, l * stride);
+    scale.set(layer.scale, l * outputs);
+    values.set(layer.values, l * inputs * outputs);
+  });
+  return { dtype, bits: layers[0].bits, weight, scale, values };
+}
+
 /** A matrix (inputs, outputs), both multiples of 4, in blocks of 4 inputs x 4 outputs, element by element. */
 export function packWeights(
   matrix: Float32Array<ArrayBuffer>,

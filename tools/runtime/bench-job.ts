@@ -2,6 +2,7 @@
 import { RnnEncoder, type StepInput } from '../../src/encoder/encoder.ts';
 import type { KernelChoice } from '../../src/encoder/matrices.ts';
 import {
+  ableKernels,
   fastestKernels,
   rehearseKernels,
   rehearsedSteps,
@@ -174,7 +175,10 @@ class Bench {
 
   async #methods(streams: number, dtype: WeightDtype): Promise<MethodFigures> {
     const steps = rehearsedSteps(streams);
-    const rehearsals = await rehearseKernels(this.#context.gpu, this.#model, dtype, steps);
+    const { gpu } = this.#context;
+    // Also those that an encoder would not try on such an adapter.
+    const choices = ableKernels(gpu, this.#model, dtype);
+    const rehearsals = await rehearseKernels(gpu, this.#model, dtype, steps, choices);
     this.#context.emit({ type: 'progress', done: ++this.#done, total: this.#total });
     return { streams, steps, rehearsals, chosen: fastestKernels(rehearsals) };
   }

@@ -1,0 +1,147 @@
+// Linear layer in several layers of the network at a time, as lstm_cell_wave.wgsl has them, over one frame of each:
+// y[t] = W x[t] + b, or y[t] += W x[t] + b, with an optional DoubleSwish.
+//
+// Serves both feed-forward layers. The same operations in the same order as in linear.wgsl, and so the same bytes.
+//
+// One workgroup: eight times four outputs of `tile` lanes in one layer, in 8 parts of the inputs.
+// Workgroups: (ceil(out_vec4s / 8), ceil(lanes / tile), layers of the wave).
+
+override tile: u32; // 1 or 4
+override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
+override in_vec4s: u32; // ceil(inputs / 4)
+override out_vec4s: u32; // ceil(outputs / 4)
+override double_swish: bool;
+override accumulate: bool;
+
+struct Step {
+  lanes: u32, // streams in this step
+  frames: u32, // encoder frames of the longest lane
+}
+
+struct At {
+  layer: u32, // of z = 0
+  frame: u32,
+}
+
+// (layers, in_vec4s, weight_bits / 8, out_vec4s), each layer padded to a multiple of 16 vec4s.
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>;
+@group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (layers, out_vec4s), int8 only
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>; // (layers, out_vec4s)
+@group(0) @binding(3) var<storage, read> x: array<vec4f>; // (lanes, frames, in_vec4s)
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>; // (lanes, frames, out_vec4s)
+@group(0) @binding(5) var<uniform> step: Step;
+@group(1) @binding(0) var<uniform> at: At;
+
+// Inputs are summed in blocks of 64, block sums then one after the other, as in linear.wgsl.
+const block_vec4s = 16u;
+const outputs = 8u;
+const parts = 8u;
+
+var<workgroup> sums: array<vec4f, 4 * parts * outputs>; // (tile, parts, outputs)
+
+// Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
+// f16, four in int8. int8 is relative to the scale of its output.
+fn weights_at(start: u32, k: u32, o: u32) -> mat4x4f {
+  if (weight_bits == 32u) {
+    let w = start + 4u * k * out_vec4s + o;
+    return mat4x4f(
+      bitcast<vec4f>(weight[w]),
+      bitcast<vec4f>(weight[w + out_vec4s]),
+      bitcast<vec4f>(weight[w + 2u * out_vec4s]),
+      bitcast<vec4f>(weight[w + 3u * out_vec4s])
+    );
+  }
+  if (weight_bits == 16u) {
+    let low = weight[start + 2u * k * out_vec4s + o];
+    let high = weight[start + (2u * k + 1u) * out_vec4s + o];
+    return mat4x4f(
+      vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
+      vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
+      vec4f(unpack2x16float(high.x), unpack2x16float(high.y)),
+      vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
+    );
+  }
+  let q = weight[start + k * out_vec4s + o];
+  return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
+}
+
+fn multiply_add(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
+  return fma(vec4f(x.w), w[3], fma(vec4f(x.z), w[2], fma(vec4f(x.y), w[1], fma(vec4f(x.x), w[0], sum))));
+}
+
+// Lanes past the end repeat the last one and are not written.
+fn row(lane: u32, frame: u32) -> u32 {
+  return min(lane, step.lanes - 1u) * step.frames + frame;
+}
+
+fn store(element: u32, vector: u32, sum: vec4f) {
+  var value = bias[vector] + sum;
+  if (weight_bits == 8u) {
+    value = bias[vector] + sum * scale[vector];
+  }
+  if (double_swish) {
+    value = value / (1.0 + exp(min(1.0 - value, vec4f(80.0))));
+  }
+  if (accumulate) {
+    value += y[element];
+  }
+  y[element] = value;
+}
+
+// Four lanes, or one, over one block of inputs: into `sums`, (tile, parts, outputs).
+fn sum_block(starts: vec4u, weights: u32, o: u32, place: u32, begin: u32) {
+  let end = min(begin + block_vec4s, in_vec4s);
+  var s0 = vec4f(0.0);
+  if (tile == 1u) {
+    for (var k = begin; k < end; k++) {
+      s0 = multiply_add(weights_at(weights, k, o), x[starts.x + k], s0);
+    }
+    sums[place] = s0;
+    return;
+  }
+  var s1 = vec4f(0.0);
+  var s2 = vec4f(0.0);
+  var s3 = vec4f(0.0);
+  for (var k = begin; k < end; k++) {
+    let w = weights_at(weights, k, o);
+    s0 = multiply_add(w, x[starts.x + k], s0);
+    s1 = multiply_add(w, x[starts.y + k], s1);
+    s2 = multiply_add(w, x[starts.z + k], s2);
+    s3 = multiply_add(w, x[starts.w + k], s3);
+  }
+  sums[place] = s0;
+  sums[place + parts * outputs] = s1;
+  sums[place + 2u * parts * outputs] = s2;
+  sums[place + 3u * parts * outputs] = s3;
+}
+
+@compute @workgroup_size(8, 8)
+fn linear_wave(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
+  let layer = at.layer + group.z;
+  let frame = at.frame - group.z;
+  let o = group.x * outputs + thread.x;
+  let column = min(o, out_vec4s - 1u);
+  let part = thread.y;
+  let lane = group.y * tile;
+  let weights = layer * ((in_vec4s * (weight_bits / 8u) * out_vec4s + 15u) / 16u * 16u);
+  let starts = in_vec4s * vec4u(row(lane, frame), row(lane + 1u, frame), row(lane + 2u, frame), row(lane + 3u, frame));
+  let blocks = (in_vec4s + block_vec4s - 1u) / block_vec4s;
+  // Of the first threads along y, each adds up the sums of one lane.
+  var total = vec4f(0.0);
+  for (var first = 0u; first < blocks; first += parts) {
+    if (first + part < blocks) {
+      sum_block(starts, weights, column, part * outputs + thread.x, (first + part) * block_vec4s);
+    }
+    workgroupBarrier();
+    if (part < tile) {
+      for (var p = 0u; p < min(parts, blocks - first); p++) {
+        total += sums[(part * parts + p) * outputs + thread.x];
+      }
+    }
+    workgroupBarrier();
+  }
+  if (part < tile && lane + part < step.lanes && o < out_vec4s) {
+    let element = ((lane + part) * step.frames + frame) * out_vec4s + o;
+    store(element, layer * out_vec4s + o, total);
+  }
+}

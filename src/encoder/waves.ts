@@ -1,0 +1,82 @@
+import * as kernels from '../gpu/kernels.generated.ts';
+import type { EncoderSizes } from '../model/sizes.ts';
+import type { Dispatch } from './dispatch.ts';
+import { WAVE_ROWS, oneWave, type MatrixCompiler } from './matrices.ts';
+import type { EncoderBuffers } from './plan.ts';
+import { padded, vec4s, type WaveWeights } from './weights.ts';
+
+/**
+ * A step in waves. Layer l at frame t needs layer l - 1 at t, and itself at t - 1: with l + t the same, many layers can
+ * go at a time, each a frame behind the layer before it. That takes as many dispatches for all layers as a wave has kernels,
+ * L + n - 1 times, but reads a layer's matrices once for each frame: it pays where the gaps between dispatches count
+ * for more than bytes.
+ */
+export interface WavePlan {
+  /** Once for each wave; `frames` of them are as many layers, a dynamic uniform gets the first layer and its frame. */
+  perWave: readonly Dispatch[];
+  /** After the last: the norm of the last layer, which the others leave to the layer that follows. */
+  norm: Dispatch;
+}
+
+/** The layers that are at work at a time. */
+export interface Wave {
+  /** The first, and the frame that it is at; each further layer is at a frame less. */
+  layer: number;
+  frame: number;
+  layers: number;
+}
+
+/** Whether a step of this size is to go in waves. */
+export const fitsWaves = (lanes: number, frames: number) => lanes * frames <= WAVE_ROWS;
+
+/** Wave after wave, so that every layer sees every frame. */
+export function* wavesOf(layers: number, frames: number): Generator<Wave> {
+  for (let wave = 0; wave < layers + frames - 1; wave++) {
+    const layer = Math.max(0, wave - frames + 1);
+    const frame = wave - layer;
+    yield { layer, frame, layers: Math.min(layers - layer, frame + 1) };
+  }
+}
+
+export type WaveKernels = Awaited<ReturnType<typeof compileWaves>>;
+
+/** @throws RillError `shader`. */
+export async function compileWaves(matrices: MatrixCompiler, sizes: EncoderSizes) {
+  const { numEncoderLayers: layers, dModel: width } = sizes;
+  const hidden = padded(sizes.rnnHiddenSize);
+  const dModel = vec4s(width);
+  const dimFeedforward = vec4s(sizes.dimFeedforward);
+  const linear = (inputs: number, outputs: number, after: { double_swish: number; accumulate: number }) =>
+    matrices.wave(kernels.linearWave, { in_vec4s: inputs, out_vec4s: outputs, ...after }, outputs);
+  const projectionSizes = { hidden_vec4s: hidden / 4, proj_vec4s: dModel, layers };
+  const [cell, projection, ff1, ff2] = await Promise.all([
+    matrices.wave(kernels.lstmCellWave, { width, hidden, layers }, hidden),
+    matrices.wave(kernels.lstmProjectionWave, projectionSizes, dModel),
+    linear(dModel, dimFeedforward, { double_swish: 1, accumulate: 0 }),
+    linear(dimFeedforward, dModel, { double_swish: 0, accumulate: 1 }),
+  ]);
+  return { cell, projection, ff1, ff2, layers };
+}
+
+/** @param norm of the last layer */
+export function bindWaves(
+  { cell, projection, ff1, ff2, layers }: WaveKernels,
+  { ih, hh, gates, ...weights }: WaveWeights,
+  { lanes, step, at, h, c, x, m, feedForward }: EncoderBuffers,
+  norm: Dispatch,
+): WavePlan {
+  const ofOneLayer = (dispatch: Dispatch, ...matrices: GPUBuffer[]): Dispatch => ({
+    ...dispatch,
+    weightBytes: matrices.reduce((sum, { size }) => sum + size, 0) / layers,
+  });
+  const gateBuffers = { weight: hh, weight_ih: ih, vectors: gates, x, lanes, h, c, m, step, at };
+  return {
+    perWave: [
+      ofOneLayer(cell.bind(gateBuffers, oneWave), ih, hh),
+      ofOneLayer(projection.bind({ ...weights.hr, m, lanes, h, x, step, at }, oneWave), weights.hr.weight),
+      ofOneLayer(ff1.bind({ ...weights.ff1, x, y: feedForward, step, at }, oneWave), weights.ff1.weight),
+      ofOneLayer(ff2.bind({ ...weights.ff2, x: feedForward, y: x, step, at }, oneWave), weights.ff2.weight),
+    ],
+    norm,
+  };
+}
