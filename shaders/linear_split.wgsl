@@ -2,9 +2,9 @@
 // single row keeps the card busy. Each block of 64 inputs is summed by one thread, and the block sums are added in
 // their order: the same operations in the same order as there, and so the same bytes.
 //
-// One workgroup: four times four outputs of `tile` rows, in 16 parts of the inputs; neighbouring threads read
+// One workgroup: eight times four outputs of `tile` rows, in 8 parts of the inputs; neighbouring threads read
 // neighbouring vec4s of the weight.
-// Workgroups: (ceil(out_vec4s / 4), ceil(lanes * frames / tile), 1).
+// Workgroups: (ceil(out_vec4s / 8), ceil(lanes * frames / tile), 1).
 
 override tile: u32; // 1 or 4
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
@@ -28,8 +28,8 @@ struct Step {
 // Inputs are summed in blocks of 64, block sums then one after the other: over the 2304 inputs of the
 // embedding a single running sum would lose a digit.
 const block_vec4s = 16u;
-const outputs = 4u;
-const parts = 16u;
+const outputs = 8u;
+const parts = 8u;
 
 var<workgroup> sums: array<vec4f, 4 * parts * outputs>;
 
@@ -120,7 +120,7 @@ fn sum_block(row: u32, o: u32, column: u32, part: u32, index: u32) {
   sums[place + 3u * parts * outputs] = s3;
 }
 
-@compute @workgroup_size(4, 16)
+@compute @workgroup_size(8, 8)
 fn linear_split(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let o = group.x * outputs + thread.x;
   let part = thread.y;

@@ -2,9 +2,9 @@
 // single lane keeps the card busy. Each block of 64 inputs is summed by one thread, and the block sums are added in
 // their order: the same operations in the same order as there, and so the same bytes.
 //
-// One workgroup: four times four elements of h of `tile` lanes, in 16 parts of the inputs; neighbouring threads read
+// One workgroup: eight times four elements of h of `tile` lanes, in 8 parts of the inputs; neighbouring threads read
 // neighbouring vec4s of the weight.
-// Workgroups: (ceil(proj_vec4s / 4), ceil(lanes / tile), 1). Run once per frame, after the cell.
+// Workgroups: (ceil(proj_vec4s / 8), ceil(lanes / tile), 1). Run once per frame, after the cell.
 
 override tile: u32; // 1 or 4
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
@@ -38,8 +38,8 @@ struct At {
 
 // Inputs are summed in blocks of 64, block sums then one after the other, as in linear.wgsl.
 const block_vec4s = 16u;
-const outputs = 4u;
-const parts = 16u;
+const outputs = 8u;
+const parts = 8u;
 
 var<workgroup> sums: array<vec4f, 4 * parts * outputs>;
 
@@ -128,7 +128,7 @@ fn sum_block(lane: u32, p: u32, column: u32, part: u32, index: u32) {
   sums[place + 3u * parts * outputs] = s3;
 }
 
-@compute @workgroup_size(4, 16)
+@compute @workgroup_size(8, 8)
 fn lstm_projection_split(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let p = group.x * outputs + thread.x;
   let part = thread.y;

@@ -142,8 +142,8 @@ export class RnnEncoder {
   }
 
   /** What one step costs: dispatches, and bytes of weights that they read, each once per dispatch. */
-  cost(frames: number): { dispatches: number; weightBytes: number } {
-    return this.#workspace.cost(frames);
+  cost(frames: number, lanes = 1): { dispatches: number; weightBytes: number } {
+    return this.#workspace.cost(lanes, frames);
   }
 
   /** Adds a head: from now on its dispatches run at the end of every step. */
@@ -375,7 +375,12 @@ export class RnnEncoder {
    */
   async profile(inputs: readonly StepInput[]): Promise<{ results: StepResult[]; kernels: KernelTime[] }> {
     this.#check();
-    const timer = new DispatchTimer(this.context, this.cost(this.capacity.maxFrames).dispatches);
+    const { maxFrames, maxLanes } = this.capacity;
+    // Short steps of one stream can take more than long ones of many, which do not go in waves.
+    const most = Array.from({ length: maxFrames }, (_, f) =>
+      Math.max(this.cost(f + 1).dispatches, this.cost(f + 1, maxLanes).dispatches),
+    );
+    const timer = new DispatchTimer(this.context, Math.max(...most));
     try {
       const { results } = await this.#run(() => inputs, [ENCODER_OUT], { timer });
       return { results, kernels: await timer.read() };

@@ -157,9 +157,9 @@ export class Workspace {
   }
 
   /** Dispatches of a step, and bytes of weights that they read, each once per dispatch. */
-  cost(frames: number): { dispatches: number; weightBytes: number } {
+  cost(lanes: number, frames: number): { dispatches: number; weightBytes: number } {
     const cost = { dispatches: 0, weightBytes: 0 };
-    for (const { dispatch, layers = 1 } of this.#dispatches(1, frames)) {
+    for (const { dispatch, layers = 1 } of this.#dispatches(lanes, frames)) {
       cost.dispatches++;
       cost.weightBytes += layers * dispatch.weightBytes;
     }

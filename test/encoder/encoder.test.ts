@@ -13,6 +13,9 @@ import { failure } from '../support/failure.ts';
 import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
 
+const PLAIN = { convolutions: 'plain', matrices: 'plain' } as const;
+const WAVES = { convolutions: 'plain', matrices: 'waves' } as const;
+
 describe('RnnEncoder', () => {
   let gpu: GpuContext;
   let model: Model;
@@ -410,14 +413,29 @@ describe('a step in steady state', () => {
   it('costs what ARCHITECTURE.md says', async () => {
     const context = await createNodeContext();
     const model = openModel(await wakeWordsModel());
-    const encoder = await RnnEncoder.create(context, model, { maxStreams: 1, maxFrames: 4 });
     const layers = 4;
+    const encoder = await RnnEncoder.create(context, model, { maxStreams: 1, maxFrames: 4, kernels: PLAIN });
     for (const frames of [1, 4]) {
       expect(encoder.cost(frames).dispatches).toBe(6 + layers * (4 + 2 * frames));
     }
+    const bytes = encoder.cost(4).weightBytes;
     await CtcHead.attach(encoder, model);
     expect(encoder.cost(4).dispatches).toBe(56);
     encoder.dispose();
+    const waves = await RnnEncoder.create(context, model, { maxStreams: 5, maxFrames: 4, kernels: WAVES });
+    for (const frames of [1, 4]) {
+      expect(waves.cost(frames).dispatches).toBe(6 + 4 * (layers + frames - 1));
+      // More rows than go in waves.
+      expect(waves.cost(frames, 20).dispatches).toBe(6 + layers * (4 + 2 * frames));
+    }
+    // A layer's matrices once for each frame, where the plain kernels read half of them once for all.
+    expect(waves.cost(4).weightBytes).toBeGreaterThan(1.5 * bytes);
+    expect(waves.cost(4, 5).weightBytes).toBe(bytes);
+    const features = randoms(21 * waves.sizes.numFeatures, 1, 4);
+    const { kernels: times } = await waves.profile([{ state: waves.createState(), features }]);
+    expect(times.reduce((sum, { dispatches }) => sum + dispatches, 0)).toBe(waves.cost(4).dispatches);
+    expect(times.find(({ kernel }) => kernel === 'lstm_cell_wave')?.dispatches).toBe(layers + 3);
+    waves.dispose();
     expect([...context.memory.values()].every((bytes) => bytes === 0)).toBe(true);
   });
 });

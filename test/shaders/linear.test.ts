@@ -64,7 +64,7 @@ const inBuffers = (size: number) =>
   );
 
 describeKernel(kernels.linear, inBuffers(32));
-describeKernel(kernels.linearSplit, inBuffers(4));
+describeKernel(kernels.linearSplit, inBuffers(8));
 describeKernel(
   kernels.linearTexels,
   CASES.flatMap(({ name, dtype, rows, packed, buffers, sizes, groups, expected }) =>

@@ -94,7 +94,7 @@ function perMethod<Buffers, Sizes, Expected>({
     workgroups: workgroups(8, tile),
     expected,
   }));
-  return { plain: inBuffers(32), split: inBuffers(4), texels };
+  return { plain: inBuffers(32), split: inBuffers(8), texels };
 }
 
 const CELL_CASES = PACKED_CASES.map((each) => {
