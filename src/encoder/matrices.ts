@@ -17,18 +17,21 @@ interface Traits {
   /** Features that the device must have. */
   features: readonly GPUFeatureName[];
   storage: MatrixStorage;
+  /** The only type of weights that they can read. */
+  dtype?: WeightDtype;
   /** Rows that a thread can cover, up to how many rows in all each is taken, and by kernels of which form. */
   tiles: readonly { tile: number; upTo: number; form: KernelForm }[];
 }
 
 /** The forms that kernels over matrices are written in. */
-type KernelForm = 'plain' | 'split' | 'texels';
+type KernelForm = 'plain' | 'split' | 'texels' | 'half';
 
 /**
- * The ways that the kernels over matrices can work. All do the same operations in the same order, and so give the same
- * bytes; which is fastest depends on the adapter, see `chooseKernels`.
+ * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All but `half` do
+ * the same operations in the same order, and so give the same bytes.
  */
-export type MatrixMethod = 'plain' | 'split' | 'waves' | 'texels';
+export const MATRIX_METHODS = ['plain', 'split', 'waves', 'texels', 'half'] as const;
+export type MatrixMethod = (typeof MATRIX_METHODS)[number];
 
 const SPLIT_TILES: Traits['tiles'] = [
   { tile: 1, upTo: 1, form: 'split' },
@@ -60,7 +63,23 @@ const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
       { tile: 16, upTo: Infinity, form: 'texels' },
     ],
   },
+  /** f16 weights, multiplied and for a while summed in f16: other bytes, only on demand. */
+  half: {
+    features: ['shader-f16'],
+    storage: 'buffer',
+    dtype: 'f16',
+    tiles: [
+      { tile: 1, upTo: 1, form: 'half' },
+      { tile: 4, upTo: Infinity, form: 'half' },
+    ],
+  },
 };
+
+/** What numbers are multiplied in. */
+export const ARITHMETICS = ['f32', 'f16'] as const;
+export type Arithmetic = (typeof ARITHMETICS)[number];
+
+export const arithmeticOf = (method: MatrixMethod): Arithmetic => (method === 'half' ? 'f16' : 'f32');
 
 /** The methods of the second and third convolution, conv_strided: as for matrices. */
 export const CONV_METHODS = ['plain', 'texels'] as const satisfies readonly MatrixMethod[];
@@ -81,10 +100,10 @@ export const storageFor = ({ convolutions, matrices }: KernelChoice): WeightStor
 
 /** The methods by which a device can run a network, the plain one first. */
 export function ableMethods(context: GpuContext, sizes: EncoderSizes, dtype: WeightDtype): MatrixMethod[] {
-  const all = Object.keys(METHODS) as MatrixMethod[];
-  return all.filter(
+  return MATRIX_METHODS.filter(
     (method) =>
       METHODS[method].features.every((feature) => context.device.features.has(feature)) &&
+      (METHODS[method].dtype ?? dtype) === dtype &&
       (method !== 'waves' || canGather(context, sizes, dtype)),
   );
 }
@@ -245,13 +264,23 @@ export class MatrixCompiler {
       double_swish: Number(doubleSwish),
       accumulate: Number(accumulate),
     };
-    const forms = { plain: kernels.linear, split: kernels.linearSplit, texels: kernels.linearTexels };
+    const forms = {
+      plain: kernels.linear,
+      split: kernels.linearSplit,
+      texels: kernels.linearTexels,
+      half: kernels.linearHalf,
+    };
     return this.#compile((form) => forms[form], sizes, outputs, this.#largest.maxLanes * this.#largest.maxFrames);
   }
 
   /** @param width vec4s of h @param hidden units, padded */
   cell(width: number, hidden: number, layers: number): Promise<MatrixKernel<keyof typeof kernels.lstmCell.bindings>> {
-    const forms = { plain: kernels.lstmCell, split: kernels.lstmCellSplit, texels: kernels.lstmCellTexels };
+    const forms = {
+      plain: kernels.lstmCell,
+      split: kernels.lstmCellSplit,
+      texels: kernels.lstmCellTexels,
+      half: kernels.lstmCellHalf,
+    };
     return this.#compile((form) => forms[form], { proj_vec4s: width, hidden, layers }, hidden, this.#largest.maxLanes);
   }
 
@@ -265,6 +294,7 @@ export class MatrixCompiler {
       plain: kernels.lstmProjection,
       split: kernels.lstmProjectionSplit,
       texels: kernels.lstmProjectionTexels,
+      half: kernels.lstmProjectionHalf,
     };
     const sizes = { hidden_vec4s: hidden, proj_vec4s: width, layers };
     return this.#compile((form) => forms[form], sizes, width, this.#largest.maxLanes);
@@ -285,17 +315,17 @@ export class MatrixCompiler {
     outputs: number,
     maxRows: number,
   ): Promise<MatrixKernel<Bindings>> {
-    const { storage, tiles } = METHODS[this.#method];
+    const { tiles } = METHODS[this.#method];
+    const ofDtype: Record<KernelForm, Readonly<Record<string, number>>> = {
+      plain: { weight_bits: WEIGHT_BITS[this.#dtype] },
+      split: { weight_bits: WEIGHT_BITS[this.#dtype] },
+      texels: { int8: Number(this.#dtype === 'int8') },
+      half: {},
+    };
     // No step has the rows for tiles beyond the first that takes the most of them.
     const needed = tiles.slice(0, 1 + tiles.findIndex(({ upTo }) => maxRows <= upTo));
-    const overrides: Record<string, number> = { ...sizes };
-    if (storage === 'texture') {
-      overrides.int8 = Number(this.#dtype === 'int8');
-    } else {
-      overrides.weight_bits = WEIGHT_BITS[this.#dtype];
-    }
     const compiled = needed.map(async ({ tile, upTo, form }) => {
-      const kernel = await Kernel.create(this.#context, sourceOf(form), { ...overrides, tile });
+      const kernel = await Kernel.create(this.#context, sourceOf(form), { ...sizes, ...ofDtype[form], tile });
       return { tile, upTo, kernel };
     });
     return new MatrixKernel(await Promise.all(compiled), outputs, this.#dtype);

@@ -5,7 +5,14 @@ import { readBuffers } from '../gpu/readback.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
-import { ableMethods, storageFor, type KernelChoice, type MatrixMethod } from './matrices.ts';
+import {
+  ableMethods,
+  arithmeticOf,
+  storageFor,
+  type Arithmetic,
+  type KernelChoice,
+  type MatrixMethod,
+} from './matrices.ts';
 import { compileEncoder, type EncoderCapacity } from './plan.ts';
 import { WeightLoader, loadEncoderWeights } from './weights.ts';
 import { Workspace } from './workspace.ts';
@@ -33,9 +40,15 @@ const CHOICES: readonly KernelChoice[] = [
   { convolutions: 'plain', matrices: 'split' },
   { convolutions: 'plain', matrices: 'waves' },
   { convolutions: 'texels', matrices: 'texels' },
+  { convolutions: 'plain', matrices: 'half' },
 ];
 /** A method must be this much faster than the plain one to be taken: less is noise. */
 const WORTHWHILE = 0.97;
+/**
+ * How far f16 arithmetic may lie from the plain kernels, as a share of each buffer's root mean square: a few times what rounding does
+ * (2^-11 a product), and far less than what a wrong kernel would.
+ */
+const HALF_TOLERANCE = 0.02;
 /** Encoders for no more streams than this are judged by one. */
 const FEW_STREAMS = 8;
 /** What a step size is timed for, and at most how many steps of it. */
@@ -72,7 +85,7 @@ export async function rehearseKernels(
   model: Model,
   dtype: WeightDtype,
   steps: readonly StepSize[],
-  choices: readonly KernelChoice[] = candidateKernels(context, model, dtype),
+  choices: readonly KernelChoice[],
 ): Promise<Rehearsal[]> {
   const actors: Actor[] = [];
   const refusals: Rehearsal[] = [];
@@ -87,10 +100,11 @@ export async function rehearseKernels(
         const states = await actor.runAll(steps);
         context.check();
         expected ??= states;
-        if (sameBytes(states, expected)) {
+        const refused = objection(choice, states, expected);
+        if (refused === undefined) {
           actors.push(actor);
         } else {
-          refusals.push({ choice, refused: 'other bytes than the plain kernels' });
+          refusals.push({ choice, refused });
           actor.dispose();
         }
       } catch (error) {
@@ -127,17 +141,28 @@ export async function rehearseKernels(
  */
 const WITH_BARRIERS: readonly MatrixMethod[] = ['split', 'waves'];
 
+/** The kernels of a method, with the convolutions that go with it. */
+export const kernelsOf = (method: MatrixMethod): KernelChoice =>
+  CHOICES.find(({ matrices }) => matrices === method) ?? CHOICES[0];
+
 /** Each method once, the plain one first. */
 export function ableKernels(context: GpuContext, { sizes }: Model, dtype: WeightDtype): KernelChoice[] {
   const able = ableMethods(context, sizes.encoder, dtype);
   return CHOICES.filter(({ matrices }) => able.includes(matrices));
 }
 
-/** Those that are worth a rehearsal. */
-function candidateKernels(context: GpuContext, model: Model, dtype: WeightDtype): KernelChoice[] {
+/** Those that are worth a rehearsal, and allowed: other bytes than those of f32 arithmetic only on demand. */
+export function candidateKernels(
+  context: GpuContext,
+  model: Model,
+  dtype: WeightDtype,
+  arithmetic: Arithmetic = 'f32',
+): KernelChoice[] {
   const { isFallbackAdapter } = context.adapter;
   return ableKernels(context, model, dtype).filter(
-    ({ matrices }) => !(isFallbackAdapter && WITH_BARRIERS.includes(matrices)),
+    ({ matrices }) =>
+      !(isFallbackAdapter && WITH_BARRIERS.includes(matrices)) &&
+      (arithmetic === 'f16' || arithmeticOf(matrices) === 'f32'),
   );
 }
 
@@ -183,8 +208,9 @@ export function chooseKernels(
   model: Model,
   dtype: WeightDtype,
   { maxStreams }: Pick<EncoderCapacity, 'maxStreams'>,
+  arithmetic: Arithmetic = 'f32',
 ): Promise<KernelChoice> {
-  const able = candidateKernels(context, model, dtype);
+  const able = candidateKernels(context, model, dtype, arithmetic);
   if (able.length === 1) {
     return Promise.resolve(able[0]);
   }
@@ -201,7 +227,7 @@ export function chooseKernels(
   const chosen = choices.get(key);
   if (chosen) {
     // What went wrong on another device need not go wrong on this one.
-    return chosen.catch(() => chooseKernels(context, model, dtype, { maxStreams }));
+    return chosen.catch(() => chooseKernels(context, model, dtype, { maxStreams }, arithmetic));
   }
   const choice = recallChoice(key).then(async (recalled) => {
     if (recalled) {
@@ -211,7 +237,7 @@ export function chooseKernels(
     if ((await shortestWait(context)) > COARSE_MS) {
       return CHOICES[0];
     }
-    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps));
+    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps, able));
     await keepChoice(key, kernels);
     return kernels;
   });
@@ -340,6 +366,26 @@ class Actor {
     await workDone(this.#context);
     return performance.now() - start;
   }
+}
+
+/** What is wrong with what a choice has left behind, if anything is. */
+export function objection(
+  { matrices }: KernelChoice,
+  actual: readonly Float32Array[],
+  expected: readonly Float32Array[],
+): string | undefined {
+  if (arithmeticOf(matrices) === 'f32') {
+    return sameBytes(actual, expected) ? undefined : 'other bytes than the plain kernels';
+  }
+  const off = Math.max(...actual.map((values, i) => relativeError(values, expected[i])));
+  return off <= HALF_TOLERANCE ? undefined : `off by ${(100 * off).toFixed(1)} % of the plain kernels’ values`;
+}
+
+/** Root mean square of the differences over that of the values; infinite for what is not a number. */
+export function relativeError(actual: Float32Array, expected: Float32Array): number {
+  const squares = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
+  const error = Math.sqrt(squares(actual.map((value, k) => value - expected[k])) / squares(expected));
+  return Number.isNaN(error) ? Infinity : error;
 }
 
 function sameBytes(a: readonly Float32Array[], b: readonly Float32Array[]): boolean {

@@ -16,7 +16,7 @@ export interface ContextOptions {
 }
 
 /** Features that some kernels need; others do without. */
-const KERNEL_FEATURES: readonly GPUFeatureName[] = ['subgroups'];
+const KERNEL_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'shader-f16'];
 
 /**
  * A GPU device with its health. Everything on the GPU is created through a context; losses and uncaptured

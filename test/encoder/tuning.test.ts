@@ -1,8 +1,16 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import type { KernelChoice } from '../../src/encoder/matrices.ts';
-import { chooseKernels, fastestKernels, rehearseKernels, rehearsedSteps } from '../../src/encoder/tuning.ts';
+import type { Arithmetic, KernelChoice } from '../../src/encoder/matrices.ts';
+import {
+  candidateKernels,
+  chooseKernels,
+  fastestKernels,
+  objection,
+  rehearseKernels,
+  rehearsedSteps,
+} from '../../src/encoder/tuning.ts';
 import { GpuContext } from '../../src/gpu/context.ts';
+import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
@@ -11,6 +19,7 @@ import { goldenModel } from '../support/fixtures.ts';
 const PLAIN: KernelChoice = { convolutions: 'plain', matrices: 'plain' };
 const SPLIT: KernelChoice = { convolutions: 'plain', matrices: 'split' };
 const WAVES: KernelChoice = { convolutions: 'plain', matrices: 'waves' };
+const HALF: KernelChoice = { convolutions: 'plain', matrices: 'half' };
 const TEXELS: KernelChoice = { convolutions: 'texels', matrices: 'texels' };
 const CAPACITY = { maxStreams: 16, maxFrames: 4, maxLanes: 16 };
 
@@ -46,7 +55,35 @@ describe('the fastest kernels', () => {
   });
 });
 
+describe('what kernels leave behind', () => {
+  const plain = [Float32Array.of(1, -2, 3), Float32Array.of(0, 0.5)];
+  const changed = (by: number) => [plain[0], Float32Array.of(0, 0.5 + by)];
+
+  it('must be the same bytes in f32 arithmetic', () => {
+    expect(objection(SPLIT, plain, plain)).toBeUndefined();
+    expect(objection(SPLIT, changed(1e-7), plain)).toContain('other bytes');
+    expect(objection(SPLIT, [plain[0], Float32Array.of(-0, 0.5)], plain)).toContain('other bytes');
+  });
+
+  it('may differ by what f16 rounds away in f16 arithmetic, in each buffer', () => {
+    expect(objection(HALF, changed(0.005), plain)).toBeUndefined();
+    expect(objection(HALF, changed(0.02), plain)).toContain('off by 4.0 %');
+    expect(objection(HALF, changed(NaN), plain)).toContain('off by Infinity %');
+  });
+});
+
 describe('a rehearsal', () => {
+  it('has f16 arithmetic where it is allowed, and the adapter has it, and the weights are f16', async () => {
+    const context = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const methods = (dtype: WeightDtype, arithmetic?: Arithmetic) =>
+      candidateKernels(context, model, dtype, arithmetic).map(({ matrices }) => matrices);
+    vi.spyOn(context.device.features, 'has').mockImplementation((name) => name === 'shader-f16');
+    expect(methods('f16', 'f16')).toEqual(['plain', 'half']);
+    expect(methods('f32', 'f16')).toEqual(['plain']);
+    expect(methods('f16')).toEqual(['plain']);
+  });
+
   it('has one stream, and many where there can be many', () => {
     expect(rehearsedSteps(1).map(({ lanes }) => lanes)).toEqual([1, 1]);
     expect(rehearsedSteps(16).map(({ lanes }) => lanes)).toEqual([1, 1, 16]);
@@ -55,7 +92,13 @@ describe('a rehearsal', () => {
   it.each(['f32', 'f16', 'int8'] as const)('finds the same bytes by every choice in %s', async (dtype) => {
     const gpu = await createNodeContext();
     const model = openModel(await goldenModel('odd'));
-    const rehearsals = await rehearseKernels(gpu, model, dtype, rehearsedSteps(16));
+    const rehearsals = await rehearseKernels(
+      gpu,
+      model,
+      dtype,
+      rehearsedSteps(16),
+      candidateKernels(gpu, model, dtype),
+    );
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual([
       [PLAIN, undefined],
       [TEXELS, undefined],
@@ -68,7 +111,8 @@ describe('a rehearsal', () => {
     const { device, gpu, adapter } = await createNodeContext();
     const context = new GpuContext(device, { ...adapter, isFallbackAdapter: false }, gpu);
     const model = openModel(await goldenModel('odd'));
-    const rehearsals = await rehearseKernels(context, model, 'f16', rehearsedSteps(1));
+    const choices = candidateKernels(context, model, 'f16', 'f16');
+    const rehearsals = await rehearseKernels(context, model, 'f16', rehearsedSteps(1), choices);
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual(
       [PLAIN, SPLIT, WAVES, TEXELS].map((choice) => [choice, undefined]),
     );
@@ -81,7 +125,7 @@ describe('a rehearsal', () => {
     vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
       descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('no such driver')) : create(descriptor),
     );
-    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps(1));
+    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps(1), [PLAIN, TEXELS]);
     expect(plain.ms).toBeDefined();
     expect(texels.refused).toContain('does not compile');
     expect(fastestKernels([plain, texels])).toEqual(PLAIN);
@@ -110,6 +154,16 @@ it('nothing is rehearsed where there is nothing to choose from', async () => {
   const pipelines = vi.spyOn(device, 'createComputePipelineAsync');
   expect(await chooseKernels(context, openModel(await goldenModel('odd')), 'f32', CAPACITY)).toEqual(PLAIN);
   expect(pipelines).not.toHaveBeenCalled();
+});
+
+it('the option `arithmetic` is f32 or f16, and no reason to fail where f16 is missing', async () => {
+  const context = await createNodeContext();
+  const model = openModel(await goldenModel('odd'));
+  const wrong = { arithmetic: 'f64' as 'f32' };
+  expect(await failure('bad-argument', () => RnnEncoder.create(context, model, wrong))).toContain('f32 or f16');
+  const encoder = await RnnEncoder.create(context, model, { arithmetic: 'f16', dtype: 'f16', maxStreams: 1 });
+  expect(encoder.kernels.matrices).not.toBe('half');
+  encoder.dispose();
 });
 
 describe('the option `kernels`', () => {

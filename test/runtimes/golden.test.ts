@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RillError } from '../../src/errors.ts';
+import { arithmeticOf, type MatrixMethod } from '../../src/encoder/matrices.ts';
+import { kernelsOf, relativeError } from '../../src/encoder/tuning.ts';
 import { encoderFrames } from '../../src/model/sizes.ts';
 import { findFirefox } from '../../tools/browsers.mjs';
 import { openRuntime, type Runtime, type RuntimeName } from '../../tools/runtime/runtime.ts';
@@ -20,6 +22,12 @@ import {
  * 4.5e-6, float32 in another order of summation by some 2e-5 in the cell states, which reach 12.
  */
 const GOLDEN_TOLERANCE = 5e-5;
+
+/**
+ * Largest share of the root mean square by which f16 arithmetic may differ from f32's over the same f16 weights: it rounds
+ * to 2^-11 at each of 16 products, and states carry that on.
+ */
+const HALF_TOLERANCE = 0.01;
 
 const largest = new Map<string, number>();
 
@@ -119,6 +127,31 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
       close('final h', warm.h, (await array('warm_h')).data);
       close('final c', warm.c, (await array('warm_c')).data);
     });
+  });
+
+  it.each(['f32', 'f16', 'int8'] as const)('the same bytes by every method of kernels in %s', async (dtype) => {
+    const { model, features, lengths, numFeatures } = await readGolden('odd');
+    const frames = encoderFrames(lengths[0]);
+    const rows = 4 * frames + 5;
+    const first = features.slice(0, rows * numFeatures);
+    const input = { model, dtype, features: first, featureWidth: numFeatures, lengths: [rows] };
+    const run = (method: MatrixMethod, chunkFrames: number) =>
+      runtime.run('encode', { ...input, kernels: kernelsOf(method), chunkFrames });
+    const plain = await run('plain', frames);
+    const able = await runtime.run('methods', { model, dtype });
+    expect(able).toEqual(expect.arrayContaining(['plain', 'split', 'waves']));
+    for (const method of able) {
+      // Chunks of 5 go in waves, where the method is that.
+      const [whole, chunks] = [await run(method, frames), await run(method, 5)];
+      const exact = arithmeticOf(method) === 'f32' ? plain : whole;
+      for (const output of ['encoderOut', 'h', 'c'] as const) {
+        expectSameBytes(whole[output], exact[output], `${method}, whole: ${output}`);
+        expectSameBytes(chunks[output], exact[output], `${method}, in chunks: ${output}`);
+        const off = relativeError(whole[output], plain[output]);
+        largest.set(`${name} ${arithmeticOf(method)} arithmetic, share`, off);
+        expect(off, `${method}: ${output}`).toBeLessThanOrEqual(HALF_TOLERANCE);
+      }
+    }
   });
 
   it.each(['computer', 'jarvis', 'smart-mirror', 'stream'])(

@@ -3,6 +3,7 @@ import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
 import { Kernel, type KernelSource, type Workgroups } from '../../src/gpu/kernel.ts';
 import { readBuffers } from '../../src/gpu/readback.ts';
+import { decodeFloats } from '../../src/model/tensors.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectClose, type Tolerance } from '../support/close.ts';
 import type { Texels } from '../support/packed.ts';
@@ -97,6 +98,38 @@ const withoutTexels = (code: string) =>
     .replace('var weight: texture_2d<f32>', 'var<storage, read> weight: array<vec4f>')
     .replace(/textureLoad\(weight, (vec2u\(.*\)), 0\)/g, 'texel($1)')
     .replace(/quadBroadcast\((.*?), \du\)/g, '$1');
+
+/**
+ * A kernel in f16 arithmetic with f32 in its place, so that what it adds up is checked everywhere, to the usual
+ * tolerance; how f16 rounds is checked where adapters have it, in test/runtimes.
+ */
+export function withoutHalves<const Source extends KernelSource & { bindings: { weight: { size: number } } }>(
+  source: Source,
+  cases: readonly KernelCase<Source>[],
+): [Source, KernelCase<Source>[]] {
+  const code = source.code.replace('enable f16;', '').replace(/\bf16\b/g, 'f32');
+  const inF32 = cases.map((each) => {
+    const { weight } = each.buffers as Readonly<Record<string, Given>>;
+    if ('texels' in weight) {
+      throw new Error('weights of f16 arithmetic lie in buffers');
+    }
+    const bound = Object.entries<Given>(each.buffers).filter(([name]) => name in source.bindings);
+    const buffers = { ...Object.fromEntries(bound), weight: decodeFloats(new Uint8Array(weight.buffer), 'F16') };
+    return { ...each, buffers: buffers as unknown as typeof each.buffers };
+  });
+  const { weight } = source.bindings;
+  const bindings = { ...source.bindings, weight: { ...weight, size: 2 * weight.size } };
+  return [{ ...source, code, bindings }, inF32];
+}
+
+/** Overrides of a kernel that reads one type of weights only. */
+export function withoutBits<Overrides extends { weight_bits: number }>(
+  overrides: Overrides,
+): Omit<Overrides, 'weight_bits'> {
+  const rest: Partial<Overrides> = { ...overrides };
+  delete rest.weight_bits;
+  return rest as Omit<Overrides, 'weight_bits'>;
+}
 
 /** Each case on the GPU against its twin, and through the race detector. */
 export function describeKernel<const Source extends KernelSource>(

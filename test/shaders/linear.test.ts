@@ -2,7 +2,7 @@ import * as kernels from '../../src/gpu/kernels.generated.ts';
 import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
-import { ceilDiv, describeKernel, padded, words } from './harness.ts';
+import { ceilDiv, describeKernel, padded, withoutBits, withoutHalves, words } from './harness.ts';
 import * as twins from './twins.ts';
 
 /** Each with every tile, fitting or not. */
@@ -52,8 +52,8 @@ const CASES = [
 const workgroups = (groups: number, size: number, rows: number, tile: number) =>
   [ceilDiv(groups, size), ceilDiv(rows, tile), 1] as const;
 
-const inBuffers = (size: number) =>
-  CASES.flatMap(({ name, rows, packed, buffers, sizes, groups, expected }) =>
+const inBuffers = (size: number, cases = CASES) =>
+  cases.flatMap(({ name, rows, packed, buffers, sizes, groups, expected }) =>
     [1, 4].map((tile) => ({
       name: `tile ${tile}, ${name}`,
       overrides: { tile, weight_bits: packed.bits, ...sizes },
@@ -65,6 +65,15 @@ const inBuffers = (size: number) =>
 
 describeKernel(kernels.linear, inBuffers(32));
 describeKernel(kernels.linearSplit, inBuffers(8));
+describeKernel(
+  ...withoutHalves(
+    kernels.linearHalf,
+    inBuffers(
+      32,
+      CASES.filter(({ dtype }) => dtype === 'f16'),
+    ).map(({ overrides, ...each }) => ({ ...each, overrides: withoutBits(overrides) })),
+  ),
+);
 describeKernel(
   kernels.linearTexels,
   CASES.flatMap(({ name, dtype, rows, packed, buffers, sizes, groups, expected }) =>

@@ -2,7 +2,7 @@ import * as kernels from '../../src/gpu/kernels.generated.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { packWeights, type PackedWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
-import { ceilDiv, describeKernel, padded, words } from './harness.ts';
+import { ceilDiv, describeKernel, padded, withoutBits, withoutHalves, words } from './harness.ts';
 import * as twins from './twins.ts';
 import type { Lane } from './twins.ts';
 
@@ -94,7 +94,8 @@ function perMethod<Buffers, Sizes, Expected>({
     workgroups: workgroups(8, tile),
     expected,
   }));
-  return { plain: inBuffers(32), split: inBuffers(8), texels };
+  const half = inBuffers(32).map(({ overrides, ...each }) => ({ ...each, overrides: withoutBits(overrides) }));
+  return { plain: inBuffers(32), split: inBuffers(8), texels, half: dtype === 'f16' ? half : [] };
 }
 
 const CELL_CASES = PACKED_CASES.map((each) => {
@@ -137,6 +138,13 @@ describeKernel(
   CELL_CASES.flatMap(({ texels }) => texels),
 );
 
+describeKernel(
+  ...withoutHalves(
+    kernels.lstmCellHalf,
+    CELL_CASES.flatMap(({ half }) => half),
+  ),
+);
+
 const PROJECTION_CASES = PACKED_CASES.map((each) => {
   const { name, dtype, lanes, units, width, step, sizes, seed } = each;
   const { hidden, proj } = sizes;
@@ -172,6 +180,13 @@ describeKernel(
 describeKernel(
   kernels.lstmProjectionTexels,
   PROJECTION_CASES.flatMap(({ texels }) => texels),
+);
+
+describeKernel(
+  ...withoutHalves(
+    kernels.lstmProjectionHalf,
+    PROJECTION_CASES.flatMap(({ half }) => half),
+  ),
 );
 
 describeKernel(

@@ -1,6 +1,6 @@
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { KernelChoice } from '../../src/encoder/matrices.ts';
+import { MATRIX_METHODS, type KernelChoice } from '../../src/encoder/matrices.ts';
 import { readModelFiles } from '../files.ts';
 import {
   STREAM_CHUNK,
@@ -26,7 +26,7 @@ import {
 } from './arguments.ts';
 
 const usage =
-  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels,methods] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--methods 16] [--dtype f32|f16|int8] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels,methods] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--methods 16] [--dtype f32|f16|int8] [--method plain|split|waves|texels|half] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
 
 const KEYS: Readonly<Record<string, keyof RandomSizes>> = {
   d: 'dModel',
@@ -217,6 +217,7 @@ export const bench: Command = {
       kernels: { type: 'string' },
       methods: { type: 'string' },
       dtype: { type: 'string' },
+      method: { type: 'string' },
       seconds: { type: 'string', default: '4' },
       json: { type: 'boolean' },
       markdown: { type: 'boolean', default: false },
@@ -226,6 +227,10 @@ export const bench: Command = {
       throw usageError(`${positionals.length} model folders, ${values.seconds} seconds`, { usage });
     }
     const dtype = weightDtype({ usage }, values.dtype);
+    const method = MATRIX_METHODS.find((each) => each === values.method);
+    if (values.method !== undefined && method === undefined) {
+      throw usageError(`--method ${values.method} (it must be ${MATRIX_METHODS.join(', ')})`, { usage });
+    }
     // Without a wish: the bundled model, then a little of the full-size network.
     const chosen = positionals.length > 0 || values.random !== undefined;
     const bundled = chosen ? positionals[0] : BUNDLED;
@@ -241,7 +246,7 @@ export const bench: Command = {
         const progress = new Progress('measuring');
         const [load] = loadavg();
         const output = await runtime
-          .run('bench', { model, dtype, ...sections, seconds }, progress.listen)
+          .run('bench', { model, dtype, method, ...sections, seconds }, progress.listen)
           .finally(() => progress.end());
         const json = { adapter: runtime.adapter, runtime: runtime.name, load, ...output };
         print(values.json ? JSON.stringify(json) : `${report(runtime.adapter, output, load, values.markdown)}\n`);

@@ -1,9 +1,10 @@
 /** The benchmark's own work: steps of one stream and of many, whole batches, single kernels. */
 import { RnnEncoder, type StepInput } from '../../src/encoder/encoder.ts';
-import type { KernelChoice } from '../../src/encoder/matrices.ts';
+import type { KernelChoice, MatrixMethod } from '../../src/encoder/matrices.ts';
 import {
   ableKernels,
   fastestKernels,
+  kernelsOf,
   rehearseKernels,
   rehearsedSteps,
   type Rehearsal,
@@ -39,6 +40,8 @@ export interface BenchInput extends BenchSections {
   model: ModelFiles | RandomSizes;
   /** As the folder has it by default. */
   dtype?: WeightDtype;
+  /** Of the kernels in all sections but `methods`; the fastest by default. */
+  method?: MatrixMethod;
   /** Seconds to spend on each row, at the most (two steps or one batch are always measured). */
   seconds: number;
 }
@@ -197,9 +200,10 @@ class Bench {
   }
 
   async #withEncoder<T>(maxStreams: number, maxFrames: number, use: (encoder: RnnEncoder) => Promise<T>): Promise<T> {
-    const { dtype } = this.#input;
+    const { dtype, method } = this.#input;
+    const kernels = method && kernelsOf(method);
     const start = performance.now();
-    const encoder = await RnnEncoder.create(this.#context.gpu, this.#model, { maxStreams, maxFrames, dtype });
+    const encoder = await RnnEncoder.create(this.#context.gpu, this.#model, { maxStreams, maxFrames, dtype, kernels });
     try {
       await CtcGreedyHead.attach(encoder, this.#model);
       this.#chosen = encoder.kernels;

@@ -1,6 +1,8 @@
-/** What f16 and int8 cost: the same utterances through the same weights in each, beside f32. */
+/** What f16 and int8 cost: the same utterances through the same weights in each, beside f32; and f16 arithmetic where it is. */
 import { runBatch } from '../../src/encoder/batch.ts';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
+import { arithmeticOf, type Arithmetic } from '../../src/encoder/matrices.ts';
+import { ableKernels } from '../../src/encoder/tuning.ts';
 import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
@@ -24,6 +26,8 @@ export interface Difference {
 
 export interface DtypeOutput {
   dtype: WeightDtype;
+  /** What matrices are multiplied in. */
+  arithmetic: Arithmetic;
   /** GPU memory of weights, those of the head included. */
   weightBytes: number;
   texts: string[];
@@ -45,8 +49,8 @@ class Candidate {
   readonly #search: Search;
   readonly #sums: { largest: number; squares: number; count: number }[];
 
-  private constructor(model: Model, dtype: WeightDtype, encoder: RnnEncoder, search: Search, weightBytes: number) {
-    this.dtype = dtype;
+  private constructor(model: Model, encoder: RnnEncoder, search: Search, weightBytes: number) {
+    this.dtype = encoder.dtype;
     this.encoder = encoder;
     this.weightBytes = weightBytes;
     this.names = [ENCODER_OUT, search.input];
@@ -55,13 +59,13 @@ class Candidate {
     this.#sums = this.names.map(() => ({ largest: 0, squares: 0, count: 0 }));
   }
 
-  static async load({ gpu }: JobContext, model: Model, dtype: WeightDtype, maxStreams: number): Promise<Candidate> {
+  static async load({ gpu }: JobContext, model: Model, options: EncoderOptions): Promise<Candidate> {
     const weights = () => gpu.memory.get('weights') ?? 0;
     const before = weights();
-    const encoder = await RnnEncoder.create(gpu, model, { maxStreams, dtype });
+    const encoder = await RnnEncoder.create(gpu, model, options);
     try {
       const search = await Search.attach(encoder, model, { greedySearchOn: 'cpu' });
-      return new Candidate(model, dtype, encoder, search, weights() - before);
+      return new Candidate(model, encoder, search, weights() - before);
     } catch (error) {
       encoder.dispose();
       throw error;
@@ -99,11 +103,12 @@ class Candidate {
   }
 
   get output(): DtypeOutput {
-    const { dtype, weightBytes, texts } = this;
+    const { dtype, encoder, weightBytes, texts } = this;
+    const arithmetic = arithmeticOf(encoder.kernels.matrices);
     const differences = this.#sums.map(({ largest, squares, count }, i) => {
       return { output: this.names[i], largest, rms: Math.sqrt(squares / Math.max(1, count)) };
     });
-    return { dtype, weightBytes, texts, differences };
+    return { dtype, arithmetic, weightBytes, texts, differences };
   }
 }
 
@@ -114,7 +119,11 @@ export async function dtypes(context: JobContext, { model: files, utterances }: 
   try {
     // f32 comes first: the others are held against it.
     for (const dtype of WEIGHT_DTYPES) {
-      candidates.push(await Candidate.load(context, model, dtype, maxStreams));
+      candidates.push(await Candidate.load(context, model, { maxStreams, dtype }));
+    }
+    const half = ableKernels(context.gpu, model, 'f16').find(({ matrices }) => arithmeticOf(matrices) === 'f16');
+    if (half) {
+      candidates.push(await Candidate.load(context, model, { maxStreams, dtype: 'f16', kernels: half }));
     }
     let done = 0;
     for (const batch of batchesOf(utterances, maxStreams, model.sizes.encoder.numFeatures)) {

@@ -3,10 +3,13 @@
  * out, no files. What a job says on the way goes through `emit`.
  */
 import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
+import type { MatrixMethod } from '../../src/encoder/matrices.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
+import { ableKernels } from '../../src/encoder/tuning.ts';
 import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
+import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
@@ -42,7 +45,7 @@ export interface JobContext {
   emit: (event: JobEvent) => void;
 }
 
-export interface EncodeInput {
+export interface EncodeInput extends Pick<EncoderOptions, 'dtype' | 'kernels'> {
   model: ModelFiles;
   /** (utterances, feature frames, num_features), padded. */
   features: Float32Array<ArrayBuffer>;
@@ -99,12 +102,14 @@ function checkWidth({ sizes: { encoder } }: Model, featureWidth: number): void {
 }
 
 /** The model, and an encoder for a batch of features that are as wide as it takes them. */
-async function openBatch(gpu: GpuContext, { model: files, featureWidth, lengths, chunkFrames }: EncodeInput) {
+async function openBatch(gpu: GpuContext, { model: files, featureWidth, lengths, chunkFrames, ...kept }: EncodeInput) {
   const model = openModel(files);
   checkWidth(model, featureWidth);
   const encoder = await RnnEncoder.create(gpu, model, {
     maxStreams: Math.min(lengths.length, MAX_STREAMS),
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
+    dtype: kept.dtype,
+    kernels: kept.kernels,
   });
   return { model, encoder };
 }
@@ -349,7 +354,15 @@ async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: 
   }
 }
 
-export const jobs = { encode, decode, decodeAll, trace, transcribe, spot, bench, dtypes };
+/** The methods of kernels that the device can run a model by. */
+async function methods(
+  { gpu }: JobContext,
+  { model, dtype }: { model: ModelFiles; dtype: WeightDtype },
+): Promise<MatrixMethod[]> {
+  return ableKernels(gpu, openModel(model), dtype).map(({ matrices }) => matrices);
+}
+
+export const jobs = { encode, decode, decodeAll, trace, transcribe, spot, bench, dtypes, methods };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

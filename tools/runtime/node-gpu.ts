@@ -13,11 +13,29 @@ export type AdapterChoice = 'gpu' | 'software';
 
 /**
  * WebGPU for Node: Dawn, from the npm package `webgpu`. The software adapter is SwiftShader, the Vulkan driver
- * inside Chrome; the Vulkan loader finds it by an environment variable, read when a Dawn instance is created.
+ * inside Chrome; the Vulkan loader finds it by environment variables, read when a Dawn instance is created. Afterwards
+ * they are as they were: a browser started later finds its own drivers.
  *
  * @throws RillError `no-adapter`.
  */
 export async function createNodeContext(choice?: AdapterChoice): Promise<GpuContext> {
+  const before = { ...process.env };
+  try {
+    return await createContext(choice);
+  } finally {
+    for (const name of SOFTWARE_VARIABLES) {
+      if (before[name] === undefined) {
+        Reflect.deleteProperty(process.env, name);
+      } else {
+        process.env[name] = before[name];
+      }
+    }
+  }
+}
+
+const SOFTWARE_VARIABLES = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES', 'NODEVICE_SELECT'] as const;
+
+async function createContext(choice?: AdapterChoice): Promise<GpuContext> {
   const swiftShader = findSwiftShader();
   const useSoftware = () => {
     if (swiftShader) {
