@@ -286,7 +286,7 @@ export class RnnEncoder {
     const { slots } = before.room;
     this.#freeSlots.splice(0, Infinity, ...this.#freeSlots.filter((slot) => slot < slots));
     const failure = new RillError('gpu', {
-      got: `no GPU memory for more than ${slots} streams (${error.message})`,
+      got: `no GPU memory for more than ${slots} streams (${error.message.split('\n')[0]})`,
       expected: 'room for another',
       remedy: 'Close a stream first, or create the encoder with a smaller maxFrames.',
     });
