@@ -1,6 +1,6 @@
 // linear.wgsl in f16 arithmetic, for f16 weights on adapters that have it: products and sums of 16 inputs are f16, those
-// sums are added in f32, and so is all that follows. The bytes differ from those of linear.wgsl, in the fourth digit; they
-// do not depend on the tile either.
+// sums are added in f32, and so is all that follows. The bytes differ from those of linear.wgsl, in the third or fourth
+// digit; they do not depend on the tile either.
 //
 // One thread: four outputs of `tile` rows, of four or of one.
 // Workgroups: (ceil(out_vec4s / 32), ceil(lanes * frames / tile), 1). Needs the feature `shader-f16`.
@@ -27,7 +27,7 @@ struct Step {
 const run_vec4s = 4u;
 const largest = 65504.0;
 
-// An input beyond the range of f16 becomes its largest number: infinity would stay in the states for good.
+// An input beyond the range of f16 becomes its largest number. Sums beyond it are infinite, as f16 has it.
 fn to_half(value: vec4f) -> vec4<f16> {
   return vec4<f16>(clamp(value, vec4f(-largest), vec4f(largest)));
 }

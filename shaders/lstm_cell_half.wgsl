@@ -1,5 +1,5 @@
-// lstm_cell.wgsl in f16 arithmetic, as linear_half.wgsl has it: sums of 16 inputs are f16, what follows is f32. The bytes
-// do not depend on the tile.
+// lstm_cell.wgsl in f16 arithmetic, as linear_half.wgsl has it: sums of 16 inputs are f16, what
+// follows is f32. The bytes do not depend on the tile.
 //
 // One thread: one unit of `tile` lanes, of four or of one.
 // Workgroups: (ceil(hidden / 32), ceil(lanes / tile), 1). Run once per frame, before the projection. Needs the feature
@@ -35,7 +35,7 @@ struct At {
 @group(0) @binding(6) var<uniform> step: Step;
 @group(1) @binding(0) var<uniform> at: At;
 
-// vec4s of inputs that are summed in f16.
+// vec4s of inputs that are summed in f16; h, a weighted sum of numbers in (-1, 1), is far within the range of f16.
 const run_vec4s = 4u;
 
 fn multiply_add(low: mat2x4<f16>, high: mat2x4<f16>, value: vec4<f16>, sum: vec4<f16>) -> vec4<f16> {

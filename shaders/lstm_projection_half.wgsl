@@ -1,9 +1,9 @@
-// lstm_projection.wgsl in f16 arithmetic, as linear_half.wgsl has it: sums of 16 inputs are f16, what follows is f32. The bytes
-// do not depend on the tile.
+// lstm_projection.wgsl in f16 arithmetic, as linear_half.wgsl has it: sums of 16 inputs are f16, what
+// follows is f32. The bytes do not depend on the tile.
 //
 // One thread: four elements of h of `tile` lanes, of four or of one.
-// Workgroups: (ceil(proj_vec4s / 32), ceil(lanes / tile), 1). Run once per frame, after lstm_cell_half. Needs the feature
-// `shader-f16`.
+// Workgroups: (ceil(proj_vec4s / 32), ceil(lanes / tile), 1). Run once per frame, after lstm_cell_half. Needs the
+// feature `shader-f16`.
 enable f16;
 
 override tile: u32; // 1 or 4
@@ -26,7 +26,8 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<mat2x4<f16>>; // W_hr (hidden_vec4s, 2, proj_vec4s), two inputs each
+// W_hr (hidden_vec4s, 2, proj_vec4s), two inputs each
+@group(0) @binding(0) var<storage, read> weight: array<mat2x4<f16>>;
 @group(0) @binding(1) var<storage, read> m: array<vec4f>; // (lanes, hidden_vec4s)
 @group(0) @binding(2) var<storage, read> lanes: array<Lane>; // (lanes)
 @group(0) @binding(3) var<storage, read_write> h: array<vec4f>; // (slots, layers, proj_vec4s)
@@ -34,7 +35,7 @@ struct At {
 @group(0) @binding(5) var<uniform> step: Step;
 @group(1) @binding(0) var<uniform> at: At;
 
-// vec4s of inputs that are summed in f16.
+// vec4s of inputs that are summed in f16; m, in (-1, 1), is within the range of f16.
 const run_vec4s = 4u;
 
 fn multiply_add(low: mat2x4<f16>, high: mat2x4<f16>, value: vec4<f16>, sum: vec4<f16>) -> vec4<f16> {

@@ -23,7 +23,7 @@ export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult } from './encoder/encoder.ts';
 export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
 export { ENCODER_OUT } from './encoder/workspace.ts';
-export type { ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
+export type { Arithmetic, ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';
 export { CTC_LOG_PROBS, CTC_TOKENS, CtcGreedyHead, CtcHead } from './head/ctc.ts';

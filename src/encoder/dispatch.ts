@@ -1,13 +1,22 @@
 import type { BoundKernel, Workgroups } from '../gpu/kernel.ts';
 
+/** How much a dispatch covers. */
+export interface Extent {
+  lanes: number;
+  /** Encoder frames of the longest lane. */
+  frames: number;
+  /** Layers at a time: 1 but in waves. */
+  layers: number;
+}
+
 /** One dispatch of a step. */
 export interface Dispatch {
   /** Of its kernel. */
   name: string;
-  /** Bytes of the matrix that it reads. */
+  /** Bytes of the matrices that it reads in a layer. */
   weightBytes: number;
   /** @param offset of the dynamic uniform, in bytes, for kernels that have one */
-  run(pass: GPUComputePassEncoder, lanes: number, frames: number, offset?: number): void;
+  run(pass: GPUComputePassEncoder, extent: Extent, offset?: number): void;
 }
 
 /** The dispatch of a kernel, as large as a number of lanes and frames asks for. */
@@ -19,7 +28,7 @@ export function dispatchOf(
   return {
     name: kernel.name,
     weightBytes,
-    run(pass, lanes, frames, offset) {
+    run(pass, { lanes, frames }, offset) {
       kernel.dispatch(pass, workgroups(lanes, frames), offset);
     },
   };

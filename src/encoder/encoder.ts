@@ -17,19 +17,21 @@ import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWat
 
 export interface EncoderOptions extends Partial<EncoderCapacity> {
   /**
-   * What matrices are kept as in GPU memory; sums and states are f32 whatever it is. `auto`, the default, is what
-   * the model folder has.
+   * What matrices are kept as in GPU memory; states are f32 whatever it is, and so are sums but for {@link arithmetic}.
+   * `auto`, the default, is what the model folder has.
    */
   dtype?: WeightDtype | 'auto';
   /**
    * What matrices may be multiplied in. `f16` lets kernels multiply f16 weights in f16 where the adapter has that and is
-   * faster by it: results then differ from those in f32 in the third digit or so, and from adapter to adapter. Sums of more than 16
-   * inputs and all states stay f32. By default `f32`.
+   * faster by it: results then differ from those in f32 in the third digit or so, from adapter to adapter, and where
+   * two methods are about as fast from run to run. Sums of more than 16 inputs and all states stay f32. The default is
+   * `f32`.
    */
   arithmetic?: Arithmetic;
   /**
-   * How the kernels that read weights work; in one arithmetic the results are the same to the byte. `auto`, the default,
-   * is the fastest on this adapter, measured when a model of these sizes is loaded for the first time.
+   * How the kernels that read weights work; in one arithmetic the results are the same to the byte. `auto`, the
+   * default, is the fastest on this adapter, measured when a model of these sizes is loaded for the first time. Kernels
+   * named here decide the arithmetic, too.
    */
   kernels?: KernelChoice | 'auto';
   /** Called as each tensor is uploaded, with its name. */
@@ -149,7 +151,7 @@ export class RnnEncoder {
 
   /** What one step costs: dispatches, and bytes of weights that they read, each once per dispatch. */
   cost(frames: number, lanes = 1): { dispatches: number; weightBytes: number } {
-    return this.#workspace.cost(lanes, frames);
+    return this.#workspace.cost(frames, lanes);
   }
 
   /** Adds a head: from now on its dispatches run at the end of every step. */

@@ -3,11 +3,12 @@ import { Kernel, type BoundKernel, type KernelSource, type Resource } from '../g
 import * as kernels from '../gpu/kernels.generated.ts';
 import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
-import type { Dispatch } from './dispatch.ts';
+import type { Dispatch, Extent } from './dispatch.ts';
 import { canGather, weightBytes, type MatrixStorage, type WeightStorage } from './weights.ts';
 
-/** Steps of so many rows (lanes x frames) at most go in waves, where the method is that. */
+/** Steps of so many rows (lanes x frames) and frames at most go in waves where the method is that: those rehearsed. */
 export const WAVE_ROWS = 16;
+export const WAVE_FRAMES = 4;
 
 /** From so many positions on, larger tiles leave enough workgroups. */
 const MANY_POSITIONS = 64;
@@ -27,8 +28,8 @@ interface Traits {
 type KernelForm = 'plain' | 'split' | 'texels' | 'half';
 
 /**
- * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All but `half` do
- * the same operations in the same order, and so give the same bytes.
+ * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All
+ * but `half` do the same operations in the same order, and so give the same bytes.
  */
 export const MATRIX_METHODS = ['plain', 'split', 'waves', 'texels', 'half'] as const;
 export type MatrixMethod = (typeof MATRIX_METHODS)[number];
@@ -166,7 +167,7 @@ export class ConvKernel {
     return {
       name: small.kernel.name,
       weightBytes: weightBytes(resources.weight),
-      run(pass, lanes, frames, offset) {
+      run(pass, { lanes, frames }, offset) {
         const positions = positionsOf(frames);
         const { tile, kernel, threads } = lanes * positions < MANY_POSITIONS ? small : large;
         const count = Math.ceil(positions / tile);
@@ -199,9 +200,9 @@ export class MatrixKernel<Bindings extends string> {
   /**
    * Joins the kernel with its matrix and buffers.
    *
-   * @param extentOf what a dispatch covers: {@link allFrames}, {@link oneFrame} or {@link oneWave}
+   * @param rowsOf how many rows it covers in a layer: {@link allFrames} or {@link oneFrame}
    */
-  bind(resources: Resources<Bindings | 'weight'>, extentOf: ExtentOf): Dispatch {
+  bind(resources: Resources<Bindings | 'weight'>, rowsOf: RowsOf): Dispatch {
     const tiles = this.#tiles.map(({ kernel, ...tile }) => {
       return {
         ...tile,
@@ -212,23 +213,21 @@ export class MatrixKernel<Bindings extends string> {
     return {
       name: tiles[0].kernel.name,
       weightBytes: weightBytes(resources.weight, this.#dtype),
-      run(pass, lanes, frames, offset) {
-        const { rows, layers } = extentOf(lanes, frames);
+      run(pass, extent, offset) {
+        const rows = rowsOf(extent);
         const { kernel, tile, groups } = tiles.find(({ upTo }) => rows <= upTo) ?? tiles[0];
-        kernel.dispatch(pass, [groups, Math.ceil(rows / tile), layers], offset);
+        kernel.dispatch(pass, [groups, Math.ceil(rows / tile), extent.layers], offset);
       },
     };
   }
 }
 
-/** Rows that a dispatch covers, in how many layers at a time. */
-export type ExtentOf = (lanes: number, frames: number) => { rows: number; layers: number };
+/** Rows of a dispatch. */
+export type RowsOf = (extent: Extent) => number;
 
-/** Extents of the kernels that run over all frames at once, and of those that run over one frame of every lane. */
-export const allFrames: ExtentOf = (lanes, frames) => ({ rows: lanes * frames, layers: 1 });
-export const oneFrame: ExtentOf = (lanes) => ({ rows: lanes, layers: 1 });
-/** Of a wave: one frame of every lane in each of so many layers, and as many frames. */
-export const oneWave: ExtentOf = (lanes, layers) => ({ rows: lanes, layers });
+/** Rows of the kernels that run over all frames at once, and of those that run over one frame of every lane. */
+export const allFrames: RowsOf = ({ lanes, frames }) => lanes * frames;
+export const oneFrame: RowsOf = ({ lanes }) => lanes;
 
 /** Of an encoder's capacity, what its kernels need to know. */
 export interface LargestStep {

@@ -13,7 +13,7 @@ import {
   type KernelChoice,
   type LargestStep,
 } from './matrices.ts';
-import { bindWaves, compileWaves, type WavePlan } from './waves.ts';
+import { bindWaves, compileWaves } from './waves.ts';
 import { padded, vec4s, type EncoderWeights } from './weights.ts';
 
 /** What a step of the encoder runs, in order. */
@@ -31,8 +31,8 @@ export interface EncoderPlan {
     after: readonly Dispatch[];
     norm: Dispatch;
   }[];
-  /** Several layers at a time, instead of the norm of the embedding and {@link layers}. */
-  waves?: WavePlan;
+  /** Several layers at a time: once for each wave, instead of the norm of the embedding and {@link layers}. */
+  waves?: readonly Dispatch[];
 }
 
 /** The buffers of a step: what it reads, what it leaves behind, and the space between. */
@@ -59,7 +59,7 @@ export interface EncoderBuffers {
   x: GPUBuffer;
   /** (lanes * frames, rnn_hidden_size, 4) */
   gates: GPUBuffer;
-  /** (lanes, rnn_hidden_size); in waves (lanes * frames, rnn_hidden_size + 4), see lstm_cell_wave.wgsl */
+  /** (lanes, rnn_hidden_size); in waves (lanes * frames, rnn_hidden_size + 4): lstm_cell_wave.wgsl. Room for either. */
   m: GPUBuffer;
   /** (lanes * frames, dim_feedforward) */
   feedForward: GPUBuffer;
@@ -245,10 +245,7 @@ export function bindEncoder(
   return {
     embed,
     embedNorm: normed(weights),
-    waves:
-      waves &&
-      weights.waves &&
-      bindWaves(waves, weights.waves, buffers, normed(weights.layers[weights.layers.length - 1])),
+    waves: waves && weights.waves && bindWaves(waves, weights.waves, buffers),
     layers: weights.layers.map(({ ih, hh, hr, ...layer }) => ({
       before: [gatesX.bind({ ...ih, bias: layer.biasGates, x, y: gates, step }, allFrames)],
       perFrame: [

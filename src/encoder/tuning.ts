@@ -14,7 +14,7 @@ import {
   type MatrixMethod,
 } from './matrices.ts';
 import { compileEncoder, type EncoderCapacity } from './plan.ts';
-import { WeightLoader, loadEncoderWeights } from './weights.ts';
+import { WeightLoader, loadEncoderWeights, type EncoderWeights } from './weights.ts';
 import { Workspace } from './workspace.ts';
 
 /** A step that is rehearsed: so many streams, and so many encoder frames of each. */
@@ -45,8 +45,8 @@ const CHOICES: readonly KernelChoice[] = [
 /** A method must be this much faster than the plain one to be taken: less is noise. */
 const WORTHWHILE = 0.97;
 /**
- * How far f16 arithmetic may lie from the plain kernels, as a share of each buffer's root mean square: a few times what rounding does
- * (2^-11 a product), and far less than what a wrong kernel would.
+ * How far f16 arithmetic may lie from the plain kernels, as a share of each buffer's root mean square: many times what
+ * rounding does (2^-11 a product), and far less than what a wrong kernel would.
  */
 const HALF_TOLERANCE = 0.02;
 /** Encoders for no more streams than this are judged by one. */
@@ -73,8 +73,8 @@ export function rehearsedSteps(maxStreams: number): StepSize[] {
 }
 
 /**
- * Runs the embedding and the first layer or layers of a model by each choice of kernels that the device is able to:
- * against the plain one byte for byte, and against the clock.
+ * Runs the embedding and the first layer or layers of a model by each choice of kernels: against the first byte for
+ * byte (within a tolerance in f16 arithmetic), and against the clock.
  *
  * @param choices the plain one first
  * @returns the plain one first
@@ -89,14 +89,29 @@ export async function rehearseKernels(
 ): Promise<Rehearsal[]> {
   const actors: Actor[] = [];
   const refusals: Rehearsal[] = [];
+  const scope = new BufferScope(context);
   const inWaves = choices.some(({ matrices }) => matrices === 'waves');
-  const layers = inWaves ? Math.min(WAVE_LAYERS, model.sizes.encoder.numEncoderLayers) : 1;
+  const sizes = {
+    ...model.sizes.encoder,
+    numEncoderLayers: inWaves ? Math.min(WAVE_LAYERS, model.sizes.encoder.numEncoderLayers) : 1,
+  };
+  const loaded = new Map<string, EncoderWeights>();
+  /** Weights as a choice wants them, once for all that want the same; gathered ones serve those that need not be. */
+  const weightsFor = async (choice: KernelChoice) => {
+    const { matrices, convolutions } = storageFor(choice);
+    const storage = { matrices, convolutions, gathered: inWaves && matrices === 'buffer' };
+    const key = JSON.stringify(storage);
+    const weights =
+      loaded.get(key) ?? (await loadEncoderWeights(new WeightLoader(scope, model.weights, dtype, storage), sizes));
+    loaded.set(key, weights);
+    return weights;
+  };
   try {
     let expected: Float32Array[] | undefined;
     for (const choice of choices) {
       let actor: Actor | undefined;
       try {
-        actor = await Actor.prepare(context, model, dtype, choice, steps, layers);
+        actor = await Actor.prepare(context, sizes, await weightsFor(choice), choice, steps);
         const states = await actor.runAll(steps);
         context.check();
         expected ??= states;
@@ -111,7 +126,7 @@ export async function rehearseKernels(
         actor?.dispose();
         // What an adapter cannot compile or run it does without; the plain kernels it must be able to run.
         const refusable = error instanceof RillError && (error.code === 'shader' || error.code === 'gpu');
-        if (!refusable || choice === CHOICES[0]) {
+        if (!refusable || choice === choices[0]) {
           throw error;
         }
         refusals.push({ choice, refused: error.got });
@@ -132,6 +147,7 @@ export async function rehearseKernels(
     actors.forEach((actor) => {
       actor.dispose();
     });
+    scope.dispose();
   }
 }
 
@@ -183,6 +199,9 @@ export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
   return { convolutions: fastest('embedding').convolutions, matrices: fastest('layers').matrices };
 }
 
+/** Raised when something else than a shader changes what a rehearsal would say: tiles, bounds, steps. */
+const VERSION = 2;
+
 /** A number of all shaders together: what was measured with others does not count. */
 function shadersHash(): number {
   let hash = 0;
@@ -195,11 +214,12 @@ function shadersHash(): number {
 }
 
 /** What has been chosen, and what is being. */
-const choices = new Map<string, Promise<KernelChoice>>();
+const chosen = new Map<string, Promise<KernelChoice>>();
 
 /**
  * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in browsers' cache storage from visit to visit. Where waits are too coarse for that, or there is nothing to choose from, the plain ones.
+ * process lives, and in browsers' cache storage from visit to visit. Where waits are too coarse for that, or there is
+ * nothing to choose from, the plain ones.
  *
  * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
  */
@@ -216,6 +236,7 @@ export function chooseKernels(
   }
   const steps = rehearsedSteps(maxStreams);
   const key = JSON.stringify([
+    VERSION,
     context.adapterName,
     globalThis.navigator?.userAgent,
     shadersHash(),
@@ -224,10 +245,10 @@ export function chooseKernels(
     dtype,
     steps,
   ]);
-  const chosen = choices.get(key);
-  if (chosen) {
+  const earlier = chosen.get(key);
+  if (earlier) {
     // What went wrong on another device need not go wrong on this one.
-    return chosen.catch(() => chooseKernels(context, model, dtype, { maxStreams }, arithmetic));
+    return earlier.catch(() => chooseKernels(context, model, dtype, { maxStreams }, arithmetic));
   }
   const choice = recallChoice(key).then(async (recalled) => {
     if (recalled) {
@@ -241,8 +262,8 @@ export function chooseKernels(
     await keepChoice(key, kernels);
     return kernels;
   });
-  choices.set(key, choice);
-  choice.catch(() => choices.delete(key));
+  chosen.set(key, choice);
+  choice.catch(() => chosen.delete(key));
   return choice;
 }
 
@@ -273,40 +294,29 @@ class Actor {
   /** The fastest so far, for each step in turn. */
   readonly ms: Record<Part, number[]> = { embedding: [], layers: [] };
   readonly #context: GpuContext;
-  readonly #scope: BufferScope;
   readonly #workspace: Workspace;
   readonly #sizes: EncoderSizes;
 
-  private constructor(choice: KernelChoice, scope: BufferScope, workspace: Workspace, sizes: EncoderSizes) {
+  private constructor(context: GpuContext, sizes: EncoderSizes, choice: KernelChoice, workspace: Workspace) {
     this.choice = choice;
-    this.#context = scope.context;
-    this.#scope = scope;
-    this.#workspace = workspace;
+    this.#context = context;
     this.#sizes = sizes;
+    this.#workspace = workspace;
   }
 
   static async prepare(
     context: GpuContext,
-    model: Model,
-    dtype: WeightDtype,
+    sizes: EncoderSizes,
+    weights: EncoderWeights,
     choice: KernelChoice,
     steps: readonly StepSize[],
-    numEncoderLayers: number,
   ): Promise<Actor> {
-    const sizes = { ...model.sizes.encoder, numEncoderLayers };
-    const scope = new BufferScope(context);
-    try {
-      const load = new WeightLoader(scope, model.weights, dtype, storageFor(choice));
-      const weights = await loadEncoderWeights(load, sizes);
-      const lanes = Math.max(...steps.map((step) => step.lanes));
-      const frames = Math.max(...steps.map((step) => step.frames));
-      const kernels = await compileEncoder(context, sizes, dtype, choice, { maxLanes: lanes, maxFrames: frames });
-      const workspace = new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames });
-      return new Actor(choice, scope, workspace, sizes);
-    } catch (error) {
-      scope.dispose();
-      throw error;
-    }
+    const lanes = Math.max(...steps.map((step) => step.lanes));
+    const frames = Math.max(...steps.map((step) => step.frames));
+    const largest = { maxLanes: lanes, maxFrames: frames };
+    const kernels = await compileEncoder(context, sizes, weights.dtype, choice, largest);
+    const workspace = new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames });
+    return new Actor(context, sizes, choice, workspace);
   }
 
   /** Every step once, in whole. @returns outputs and states after each, all that a step leaves behind */
@@ -315,8 +325,9 @@ class Actor {
     for (const step of steps) {
       await this.#run(step, {});
       const { x, h, c } = this.#workspace.buffers;
-      const buffers = [x, h, c].map((buffer) => ({ buffer, bytes: buffer.size }));
-      after.push(await readBuffers(this.#context, buffers));
+      for (const buffer of [x, h, c]) {
+        after.push(await readBuffers(this.#context, [{ buffer, bytes: buffer.size }]));
+      }
     }
     return after;
   }
@@ -337,7 +348,6 @@ class Actor {
 
   dispose(): void {
     this.#workspace.dispose();
-    this.#scope.dispose();
   }
 
   /** Milliseconds of the same step, `repeats` times in one submit. */

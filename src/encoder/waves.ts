@@ -1,24 +1,16 @@
 import * as kernels from '../gpu/kernels.generated.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import type { Dispatch } from './dispatch.ts';
-import { WAVE_ROWS, oneWave, type MatrixCompiler } from './matrices.ts';
+import { WAVE_FRAMES, WAVE_ROWS, oneFrame, type MatrixCompiler } from './matrices.ts';
 import type { EncoderBuffers } from './plan.ts';
 import { padded, vec4s, type WaveWeights } from './weights.ts';
 
 /**
- * A step in waves. Layer l at frame t needs layer l - 1 at t, and itself at t - 1: with l + t the same, many layers can
- * go at a time, each a frame behind the layer before it. That takes as many dispatches for all layers as a wave has kernels,
- * L + n - 1 times, but reads a layer's matrices once for each frame: it pays where the gaps between dispatches count
- * for more than bytes.
+ * The layers that are at work at a time. Layer l at frame t needs layer l - 1 at t, and itself at t - 1: with l + t the
+ * same, many layers can go at once, each a frame behind the layer before it. That takes a handful of dispatches for all
+ * of them, L + n - 1 times, but reads a layer's matrices once for each frame: it pays where the gaps between dispatches
+ * count for more than bytes.
  */
-export interface WavePlan {
-  /** Once for each wave; `frames` of them are as many layers, a dynamic uniform gets the first layer and its frame. */
-  perWave: readonly Dispatch[];
-  /** After the last: the norm of the last layer, which the others leave to the layer that follows. */
-  norm: Dispatch;
-}
-
-/** The layers that are at work at a time. */
 export interface Wave {
   /** The first, and the frame that it is at; each further layer is at a frame less. */
   layer: number;
@@ -27,9 +19,9 @@ export interface Wave {
 }
 
 /** Whether a step of this size is to go in waves. */
-export const fitsWaves = (lanes: number, frames: number) => lanes * frames <= WAVE_ROWS;
+export const fitsWaves = (lanes: number, frames: number) => lanes * frames <= WAVE_ROWS && frames <= WAVE_FRAMES;
 
-/** Wave after wave, so that every layer sees every frame. */
+/** Wave after wave, until every layer has seen every frame. */
 export function* wavesOf(layers: number, frames: number): Generator<Wave> {
   for (let wave = 0; wave < layers + frames - 1; wave++) {
     const layer = Math.max(0, wave - frames + 1);
@@ -58,25 +50,24 @@ export async function compileWaves(matrices: MatrixCompiler, sizes: EncoderSizes
   return { cell, projection, ff1, ff2, layers };
 }
 
-/** @param norm of the last layer */
+/**
+ * What a wave dispatches; a dynamic uniform gets its first layer and that one's frame. The norm of a layer is left to
+ * the layer that follows, so that after the last wave the last layer's is missing.
+ */
 export function bindWaves(
   { cell, projection, ff1, ff2, layers }: WaveKernels,
   { ih, hh, gates, ...weights }: WaveWeights,
   { lanes, step, at, h, c, x, m, feedForward }: EncoderBuffers,
-  norm: Dispatch,
-): WavePlan {
-  const ofOneLayer = (dispatch: Dispatch, ...matrices: GPUBuffer[]): Dispatch => ({
+): readonly Dispatch[] {
+  const inALayer = (dispatch: Dispatch, ...matrices: GPUBuffer[]): Dispatch => ({
     ...dispatch,
     weightBytes: matrices.reduce((sum, { size }) => sum + size, 0) / layers,
   });
   const gateBuffers = { weight: hh, weight_ih: ih, vectors: gates, x, lanes, h, c, m, step, at };
-  return {
-    perWave: [
-      ofOneLayer(cell.bind(gateBuffers, oneWave), ih, hh),
-      ofOneLayer(projection.bind({ ...weights.hr, m, lanes, h, x, step, at }, oneWave), weights.hr.weight),
-      ofOneLayer(ff1.bind({ ...weights.ff1, x, y: feedForward, step, at }, oneWave), weights.ff1.weight),
-      ofOneLayer(ff2.bind({ ...weights.ff2, x: feedForward, y: x, step, at }, oneWave), weights.ff2.weight),
-    ],
-    norm,
-  };
+  return [
+    inALayer(cell.bind(gateBuffers, oneFrame), ih, hh),
+    inALayer(projection.bind({ ...weights.hr, m, lanes, h, x, step, at }, oneFrame), weights.hr.weight),
+    inALayer(ff1.bind({ ...weights.ff1, x, y: feedForward, step, at }, oneFrame), weights.ff1.weight),
+    inALayer(ff2.bind({ ...weights.ff2, x: feedForward, y: x, step, at }, oneFrame), weights.ff2.weight),
+  ];
 }

@@ -44,7 +44,7 @@ const paddedForTexture = (inputs: number) => 16 * Math.ceil(inputs / 16);
 export const weightBytes = (weight: Resource, dtype: WeightDtype = 'f32') =>
   'size' in weight ? weight.size : (weight.width * weight.height * WEIGHT_BITS[dtype]) / 2;
 
-/** GPU buffers of one layer; shapes as the shaders state them. */
+/** What one layer reads; shapes as the shaders state them. */
 export interface LayerWeights {
   ih: Matrix;
   biasGates: GPUBuffer;
@@ -95,7 +95,7 @@ interface WaveMatrix {
 const BINDING_ALIGNMENT = 256;
 const aligned = (bytes: number) => Math.ceil(bytes / BINDING_ALIGNMENT) * BINDING_ALIGNMENT;
 
-/** Whether a device can have the matrices of a kind of all layers in one binding; without a projection nothing asks. */
+/** Whether a device can have the matrices of a kind of all layers in one binding, and a network has what waves need. */
 export function canGather(
   { largestBinding }: GpuContext,
   { dModel, dimFeedforward, rnnHiddenSize, hasProjection, numEncoderLayers }: EncoderSizes,
@@ -227,7 +227,7 @@ export class WeightLoader {
     const joined = this.#scope.createStorage('weights', label, bytes);
     const encoder = device.createCommandEncoder();
     for (const { buffer, at } of parts) {
-      encoder.copyBufferToBuffer(buffer, 0, joined, at, Math.min(buffer.size, bytes - at));
+      encoder.copyBufferToBuffer(buffer, 0, joined, at, buffer.size);
     }
     device.queue.submit([encoder.finish()]);
     return joined;
@@ -416,15 +416,18 @@ export async function loadEncoderWeights(load: WeightLoader, sizes: EncoderSizes
 /** What the kernels of waves read: gathered matrices, and vectors of all layers one after the other. */
 function joinLayers(load: WeightLoader, layers: readonly LayerWeights[], embedEps: GPUBuffer): WaveWeights {
   const isInt8 = load.dtype === 'int8';
-  const vectors = (label: string, of: (layer: LayerWeights) => GPUBuffer) => {
-    const { size } = of(layers[0]);
-    const parts = layers.map((layer, l) => ({ buffer: of(layer), at: l * size }));
-    return load.join(label, layers.length * size, parts);
+  const vectors = (label: string, buffers: readonly GPUBuffer[]) => {
+    const [{ size }] = buffers;
+    const parts = buffers.map((buffer, l) => ({ buffer, at: l * size }));
+    return load.join(label, buffers.length * size, parts);
   };
-  const matrix = (kind: string, of: (layer: LayerWeights) => Matrix | undefined) => ({
-    weight: load.gathered(kind),
-    scale: isInt8 ? vectors(`${kind} scale`, (layer) => (of(layer) ?? layer.ih).scale) : layers[0].ih.scale,
-  });
+  const matrix = (kind: string, matrices: readonly Matrix[]) => {
+    const scales = matrices.map(({ scale }) => scale);
+    return { weight: load.gathered(kind), scale: isInt8 ? vectors(`${kind} scale`, scales) : scales[0] };
+  };
+  const linear = (kind: string, matrices: readonly Matrix[], biases: readonly GPUBuffer[]) => {
+    return { ...matrix(kind, matrices), bias: vectors(`${kind} bias`, biases) };
+  };
   // (layers, 1 + 3 * hidden) vec4s: eps of the norm before the layer, biases, and the scales of both matrices.
   const { size } = layers[0].biasGates;
   const stride = 16 + 3 * size;
@@ -442,8 +445,19 @@ function joinLayers(load: WeightLoader, layers: readonly LayerWeights[], embedEp
     ih: load.gathered('ih'),
     hh: load.gathered('hh'),
     gates: load.join('gates', layers.length * stride, gates),
-    hr: matrix('hr', ({ hr }) => hr),
-    ff1: { ...matrix('ff1', ({ ff1 }) => ff1), bias: vectors('ff1 bias', ({ biasFf1 }) => biasFf1) },
-    ff2: { ...matrix('ff2', ({ ff2 }) => ff2), bias: vectors('ff2 bias', ({ biasFf2 }) => biasFf2) },
+    hr: matrix(
+      'hr',
+      layers.flatMap(({ hr }) => hr ?? []),
+    ),
+    ff1: linear(
+      'ff1',
+      layers.map(({ ff1 }) => ff1),
+      layers.map(({ biasFf1 }) => biasFf1),
+    ),
+    ff2: linear(
+      'ff2',
+      layers.map(({ ff2 }) => ff2),
+      layers.map(({ biasFf2 }) => biasFf2),
+    ),
   };
 }

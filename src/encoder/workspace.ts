@@ -70,7 +70,7 @@ export interface StepWatch {
 /** A dispatch in its place in a step. */
 interface StepDispatch {
   dispatch: Dispatch;
-  /** In waves: how many layers it covers, and as many frames. Otherwise it covers all frames, or one. */
+  /** In waves: how many layers it covers. */
   layers?: number;
   /** Of the dynamic uniform, in bytes. */
   offset?: number;
@@ -157,7 +157,7 @@ export class Workspace {
   }
 
   /** Dispatches of a step, and bytes of weights that they read, each once per dispatch. */
-  cost(lanes: number, frames: number): { dispatches: number; weightBytes: number } {
+  cost(frames: number, lanes: number): { dispatches: number; weightBytes: number } {
     const cost = { dispatches: 0, weightBytes: 0 };
     for (const { dispatch, layers = 1 } of this.#dispatches(lanes, frames)) {
       cost.dispatches++;
@@ -192,12 +192,12 @@ export class Workspace {
     let pass = encoder.beginComputePass();
     const bytes = 4 * lanes * frames * padded(this.#sizes.dModel);
     let stage = 0;
-    for (const { dispatch, layers, offset, endsStage } of this.#dispatches(lanes, frames, { trace, only })) {
+    for (const { dispatch, layers = 1, offset, endsStage } of this.#dispatches(lanes, frames, { trace, only })) {
       if (timer) {
         pass.end();
         pass = encoder.beginComputePass({ timestampWrites: timer.next(dispatch.name) });
       }
-      dispatch.run(pass, lanes, layers ?? frames, offset);
+      dispatch.run(pass, { lanes, frames, layers }, offset);
       if (trace && endsStage) {
         pass.end();
         encoder.copyBufferToBuffer(this.buffers.x, 0, trace, stage * bytes, bytes);
@@ -217,7 +217,8 @@ export class Workspace {
     const at = (layer: number, frame: number) => (layer * this.room.frames + frame) * UNIFORM_STRIDE;
     if (only !== 'layers') {
       yield* embed.map((dispatch) => ({ dispatch }));
-      if (!inWaves) {
+      // In waves the first layer does it; not so when only the embedding is timed.
+      if (!inWaves || only) {
         yield { dispatch: embedNorm, endsStage: true };
       }
     }
@@ -227,9 +228,9 @@ export class Workspace {
     if (inWaves) {
       for (const wave of wavesOf(layers.length, frames)) {
         const offset = at(wave.layer, wave.frame);
-        yield* waves.perWave.map((dispatch) => ({ dispatch, layers: wave.layers, offset }));
+        yield* waves.map((dispatch) => ({ dispatch, layers: wave.layers, offset }));
       }
-      yield { dispatch: waves.norm };
+      yield { dispatch: layers[layers.length - 1].norm };
     } else {
       for (const [l, { before, perFrame, after, norm }] of layers.entries()) {
         yield* before.map((dispatch) => ({ dispatch }));
@@ -252,7 +253,7 @@ export class Workspace {
     this.#scope.dispose();
   }
 
-  /** The (layer, frame) blocks that the recurrent kernels are bound to, one after the other. */
+  /** The (layer, frame) blocks that kernels over one frame are bound to, one after the other. */
   #writeAtTable(): void {
     const { frames } = this.room;
     const table = new Uint32Array(this.buffers.at.size / 4);

@@ -1,6 +1,6 @@
 import type { Dispatch } from '../encoder/dispatch.ts';
 import type { RnnEncoder } from '../encoder/encoder.ts';
-import { MatrixCompiler, allFrames, storageFor } from '../encoder/matrices.ts';
+import { MatrixCompiler, allFrames, storageFor, type RowsOf } from '../encoder/matrices.ts';
 import { WeightLoader, vec4s } from '../encoder/weights.ts';
 import type { Model } from '../model/model.ts';
 
@@ -16,7 +16,7 @@ export interface LinearEnds {
  *
  * @param rowsOf how many rows a step has; {@link allFrames} by default
  */
-export type LinearLayer = (ends: LinearEnds, rowsOf?: typeof allFrames) => Dispatch;
+export type LinearLayer = (ends: LinearEnds, rowsOf?: RowsOf) => Dispatch;
 
 /**
  * Loads a linear layer of a head.

@@ -7,6 +7,7 @@ import { Kernel } from '../../src/gpu/kernel.ts';
 import * as kernels from '../../src/gpu/kernels.generated.ts';
 import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
+import { randomModel } from '../../tools/runtime/random-model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
@@ -408,6 +409,33 @@ describe('a step in steady state', () => {
     submits.mock.calls.forEach(([buffers]) => expect([...buffers]).toHaveLength(1));
     vi.restoreAllMocks();
     encoder.dispose();
+  });
+
+  it('is traced layer by layer where it runs in waves, also with a single layer', async () => {
+    const context = await createNodeContext();
+    for (const numEncoderLayers of [1, 3]) {
+      const model = randomModel({ dModel: 20, rnnHiddenSize: 24, dimFeedforward: 36, numEncoderLayers });
+      const [plain, waves] = await Promise.all(
+        [PLAIN, WAVES].map((kernels) => RnnEncoder.create(context, model, { maxStreams: 2, maxFrames: 4, kernels })),
+      );
+      const features = randoms(21 * plain.sizes.numFeatures, 1, 4);
+      const [expected] = await plain.trace([{ state: plain.createState(), features }]);
+      const [traced] = await waves.trace([{ state: waves.createState(), features }]);
+      const [stepped] = await waves.step([{ state: waves.createState(), features }]);
+      expect(traced.trace).toHaveLength(1 + numEncoderLayers);
+      traced.trace.forEach((stage, i) => {
+        expectSameBytes(stage, expected.trace[i], `stage ${i}`);
+      });
+      expectSameBytes(stepped.outputs[ENCODER_OUT], expected.trace[numEncoderLayers], 'stepped');
+      plain.dispose();
+      waves.dispose();
+    }
+  });
+
+  it('refuses waves for a network without projection', async () => {
+    const context = await createNodeContext();
+    const creating = async () => RnnEncoder.create(context, openModel(await goldenModel('noproj')), { kernels: WAVES });
+    expect(await failure('bad-argument', creating)).toContain('plain, split, texels, for this model');
   });
 
   it('costs what ARCHITECTURE.md says', async () => {

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import type { KernelChoice } from '../../src/encoder/matrices.ts';
+import { ableKernels } from '../../src/encoder/tuning.ts';
 import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import type { EncoderState, StateValues } from '../../src/encoder/state.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes } from '../support/close.ts';
-import { failure } from '../support/failure.ts';
 import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
 
@@ -136,24 +137,16 @@ describe.each([
     same({ output: encoderOut.subarray(frames * dModel, 2 * frames * dModel), states: states[1] }, 'batch');
   });
 
-  it.each([
-    { convolutions: 'plain', matrices: 'plain' },
-    { convolutions: 'plain', matrices: 'split' },
-    { convolutions: 'plain', matrices: 'waves' },
-    { convolutions: 'texels', matrices: 'texels' },
-  ] as const)('are those of $matrices kernels, alone and beside others', async (kernels) => {
-    const creating = () => RnnEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 8, dtype, kernels });
-    if (kernels.matrices === 'waves' && !model.sizes.encoder.hasProjection) {
-      await failure('bad-argument', creating);
-      return;
-    }
-    const other = await creating();
+  /** The stream alone and beside others, by one method, in chunks of various sizes; and the states of the others. */
+  async function streamBy(kernels: KernelChoice) {
+    const other = await RnnEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 8, dtype, kernels });
     expect(other.kernels).toEqual(kernels);
     const neighbours = Array.from({ length: 11 }, () => other.createState());
     const others = neighbours.map((state, i) => {
       return { state, features: randoms(120 * other.sizes.numFeatures, 90 + i, 4) };
     });
     const state = other.createState();
+    const neighbourStates: StateValues[] = [];
     for (const [chunk, beside] of [
       [1, []],
       [1, others],
@@ -163,11 +156,26 @@ describe.each([
       [8, others.slice(0, 3)],
     ] as const) {
       same(await stream(other, state, features, chunk, beside), `${kernels.matrices}, chunks of ${chunk}`);
-      [state, ...neighbours].forEach((each) => {
+      for (const each of [state, ...neighbours]) {
+        neighbourStates.push(await each.read());
         each.reset();
-      });
+      }
     }
     other.dispose();
+    return neighbourStates;
+  }
+
+  it('are those of every method of kernels, alone and beside others, whose states are the same too', async () => {
+    const methods = ableKernels(gpu, model, dtype);
+    expect(methods.length).toBe(model.sizes.encoder.hasProjection ? 4 : 3);
+    const [plain, ...rest] = methods;
+    const states = await streamBy(plain);
+    for (const kernels of rest) {
+      for (const [i, { h, c }] of (await streamBy(kernels)).entries()) {
+        expectSameBytes(h, states[i].h, `${kernels.matrices}: h of stream ${i}`);
+        expectSameBytes(c, states[i].c, `${kernels.matrices}: c of stream ${i}`);
+      }
+    }
   });
 
   it('do not depend on the engine’s capacity', async () => {

@@ -24,8 +24,8 @@ import {
 const GOLDEN_TOLERANCE = 5e-5;
 
 /**
- * Largest share of the root mean square by which f16 arithmetic may differ from f32's over the same f16 weights: it rounds
- * to 2^-11 at each of 16 products, and states carry that on.
+ * Largest share of the root mean square by which f16 arithmetic may differ from f32's over the same f16 weights: it
+ * rounds to 2^-11 at each of 16 products, and states carry that on. What an encoder accepts at load is twice that.
  */
 const HALF_TOLERANCE = 0.01;
 
@@ -66,7 +66,9 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
     const seen = [...largest]
       .filter(([what]) => what.startsWith(name))
       .map(([what, value]) => `${what} ${value.toExponential(1)}`);
-    console.log(`largest differences from PyTorch on ${runtime.adapter}: ${seen.join(', ')}`);
+    console.log(
+      `largest differences (from PyTorch, but where it says otherwise) on ${runtime.adapter}: ${seen.join(', ')}`,
+    );
   });
 
   describe.each(GOLDEN_CASES)('golden case %s', (golden) => {
@@ -141,14 +143,15 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
     const able = await runtime.run('methods', { model, dtype });
     expect(able).toEqual(expect.arrayContaining(['plain', 'split', 'waves']));
     for (const method of able) {
-      // Chunks of 5 go in waves, where the method is that.
-      const [whole, chunks] = [await run(method, frames), await run(method, 5)];
+      // Chunks of 4 go in waves, where the method is that.
+      const [whole, chunks] = [await run(method, frames), await run(method, 4)];
       const exact = arithmeticOf(method) === 'f32' ? plain : whole;
       for (const output of ['encoderOut', 'h', 'c'] as const) {
         expectSameBytes(whole[output], exact[output], `${method}, whole: ${output}`);
         expectSameBytes(chunks[output], exact[output], `${method}, in chunks: ${output}`);
         const off = relativeError(whole[output], plain[output]);
-        largest.set(`${name} ${arithmeticOf(method)} arithmetic, share`, off);
+        const what = `${name} ${output} in ${arithmeticOf(method)} arithmetic from f32's, as a share,`;
+        largest.set(what, Math.max(off, largest.get(what) ?? 0));
         expect(off, `${method}: ${output}`).toBeLessThanOrEqual(HALF_TOLERANCE);
       }
     }

@@ -32,6 +32,13 @@ const CASES = LANE_TABLES.flatMap((lanes, i) =>
   [
     { units: 1, width: 1 },
     { units: 70, width: 50 },
+    // Sums of more blocks than a workgroup has parts.
+    ...(lanes.length > 4
+      ? [
+          { units: 530, width: 6 },
+          { units: 6, width: 530 },
+        ]
+      : []),
   ].map(({ units, width }) => {
     const step = { lanes: lanes.length, frames: 2 };
     const sizes = { hidden: padded(units), proj: padded(width), layers: LAYERS, layer: 1, frame: 1 };

@@ -43,6 +43,16 @@ const WAVES = [
     ],
     then: { doubleSwish: true, accumulate: true },
   },
+  {
+    at: { layer: 0, frame: 1, waveLayers: 2 },
+    units: 530,
+    width: 6,
+    lanes: [
+      [1, 3],
+      [0, 2],
+    ],
+    then: {},
+  },
 ] satisfies readonly { lanes: readonly Lane[]; [rest: string]: unknown }[];
 
 const CASES = WAVES.flatMap(({ at, lanes, units, width, then }, i) =>

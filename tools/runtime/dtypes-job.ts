@@ -1,4 +1,4 @@
-/** What f16 and int8 cost: the same utterances through the same weights in each, beside f32; and f16 arithmetic where it is. */
+/** What f16, int8 and f16 arithmetic cost: the same utterances through the same weights in each, beside f32. */
 import { runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
 import { arithmeticOf, type Arithmetic } from '../../src/encoder/matrices.ts';

@@ -18,22 +18,29 @@ export type AdapterChoice = 'gpu' | 'software';
  *
  * @throws RillError `no-adapter`.
  */
-export async function createNodeContext(choice?: AdapterChoice): Promise<GpuContext> {
-  const before = { ...process.env };
-  try {
-    return await createContext(choice);
-  } finally {
-    for (const name of SOFTWARE_VARIABLES) {
-      if (before[name] === undefined) {
-        Reflect.deleteProperty(process.env, name);
-      } else {
-        process.env[name] = before[name];
-      }
+export function createNodeContext(choice?: AdapterChoice): Promise<GpuContext> {
+  // One after the other: they share the variables.
+  const opened = opening.then(async () => {
+    const before = VARIABLES.map((name) => process.env[name]);
+    try {
+      return await createContext(choice);
+    } finally {
+      VARIABLES.forEach((name, i) => {
+        const value = before[i];
+        if (value === undefined) {
+          Reflect.deleteProperty(process.env, name);
+        } else {
+          process.env[name] = value;
+        }
+      });
     }
-  }
+  });
+  opening = opened.catch(() => undefined);
+  return opened;
 }
 
-const SOFTWARE_VARIABLES = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES', 'NODEVICE_SELECT'] as const;
+const VARIABLES = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES', 'NODEVICE_SELECT'] as const;
+let opening: Promise<unknown> = Promise.resolve();
 
 async function createContext(choice?: AdapterChoice): Promise<GpuContext> {
   const swiftShader = findSwiftShader();
