@@ -152,7 +152,6 @@ describe.each([
       [1, others],
       [3, others],
       [4, others.slice(0, 3)],
-      [8, []],
       [8, others.slice(0, 3)],
     ] as const) {
       same(await stream(other, state, features, chunk, beside), `${kernels.matrices}, chunks of ${chunk}`);

@@ -149,8 +149,11 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
       for (const output of ['encoderOut', 'h', 'c'] as const) {
         expectSameBytes(whole[output], exact[output], `${method}, whole: ${output}`);
         expectSameBytes(chunks[output], exact[output], `${method}, in chunks: ${output}`);
+        if (arithmeticOf(method) === 'f32') {
+          continue;
+        }
         const off = relativeError(whole[output], plain[output]);
-        const what = `${name} ${output} in ${arithmeticOf(method)} arithmetic from f32's, as a share,`;
+        const what = `${name} ${output} in f16 arithmetic from f32's, as a share,`;
         largest.set(what, Math.max(off, largest.get(what) ?? 0));
         expect(off, `${method}: ${output}`).toBeLessThanOrEqual(HALF_TOLERANCE);
       }
