@@ -132,6 +132,7 @@ export class RnnEncoder {
    */
   static async create(context: GpuContext, model: Model, options: EncoderOptions = {}): Promise<RnnEncoder> {
     context.check();
+    await context.looksSeldom();
     const sizes = model.sizes.encoder;
     const capacity = checkCapacity(context, sizes, options);
     const dtype = chooseDtype(options.dtype, model.weights);

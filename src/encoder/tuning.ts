@@ -51,13 +51,12 @@ const WORTHWHILE = 0.97;
 const HALF_TOLERANCE = 0.02;
 /** Encoders for no more streams than this are judged by one. */
 const FEW_STREAMS = 8;
-/** What a step size is timed for, and at most how many steps of it. */
+/** What a step size is timed for, also where one is told of finished work some milliseconds late; and the most steps. */
 const TIMED_MS = 12;
-const TIMED_STEPS = 200;
+const TIMED_SELDOM_MS = 80;
+const TIMED_STEPS = 500;
 /** Each time is the fastest of so many, the choices in turns: other work comes and goes. */
 const ROUNDS = 5;
-/** A clock that takes longer than this to tell that nothing was to do is none to measure by. */
-const COARSE_MS = 20;
 /** Layers that are rehearsed where waves are: enough for them to be in several layers at a time. */
 const WAVE_LAYERS = 4;
 /** The part of an expected time after which one looks whether the work is done. */
@@ -218,8 +217,7 @@ const chosen = new Map<string, Promise<KernelChoice>>();
 
 /**
  * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in browsers' cache storage from visit to visit. Where waits are too coarse for that, or there is
- * nothing to choose from, the plain ones.
+ * process lives, and in browsers' cache storage from visit to visit. Where there is nothing to choose from, the plain ones.
  *
  * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
  */
@@ -254,10 +252,6 @@ export function chooseKernels(
     if (recalled) {
       return recalled;
     }
-    // By a clock that only ticks now and then everything takes the same time.
-    if ((await shortestWait(context)) > COARSE_MS) {
-      return CHOICES[0];
-    }
     const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps, able));
     await keepChoice(key, kernels);
     return kernels;
@@ -270,22 +264,10 @@ export function chooseKernels(
 /** Waits for everything submitted. @throws RillError `device-lost` */
 async function workDone(context: GpuContext): Promise<void> {
   try {
-    await context.device.queue.onSubmittedWorkDone();
+    await context.until(context.device.queue.onSubmittedWorkDone());
   } catch (cause) {
     throw await context.explain(cause);
   }
-}
-
-/** Milliseconds until one is told that there is nothing to wait for; some 100 in Firefox, which looks only so often. */
-async function shortestWait(context: GpuContext): Promise<number> {
-  let shortest = Infinity;
-  for (let round = 0; round < ROUNDS; round++) {
-    const start = performance.now();
-    context.device.queue.submit([]);
-    await workDone(context);
-    shortest = Math.min(shortest, performance.now() - start);
-  }
-  return shortest;
 }
 
 /** The embedding and the first layer or layers by one choice of kernels. */
@@ -339,9 +321,10 @@ class Actor {
     if (first) {
       times.push((await this.#run(step, { only })) / layers);
     }
+    const timedMs = (await this.#context.looksSeldom()) ? TIMED_SELDOM_MS : TIMED_MS;
     const shortest = times[times.length - 1];
     const expected = layers * shortest;
-    const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(TIMED_MS / expected)));
+    const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(timedMs / expected)));
     const took = await this.#run(step, { only, repeats, expectedMs: repeats * expected });
     times[times.length - 1] = Math.min(shortest, took / repeats / layers);
   }

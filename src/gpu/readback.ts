@@ -62,7 +62,7 @@ export class ReadbackRing {
    */
   async read(place: ReadbackPlace, bytes: number): Promise<Float32Array<ArrayBuffer>> {
     try {
-      return await readMapped(this.reserve(place, bytes), bytes);
+      return await readMapped(this.#scope.context, this.reserve(place, bytes), bytes);
     } catch (cause) {
       throw await this.#scope.context.explain(cause);
     } finally {
@@ -97,7 +97,7 @@ export async function readBuffers(
       at += bytes;
     }
     context.device.queue.submit([encoder.finish()]);
-    return await readMapped(target, total);
+    return await readMapped(context, target, total);
   } catch (cause) {
     throw await context.explain(cause);
   } finally {
@@ -106,8 +106,8 @@ export async function readBuffers(
 }
 
 /** The first `bytes` of a buffer, copied out. */
-async function readMapped(buffer: GPUBuffer, bytes: number): Promise<Float32Array<ArrayBuffer>> {
-  await buffer.mapAsync(GPUMapMode.READ, 0, bytes);
+async function readMapped(context: GpuContext, buffer: GPUBuffer, bytes: number): Promise<Float32Array<ArrayBuffer>> {
+  await context.until(buffer.mapAsync(GPUMapMode.READ, 0, bytes));
   try {
     return new Float32Array(buffer.getMappedRange(0, bytes).slice(0));
   } finally {

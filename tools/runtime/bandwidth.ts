@@ -57,6 +57,6 @@ async function dispatchMs(gpu: GpuContext, kernel: BoundKernel, workgroups: numb
   const commands = encoder.finish();
   const start = performance.now();
   gpu.device.queue.submit([commands]);
-  await gpu.device.queue.onSubmittedWorkDone();
+  await gpu.until(gpu.device.queue.onSubmittedWorkDone());
   return performance.now() - start;
 }
