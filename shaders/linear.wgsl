@@ -6,12 +6,12 @@
 // are padded to vec4 with zero weights, so padding lanes stay zero from layer to layer. Weights may be
 // packed; what is summed is f32 whatever they are.
 //
-// One thread: four outputs of `tile` rows (a row is one frame of one lane): of four, so that a weight is loaded once
-// for them, or of one. Every output is summed in the same order, with the same fma, whatever the tile: its bits do
+// One thread: four outputs of `tile` rows (a row is one frame of one lane): of four or sixteen, so that a weight is loaded
+// once for them, or of one. Every output is summed in the same order, with the same fma, whatever the tile: its bits do
 // not depend on its neighbours.
 // Workgroups: (ceil(out_vec4s / 32), ceil(lanes * frames / tile), 1).
 
-override tile: u32; // 1 or 4
+override tile: u32; // 1, 4 or 16
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override in_vec4s: u32; // ceil(inputs / 4)
 override out_vec4s: u32; // ceil(outputs / 4)
@@ -95,44 +95,83 @@ fn one_row(row: u32, o: u32) {
   store(row, o, y0);
 }
 
-fn four_rows(row: u32, o: u32, rows: u32) {
-  // Rows past the end repeat the last one and are not written.
-  let last = rows - 1u;
-  let x0 = row * in_vec4s;
-  let x1 = min(row + 1u, last) * in_vec4s;
-  let x2 = min(row + 2u, last) * in_vec4s;
-  let x3 = min(row + 3u, last) * in_vec4s;
-  var y0 = vec4f(0.0);
-  var y1 = vec4f(0.0);
-  var y2 = vec4f(0.0);
-  var y3 = vec4f(0.0);
-  for (var start = 0u; start < in_vec4s; start += block_vec4s) {
-    var s0 = vec4f(0.0);
-    var s1 = vec4f(0.0);
-    var s2 = vec4f(0.0);
-    var s3 = vec4f(0.0);
-    for (var k = start; k < min(start + block_vec4s, in_vec4s); k++) {
-      let w = weights_at(k, o);
-      s0 = multiply_add(w, x[x0 + k], s0);
-      s1 = multiply_add(w, x[x1 + k], s1);
-      s2 = multiply_add(w, x[x2 + k], s2);
-      s3 = multiply_add(w, x[x3 + k], s3);
-    }
-    y0 += s0;
-    y1 += s1;
-    y2 += s2;
-    y3 += s3;
+// Four rows, a column for each.
+fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    multiply_add(w, x[0], sum[0]),
+    multiply_add(w, x[1], sum[1]),
+    multiply_add(w, x[2], sum[2]),
+    multiply_add(w, x[3], sum[3])
+  );
+}
+
+// Where four rows start in x; rows past the end repeat the last one and are not written.
+fn four_starts(row: u32, rows: u32) -> vec4u {
+  return min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(rows - 1u)) * in_vec4s;
+}
+
+fn four_at(starts: vec4u, k: u32) -> mat4x4f {
+  return mat4x4f(x[starts.x + k], x[starts.y + k], x[starts.z + k], x[starts.w + k]);
+}
+
+fn store_four(row: u32, o: u32, rows: u32, sums: mat4x4f) {
+  if (row < rows) {
+    store(row, o, sums[0]);
   }
-  store(row, o, y0);
   if (row + 1u < rows) {
-    store(row + 1u, o, y1);
+    store(row + 1u, o, sums[1]);
   }
   if (row + 2u < rows) {
-    store(row + 2u, o, y2);
+    store(row + 2u, o, sums[2]);
   }
   if (row + 3u < rows) {
-    store(row + 3u, o, y3);
+    store(row + 3u, o, sums[3]);
   }
+}
+
+fn four_rows(row: u32, o: u32, rows: u32) {
+  let starts = four_starts(row, rows);
+  var sums = mat4x4f();
+  for (var start = 0u; start < in_vec4s; start += block_vec4s) {
+    var s = mat4x4f();
+    for (var k = start; k < min(start + block_vec4s, in_vec4s); k++) {
+      s = multiply_add_four(weights_at(k, o), four_at(starts, k), s);
+    }
+    sums += s;
+  }
+  store_four(row, o, rows, sums);
+}
+
+fn sixteen_rows(row: u32, o: u32, rows: u32) {
+  let starts_a = four_starts(row, rows);
+  let starts_b = four_starts(row + 4u, rows);
+  let starts_c = four_starts(row + 8u, rows);
+  let starts_d = four_starts(row + 12u, rows);
+  var ya = mat4x4f();
+  var yb = mat4x4f();
+  var yc = mat4x4f();
+  var yd = mat4x4f();
+  for (var start = 0u; start < in_vec4s; start += block_vec4s) {
+    var a = mat4x4f();
+    var b = mat4x4f();
+    var c = mat4x4f();
+    var d = mat4x4f();
+    for (var k = start; k < min(start + block_vec4s, in_vec4s); k++) {
+      let w = weights_at(k, o);
+      a = multiply_add_four(w, four_at(starts_a, k), a);
+      b = multiply_add_four(w, four_at(starts_b, k), b);
+      c = multiply_add_four(w, four_at(starts_c, k), c);
+      d = multiply_add_four(w, four_at(starts_d, k), d);
+    }
+    ya += a;
+    yb += b;
+    yc += c;
+    yd += d;
+  }
+  store_four(row, o, rows, ya);
+  store_four(row + 4u, o, rows, yb);
+  store_four(row + 8u, o, rows, yc);
+  store_four(row + 12u, o, rows, yd);
 }
 
 @compute @workgroup_size(32)
@@ -143,7 +182,9 @@ fn linear(@builtin(global_invocation_id) id: vec3u) {
   if (o >= out_vec4s || row >= rows) {
     return;
   }
-  if (tile == 4u) {
+  if (tile == 16u) {
+    sixteen_rows(row, o, rows);
+  } else if (tile == 4u) {
     four_rows(row, o, rows);
   } else {
     one_row(row, o);

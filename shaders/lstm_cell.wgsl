@@ -8,11 +8,11 @@
 // interleaved, so that a unit's gates are one vec4 and W_hh is column-major like the weights of linear.wgsl.
 // Lanes that have no frame `at.frame` any more keep their state.
 //
-// One thread: one unit of `tile` lanes, of four or of one, with the same order of summation. The argument of exp is
+// One thread: one unit of `tile` lanes, of one, four or sixteen, with the same order of summation. The argument of exp is
 // clamped where the result no longer changes in f32, since WGSL promises nothing about an overflow.
 // Workgroups: (ceil(hidden / 32), ceil(lanes / tile), 1). Run once per frame, before the projection.
 
-override tile: u32; // 1 or 4
+override tile: u32; // 1, 4 or 16
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override proj_vec4s: u32; // ceil(width of h / 4)
 override hidden: u32; // units, padded to a multiple of 4; padding units stay zero
@@ -122,44 +122,89 @@ fn one_lane(lane: u32, unit: u32) {
   update(lane, unit, y0);
 }
 
-fn four_lanes(lane: u32, unit: u32) {
-  // Lanes past the end repeat the last one and are not written.
+// Four lanes, a column for each.
+fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    multiply_add(w, x[0], sum[0]),
+    multiply_add(w, x[1], sum[1]),
+    multiply_add(w, x[2], sum[2]),
+    multiply_add(w, x[3], sum[3])
+  );
+}
+
+// Where four lanes start in h; lanes past the end repeat the last one and are not written.
+fn four_starts(lane: u32) -> vec4u {
   let last = step.lanes - 1u;
-  let h0 = h_start(lane);
-  let h1 = h_start(min(lane + 1u, last));
-  let h2 = h_start(min(lane + 2u, last));
-  let h3 = h_start(min(lane + 3u, last));
-  var y0 = vec4f(0.0);
-  var y1 = vec4f(0.0);
-  var y2 = vec4f(0.0);
-  var y3 = vec4f(0.0);
-  for (var start = 0u; start < proj_vec4s; start += block_vec4s) {
-    var s0 = vec4f(0.0);
-    var s1 = vec4f(0.0);
-    var s2 = vec4f(0.0);
-    var s3 = vec4f(0.0);
-    for (var k = start; k < min(start + block_vec4s, proj_vec4s); k++) {
-      let w = weights_at(k, unit);
-      s0 = multiply_add(w, h[h0 + k], s0);
-      s1 = multiply_add(w, h[h1 + k], s1);
-      s2 = multiply_add(w, h[h2 + k], s2);
-      s3 = multiply_add(w, h[h3 + k], s3);
-    }
-    y0 += s0;
-    y1 += s1;
-    y2 += s2;
-    y3 += s3;
+  return vec4u(
+    h_start(min(lane, last)),
+    h_start(min(lane + 1u, last)),
+    h_start(min(lane + 2u, last)),
+    h_start(min(lane + 3u, last))
+  );
+}
+
+fn four_at(starts: vec4u, k: u32) -> mat4x4f {
+  return mat4x4f(h[starts.x + k], h[starts.y + k], h[starts.z + k], h[starts.w + k]);
+}
+
+fn update_four(lane: u32, unit: u32, sums: mat4x4f) {
+  if (lane < step.lanes) {
+    update(lane, unit, sums[0]);
   }
-  update(lane, unit, y0);
   if (lane + 1u < step.lanes) {
-    update(lane + 1u, unit, y1);
+    update(lane + 1u, unit, sums[1]);
   }
   if (lane + 2u < step.lanes) {
-    update(lane + 2u, unit, y2);
+    update(lane + 2u, unit, sums[2]);
   }
   if (lane + 3u < step.lanes) {
-    update(lane + 3u, unit, y3);
+    update(lane + 3u, unit, sums[3]);
   }
+}
+
+fn four_lanes(lane: u32, unit: u32) {
+  let starts = four_starts(lane);
+  var sums = mat4x4f();
+  for (var start = 0u; start < proj_vec4s; start += block_vec4s) {
+    var s = mat4x4f();
+    for (var k = start; k < min(start + block_vec4s, proj_vec4s); k++) {
+      s = multiply_add_four(weights_at(k, unit), four_at(starts, k), s);
+    }
+    sums += s;
+  }
+  update_four(lane, unit, sums);
+}
+
+fn sixteen_lanes(lane: u32, unit: u32) {
+  let starts_a = four_starts(lane);
+  let starts_b = four_starts(lane + 4u);
+  let starts_c = four_starts(lane + 8u);
+  let starts_d = four_starts(lane + 12u);
+  var ya = mat4x4f();
+  var yb = mat4x4f();
+  var yc = mat4x4f();
+  var yd = mat4x4f();
+  for (var start = 0u; start < proj_vec4s; start += block_vec4s) {
+    var sa = mat4x4f();
+    var sb = mat4x4f();
+    var sc = mat4x4f();
+    var sd = mat4x4f();
+    for (var k = start; k < min(start + block_vec4s, proj_vec4s); k++) {
+      let w = weights_at(k, unit);
+      sa = multiply_add_four(w, four_at(starts_a, k), sa);
+      sb = multiply_add_four(w, four_at(starts_b, k), sb);
+      sc = multiply_add_four(w, four_at(starts_c, k), sc);
+      sd = multiply_add_four(w, four_at(starts_d, k), sd);
+    }
+    ya += sa;
+    yb += sb;
+    yc += sc;
+    yd += sd;
+  }
+  update_four(lane, unit, ya);
+  update_four(lane + 4u, unit, yb);
+  update_four(lane + 8u, unit, yc);
+  update_four(lane + 12u, unit, yd);
 }
 
 @compute @workgroup_size(32)
@@ -169,7 +214,9 @@ fn lstm_cell(@builtin(global_invocation_id) id: vec3u) {
   if (unit >= hidden || lane >= step.lanes) {
     return;
   }
-  if (tile == 4u) {
+  if (tile == 16u) {
+    sixteen_lanes(lane, unit);
+  } else if (tile == 4u) {
     four_lanes(lane, unit);
   } else {
     one_lane(lane, unit);

@@ -6,10 +6,10 @@
 // The weight is column-major like that of linear.wgsl. Lanes that have no frame `at.frame` any more keep
 // their h.
 //
-// One thread: four elements of h of `tile` lanes, of four or of one, with the same order of summation.
+// One thread: four elements of h of `tile` lanes, of one, four or sixteen, with the same order of summation.
 // Workgroups: (ceil(proj_vec4s / 32), ceil(lanes / tile), 1). Run once per frame, after lstm_cell.
 
-override tile: u32; // 1 or 4
+override tile: u32; // 1, 4 or 16
 override weight_bits: u32; // 32 (f32), 16 (f16) or 8 (int8)
 override hidden_vec4s: u32; // ceil(units / 4)
 override proj_vec4s: u32; // ceil(width of h / 4)
@@ -105,44 +105,89 @@ fn one_lane(lane: u32, p: u32) {
   update(lane, p, y0);
 }
 
-fn four_lanes(lane: u32, p: u32) {
-  // Lanes past the end repeat the last one and are not written.
+// Four lanes, a column for each.
+fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    multiply_add(w, x[0], sum[0]),
+    multiply_add(w, x[1], sum[1]),
+    multiply_add(w, x[2], sum[2]),
+    multiply_add(w, x[3], sum[3])
+  );
+}
+
+// Where four lanes start in m; lanes past the end repeat the last one and are not written.
+fn four_starts(lane: u32) -> vec4u {
   let last = step.lanes - 1u;
-  let m0 = m_start(lane);
-  let m1 = m_start(min(lane + 1u, last));
-  let m2 = m_start(min(lane + 2u, last));
-  let m3 = m_start(min(lane + 3u, last));
-  var y0 = vec4f(0.0);
-  var y1 = vec4f(0.0);
-  var y2 = vec4f(0.0);
-  var y3 = vec4f(0.0);
-  for (var start = 0u; start < hidden_vec4s; start += block_vec4s) {
-    var s0 = vec4f(0.0);
-    var s1 = vec4f(0.0);
-    var s2 = vec4f(0.0);
-    var s3 = vec4f(0.0);
-    for (var k = start; k < min(start + block_vec4s, hidden_vec4s); k++) {
-      let w = weights_at(k, p);
-      s0 = multiply_add(w, m[m0 + k], s0);
-      s1 = multiply_add(w, m[m1 + k], s1);
-      s2 = multiply_add(w, m[m2 + k], s2);
-      s3 = multiply_add(w, m[m3 + k], s3);
-    }
-    y0 += s0;
-    y1 += s1;
-    y2 += s2;
-    y3 += s3;
+  return vec4u(
+    m_start(min(lane, last)),
+    m_start(min(lane + 1u, last)),
+    m_start(min(lane + 2u, last)),
+    m_start(min(lane + 3u, last))
+  );
+}
+
+fn four_at(starts: vec4u, k: u32) -> mat4x4f {
+  return mat4x4f(m[starts.x + k], m[starts.y + k], m[starts.z + k], m[starts.w + k]);
+}
+
+fn update_four(lane: u32, p: u32, sums: mat4x4f) {
+  if (lane < step.lanes) {
+    update(lane, p, sums[0]);
   }
-  update(lane, p, y0);
   if (lane + 1u < step.lanes) {
-    update(lane + 1u, p, y1);
+    update(lane + 1u, p, sums[1]);
   }
   if (lane + 2u < step.lanes) {
-    update(lane + 2u, p, y2);
+    update(lane + 2u, p, sums[2]);
   }
   if (lane + 3u < step.lanes) {
-    update(lane + 3u, p, y3);
+    update(lane + 3u, p, sums[3]);
   }
+}
+
+fn four_lanes(lane: u32, p: u32) {
+  let starts = four_starts(lane);
+  var sums = mat4x4f();
+  for (var start = 0u; start < hidden_vec4s; start += block_vec4s) {
+    var s = mat4x4f();
+    for (var k = start; k < min(start + block_vec4s, hidden_vec4s); k++) {
+      s = multiply_add_four(weights_at(k, p), four_at(starts, k), s);
+    }
+    sums += s;
+  }
+  update_four(lane, p, sums);
+}
+
+fn sixteen_lanes(lane: u32, p: u32) {
+  let starts_a = four_starts(lane);
+  let starts_b = four_starts(lane + 4u);
+  let starts_c = four_starts(lane + 8u);
+  let starts_d = four_starts(lane + 12u);
+  var ya = mat4x4f();
+  var yb = mat4x4f();
+  var yc = mat4x4f();
+  var yd = mat4x4f();
+  for (var start = 0u; start < hidden_vec4s; start += block_vec4s) {
+    var sa = mat4x4f();
+    var sb = mat4x4f();
+    var sc = mat4x4f();
+    var sd = mat4x4f();
+    for (var k = start; k < min(start + block_vec4s, hidden_vec4s); k++) {
+      let w = weights_at(k, p);
+      sa = multiply_add_four(w, four_at(starts_a, k), sa);
+      sb = multiply_add_four(w, four_at(starts_b, k), sb);
+      sc = multiply_add_four(w, four_at(starts_c, k), sc);
+      sd = multiply_add_four(w, four_at(starts_d, k), sd);
+    }
+    ya += sa;
+    yb += sb;
+    yc += sc;
+    yd += sd;
+  }
+  update_four(lane, p, ya);
+  update_four(lane + 4u, p, yb);
+  update_four(lane + 8u, p, yc);
+  update_four(lane + 12u, p, yd);
 }
 
 @compute @workgroup_size(32)
@@ -152,7 +197,9 @@ fn lstm_projection(@builtin(global_invocation_id) id: vec3u) {
   if (p >= proj_vec4s || lane >= step.lanes) {
     return;
   }
-  if (tile == 4u) {
+  if (tile == 16u) {
+    sixteen_lanes(lane, p);
+  } else if (tile == 4u) {
     four_lanes(lane, p);
   } else {
     one_lane(lane, p);

@@ -641,7 +641,7 @@ async function checkKernels(
   if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {
     throw new RillError('bad-argument', {
       got: `kernels: ${JSON.stringify(wanted)}`,
-      expected: `auto, or { convolutions: plain or texels, matrices } of ${able.join(', ')}, for this model on this device`,
+      expected: `auto, or { convolutions: ${CONV_METHODS.join(' or ')}, matrices } of ${able.join(', ')}, for this model on this device`,
       remedy: 'Leave it out to take the fastest.',
     });
   }

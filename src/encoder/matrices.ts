@@ -31,7 +31,7 @@ type KernelForm = 'plain' | 'split' | 'texels' | 'half';
  * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All
  * but `half` do the same operations in the same order, and so give the same bytes.
  */
-export const MATRIX_METHODS = ['plain', 'split', 'waves', 'texels', 'half'] as const;
+export const MATRIX_METHODS = ['plain', 'wide', 'split', 'waves', 'texels', 'half'] as const;
 export type MatrixMethod = (typeof MATRIX_METHODS)[number];
 
 const SPLIT_TILES: Traits['tiles'] = [
@@ -48,6 +48,16 @@ const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
     tiles: [
       { tile: 1, upTo: 1, form: 'plain' },
       { tile: 4, upTo: Infinity, form: 'plain' },
+    ],
+  },
+  /** As `plain`, and a thread for more rows where there are many: on some adapters loads take longer than sums. */
+  wide: {
+    features: [],
+    storage: 'buffer',
+    tiles: [
+      { tile: 1, upTo: 1, form: 'plain' },
+      { tile: 4, upTo: 8, form: 'plain' },
+      { tile: 16, upTo: Infinity, form: 'plain' },
     ],
   },
   /** The threads of a workgroup share the sum over the inputs, too, as long as there are few rows to keep them busy. */
@@ -83,7 +93,7 @@ export type Arithmetic = (typeof ARITHMETICS)[number];
 export const arithmeticOf = (method: MatrixMethod): Arithmetic => (method === 'half' ? 'f16' : 'f32');
 
 /** The methods of the second and third convolution, conv_strided: as for matrices. */
-export const CONV_METHODS = ['plain', 'texels'] as const satisfies readonly MatrixMethod[];
+export const CONV_METHODS = ['plain', 'wide', 'texels'] as const satisfies readonly MatrixMethod[];
 export type ConvMethod = (typeof CONV_METHODS)[number];
 
 /** How the kernels that read weights work. */
@@ -134,21 +144,17 @@ export class ConvKernel {
     this.#outputs = outputs;
   }
 
-  /** @param overrides of conv_strided */
+  /** @param overrides of conv_strided, but for the tile */
   static async compile(
     context: GpuContext,
     method: ConvMethod,
-    overrides: Readonly<Record<(typeof kernels.convStrided.overrides)[number], number>>,
+    overrides: Readonly<Record<Exclude<(typeof kernels.convStrided.overrides)[number], 'tile'>, number>>,
   ): Promise<ConvKernel> {
-    const tiles =
-      method === 'plain'
-        ? [{ tile: 4, kernel: await Kernel.create(context, kernels.convStrided, overrides) }]
-        : await Promise.all(
-            [4, 16].map(async (tile) => {
-              return { tile, kernel: await Kernel.create(context, kernels.convStridedTexels, { ...overrides, tile }) };
-            }),
-          );
-    return new ConvKernel(tiles, method, overrides.out_vec4s);
+    const source = method === 'texels' ? kernels.convStridedTexels : kernels.convStrided;
+    const compiled = (method === 'plain' ? [4] : [4, 16]).map(async (tile) => {
+      return { tile, kernel: await Kernel.create(context, source, { ...overrides, tile }) };
+    });
+    return new ConvKernel(await Promise.all(compiled), method, overrides.out_vec4s);
   }
 
   /** @param positionsOf positions of a lane of so many frames */

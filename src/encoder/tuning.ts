@@ -6,6 +6,8 @@ import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import {
+  CONV_METHODS,
+  MATRIX_METHODS,
   ableMethods,
   arithmeticOf,
   storageFor,
@@ -34,14 +36,13 @@ export interface Rehearsal {
 
 type Part = 'embedding' | 'layers';
 
+/** The kernels of a method, with the convolutions that go with it. */
+export const kernelsOf = (matrices: MatrixMethod): KernelChoice => {
+  return { convolutions: CONV_METHODS.find((method) => method === matrices) ?? 'plain', matrices };
+};
+
 /** What is rehearsed: each method once. The first is the oracle. */
-const CHOICES: readonly KernelChoice[] = [
-  { convolutions: 'plain', matrices: 'plain' },
-  { convolutions: 'plain', matrices: 'split' },
-  { convolutions: 'plain', matrices: 'waves' },
-  { convolutions: 'texels', matrices: 'texels' },
-  { convolutions: 'plain', matrices: 'half' },
-];
+const CHOICES: readonly KernelChoice[] = MATRIX_METHODS.map(kernelsOf);
 /** A method must be this much faster than the plain one to be taken: less is noise. */
 const WORTHWHILE = 0.97;
 /**
@@ -156,10 +157,6 @@ export async function rehearseKernels(
  */
 const WITH_BARRIERS: readonly MatrixMethod[] = ['split', 'waves'];
 
-/** The kernels of a method, with the convolutions that go with it. */
-export const kernelsOf = (method: MatrixMethod): KernelChoice =>
-  CHOICES.find(({ matrices }) => matrices === method) ?? CHOICES[0];
-
 /** Each method once, the plain one first. */
 export function ableKernels(context: GpuContext, { sizes }: Model, dtype: WeightDtype): KernelChoice[] {
   const able = ableMethods(context, sizes.encoder, dtype);
@@ -217,7 +214,7 @@ const chosen = new Map<string, Promise<KernelChoice>>();
 
 /**
  * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in browsers' cache storage from visit to visit. Where there is nothing to choose from, the plain ones.
+ * process lives, and in browsers' cache storage from visit to visit.
  *
  * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
  */
@@ -229,9 +226,6 @@ export function chooseKernels(
   arithmetic: Arithmetic = 'f32',
 ): Promise<KernelChoice> {
   const able = candidateKernels(context, model, dtype, arithmetic);
-  if (able.length === 1) {
-    return Promise.resolve(able[0]);
-  }
   const steps = rehearsedSteps(maxStreams);
   const key = JSON.stringify([
     VERSION,

@@ -52,9 +52,9 @@ const CASES = [
 const workgroups = (groups: number, size: number, rows: number, tile: number) =>
   [ceilDiv(groups, size), ceilDiv(rows, tile), 1] as const;
 
-const inBuffers = (size: number, cases = CASES) =>
+const inBuffers = (size: number, tiles: readonly number[], cases = CASES) =>
   cases.flatMap(({ name, rows, packed, buffers, sizes, groups, expected }) =>
-    [1, 4].map((tile) => ({
+    tiles.map((tile) => ({
       name: `tile ${tile}, ${name}`,
       overrides: { tile, weight_bits: packed.bits, ...sizes },
       buffers: { ...buffers, weight: packed.weight },
@@ -63,13 +63,14 @@ const inBuffers = (size: number, cases = CASES) =>
     })),
   );
 
-describeKernel(kernels.linear, inBuffers(32));
-describeKernel(kernels.linearSplit, inBuffers(8));
+describeKernel(kernels.linear, inBuffers(32, [1, 4, 16]));
+describeKernel(kernels.linearSplit, inBuffers(8, [1, 4]));
 describeKernel(
   ...withoutHalves(
     kernels.linearHalf,
     inBuffers(
       32,
+      [1, 4],
       CASES.filter(({ dtype }) => dtype === 'f16'),
     ).map(({ overrides, ...each }) => ({ ...each, overrides: withoutBits(overrides) })),
   ),

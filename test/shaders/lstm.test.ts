@@ -86,8 +86,8 @@ function perMethod<Buffers, Sizes, Expected>({
   expected: Expected;
 }) {
   const workgroups = (size: number, tile: number) => [ceilDiv(groups, size), ceilDiv(lanes.length, tile), 1] as const;
-  const inBuffers = (size: number) =>
-    [1, 4].map((tile) => ({
+  const inBuffers = (size: number, tiles: readonly number[]) =>
+    tiles.map((tile) => ({
       name: `tile ${tile}, ${name}`,
       overrides: { tile, weight_bits: packed.bits, ...sizes },
       buffers: { ...buffers, weight: packed.weight },
@@ -101,8 +101,8 @@ function perMethod<Buffers, Sizes, Expected>({
     workgroups: workgroups(8, tile),
     expected,
   }));
-  const half = inBuffers(32).map(({ overrides, ...each }) => ({ ...each, overrides: withoutBits(overrides) }));
-  return { plain: inBuffers(32), split: inBuffers(8), texels, half: dtype === 'f16' ? half : [] };
+  const half = inBuffers(32, [1, 4]).map(({ overrides, ...each }) => ({ ...each, overrides: withoutBits(overrides) }));
+  return { plain: inBuffers(32, [1, 4, 16]), split: inBuffers(8, [1, 4]), texels, half: dtype === 'f16' ? half : [] };
 }
 
 const CELL_CASES = PACKED_CASES.map((each) => {

@@ -76,10 +76,14 @@ const CONV_CASES = [
 
 describeKernel(
   kernels.convStrided,
-  CONV_CASES.map(({ lanes, positions, ...each }) => ({
-    ...each,
-    workgroups: [ceilDiv(ceilDiv(positions, 4) * each.overrides.out_vec4s, 32), lanes, 1] as const,
-  })),
+  CONV_CASES.flatMap(({ lanes, positions, ...each }) =>
+    [4, 16].map((tile) => ({
+      ...each,
+      name: `tile ${tile}, ${each.name}`,
+      overrides: { ...each.overrides, tile },
+      workgroups: [ceilDiv(ceilDiv(positions, tile) * each.overrides.out_vec4s, 32), lanes, 1] as const,
+    })),
+  ),
 );
 
 describeKernel(
