@@ -137,7 +137,7 @@ fn four_rows(row: u32, o: u32, rows: u32) {
     for (var k = start; k < min(start + block_vec4s, in_vec4s); k++) {
       s = multiply_add_four(weights_at(k, o), four_at(starts, k), s);
     }
-    sums += s;
+    sums = sums + s;
   }
   store_four(row, o, rows, sums);
 }
@@ -163,10 +163,10 @@ fn sixteen_rows(row: u32, o: u32, rows: u32) {
       c = multiply_add_four(w, four_at(starts_c, k), c);
       d = multiply_add_four(w, four_at(starts_d, k), d);
     }
-    ya += a;
-    yb += b;
-    yc += c;
-    yd += d;
+    ya = ya + a;
+    yb = yb + b;
+    yc = yc + c;
+    yd = yd + d;
   }
   store_four(row, o, rows, ya);
   store_four(row + 4u, o, rows, yb);

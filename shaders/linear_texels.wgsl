@@ -134,7 +134,7 @@ fn four_rows(row: u32, o: u32, quad_lane: u32) {
       s = multiply_add_four(weights_at(k + 2u, o), from_third(own), s);
       s = multiply_add_four(weights_at(k + 3u, o), from_fourth(own), s);
     }
-    sums += s;
+    sums = sums + s;
   }
   store_four(row, o, sums);
 }
@@ -180,10 +180,10 @@ fn sixteen_rows(row: u32, o: u32, quad_lane: u32) {
       c = multiply_add_four(w3, from_fourth(own_c), c);
       d = multiply_add_four(w3, from_fourth(own_d), d);
     }
-    ya += a;
-    yb += b;
-    yc += c;
-    yd += d;
+    ya = ya + a;
+    yb = yb + b;
+    yc = yc + c;
+    yd = yd + d;
   }
   store_four(row, o, ya);
   store_four(row + 4u, o, yb);

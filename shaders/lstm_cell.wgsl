@@ -170,7 +170,7 @@ fn four_lanes(lane: u32, unit: u32) {
     for (var k = start; k < min(start + block_vec4s, proj_vec4s); k++) {
       s = multiply_add_four(weights_at(k, unit), four_at(starts, k), s);
     }
-    sums += s;
+    sums = sums + s;
   }
   update_four(lane, unit, sums);
 }
@@ -196,10 +196,10 @@ fn sixteen_lanes(lane: u32, unit: u32) {
       sc = multiply_add_four(w, four_at(starts_c, k), sc);
       sd = multiply_add_four(w, four_at(starts_d, k), sd);
     }
-    ya += sa;
-    yb += sb;
-    yc += sc;
-    yd += sd;
+    ya = ya + sa;
+    yb = yb + sb;
+    yc = yc + sc;
+    yd = yd + sd;
   }
   update_four(lane, unit, ya);
   update_four(lane + 4u, unit, yb);

@@ -157,7 +157,7 @@ fn four_lanes(lane: u32, unit: u32, quad_lane: u32) {
       s = multiply_add_four(weights_at(k + 2u, unit), from_third(own), s);
       s = multiply_add_four(weights_at(k + 3u, unit), from_fourth(own), s);
     }
-    sums += s;
+    sums = sums + s;
   }
   store_four(lane, unit, sums);
 }
@@ -203,10 +203,10 @@ fn sixteen_lanes(lane: u32, unit: u32, quad_lane: u32) {
       c = multiply_add_four(w3, from_fourth(own_c), c);
       d = multiply_add_four(w3, from_fourth(own_d), d);
     }
-    ya += a;
-    yb += b;
-    yc += c;
-    yd += d;
+    ya = ya + a;
+    yb = yb + b;
+    yc = yc + c;
+    yd = yd + d;
   }
   store_four(lane, unit, ya);
   store_four(lane + 4u, unit, yb);

@@ -153,7 +153,7 @@ fn four_lanes(lane: u32, p: u32) {
     for (var k = start; k < min(start + block_vec4s, hidden_vec4s); k++) {
       s = multiply_add_four(weights_at(k, p), four_at(starts, k), s);
     }
-    sums += s;
+    sums = sums + s;
   }
   update_four(lane, p, sums);
 }
@@ -179,10 +179,10 @@ fn sixteen_lanes(lane: u32, p: u32) {
       sc = multiply_add_four(w, four_at(starts_c, k), sc);
       sd = multiply_add_four(w, four_at(starts_d, k), sd);
     }
-    ya += sa;
-    yb += sb;
-    yc += sc;
-    yd += sd;
+    ya = ya + sa;
+    yb = yb + sb;
+    yc = yc + sc;
+    yd = yd + sd;
   }
   update_four(lane, p, ya);
   update_four(lane + 4u, p, yb);
