@@ -42,15 +42,20 @@ async function serveDevelopment(): Promise<Site> {
 /**
  * The static build under a sub-path, with a strict content-security policy and no isolation headers.
  *
- * @param stuck a file whose first request is never answered
+ * @param stuck a file whose first request is never answered; `asked` resolves when it comes
  */
-async function serveBuild(stuck?: string): Promise<Site> {
+async function serveBuild(stuck?: string): Promise<Site & { asked: Promise<void> }> {
   const folder = join(tmpdir(), `rill-demo-${process.pid}`);
   await build({ configFile, logLevel: 'error', build: { outDir: folder, emptyOutDir: true } });
+  let tellAsked: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => {
+    tellAsked = resolve;
+  });
   const server: Server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://localhost').pathname;
     if (stuck && path.endsWith(stuck)) {
       stuck = undefined;
+      tellAsked();
       return;
     }
     const file = path === SUB_PATH ? 'index.html' : path.startsWith(SUB_PATH) ? path.slice(SUB_PATH.length) : '';
@@ -71,6 +76,7 @@ async function serveBuild(stuck?: string): Promise<Site> {
   const address = server.address();
   return {
     url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}${SUB_PATH}`,
+    asked,
     close: async () => {
       server.closeAllConnections();
       server.close();
@@ -364,6 +370,8 @@ describe('the demo page whose model does not come', () => {
       const page = await browser.newPage();
       await page.goto(site.url);
       await waitForStatus(page, 'Loading the model');
+      // Cancelled before that it would be the second attempt that gets no answer.
+      await site.asked;
       await page.waitForSelector('#cancel:not([hidden])');
       await click(page, '#cancel');
       await waitForStatus(page, 'cancelled');

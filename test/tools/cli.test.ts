@@ -339,9 +339,9 @@ describe('rill', () => {
       }[];
     };
     const [{ chosen, rehearsals }] = methods;
-    expect(rehearsals.map(({ choice }) => choice.matrices)).toEqual(['plain', 'texels']);
+    expect(rehearsals.map(({ choice }) => choice.matrices)).toEqual(['plain', 'wide', 'split', 'waves', 'texels']);
     rehearsals.forEach(({ ms }) => expect(ms?.layers.length === 2 && ms.layers.every((each) => each > 0)).toBe(true));
-    expect(['plain', 'texels']).toContain(chosen.matrices);
+    expect(rehearsals.map(({ choice }) => choice.matrices)).toContain(chosen.matrices);
     expect(await printed(...random, '--markdown')).toMatch(/\| plain +\|( +[\d.]+ \|){4}/);
   });
 
@@ -351,6 +351,7 @@ describe('rill', () => {
       expect(await refused('bench', '--what', 'everything')).toContain('chunks, streams');
       expect(await refused('bench', '--streams', '0')).toContain('--streams 0');
       expect(await refused('bench', '--dtype', 'f8')).toContain('--dtype f8');
+      expect(await refused('bench', '--method', 'fast')).toContain('plain, wide, split');
       expect(await refused('convert', 'x.pt')).toContain('no output');
       expect(await refused('encode', at('small'), '-o', at('x.npy'))).toContain('rill encode');
       expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--chunk', '0')).toContain('--chunk 0');
