@@ -12,6 +12,8 @@ export const WAVE_FRAMES = 4;
 
 /** From so many positions on, larger tiles leave enough workgroups. */
 const MANY_POSITIONS = 64;
+/** And when this share of them is used. */
+const MOSTLY_FILLED = 0.8;
 
 /** How a set of matrix kernels works. */
 interface Traits {
@@ -175,7 +177,10 @@ export class ConvKernel {
       weightBytes: weightBytes(resources.weight),
       run(pass, { lanes, frames }, offset) {
         const positions = positionsOf(frames);
-        const { tile, kernel, threads } = lanes * positions < MANY_POSITIONS ? small : large;
+        // A lane's last tile may be mostly empty.
+        const filled = positions / (large.tile * Math.ceil(positions / large.tile));
+        const few = lanes * positions < MANY_POSITIONS || filled < MOSTLY_FILLED;
+        const { tile, kernel, threads } = few ? small : large;
         const count = Math.ceil(positions / tile);
         const workgroups = inTiles
           ? ([Math.ceil(outputs / threads), count, lanes] as const)
