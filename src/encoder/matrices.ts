@@ -6,7 +6,7 @@ import type { EncoderSizes } from '../model/sizes.ts';
 import type { Dispatch, Extent } from './dispatch.ts';
 import { canGather, weightBytes, type MatrixStorage, type WeightStorage } from './weights.ts';
 
-/** Steps of so many rows (lanes x frames) and frames at most go in waves where the method is that: those rehearsed. */
+/** Steps of so many rows (lanes x frames) and frames at most go in waves where the method is that. */
 export const WAVE_ROWS = 16;
 export const WAVE_FRAMES = 4;
 

@@ -63,13 +63,13 @@ const WAVE_LAYERS = 4;
 /** The part of an expected time after which one looks whether the work is done. */
 const EARLY = 0.7;
 
-/** The steps that decide: one stream's frame, its chunk, and many streams where there can be many. */
+/** The steps that decide: one stream's frame, its chunk, and chunks of many streams where there can be many. */
 export function rehearsedSteps(maxStreams: number): StepSize[] {
   const one = [
     { lanes: 1, frames: 1 },
     { lanes: 1, frames: 4 },
   ];
-  return maxStreams <= FEW_STREAMS ? one : [...one, { lanes: 16, frames: 1 }];
+  return maxStreams <= FEW_STREAMS ? one : [...one, { lanes: 16, frames: 4 }];
 }
 
 /**
