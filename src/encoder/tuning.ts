@@ -41,8 +41,6 @@ export const kernelsOf = (matrices: MatrixMethod): KernelChoice => {
   return { convolutions: CONV_METHODS.find((method) => method === matrices) ?? 'plain', matrices };
 };
 
-/** What is rehearsed: each method once. The first is the oracle. */
-const CHOICES: readonly KernelChoice[] = MATRIX_METHODS.map(kernelsOf);
 /** A method must be this much faster than the plain one to be taken: less is noise. */
 const WORTHWHILE = 0.97;
 /**
@@ -152,15 +150,14 @@ export async function rehearseKernels(
 }
 
 /**
- * On a few lanes of a processor barriers cost more than they share (`split` took six times as long on SwiftShader), and
+ * On a few lanes of a processor barriers cost more than they share (ARCHITECTURE.md, Methods, has the figures), and
  * shaders with them take long to compile.
  */
 const WITH_BARRIERS: readonly MatrixMethod[] = ['split', 'waves'];
 
 /** Each method once, the plain one first. */
 export function ableKernels(context: GpuContext, { sizes }: Model, dtype: WeightDtype): KernelChoice[] {
-  const able = ableMethods(context, sizes.encoder, dtype);
-  return CHOICES.filter(({ matrices }) => able.includes(matrices));
+  return ableMethods(context, sizes.encoder, dtype).map(kernelsOf);
 }
 
 /** Those that are worth a rehearsal, and allowed: other bytes than those of f32 arithmetic only on demand. */
@@ -391,7 +388,7 @@ async function recallChoice(key: string): Promise<KernelChoice | undefined> {
   try {
     const cache = await globalThis.caches?.open(CACHE);
     const kept: unknown = await (await cache?.match(cacheKey(key)))?.json();
-    return CHOICES.flatMap(({ matrices }) => CHOICES.map(({ convolutions }) => ({ convolutions, matrices }))).find(
+    return MATRIX_METHODS.flatMap((matrices) => CONV_METHODS.map((convolutions) => ({ convolutions, matrices }))).find(
       (choice) => JSON.stringify(choice) === JSON.stringify(kept),
     );
   } catch {

@@ -102,33 +102,31 @@ const withoutTexels = (code: string) =>
 /**
  * A kernel in f16 arithmetic with f32 in its place, so that what it adds up is checked everywhere, to the usual
  * tolerance; how f16 rounds is checked where adapters have it, in test/runtimes.
+ *
+ * @param cases of the kernel in f32 arithmetic, over f16 weights
  */
 export function withoutHalves<const Source extends KernelSource & { bindings: { weight: { size: number } } }>(
   source: Source,
-  cases: readonly KernelCase<Source>[],
+  cases: readonly KernelCase<KernelSource>[],
 ): [Source, KernelCase<Source>[]] {
   const code = source.code.replace('enable f16;', '').replace(/\bf16\b/g, 'f32');
+  const only = <Value>(values: Readonly<Record<string, Value>>, names: readonly string[]) =>
+    Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
   const inF32 = cases.map((each) => {
-    const { weight } = each.buffers as Readonly<Record<string, Given>>;
+    const { weight } = each.buffers;
     if ('texels' in weight) {
       throw new Error('weights of f16 arithmetic lie in buffers');
     }
-    const bound = Object.entries<Given>(each.buffers).filter(([name]) => name in source.bindings);
-    const buffers = { ...Object.fromEntries(bound), weight: decodeFloats(new Uint8Array(weight.buffer), 'F16') };
-    return { ...each, buffers: buffers as unknown as typeof each.buffers };
+    const buffers = {
+      ...only(each.buffers, Object.keys(source.bindings)),
+      weight: decodeFloats(new Uint8Array(weight.buffer), 'F16'),
+    };
+    // It has fewer bindings and overrides than the one in f32 arithmetic, and none of its own.
+    return { ...each, overrides: only(each.overrides, source.overrides), buffers } as unknown as KernelCase<Source>;
   });
   const { weight } = source.bindings;
   const bindings = { ...source.bindings, weight: { ...weight, size: 2 * weight.size } };
   return [{ ...source, code, bindings }, inF32];
-}
-
-/** Overrides of a kernel that reads one type of weights only. */
-export function withoutBits<Overrides extends { weight_bits: number }>(
-  overrides: Overrides,
-): Omit<Overrides, 'weight_bits'> {
-  const rest: Partial<Overrides> = { ...overrides };
-  delete rest.weight_bits;
-  return rest as Omit<Overrides, 'weight_bits'>;
 }
 
 /** Each case on the GPU against its twin, and through the race detector. */

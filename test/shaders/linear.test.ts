@@ -2,7 +2,7 @@ import * as kernels from '../../src/gpu/kernels.generated.ts';
 import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
-import { ceilDiv, describeKernel, padded, withoutBits, withoutHalves, words } from './harness.ts';
+import { ceilDiv, describeKernel, padded, withoutHalves, words } from './harness.ts';
 import * as twins from './twins.ts';
 
 /** Each with every tile, fitting or not. */
@@ -72,7 +72,7 @@ describeKernel(
       32,
       [1, 4],
       CASES.filter(({ dtype }) => dtype === 'f16'),
-    ).map(({ overrides, ...each }) => ({ ...each, overrides: withoutBits(overrides) })),
+    ),
   ),
 );
 describeKernel(

@@ -2,7 +2,7 @@ import * as kernels from '../../src/gpu/kernels.generated.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { packWeights, type PackedWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
-import { ceilDiv, describeKernel, padded, withoutBits, withoutHalves, words } from './harness.ts';
+import { ceilDiv, describeKernel, padded, withoutHalves, words } from './harness.ts';
 import * as twins from './twins.ts';
 import type { Lane } from './twins.ts';
 
@@ -101,8 +101,8 @@ function perMethod<Buffers, Sizes, Expected>({
     workgroups: workgroups(8, tile),
     expected,
   }));
-  const half = inBuffers(32, [1, 4]).map(({ overrides, ...each }) => ({ ...each, overrides: withoutBits(overrides) }));
-  return { plain: inBuffers(32, [1, 4, 16]), split: inBuffers(8, [1, 4]), texels, half: dtype === 'f16' ? half : [] };
+  const half = dtype === 'f16' ? inBuffers(32, [1, 4]) : [];
+  return { plain: inBuffers(32, [1, 4, 16]), split: inBuffers(8, [1, 4]), texels, half };
 }
 
 const CELL_CASES = PACKED_CASES.map((each) => {
