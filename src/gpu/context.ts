@@ -16,9 +16,9 @@ export interface ContextOptions {
 }
 
 /**
- * Firefox looks for finished work every 100 ms only, or when something is submitted (bugzilla.mozilla.org, 1870699). Waits
- * are shortened there by submitting nothing now and then: from 100 ms to 4 ms for a small kernel and its readback. To be
- * deleted when that bug is closed.
+ * Firefox looks for finished work every 100 ms only, or when something is submitted (bugzilla.mozilla.org, 1870699).
+ * Waits are shortened there by submitting nothing now and then: from 100 ms to 4 ms for a small kernel and its readback.
+ * To be deleted when that bug is closed.
  */
 const NUDGE_MS = 3;
 /** Who takes longer than this to tell that nothing is to be done is such a one; at the best of a few attempts. */
@@ -134,8 +134,11 @@ export class GpuContext {
   }
 
   async #probe(): Promise<void> {
+    if (this.polls) {
+      return;
+    }
     const { queue } = this.device;
-    for (let attempt = 0; attempt < ATTEMPTS && !this.polls; attempt++) {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const start = performance.now();
       queue.submit([]);
       // A lost device is told by what comes next.
@@ -144,7 +147,7 @@ export class GpuContext {
         return;
       }
     }
-    this.#looksSeldom = !this.polls;
+    this.#looksSeldom = true;
   }
 
   /** Waits for what the queue is to tell: finished work, or a mapped buffer. */
