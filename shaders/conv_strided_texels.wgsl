@@ -1,12 +1,12 @@
 // conv_strided.wgsl with the weights in a texture, four output channels to a texel, and the inputs shared among the four
 // invocations of a quad: the same operations in the same order, and so the same bytes. See linear_texels.wgsl.
 //
-// One thread: four output channels at `tile` positions, four or sixteen, of which all threads of a workgroup have the
-// same. The inputs of a row of the window, 3 * 4 * in_vec4s, are padded to sixteen with zero weights.
+// One thread: eight output channels, two texels, at `tile` positions, four or eight, of which all threads of a workgroup
+// have the same.
 // Workgroups: (ceil(out_vec4s / 8), ceil(out_times * out_freqs / tile), lanes). Needs the feature `subgroups`.
 enable subgroups;
 
-override tile: u32; // 4 or 16
+override tile: u32; // 4 or 8
 override in_freqs: u32;
 override out_freqs: u32; // (in_freqs - 3) / 2 + 1
 override in_vec4s: u32; // ceil(input channels / 4)
@@ -19,21 +19,25 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var weight: texture_2d<f32>; // (3, 3 * 4 * in_vec4s rounded up to 16, out_vec4s)
+@group(0) @binding(0) var weight: texture_2d<f32>; // (ceil(out_vec4s / 8), ceil(9 * in_vec4s / 16)) rows of (64, 8) texels: inputs (3, 3, 4 * in_vec4s), vec4s of outputs
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
-@group(0) @binding(2) var<storage, read> x: array<vec4f>; // (lanes, 2 * out_times + 1, in_freqs, in_vec4s)
+@group(0) @binding(2) var<storage, read> x: array<f32>; // (lanes, 2 * out_times + 1, in_freqs, 4 * in_vec4s)
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // (lanes, out_times, out_freqs, out_vec4s)
 @group(0) @binding(4) var<uniform> step: Step;
+@group(0) @binding(5) var nearest: sampler;
+
+// Of a workgroup. A thread has its own texel of a row of weights and the one so many further on.
+const threads = 4u;
 
 fn double_swish(x: vec4f) -> vec4f {
   return x / (1.0 + exp(min(1.0 - x, vec4f(80.0))));
 }
 
-// Where the 3x3 window of an output position starts in x, in vec4s.
+// Where the 3x3 window of an output position starts in x.
 fn window_start(lane: u32, position: u32, out_times: u32) -> u32 {
   let t = position / out_freqs;
   let f = position % out_freqs;
-  return ((lane * (2u * out_times + 1u) + 2u * t) * in_freqs + 2u * f) * in_vec4s;
+  return ((lane * (2u * out_times + 1u) + 2u * t) * in_freqs + 2u * f) * 4u * in_vec4s;
 }
 
 // Of four positions; those past the end repeat the last one and are not written.
@@ -47,13 +51,18 @@ fn window_starts(lane: u32, position: u32, out_times: u32) -> vec4u {
   );
 }
 
-// Four inputs' weights for four output channels, a column for each input.
+// Four inputs' weights for four output channels, a column for each input: texels, asked for by their middles. Shifts, since
+// SwiftShader divides integers one by one.
 fn weights_at(k: u32, o: u32) -> mat4x4f {
+  let blocks = (9u * in_vec4s + 15u) >> 4u;
+  let rows = ((out_vec4s + 7u) >> 3u) * blocks;
+  let across = (f32(((k & 63u) << 3u) + (o & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
+  let down = (f32((o >> 3u) * blocks + (k >> 6u)) + 0.5) / f32(rows);
   return mat4x4f(
-    textureLoad(weight, vec2u(o, 4u * k), 0),
-    textureLoad(weight, vec2u(o, 4u * k + 1u), 0),
-    textureLoad(weight, vec2u(o, 4u * k + 2u), 0),
-    textureLoad(weight, vec2u(o, 4u * k + 3u), 0)
+    textureSampleLevel(weight, nearest, vec2f(across.x, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.y, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.z, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.w, down), 0.0)
   );
 }
 
@@ -71,25 +80,19 @@ fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
   );
 }
 
-// What one invocation of the quad has loaded of four positions.
-fn from_first(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 0u), quadBroadcast(x[1], 0u), quadBroadcast(x[2], 0u), quadBroadcast(x[3], 0u));
+// Four inputs, of which each invocation of the quad has loaded one.
+fn of_quad(own: f32) -> vec4f {
+  return vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
 }
 
-fn from_second(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 1u), quadBroadcast(x[1], 1u), quadBroadcast(x[2], 1u), quadBroadcast(x[3], 1u));
-}
-
-fn from_third(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 2u), quadBroadcast(x[1], 2u), quadBroadcast(x[2], 2u), quadBroadcast(x[3], 2u));
-}
-
-fn from_fourth(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 3u), quadBroadcast(x[1], 3u), quadBroadcast(x[2], 3u), quadBroadcast(x[3], 3u));
-}
-
+// Of four positions.
 fn four_at(starts: vec4u, k: u32) -> mat4x4f {
-  return mat4x4f(x[starts.x + k], x[starts.y + k], x[starts.z + k], x[starts.w + k]);
+  return mat4x4f(
+    of_quad(x[starts.x + k]),
+    of_quad(x[starts.y + k]),
+    of_quad(x[starts.z + k]),
+    of_quad(x[starts.w + k])
+  );
 }
 
 fn four_times_bias(o: u32) -> mat4x4f {
@@ -106,74 +109,52 @@ fn store_four(lane: u32, first: u32, positions: u32, o: u32, sums: mat4x4f) {
 }
 
 fn four_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32) {
-  let run = 3u * in_vec4s;
-  let padded_run = (run + 3u) / 4u * 4u;
-  let starts = window_starts(lane, first, out_times);
-  var s = four_times_bias(o);
-  for (var i = 0u; i < 3u; i++) {
-    let row = i * in_freqs * in_vec4s;
-    for (var k = 0u; k < run; k += 4u) {
-      let w = i * padded_run + k;
-      let own = four_at(starts, row + min(k + quad_lane, run - 1u));
-      s = multiply_add_four(weights_at(w, o), from_first(own), s);
-      s = multiply_add_four(weights_at(w + 1u, o), from_second(own), s);
-      s = multiply_add_four(weights_at(w + 2u, o), from_third(own), s);
-      s = multiply_add_four(weights_at(w + 3u, o), from_fourth(own), s);
-    }
-  }
-  store_four(lane, first, out_times * out_freqs, o, s);
-}
-
-fn sixteen_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32) {
-  let run = 3u * in_vec4s;
-  let padded_run = (run + 3u) / 4u * 4u;
-  let starts_a = window_starts(lane, first, out_times);
-  let starts_b = window_starts(lane, first + 4u, out_times);
-  let starts_c = window_starts(lane, first + 8u, out_times);
-  let starts_d = window_starts(lane, first + 12u, out_times);
+  let run = 3u * 4u * in_vec4s;
+  let starts = window_starts(lane, first, out_times) + quad_lane;
   var a = four_times_bias(o);
-  var b = a;
-  var c = a;
-  var d = a;
+  var b = four_times_bias(o + threads);
   for (var i = 0u; i < 3u; i++) {
-    let row = i * in_freqs * in_vec4s;
+    let row = i * in_freqs * 4u * in_vec4s;
     for (var k = 0u; k < run; k += 4u) {
-      let w = i * padded_run + k;
-      let own = row + min(k + quad_lane, run - 1u);
-      let own_a = four_at(starts_a, own);
-      let own_b = four_at(starts_b, own);
-      let own_c = four_at(starts_c, own);
-      let own_d = four_at(starts_d, own);
-      let w0 = weights_at(w, o);
-      a = multiply_add_four(w0, from_first(own_a), a);
-      b = multiply_add_four(w0, from_first(own_b), b);
-      c = multiply_add_four(w0, from_first(own_c), c);
-      d = multiply_add_four(w0, from_first(own_d), d);
-      let w1 = weights_at(w + 1u, o);
-      a = multiply_add_four(w1, from_second(own_a), a);
-      b = multiply_add_four(w1, from_second(own_b), b);
-      c = multiply_add_four(w1, from_second(own_c), c);
-      d = multiply_add_four(w1, from_second(own_d), d);
-      let w2 = weights_at(w + 2u, o);
-      a = multiply_add_four(w2, from_third(own_a), a);
-      b = multiply_add_four(w2, from_third(own_b), b);
-      c = multiply_add_four(w2, from_third(own_c), c);
-      d = multiply_add_four(w2, from_third(own_d), d);
-      let w3 = weights_at(w + 3u, o);
-      a = multiply_add_four(w3, from_fourth(own_a), a);
-      b = multiply_add_four(w3, from_fourth(own_b), b);
-      c = multiply_add_four(w3, from_fourth(own_c), c);
-      d = multiply_add_four(w3, from_fourth(own_d), d);
+      let rows = four_at(starts, row + k);
+      a = multiply_add_four(weights_at(i * run + k, o), rows, a);
+      b = multiply_add_four(weights_at(i * run + k, o + threads), rows, b);
     }
   }
   let positions = out_times * out_freqs;
   store_four(lane, first, positions, o, a);
-  store_four(lane, first + 4u, positions, o, b);
-  store_four(lane, first + 8u, positions, o, c);
-  store_four(lane, first + 12u, positions, o, d);
+  store_four(lane, first, positions, o + threads, b);
 }
 
-@compute @workgroup_size(8)
+fn eight_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32) {
+  let run = 3u * 4u * in_vec4s;
+  let starts_a = window_starts(lane, first, out_times) + quad_lane;
+  let starts_c = window_starts(lane, first + 4u, out_times) + quad_lane;
+  var a = four_times_bias(o);
+  var b = four_times_bias(o + threads);
+  var c = a;
+  var d = b;
+  for (var i = 0u; i < 3u; i++) {
+    let row = i * in_freqs * 4u * in_vec4s;
+    for (var k = 0u; k < run; k += 4u) {
+      let rows_a = four_at(starts_a, row + k);
+      let rows_c = four_at(starts_c, row + k);
+      let wa = weights_at(i * run + k, o);
+      a = multiply_add_four(wa, rows_a, a);
+      c = multiply_add_four(wa, rows_c, c);
+      let wb = weights_at(i * run + k, o + threads);
+      b = multiply_add_four(wb, rows_a, b);
+      d = multiply_add_four(wb, rows_c, d);
+    }
+  }
+  let positions = out_times * out_freqs;
+  store_four(lane, first, positions, o, a);
+  store_four(lane, first, positions, o + threads, b);
+  store_four(lane, first + 4u, positions, o, c);
+  store_four(lane, first + 4u, positions, o + threads, d);
+}
+
+@compute @workgroup_size(4)
 fn conv_strided_texels(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) thread: vec3u,
@@ -181,10 +162,10 @@ fn conv_strided_texels(
 ) {
   // No thread leaves early: the quads load together.
   let out_times = step.frames * times_per_frame + times_extra;
-  let o = group.x * 8u + thread.x;
+  let o = group.x * 2u * threads + thread.x;
   let quad_lane = subgroup_lane % 4u;
-  if (tile == 16u) {
-    sixteen_positions(group.z, group.y * tile, out_times, o, quad_lane);
+  if (tile == 8u) {
+    eight_positions(group.z, group.y * tile, out_times, o, quad_lane);
   } else {
     four_positions(group.z, group.y * tile, out_times, o, quad_lane);
   }

@@ -1,14 +1,18 @@
 // linear.wgsl with the weights in a texture, four outputs to a texel, and the inputs shared among the four invocations
-// of a quad: the same operations in the same order, and so the same bytes. On SwiftShader a texel takes a fraction of
-// the time of four loads from a buffer, and a vec4 loaded once for four invocations a quarter. The texture's format
-// unpacks the weights (rgba32float, rgba16float, rgba8snorm).
+// of a quad: the same operations in the same order, and so the same bytes. The texture's format unpacks the weights
+// (rgba32float, rgba16float, rgba8snorm).
 //
-// One thread: four outputs of `tile` rows, of one, four or sixteen, of which all threads of a workgroup have the same.
-// Inputs are padded to sixteen with zero weights.
+// For SwiftShader, where a sampled texel takes a third of the time of four loads from a buffer, and half that of
+// textureLoad, which asks for the texture's size each time; where an input loaded once for four invocations takes a quarter;
+// where loops longer than the processor's instruction cache are slow, hence few inputs a turn; and where memory is fast that
+// is read in order, hence a layout in which a workgroup's weights lie one after the other.
+//
+// One thread: eight outputs, two texels, of `tile` rows, of one, four or eight, of which all threads of a workgroup have the
+// same.
 // Workgroups: (ceil(out_vec4s / 8), ceil(lanes * frames / tile), 1). Needs the feature `subgroups`.
 enable subgroups;
 
-override tile: u32; // 1, 4 or 16
+override tile: u32; // 1, 4 or 8
 override int8: bool; // relative to the scale of its output
 override in_vec4s: u32; // ceil(inputs / 4)
 override out_vec4s: u32; // ceil(outputs / 4)
@@ -20,18 +24,22 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var weight: texture_2d<f32>; // (inputs rounded up to 16, out_vec4s)
+@group(0) @binding(0) var weight: texture_2d<f32>; // (ceil(out_vec4s / 8), ceil(in_vec4s / 16)) rows of (64, 8) texels: inputs, vec4s of outputs
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (out_vec4s), int8 only
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // (out_vec4s)
-@group(0) @binding(3) var<storage, read> x: array<vec4f>; // (lanes * frames, in_vec4s)
+@group(0) @binding(3) var<storage, read> x: array<f32>; // (lanes * frames, 4 * in_vec4s)
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>; // (lanes * frames, out_vec4s)
 @group(0) @binding(5) var<uniform> step: Step;
+@group(0) @binding(6) var nearest: sampler;
 
 // Inputs are summed in blocks of 64, block sums then one after the other, as in linear.wgsl.
-const block_vec4s = 16u;
+const block_inputs = 64u;
+
+// Of a workgroup. A thread has its own texel of a row of weights and the one so many further on.
+const threads = 4u;
 
 fn row_start(row: u32) -> u32 {
-  return min(row, step.lanes * step.frames - 1u) * in_vec4s;
+  return min(row, step.lanes * step.frames - 1u) * 4u * in_vec4s;
 }
 
 fn scaled(sum: vec4f, o: u32) -> vec4f {
@@ -55,13 +63,18 @@ fn store(row: u32, o: u32, sum: vec4f) {
   y[row * out_vec4s + o] = value;
 }
 
-// Four inputs' weights for four outputs, a column for each input.
+// Four inputs' weights for four outputs, a column for each input: texels, asked for by their middles. Shifts, since
+// SwiftShader divides integers one by one.
 fn weights_at(k: u32, o: u32) -> mat4x4f {
+  let blocks = (in_vec4s + 15u) >> 4u;
+  let rows = ((out_vec4s + 7u) >> 3u) * blocks;
+  let across = (f32(((k & 63u) << 3u) + (o & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
+  let down = (f32((o >> 3u) * blocks + (k >> 6u)) + 0.5) / f32(rows);
   return mat4x4f(
-    textureLoad(weight, vec2u(o, 4u * k), 0),
-    textureLoad(weight, vec2u(o, 4u * k + 1u), 0),
-    textureLoad(weight, vec2u(o, 4u * k + 2u), 0),
-    textureLoad(weight, vec2u(o, 4u * k + 3u), 0)
+    textureSampleLevel(weight, nearest, vec2f(across.x, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.y, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.z, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.w, down), 0.0)
   );
 }
 
@@ -79,25 +92,19 @@ fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
   );
 }
 
-// What one invocation of the quad has loaded of four rows.
-fn from_first(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 0u), quadBroadcast(x[1], 0u), quadBroadcast(x[2], 0u), quadBroadcast(x[3], 0u));
+// Four inputs, of which each invocation of the quad has loaded one.
+fn of_quad(own: f32) -> vec4f {
+  return vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
 }
 
-fn from_second(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 1u), quadBroadcast(x[1], 1u), quadBroadcast(x[2], 1u), quadBroadcast(x[3], 1u));
-}
-
-fn from_third(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 2u), quadBroadcast(x[1], 2u), quadBroadcast(x[2], 2u), quadBroadcast(x[3], 2u));
-}
-
-fn from_fourth(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 3u), quadBroadcast(x[1], 3u), quadBroadcast(x[2], 3u), quadBroadcast(x[3], 3u));
-}
-
+// Of four rows.
 fn four_at(starts: vec4u, k: u32) -> mat4x4f {
-  return mat4x4f(x[starts.x + k], x[starts.y + k], x[starts.z + k], x[starts.w + k]);
+  return mat4x4f(
+    of_quad(x[starts.x + k]),
+    of_quad(x[starts.y + k]),
+    of_quad(x[starts.z + k]),
+    of_quad(x[starts.w + k])
+  );
 }
 
 // Where four rows start in x; rows past the end repeat the last one and are not written.
@@ -106,79 +113,67 @@ fn four_starts(row: u32) -> vec4u {
 }
 
 fn one_row(row: u32, o: u32, quad_lane: u32) {
-  let x0 = row_start(row);
-  var y0 = vec4f(0.0);
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-    var s0 = vec4f(0.0);
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k += 4u) {
-      let own = x[x0 + min(k + quad_lane, in_vec4s - 1u)];
-      s0 = multiply_add(weights_at(k, o), quadBroadcast(own, 0u), s0);
-      s0 = multiply_add(weights_at(k + 1u, o), quadBroadcast(own, 1u), s0);
-      s0 = multiply_add(weights_at(k + 2u, o), quadBroadcast(own, 2u), s0);
-      s0 = multiply_add(weights_at(k + 3u, o), quadBroadcast(own, 3u), s0);
+  let inputs = 4u * in_vec4s;
+  let start = row_start(row) + quad_lane;
+  var ya = vec4f(0.0);
+  var yb = vec4f(0.0);
+  for (var first = 0u; first < inputs; first += block_inputs) {
+    var a = vec4f(0.0);
+    var b = vec4f(0.0);
+    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+      let own = of_quad(x[start + k]);
+      a = multiply_add(weights_at(k, o), own, a);
+      b = multiply_add(weights_at(k, o + threads), own, b);
     }
-    y0 += s0;
+    ya += a;
+    yb += b;
   }
-  store(row, o, y0);
+  store(row, o, ya);
+  store(row, o + threads, yb);
 }
 
 fn four_rows(row: u32, o: u32, quad_lane: u32) {
-  let starts = four_starts(row);
-  var sums = mat4x4f();
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-    var s = mat4x4f();
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k += 4u) {
-      let own = four_at(starts, min(k + quad_lane, in_vec4s - 1u));
-      s = multiply_add_four(weights_at(k, o), from_first(own), s);
-      s = multiply_add_four(weights_at(k + 1u, o), from_second(own), s);
-      s = multiply_add_four(weights_at(k + 2u, o), from_third(own), s);
-      s = multiply_add_four(weights_at(k + 3u, o), from_fourth(own), s);
+  let inputs = 4u * in_vec4s;
+  let starts = four_starts(row) + quad_lane;
+  var ya = mat4x4f();
+  var yb = mat4x4f();
+  for (var first = 0u; first < inputs; first += block_inputs) {
+    var a = mat4x4f();
+    var b = mat4x4f();
+    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+      let rows = four_at(starts, k);
+      a = multiply_add_four(weights_at(k, o), rows, a);
+      b = multiply_add_four(weights_at(k, o + threads), rows, b);
     }
-    sums = sums + s;
+    ya = ya + a;
+    yb = yb + b;
   }
-  store_four(row, o, sums);
+  store_four(row, o, ya);
+  store_four(row, o + threads, yb);
 }
 
-fn sixteen_rows(row: u32, o: u32, quad_lane: u32) {
-  let starts_a = four_starts(row);
-  let starts_b = four_starts(row + 4u);
-  let starts_c = four_starts(row + 8u);
-  let starts_d = four_starts(row + 12u);
+fn eight_rows(row: u32, o: u32, quad_lane: u32) {
+  let inputs = 4u * in_vec4s;
+  let starts_a = four_starts(row) + quad_lane;
+  let starts_c = four_starts(row + 4u) + quad_lane;
   var ya = mat4x4f();
   var yb = mat4x4f();
   var yc = mat4x4f();
   var yd = mat4x4f();
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_inputs) {
     var a = mat4x4f();
     var b = mat4x4f();
     var c = mat4x4f();
     var d = mat4x4f();
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k += 4u) {
-      let own = min(k + quad_lane, in_vec4s - 1u);
-      let own_a = four_at(starts_a, own);
-      let own_b = four_at(starts_b, own);
-      let own_c = four_at(starts_c, own);
-      let own_d = four_at(starts_d, own);
-      let w0 = weights_at(k, o);
-      a = multiply_add_four(w0, from_first(own_a), a);
-      b = multiply_add_four(w0, from_first(own_b), b);
-      c = multiply_add_four(w0, from_first(own_c), c);
-      d = multiply_add_four(w0, from_first(own_d), d);
-      let w1 = weights_at(k + 1u, o);
-      a = multiply_add_four(w1, from_second(own_a), a);
-      b = multiply_add_four(w1, from_second(own_b), b);
-      c = multiply_add_four(w1, from_second(own_c), c);
-      d = multiply_add_four(w1, from_second(own_d), d);
-      let w2 = weights_at(k + 2u, o);
-      a = multiply_add_four(w2, from_third(own_a), a);
-      b = multiply_add_four(w2, from_third(own_b), b);
-      c = multiply_add_four(w2, from_third(own_c), c);
-      d = multiply_add_four(w2, from_third(own_d), d);
-      let w3 = weights_at(k + 3u, o);
-      a = multiply_add_four(w3, from_fourth(own_a), a);
-      b = multiply_add_four(w3, from_fourth(own_b), b);
-      c = multiply_add_four(w3, from_fourth(own_c), c);
-      d = multiply_add_four(w3, from_fourth(own_d), d);
+    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+      let rows_a = four_at(starts_a, k);
+      let rows_c = four_at(starts_c, k);
+      let wa = weights_at(k, o);
+      a = multiply_add_four(wa, rows_a, a);
+      c = multiply_add_four(wa, rows_c, c);
+      let wb = weights_at(k, o + threads);
+      b = multiply_add_four(wb, rows_a, b);
+      d = multiply_add_four(wb, rows_c, d);
     }
     ya = ya + a;
     yb = yb + b;
@@ -186,9 +181,9 @@ fn sixteen_rows(row: u32, o: u32, quad_lane: u32) {
     yd = yd + d;
   }
   store_four(row, o, ya);
-  store_four(row + 4u, o, yb);
-  store_four(row + 8u, o, yc);
-  store_four(row + 12u, o, yd);
+  store_four(row, o + threads, yb);
+  store_four(row + 4u, o, yc);
+  store_four(row + 4u, o + threads, yd);
 }
 
 fn store_four(row: u32, o: u32, sums: mat4x4f) {
@@ -197,18 +192,18 @@ fn store_four(row: u32, o: u32, sums: mat4x4f) {
   }
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(4)
 fn linear_texels(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) thread: vec3u,
   @builtin(subgroup_invocation_id) subgroup_lane: u32
 ) {
   // No thread leaves early: the quads load together.
-  let o = group.x * 8u + thread.x;
+  let o = group.x * 2u * threads + thread.x;
   let quad_lane = subgroup_lane % 4u;
   let row = group.y * tile;
-  if (tile == 16u) {
-    sixteen_rows(row, o, quad_lane);
+  if (tile == 8u) {
+    eight_rows(row, o, quad_lane);
   } else if (tile == 4u) {
     four_rows(row, o, quad_lane);
   } else {

@@ -1,14 +1,13 @@
-// lstm_projection.wgsl with the weights in a texture, four outputs to a texel, and the inputs shared among the four invocations
-// of a quad: the same operations in the same order, and so the same bytes. On SwiftShader a texel takes a fraction of
-// the time of four loads from a buffer, and a vec4 loaded once for four invocations a quarter. The texture's format
-// unpacks the weights (rgba32float, rgba16float, rgba8snorm).
+// lstm_projection.wgsl with the weights in a texture, four outputs to a texel, and the inputs shared among the four
+// invocations of a quad: the same operations in the same order, and so the same bytes. See linear_texels.wgsl.
 //
-// One thread: four elements of h of `tile` lanes, of one, four or sixteen, of which all threads of a workgroup have the same.
-// Inputs are padded to sixteen with zero weights.
-// Workgroups: (ceil(proj_vec4s / 8), ceil(lanes / tile), 1). Run once per frame, after the cell. Needs the feature `subgroups`.
+// One thread: eight outputs, two texels, of `tile` lanes, of one, four or eight, of which all threads of a workgroup have
+// the same.
+// Workgroups: (ceil(proj_vec4s / 8), ceil(lanes / tile), 1). Run once per frame, after the cell. Needs the feature
+// `subgroups`.
 enable subgroups;
 
-override tile: u32; // 1, 4 or 16
+override tile: u32; // 1, 4 or 8
 override int8: bool; // relative to the scale of its output
 override hidden_vec4s: u32; // ceil(units / 4)
 override proj_vec4s: u32; // ceil(width of h / 4)
@@ -29,20 +28,24 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var weight: texture_2d<f32>; // W_hr (units rounded up to 16, proj_vec4s)
+@group(0) @binding(0) var weight: texture_2d<f32>; // W_hr: (ceil(proj_vec4s / 8), ceil(hidden_vec4s / 16)) rows of (64, 8) texels: units, vec4s of h
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (proj_vec4s), int8 only
-@group(0) @binding(2) var<storage, read> m: array<vec4f>; // (lanes, hidden_vec4s)
+@group(0) @binding(2) var<storage, read> m: array<f32>; // (lanes, 4 * hidden_vec4s)
 @group(0) @binding(3) var<storage, read> lanes: array<Lane>; // (lanes)
 @group(0) @binding(4) var<storage, read_write> h: array<vec4f>; // (slots, layers, proj_vec4s)
 @group(0) @binding(5) var<storage, read_write> x: array<vec4f>; // (lanes, frames, proj_vec4s)
 @group(0) @binding(6) var<uniform> step: Step;
+@group(0) @binding(7) var nearest: sampler;
 @group(1) @binding(0) var<uniform> at: At;
 
 // Inputs are summed in blocks of 64, block sums then one after the other, as in lstm_projection.wgsl.
-const block_vec4s = 16u;
+const block_inputs = 64u;
+
+// Of a workgroup. A thread has its own texel of a row of weights and the one so many further on.
+const threads = 4u;
 
 fn m_start(lane: u32) -> u32 {
-  return min(lane, step.lanes - 1u) * hidden_vec4s;
+  return min(lane, step.lanes - 1u) * 4u * hidden_vec4s;
 }
 
 fn scaled(sum: vec4f, p: u32) -> vec4f {
@@ -64,13 +67,18 @@ fn update(lane: u32, p: u32, sum: vec4f) {
   x[(lane * step.frames + at.frame) * proj_vec4s + p] += value;
 }
 
-// Four inputs' weights for four outputs, a column for each input.
+// Four inputs' weights for four outputs, a column for each input: texels, asked for by their middles. Shifts, since
+// SwiftShader divides integers one by one.
 fn weights_at(k: u32, p: u32) -> mat4x4f {
+  let blocks = (hidden_vec4s + 15u) >> 4u;
+  let rows = ((proj_vec4s + 7u) >> 3u) * blocks;
+  let across = (f32(((k & 63u) << 3u) + (p & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
+  let down = (f32((p >> 3u) * blocks + (k >> 6u)) + 0.5) / f32(rows);
   return mat4x4f(
-    textureLoad(weight, vec2u(p, 4u * k), 0),
-    textureLoad(weight, vec2u(p, 4u * k + 1u), 0),
-    textureLoad(weight, vec2u(p, 4u * k + 2u), 0),
-    textureLoad(weight, vec2u(p, 4u * k + 3u), 0)
+    textureSampleLevel(weight, nearest, vec2f(across.x, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.y, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.z, down), 0.0),
+    textureSampleLevel(weight, nearest, vec2f(across.w, down), 0.0)
   );
 }
 
@@ -88,25 +96,19 @@ fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
   );
 }
 
-// What one invocation of the quad has loaded of four lanes.
-fn from_first(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 0u), quadBroadcast(x[1], 0u), quadBroadcast(x[2], 0u), quadBroadcast(x[3], 0u));
+// Four inputs, of which each invocation of the quad has loaded one.
+fn of_quad(own: f32) -> vec4f {
+  return vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
 }
 
-fn from_second(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 1u), quadBroadcast(x[1], 1u), quadBroadcast(x[2], 1u), quadBroadcast(x[3], 1u));
-}
-
-fn from_third(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 2u), quadBroadcast(x[1], 2u), quadBroadcast(x[2], 2u), quadBroadcast(x[3], 2u));
-}
-
-fn from_fourth(x: mat4x4f) -> mat4x4f {
-  return mat4x4f(quadBroadcast(x[0], 3u), quadBroadcast(x[1], 3u), quadBroadcast(x[2], 3u), quadBroadcast(x[3], 3u));
-}
-
+// Of four lanes.
 fn four_at(starts: vec4u, k: u32) -> mat4x4f {
-  return mat4x4f(m[starts.x + k], m[starts.y + k], m[starts.z + k], m[starts.w + k]);
+  return mat4x4f(
+    of_quad(m[starts.x + k]),
+    of_quad(m[starts.y + k]),
+    of_quad(m[starts.z + k]),
+    of_quad(m[starts.w + k])
+  );
 }
 
 // Where four lanes start in m; lanes past the end repeat the last one and are not written.
@@ -115,79 +117,67 @@ fn four_starts(lane: u32) -> vec4u {
 }
 
 fn one_lane(lane: u32, p: u32, quad_lane: u32) {
-  let x0 = m_start(lane);
-  var y0 = vec4f(0.0);
-  for (var first = 0u; first < hidden_vec4s; first += block_vec4s) {
-    var s0 = vec4f(0.0);
-    for (var k = first; k < min(first + block_vec4s, hidden_vec4s); k += 4u) {
-      let own = m[x0 + min(k + quad_lane, hidden_vec4s - 1u)];
-      s0 = multiply_add(weights_at(k, p), quadBroadcast(own, 0u), s0);
-      s0 = multiply_add(weights_at(k + 1u, p), quadBroadcast(own, 1u), s0);
-      s0 = multiply_add(weights_at(k + 2u, p), quadBroadcast(own, 2u), s0);
-      s0 = multiply_add(weights_at(k + 3u, p), quadBroadcast(own, 3u), s0);
+  let inputs = 4u * hidden_vec4s;
+  let start = m_start(lane) + quad_lane;
+  var ya = vec4f(0.0);
+  var yb = vec4f(0.0);
+  for (var first = 0u; first < inputs; first += block_inputs) {
+    var a = vec4f(0.0);
+    var b = vec4f(0.0);
+    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+      let own = of_quad(m[start + k]);
+      a = multiply_add(weights_at(k, p), own, a);
+      b = multiply_add(weights_at(k, p + threads), own, b);
     }
-    y0 += s0;
+    ya += a;
+    yb += b;
   }
-  update(lane, p, y0);
+  update(lane, p, ya);
+  update(lane, p + threads, yb);
 }
 
 fn four_lanes(lane: u32, p: u32, quad_lane: u32) {
-  let starts = four_starts(lane);
-  var sums = mat4x4f();
-  for (var first = 0u; first < hidden_vec4s; first += block_vec4s) {
-    var s = mat4x4f();
-    for (var k = first; k < min(first + block_vec4s, hidden_vec4s); k += 4u) {
-      let own = four_at(starts, min(k + quad_lane, hidden_vec4s - 1u));
-      s = multiply_add_four(weights_at(k, p), from_first(own), s);
-      s = multiply_add_four(weights_at(k + 1u, p), from_second(own), s);
-      s = multiply_add_four(weights_at(k + 2u, p), from_third(own), s);
-      s = multiply_add_four(weights_at(k + 3u, p), from_fourth(own), s);
+  let inputs = 4u * hidden_vec4s;
+  let starts = four_starts(lane) + quad_lane;
+  var ya = mat4x4f();
+  var yb = mat4x4f();
+  for (var first = 0u; first < inputs; first += block_inputs) {
+    var a = mat4x4f();
+    var b = mat4x4f();
+    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+      let rows = four_at(starts, k);
+      a = multiply_add_four(weights_at(k, p), rows, a);
+      b = multiply_add_four(weights_at(k, p + threads), rows, b);
     }
-    sums = sums + s;
+    ya = ya + a;
+    yb = yb + b;
   }
-  store_four(lane, p, sums);
+  store_four(lane, p, ya);
+  store_four(lane, p + threads, yb);
 }
 
-fn sixteen_lanes(lane: u32, p: u32, quad_lane: u32) {
-  let starts_a = four_starts(lane);
-  let starts_b = four_starts(lane + 4u);
-  let starts_c = four_starts(lane + 8u);
-  let starts_d = four_starts(lane + 12u);
+fn eight_lanes(lane: u32, p: u32, quad_lane: u32) {
+  let inputs = 4u * hidden_vec4s;
+  let starts_a = four_starts(lane) + quad_lane;
+  let starts_c = four_starts(lane + 4u) + quad_lane;
   var ya = mat4x4f();
   var yb = mat4x4f();
   var yc = mat4x4f();
   var yd = mat4x4f();
-  for (var first = 0u; first < hidden_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_inputs) {
     var a = mat4x4f();
     var b = mat4x4f();
     var c = mat4x4f();
     var d = mat4x4f();
-    for (var k = first; k < min(first + block_vec4s, hidden_vec4s); k += 4u) {
-      let own = min(k + quad_lane, hidden_vec4s - 1u);
-      let own_a = four_at(starts_a, own);
-      let own_b = four_at(starts_b, own);
-      let own_c = four_at(starts_c, own);
-      let own_d = four_at(starts_d, own);
-      let w0 = weights_at(k, p);
-      a = multiply_add_four(w0, from_first(own_a), a);
-      b = multiply_add_four(w0, from_first(own_b), b);
-      c = multiply_add_four(w0, from_first(own_c), c);
-      d = multiply_add_four(w0, from_first(own_d), d);
-      let w1 = weights_at(k + 1u, p);
-      a = multiply_add_four(w1, from_second(own_a), a);
-      b = multiply_add_four(w1, from_second(own_b), b);
-      c = multiply_add_four(w1, from_second(own_c), c);
-      d = multiply_add_four(w1, from_second(own_d), d);
-      let w2 = weights_at(k + 2u, p);
-      a = multiply_add_four(w2, from_third(own_a), a);
-      b = multiply_add_four(w2, from_third(own_b), b);
-      c = multiply_add_four(w2, from_third(own_c), c);
-      d = multiply_add_four(w2, from_third(own_d), d);
-      let w3 = weights_at(k + 3u, p);
-      a = multiply_add_four(w3, from_fourth(own_a), a);
-      b = multiply_add_four(w3, from_fourth(own_b), b);
-      c = multiply_add_four(w3, from_fourth(own_c), c);
-      d = multiply_add_four(w3, from_fourth(own_d), d);
+    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+      let rows_a = four_at(starts_a, k);
+      let rows_c = four_at(starts_c, k);
+      let wa = weights_at(k, p);
+      a = multiply_add_four(wa, rows_a, a);
+      c = multiply_add_four(wa, rows_c, c);
+      let wb = weights_at(k, p + threads);
+      b = multiply_add_four(wb, rows_a, b);
+      d = multiply_add_four(wb, rows_c, d);
     }
     ya = ya + a;
     yb = yb + b;
@@ -195,9 +185,9 @@ fn sixteen_lanes(lane: u32, p: u32, quad_lane: u32) {
     yd = yd + d;
   }
   store_four(lane, p, ya);
-  store_four(lane + 4u, p, yb);
-  store_four(lane + 8u, p, yc);
-  store_four(lane + 12u, p, yd);
+  store_four(lane, p + threads, yb);
+  store_four(lane + 4u, p, yc);
+  store_four(lane + 4u, p + threads, yd);
 }
 
 fn store_four(lane: u32, p: u32, sums: mat4x4f) {
@@ -206,18 +196,18 @@ fn store_four(lane: u32, p: u32, sums: mat4x4f) {
   }
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(4)
 fn lstm_projection_texels(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) thread: vec3u,
   @builtin(subgroup_invocation_id) subgroup_lane: u32
 ) {
   // No thread leaves early: the quads load together.
-  let p = group.x * 8u + thread.x;
+  let p = group.x * 2u * threads + thread.x;
   let quad_lane = subgroup_lane % 4u;
   let lane = group.y * tile;
-  if (tile == 16u) {
-    sixteen_lanes(lane, p, quad_lane);
+  if (tile == 8u) {
+    eight_lanes(lane, p, quad_lane);
   } else if (tile == 4u) {
     four_lanes(lane, p, quad_lane);
   } else {

@@ -27,6 +27,9 @@ function binding(variable: VariableInfo) {
   if (variable.resourceType === ResourceType.Texture) {
     return { group, binding, type: 'texture' };
   }
+  if (variable.resourceType === ResourceType.Sampler) {
+    return { group, binding, type: 'sampler' };
+  }
   const type = variable.access === 'read' ? 'read-only-storage' : 'storage';
   return { group, binding, type, size: variable.stride };
 }
@@ -37,7 +40,7 @@ function descriptor(name: string, code: string) {
   if (!entry?.workgroupSize || others.length > 0 || entry.name !== name) {
     throw new Error(`shaders/${name}.wgsl: expected one entry point with the name of the file`);
   }
-  const variables = [...reflection.storage, ...reflection.uniforms, ...reflection.textures];
+  const variables = [...reflection.storage, ...reflection.uniforms, ...reflection.textures, ...reflection.samplers];
   return {
     name,
     workgroupSize: entry.workgroupSize,

@@ -29,6 +29,9 @@ interface Traits {
 /** The forms that kernels over matrices are written in. */
 type KernelForm = 'plain' | 'split' | 'texels' | 'half';
 
+/** vec4s of outputs that each thread of a workgroup's first dimension has. */
+const outputsPerThread = (form: KernelForm): number => (form === 'texels' ? 2 : 1);
+
 /**
  * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All
  * but `half` do the same operations in the same order, and so give the same bytes.
@@ -72,8 +75,8 @@ const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
     storage: 'texture',
     tiles: [
       { tile: 1, upTo: 1, form: 'texels' },
-      { tile: 4, upTo: 8, form: 'texels' },
-      { tile: 16, upTo: Infinity, form: 'texels' },
+      { tile: 4, upTo: 4, form: 'texels' },
+      { tile: 8, upTo: Infinity, form: 'texels' },
     ],
   },
   /** f16 weights, multiplied and for a while summed in f16: other bytes, only on demand. */
@@ -97,6 +100,9 @@ export const arithmeticOf = (method: MatrixMethod): Arithmetic => (method === 'h
 /** The methods of the second and third convolution, conv_strided: as for matrices. */
 export const CONV_METHODS = ['plain', 'wide', 'texels'] as const satisfies readonly MatrixMethod[];
 export type ConvMethod = (typeof CONV_METHODS)[number];
+
+/** Positions that a thread of each can cover. */
+const CONV_TILES: Readonly<Record<ConvMethod, readonly number[]>> = { plain: [4], wide: [4, 16], texels: [4, 8] };
 
 /** How the kernels that read weights work. */
 export interface KernelChoice {
@@ -153,7 +159,7 @@ export class ConvKernel {
     overrides: Readonly<Record<Exclude<(typeof kernels.convStrided.overrides)[number], 'tile'>, number>>,
   ): Promise<ConvKernel> {
     const source = method === 'texels' ? kernels.convStridedTexels : kernels.convStrided;
-    const compiled = (method === 'plain' ? [4] : [4, 16]).map(async (tile) => {
+    const compiled = CONV_TILES[method].map(async (tile) => {
       return { tile, kernel: await Kernel.create(context, source, { ...overrides, tile }) };
     });
     return new ConvKernel(await Promise.all(compiled), method, overrides.out_vec4s);
@@ -169,7 +175,7 @@ export class ConvKernel {
     const tiles = this.#kernels.map(({ tile, kernel }) => ({
       tile,
       kernel: kernel.bind(resources),
-      threads: kernel.source.workgroupSize[0],
+      width: kernel.source.workgroupSize[0] * (inTiles ? outputsPerThread('texels') : 1),
     }));
     const [small, large = small] = tiles;
     return {
@@ -180,31 +186,34 @@ export class ConvKernel {
         // A lane's last tile may be mostly empty.
         const filled = positions / (large.tile * Math.ceil(positions / large.tile));
         const few = lanes * positions < MANY_POSITIONS || filled < MOSTLY_FILLED;
-        const { tile, kernel, threads } = few ? small : large;
+        const { tile, kernel, width } = few ? small : large;
         const count = Math.ceil(positions / tile);
         const workgroups = inTiles
-          ? ([Math.ceil(outputs / threads), count, lanes] as const)
-          : ([Math.ceil((count * outputs) / threads), lanes, 1] as const);
+          ? ([Math.ceil(outputs / width), count, lanes] as const)
+          : ([Math.ceil((count * outputs) / width), lanes, 1] as const);
         kernel.dispatch(pass, workgroups, offset);
       },
     };
   }
 }
 
+/** A kernel over a matrix, compiled for so many rows of a thread. */
+interface MatrixTile<Compiled> {
+  tile: number;
+  /** It is for steps of up to so many rows. */
+  upTo: number;
+  kernel: Compiled;
+  /** Workgroups for all outputs. */
+  groups: number;
+}
+
 /** A kernel over a matrix, compiled for each number of rows that a thread can cover. */
 export class MatrixKernel<Bindings extends string> {
-  readonly #tiles: readonly { tile: number; upTo: number; kernel: Bindable<Bindings> }[];
-  /** vec4s of outputs. */
-  readonly #outputs: number;
+  readonly #tiles: readonly MatrixTile<Bindable<Bindings>>[];
   readonly #dtype: WeightDtype;
 
-  constructor(
-    tiles: readonly { tile: number; upTo: number; kernel: Bindable<Bindings> }[],
-    outputs: number,
-    dtype: WeightDtype,
-  ) {
+  constructor(tiles: readonly MatrixTile<Bindable<Bindings>>[], dtype: WeightDtype) {
     this.#tiles = tiles;
-    this.#outputs = outputs;
     this.#dtype = dtype;
   }
 
@@ -214,13 +223,7 @@ export class MatrixKernel<Bindings extends string> {
    * @param rowsOf how many rows it covers in a layer: {@link allFrames} or {@link oneFrame}
    */
   bind(resources: Resources<Bindings | 'weight'>, rowsOf: RowsOf): Dispatch {
-    const tiles = this.#tiles.map(({ kernel, ...tile }) => {
-      return {
-        ...tile,
-        kernel: kernel.bind(resources),
-        groups: Math.ceil(this.#outputs / kernel.source.workgroupSize[0]),
-      };
-    });
+    const tiles = this.#tiles.map((each) => ({ ...each, kernel: each.kernel.bind(resources) }));
     return {
       name: tiles[0].kernel.name,
       weightBytes: weightBytes(resources.weight, this.#dtype),
@@ -336,8 +339,9 @@ export class MatrixCompiler {
     const needed = tiles.slice(0, 1 + tiles.findIndex(({ upTo }) => maxRows <= upTo));
     const compiled = needed.map(async ({ tile, upTo, form }) => {
       const kernel = await Kernel.create(this.#context, sourceOf(form), { ...sizes, ...ofDtype[form], tile });
-      return { tile, upTo, kernel };
+      const groups = Math.ceil(outputs / (kernel.source.workgroupSize[0] * outputsPerThread(form)));
+      return { tile, upTo, kernel, groups };
     });
-    return new MatrixKernel(await Promise.all(compiled), outputs, this.#dtype);
+    return new MatrixKernel(await Promise.all(compiled), this.#dtype);
   }
 }

@@ -24,7 +24,7 @@ export interface WeightStorage {
 export interface Matrix {
   /**
    * A buffer, or a part of one, of (inputs / 4, 4 or 2 or 1 parts, outputs / 4) vec4s, each block of 4 inputs x 4
-   * outputs packed as the dtype says; or a texture of (inputs, outputs / 4) texels.
+   * outputs packed as the dtype says; or a texture, laid out as {@link texelsOf} does.
    */
   weight: Resource;
   /** (outputs), for int8; a placeholder for the others */
@@ -37,8 +37,6 @@ const TEXEL_FORMATS: Readonly<Record<WeightDtype, GPUTextureFormat>> = {
   f16: 'rgba16float',
   int8: 'rgba8snorm',
 };
-/** Inputs of a texture are padded to as many as a quad of threads reads at a time. */
-const paddedForTexture = (inputs: number) => 16 * Math.ceil(inputs / 16);
 
 /** Bytes of weights that reading all of them takes. */
 export const weightBytes = (weight: Resource, dtype: WeightDtype = 'f32') =>
@@ -188,9 +186,8 @@ export class WeightLoader {
         const packed = packMatrix(numbers, [outputs, inputs], { ...layout, together });
         return layered && this.storage.gathered ? this.#gather(layered, packed) : this.upload(name, packed);
       }
-      const height = paddedForTexture(paddedInputs);
-      const packed = packMatrix(numbers, [outputs, inputs], { ...layout, paddedInputs: height });
-      return this.#uploadTexture(name, packed, TEXEL_FORMATS[this.dtype], [paddedOutputs / 4, height]);
+      const packed = packMatrix(numbers, [outputs, inputs], layout);
+      return this.#uploadTexture(name, packed, TEXEL_FORMATS[this.dtype], [paddedInputs, paddedOutputs]);
     };
     if (this.dtype !== 'int8') {
       this.#noScale ??= this.upload('no scale', new Float32Array(4));
@@ -233,12 +230,14 @@ export class WeightLoader {
     return joined;
   }
 
+  /** @param packed (inputs, outputs) */
   #uploadTexture(
     label: string,
-    texels: ArrayBufferView<ArrayBuffer>,
+    packed: Packed,
     format: GPUTextureFormat,
-    size: readonly [width: number, height: number],
+    [inputs, outputs]: readonly [number, number],
   ): GPUTexture {
+    const { texels, size } = texelsOf(packed, inputs, outputs);
     const bytes = texels.byteLength;
     const texture = this.#scope.createTexture('weights', label, bytes, format, size);
     this.#scope.context.device.queue.writeTexture({ texture }, texels, { bytesPerRow: bytes / size[1] }, size);
@@ -285,7 +284,6 @@ export class WeightLoader {
 
   /**
    * `(outputs, inputs, 3, 3)` as `(3, 3, padded inputs, padded outputs)`, in f32; a single input channel is not padded.
-   * In a texture the inputs of each row of the window, 3 * padded inputs, are padded once more.
    */
   async conv<Storage extends MatrixStorage>(
     name: string,
@@ -295,14 +293,13 @@ export class WeightLoader {
   ): Promise<Storage extends 'buffer' ? GPUBuffer : GPUTexture>;
   async conv(name: string, outputs: number, inputs: number, storage: MatrixStorage): Promise<GPUBuffer | GPUTexture> {
     const paddedInputs = inputs === 1 ? 1 : padded(inputs);
-    const rowInputs = storage === 'buffer' ? 3 * paddedInputs : paddedForTexture(3 * paddedInputs);
     const packed = packMatrix(await this.read(name), [outputs, 9 * inputs], {
-      input: (k) => Math.floor((k % 9) / 3) * rowInputs + (k % 3) * paddedInputs + Math.floor(k / 9),
-      paddedInputs: 3 * rowInputs,
+      input: (k) => (k % 9) * paddedInputs + Math.floor(k / 9),
+      paddedInputs: 9 * paddedInputs,
     });
     return storage === 'buffer'
       ? this.upload(name, packed)
-      : this.#uploadTexture(name, packed, 'rgba32float', [padded(outputs) / 4, 3 * rowInputs]);
+      : this.#uploadTexture(name, packed, 'rgba32float', [9 * paddedInputs, padded(outputs)]);
   }
 
   /** BasicNorm's eps, stored as a logarithm. */
@@ -314,6 +311,38 @@ export class WeightLoader {
 
 /** What each dtype is written to the GPU from. */
 type PackedNumbers = Float32Array | Uint16Array | Int8Array;
+type Packed = PackedNumbers & ArrayBufferView<ArrayBuffer>;
+
+function emptyLike(numbers: PackedNumbers, length: number): Packed {
+  if (numbers instanceof Float32Array) {
+    return new Float32Array(length);
+  }
+  return numbers instanceof Uint16Array ? new Uint16Array(length) : new Int8Array(length);
+}
+
+/** A texture's row has so many inputs, and of each so many vec4s of outputs: those of a workgroup, see linear_texels.wgsl. */
+const TEXEL_INPUTS = 64;
+const TEXEL_OUTPUTS = 8;
+
+/** A packed matrix (inputs, outputs), four outputs to a texel, in the order in which the kernels of `texels` read it. */
+function texelsOf(packed: Packed, inputs: number, outputs: number) {
+  const width = TEXEL_INPUTS * TEXEL_OUTPUTS;
+  const blocks = Math.ceil(inputs / TEXEL_INPUTS);
+  const height = Math.ceil(outputs / 4 / TEXEL_OUTPUTS) * blocks;
+  const texels = emptyLike(packed, 4 * width * height);
+  let from = 0;
+  for (let k = 0; k < inputs; k++) {
+    for (let o = 0; o < outputs / 4; o++) {
+      const row = Math.floor(o / TEXEL_OUTPUTS) * blocks + Math.floor(k / TEXEL_INPUTS);
+      const to = 4 * (row * width + (k % TEXEL_INPUTS) * TEXEL_OUTPUTS + (o % TEXEL_OUTPUTS));
+      texels[to] = packed[from++];
+      texels[to + 1] = packed[from++];
+      texels[to + 2] = packed[from++];
+      texels[to + 3] = packed[from++];
+    }
+  }
+  return { texels, size: [width, height] as const };
+}
 
 /**
  * A matrix of shape (outputs, inputs), column-major: for each few inputs, `together` of them with 4 outputs each, then
@@ -330,14 +359,8 @@ function packMatrix(
     paddedOutputs = padded(outputs),
     together = 1,
   }: MatrixLayout & { together?: number } = {},
-): PackedNumbers & ArrayBufferView<ArrayBuffer> {
-  const length = paddedInputs * paddedOutputs;
-  const packed =
-    values instanceof Float32Array
-      ? new Float32Array(length)
-      : values instanceof Uint16Array
-        ? new Uint16Array(length)
-        : new Int8Array(length);
+): Packed {
+  const packed = emptyLike(values, paddedInputs * paddedOutputs);
   // Of element (k, o): (floor(k / together), floor(o / 4), k % together, o % 4).
   const starts = Array.from({ length: inputs }, (_, index) => {
     const k = input(index);

@@ -27,7 +27,14 @@ interface TextureBinding {
   readonly type: 'texture';
 }
 
-type Binding = StorageBinding | UniformBinding | TextureBinding;
+/** What reads a texture's texel that is nearest to a place. */
+interface SamplerBinding {
+  readonly group: number;
+  readonly binding: number;
+  readonly type: 'sampler';
+}
+
+type Binding = StorageBinding | UniformBinding | TextureBinding | SamplerBinding;
 
 /** A part of a buffer; it starts at a multiple of 256 bytes. */
 export interface BufferRange {
@@ -48,6 +55,11 @@ export interface KernelSource {
   readonly overrides: readonly string[];
   readonly bindings: Readonly<Record<string, Binding>>;
 }
+
+/** The bindings of a shader that {@link Kernel.bind} is to be given: all but samplers, which are alike. */
+export type BindingNames<Source extends KernelSource> = {
+  [Name in keyof Source['bindings'] & string]: Source['bindings'][Name]['type'] extends 'sampler' ? never : Name;
+}[keyof Source['bindings'] & string];
 
 /** Workgroup counts. */
 export type Workgroups = readonly [x: number, y: number, z: number];
@@ -148,7 +160,7 @@ export class Kernel<Source extends KernelSource> {
   }
 
   /** Joins the kernel with a buffer, a part of one or a texture for each of its bindings; done once, at load. */
-  bind(resources: Readonly<Record<keyof Source['bindings'] & string, Resource>>): BoundKernel {
+  bind(resources: Readonly<Record<BindingNames<Source>, Resource>>): BoundKernel {
     const bindings = Object.entries(this.source.bindings);
     const named: Readonly<Record<string, Resource>> = resources;
     const groups = this.#layouts.map((layout, group) =>
@@ -157,7 +169,10 @@ export class Kernel<Source extends KernelSource> {
         layout,
         entries: bindings
           .filter(([, binding]) => binding.group === group)
-          .map(([name, binding]) => ({ binding: binding.binding, resource: bindingResource(binding, named[name]) })),
+          .map(([name, binding]) => ({
+            binding: binding.binding,
+            resource: binding.type === 'sampler' ? this.#device.createSampler() : bindingResource(binding, named[name]),
+          })),
       }),
     );
     return new BoundKernel(this.source.name, this.#pipeline, groups);
@@ -165,9 +180,12 @@ export class Kernel<Source extends KernelSource> {
 }
 
 /** What a bind group layout says of a binding, beside its place. */
-function layoutOf(binding: Binding): Pick<GPUBindGroupLayoutEntry, 'buffer' | 'texture'> {
+function layoutOf(binding: Binding): Pick<GPUBindGroupLayoutEntry, 'buffer' | 'texture' | 'sampler'> {
   if (binding.type === 'texture') {
     return { texture: { sampleType: 'unfilterable-float' } };
+  }
+  if (binding.type === 'sampler') {
+    return { sampler: { type: 'non-filtering' } };
   }
   const hasDynamicOffset = binding.type === 'uniform' && binding.dynamic;
   return { buffer: { type: binding.type, minBindingSize: binding.size, hasDynamicOffset } };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
-import { Kernel, type KernelSource, type Workgroups } from '../../src/gpu/kernel.ts';
+import { Kernel, type BindingNames, type KernelSource, type Workgroups } from '../../src/gpu/kernel.ts';
 import { readBuffers } from '../../src/gpu/readback.ts';
 import { decodeFloats } from '../../src/model/tensors.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -24,7 +24,7 @@ export interface KernelCase<Source extends KernelSource> {
   name: string;
   overrides: Readonly<Record<Source['overrides'][number], number>>;
   /** A value for each binding; outputs poisoned, uniforms as their words. */
-  buffers: Readonly<Record<keyof Source['bindings'] & string, Given>>;
+  buffers: Readonly<Record<BindingNames<Source>, Given>>;
   workgroups: Workgroups;
   /** Each output by name; NaN where the poison must have stayed. */
   expected: Readonly<Record<string, Float64Array>>;
@@ -55,7 +55,7 @@ async function runOnGpu<Source extends KernelSource>(
     created[name] = scope.createBuffer('test', name, values.byteLength, usage | GPUBufferUsage.COPY_DST);
     gpu.device.queue.writeBuffer(created[name], 0, values);
   }
-  const bound = { ...created, ...textures } as Record<keyof Source['bindings'] & string, GPUBuffer | GPUTexture>;
+  const bound = { ...created, ...textures } as Record<BindingNames<Source>, GPUBuffer | GPUTexture>;
   const encoder = gpu.device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   kernel.bind(bound).dispatch(pass, workgroups);
@@ -64,7 +64,8 @@ async function runOnGpu<Source extends KernelSource>(
   const outputs: Record<string, Float32Array> = {};
   for (const [name, values] of Object.entries(expected)) {
     const read = await readBuffers(gpu, [{ buffer: created[name], bytes: 4 * values.length }]);
-    outputs[name] = buffers[name] instanceof Int32Array ? Float32Array.from(new Int32Array(read.buffer)) : read;
+    const given = buffers[name as keyof typeof buffers];
+    outputs[name] = given instanceof Int32Array ? Float32Array.from(new Int32Array(read.buffer)) : read;
   }
   gpu.check();
   scope.dispose();
@@ -77,6 +78,9 @@ function findRaces<Source extends KernelSource>(
 ) {
   const groups: Record<string, Record<string, unknown>> = {};
   for (const [name, { group, binding, type }] of Object.entries(source.bindings)) {
+    if (type === 'sampler') {
+      continue;
+    }
     const given: Given = buffers[name as keyof typeof buffers];
     const values = 'texels' in given ? new Float32Array(4 * given.size[0] * given.size[1]) : given.slice();
     (groups[group] ??= {})[binding] = type === 'uniform' ? { uniform: values } : values;
@@ -92,11 +96,12 @@ const withoutTexels = (code: string) =>
   code
     .replace(
       'enable subgroups;',
-      'fn texel(place: vec2u) -> vec4f { return weight[min(place.x + place.y, arrayLength(&weight) - 1u)]; }',
+      'fn texel(place: vec2f) -> vec4f { return weight[u32(place.x * place.y * f32(arrayLength(&weight)))]; }',
     )
     .replace('subgroup_invocation_id', 'local_invocation_index')
     .replace('var weight: texture_2d<f32>', 'var<storage, read> weight: array<vec4f>')
-    .replace(/textureLoad\(weight, (vec2u\(.*\)), 0\)/g, 'texel($1)')
+    .replace(/@group\(0\) @binding\(\d+\) var nearest: sampler;/, '')
+    .replace(/textureSampleLevel\(weight, nearest, (.*), 0\.0\)/g, 'texel($1)')
     .replace(/quadBroadcast\((.*?), \du\)/g, '$1');
 
 /**

@@ -94,7 +94,7 @@ function perMethod<Buffers, Sizes, Expected>({
       workgroups: workgroups(size, tile),
       expected,
     }));
-  const texels = [1, 4, 16].map((tile) => ({
+  const texels = [1, 4, 8].map((tile) => ({
     name: `tile ${tile}, ${name}`,
     overrides: { tile, int8: Number(dtype === 'int8'), ...sizes },
     buffers: { ...buffers, weight: packed.texels },

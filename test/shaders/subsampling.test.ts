@@ -1,4 +1,5 @@
 import * as kernels from '../../src/gpu/kernels.generated.ts';
+import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison, randoms } from '../support/random.ts';
 import { ceilDiv, describeKernel, padded, words } from './harness.ts';
 import * as twins from './twins.ts';
@@ -89,21 +90,14 @@ describeKernel(
 describeKernel(
   kernels.convStridedTexels,
   CONV_CASES.flatMap(({ lanes, positions, ...each }) => {
-    // Each row of the window is padded to 16 inputs.
-    const outputs = 4 * each.overrides.out_vec4s;
-    const run = 12 * each.overrides.in_vec4s;
-    const paddedRun = 16 * ceilDiv(run, 16);
-    const texels = new Float32Array(3 * paddedRun * outputs);
-    for (let i = 0; i < 3; i++) {
-      texels.set(each.buffers.weight.subarray(i * run * outputs, (i + 1) * run * outputs), i * paddedRun * outputs);
-    }
-    const weight = { texels, format: 'rgba32float', size: [outputs / 4, 3 * paddedRun] } as const;
-    return [4, 16].map((tile) => ({
+    const { out_vec4s: outputs, in_vec4s: inputs } = each.overrides;
+    const weight = packWeights(each.buffers.weight, 36 * inputs, 4 * outputs, 'f32').texels;
+    return [4, 8].map((tile) => ({
       ...each,
       name: `tile ${tile}, ${each.name}`,
       overrides: { ...each.overrides, tile },
       buffers: { ...each.buffers, weight },
-      workgroups: [ceilDiv(outputs / 4, 8), ceilDiv(positions, tile), lanes] as const,
+      workgroups: [ceilDiv(outputs, 8), ceilDiv(positions, tile), lanes] as const,
     }));
   }),
 );

@@ -13,7 +13,7 @@ export interface PackedWeights {
   dtype: WeightDtype;
   bits: number;
   weight: Uint32Array<ArrayBuffer>;
-  /** The same for the kernels that read texels, inputs padded to 16. */
+  /** The same for the kernels that read texels: rows of 64 inputs x 32 outputs. */
   texels: Texels;
   scale: Float32Array<ArrayBuffer>;
   /** (inputs, outputs) */
@@ -53,32 +53,34 @@ export function packWeights(
   const halves = new Uint8Array(toHalf('test', matrix).buffer);
   const values = dtype === 'f16' ? decodeFloats(halves, 'F16') : matrix.slice();
   const scale = new Float32Array(outputs);
-  const rows = 16 * Math.ceil(inputs / 16);
+  const texelRows = Math.ceil(outputs / 32) * Math.ceil(inputs / 64);
   const texels = {
-    f32: new Float32Array(rows * outputs),
-    f16: new Uint16Array(rows * outputs),
-    int8: new Int8Array(rows * outputs),
+    f32: new Float32Array(texelRows * 2048),
+    f16: new Uint16Array(texelRows * 2048),
+    int8: new Int8Array(texelRows * 2048),
   }[dtype];
+  const texelAt = (k: number, o: number) =>
+    (Math.floor(o / 32) * Math.ceil(inputs / 64) + Math.floor(k / 64)) * 2048 + (k % 64) * 32 + (o % 32);
   const format = ({ f32: 'rgba32float', f16: 'rgba16float', int8: 'rgba8snorm' } as const)[dtype];
   for (let k = 0; k < inputs; k++) {
     for (let o = 0; o < outputs; o++) {
       if (dtype === 'f32') {
         view.setFloat32(4 * (k * outputs + o), matrix[k * outputs + o], true);
-        texels[k * outputs + o] = matrix[k * outputs + o];
+        texels[texelAt(k, o)] = matrix[k * outputs + o];
       } else if (dtype === 'f16') {
         const at = ((k >> 1) * outputs + (o & ~3)) * 2 + (k & 1) * 4 + (o & 3);
         bytes.set(halves.subarray(2 * (k * outputs + o), 2 * (k * outputs + o) + 2), 2 * at);
-        texels[k * outputs + o] = halves[2 * (k * outputs + o)] | (halves[2 * (k * outputs + o) + 1] << 8);
+        texels[texelAt(k, o)] = halves[2 * (k * outputs + o)] | (halves[2 * (k * outputs + o) + 1] << 8);
       } else {
         const at = ((k >> 2) * outputs + (o & ~3)) * 4 + (k & 3) * 4 + (o & 3);
         scale[o] = Math.max(...Array.from({ length: inputs }, (_, i) => Math.abs(matrix[i * outputs + o])));
         const whole = scale[o] === 0 ? 0 : Math.round((127 * matrix[k * outputs + o]) / scale[o]);
         view.setInt8(at, whole);
-        texels[k * outputs + o] = whole;
+        texels[texelAt(k, o)] = whole;
         values[k * outputs + o] = (whole * scale[o]) / 127;
       }
     }
   }
   const weight = new Uint32Array(bytes.buffer);
-  return { dtype, bits, weight, texels: { texels, format, size: [outputs / 4, rows] }, scale, values };
+  return { dtype, bits, weight, texels: { texels, format, size: [512, texelRows] }, scale, values };
 }
