@@ -5,8 +5,9 @@
 // x is the lane's window of 4n + 5 feature frames: the 5 frames its slot kept from the chunk before
 // (`context`), then the 4n new ones (`features`). Channels come last, padded to vec4 with zero weights.
 //
-// One thread: four output channels at one position. Order of summation: i, then j.
-// Workgroups: (ceil((4 * frames + 3) * out_freqs * out_vec4s / 32), lanes, 1).
+// One thread: four output channels at four neighbouring frequencies, so that a weight is loaded once for them. Order of
+// summation: i, then j.
+// Workgroups: (ceil(ceil(out_freqs / 4) * out_vec4s / 8), 4 * frames + 3, lanes).
 
 override num_features: u32;
 override out_vec4s: u32; // ceil(output channels / 4)
@@ -31,33 +32,53 @@ struct Lane {
 
 const context_frames = 5u;
 
-fn feature(lane: u32, t: u32, f: u32) -> f32 {
+// Of four neighbouring frequencies, those past the end for what is not written.
+fn features_at(lane: u32, t: u32, f: u32) -> vec4f {
+  let at = min(vec4u(f, f + 1u, f + 2u, f + 3u), vec4u(num_features - 1u));
   if (t < context_frames) {
-    return context[(lanes[lane].slot * context_frames + t) * num_features + f];
+    let start = (lanes[lane].slot * context_frames + t) * num_features;
+    return vec4f(context[start + at.x], context[start + at.y], context[start + at.z], context[start + at.w]);
   }
-  return features[(lane * 4u * step.frames + t - context_frames) * num_features + f];
+  let start = (lane * 4u * step.frames + t - context_frames) * num_features;
+  return vec4f(features[start + at.x], features[start + at.y], features[start + at.z], features[start + at.w]);
 }
 
 fn double_swish(x: vec4f) -> vec4f {
   return x / (1.0 + exp(min(1.0 - x, vec4f(80.0))));
 }
 
-@compute @workgroup_size(32)
+// A weight times the features of four frequencies, a column for each.
+fn add_products(w: vec4f, x: vec4f, sums: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    fma(vec4f(x.x), w, sums[0]),
+    fma(vec4f(x.y), w, sums[1]),
+    fma(vec4f(x.z), w, sums[2]),
+    fma(vec4f(x.w), w, sums[3])
+  );
+}
+
+@compute @workgroup_size(8)
 fn conv_first(@builtin(global_invocation_id) id: vec3u) {
   let out_freqs = num_features - 2u;
   let times = 4u * step.frames + 3u;
-  let lane = id.y;
+  let lane = id.z;
+  let t = id.y;
   let o = id.x % out_vec4s;
-  let f = (id.x / out_vec4s) % out_freqs;
-  let t = id.x / (out_vec4s * out_freqs);
-  if (t >= times || lane >= step.lanes) {
+  let f = 4u * (id.x / out_vec4s);
+  if (f >= out_freqs || t >= times || lane >= step.lanes) {
     return;
   }
-  var sum = bias[o];
+  let b = bias[o];
+  var sums = mat4x4f(b, b, b, b);
   for (var i = 0u; i < 3u; i++) {
-    for (var j = 0u; j < 3u; j++) {
-      sum = fma(vec4f(feature(lane, t + i, f + j)), weight[(i * 3u + j) * out_vec4s + o], sum);
-    }
+    let near = features_at(lane, t + i, f);
+    let far = features_at(lane, t + i, f + 4u);
+    sums = add_products(weight[3u * i * out_vec4s + o], near, sums);
+    sums = add_products(weight[(3u * i + 1u) * out_vec4s + o], vec4f(near.yzw, far.x), sums);
+    sums = add_products(weight[(3u * i + 2u) * out_vec4s + o], vec4f(near.zw, far.xy), sums);
   }
-  y[((lane * times + t) * out_freqs + f) * out_vec4s + o] = double_swish(sum);
+  let start = (lane * times + t) * out_freqs + f;
+  for (var k = 0u; k < min(4u, out_freqs - f); k++) {
+    y[(start + k) * out_vec4s + o] = double_swish(sums[k]);
+  }
 }

@@ -190,7 +190,9 @@ export async function compileEncoder(
       convStrided(freqs2, freqs3, channels2, channels3, [1, 0]),
       Kernel.create(context, kernels.saveContext, { num_features: numFeatures }),
       matrices.linear(freqs3 * channels3, dModel),
-      Kernel.create(context, kernels.basicNorm, { width: sizes.dModel }),
+      Kernel.create(context, choice.matrices === 'texels' ? kernels.basicNormQuad : kernels.basicNorm, {
+        width: sizes.dModel,
+      }),
       matrices.linear(dModel, hidden),
       matrices.cell(dModel, hidden, layers),
       matrices.projection(hidden / 4, dModel, layers),
@@ -229,7 +231,7 @@ export function bindEncoder(
         y: convs[0],
         step,
       }),
-      (lanes, frames) => [ceilDiv((4 * frames + 3) * freqs1 * channels1, size(convFirst)), lanes, 1],
+      (lanes, frames) => [ceilDiv(ceilDiv(freqs1, 4) * channels1, size(convFirst)), 4 * frames + 3, lanes],
       weights.convFirst.weight.size,
     ),
     dispatchOf(

@@ -94,15 +94,16 @@ function findRaces<Source extends KernelSource>(
  */
 const withoutTexels = (code: string) =>
   code
-    .replace(
-      'enable subgroups;',
-      'fn texel(place: vec2f) -> vec4f { return weight[u32(place.x * place.y * f32(arrayLength(&weight)))]; }',
-    )
+    .replace('enable subgroups;', '')
     .replace('subgroup_invocation_id', 'local_invocation_index')
     .replace('var weight: texture_2d<f32>', 'var<storage, read> weight: array<vec4f>')
-    .replace(/@group\(0\) @binding\(\d+\) var nearest: sampler;/, '')
+    .replace(
+      /@group\(0\) @binding\(\d+\) var nearest: sampler;/,
+      'fn texel(place: vec2f) -> vec4f { return weight[u32(place.x * place.y * f32(arrayLength(&weight)))]; }',
+    )
     .replace(/textureSampleLevel\(weight, nearest, (.*), 0\.0\)/g, 'texel($1)')
-    .replace(/quadBroadcast\((.*?), \du\)/g, '$1');
+    .replace(/quadBroadcast\((.*?), \du\)/g, '$1')
+    .replace(/quadSwap[XY]\((.*?)\)/g, '$1');
 
 /**
  * A kernel in f16 arithmetic with f32 in its place, so that what it adds up is checked everywhere, to the usual

@@ -9,24 +9,24 @@ const SIZES = [
   { rows: 2, width: 131 },
 ];
 
-describeKernel(
-  kernels.basicNorm,
-  SIZES.map(({ rows, width }, seed) => {
-    const buffers = {
-      eps: Float32Array.of(0.25),
-      // One row more than the kernel owns.
-      x: paddedRows(rows + 1, width, padded(width), seed + 41, 2),
-      step: words(1, rows),
-    };
-    return {
-      name: `${rows} rows of ${width}`,
-      overrides: { width },
-      buffers,
-      workgroups: [rows + 1, 1, 1] as const,
-      expected: { x: twins.basicNorm(buffers, rows, width) },
-    };
-  }),
-);
+const NORM_CASES = SIZES.map(({ rows, width }, seed) => {
+  const buffers = {
+    eps: Float32Array.of(0.25),
+    // One row more than the kernel owns.
+    x: paddedRows(rows + 1, width, padded(width), seed + 41, 2),
+    step: words(1, rows),
+  };
+  return {
+    name: `${rows} rows of ${width}`,
+    overrides: { width },
+    buffers,
+    workgroups: [rows + 1, 1, 1] as const,
+    expected: { x: twins.basicNorm(buffers, rows, width) },
+  };
+});
+
+describeKernel(kernels.basicNorm, NORM_CASES);
+describeKernel(kernels.basicNormQuad, NORM_CASES);
 
 describeKernel(
   kernels.logSoftmax,

@@ -34,7 +34,7 @@ describeKernel(
         name: `${numFeatures} features, ${channels} channels`,
         overrides: { num_features: numFeatures, out_vec4s: outputs / 4 },
         buffers,
-        workgroups: [ceilDiv(((4 * step.frames + 3) * (numFeatures - 2) * outputs) / 4, 32), step.lanes, 1] as const,
+        workgroups: [ceilDiv((ceilDiv(numFeatures - 2, 4) * outputs) / 4, 8), 4 * step.frames + 3, step.lanes] as const,
         expected: { y },
       };
     }),
