@@ -100,26 +100,39 @@ fn four_times_bias(o: u32) -> mat4x4f {
   return mat4x4f(b, b, b, b);
 }
 
-fn store_four(lane: u32, first: u32, positions: u32, o: u32, sums: mat4x4f) {
-  for (var p = 0u; p < 4u; p++) {
-    if (first + p < positions && o < out_vec4s) {
-      y[(lane * positions + first + p) * out_vec4s + o] = double_swish(sums[p]);
-    }
+fn store(lane: u32, position: u32, positions: u32, o: u32, sum: vec4f) {
+  if (position < positions && o < out_vec4s) {
+    y[(lane * positions + position) * out_vec4s + o] = double_swish(sum);
   }
 }
 
+fn store_four(lane: u32, first: u32, positions: u32, o: u32, sums: mat4x4f) {
+  store(lane, first, positions, o, sums[0]);
+  store(lane, first + 1u, positions, o, sums[1]);
+  store(lane, first + 2u, positions, o, sums[2]);
+  store(lane, first + 3u, positions, o, sums[3]);
+}
+
+// Inputs of a window: three rows of 3 * 4 * in_vec4s.
+fn window_inputs() -> u32 {
+  return 36u * in_vec4s;
+}
+
+// Where the k-th input lies in x from the window's start.
+fn in_window(k: u32) -> u32 {
+  let run = 12u * in_vec4s;
+  let row = select(0u, 1u, k >= run) + select(0u, 1u, k >= 2u * run);
+  return row * (in_freqs * 4u * in_vec4s - run) + k;
+}
+
 fn four_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32) {
-  let run = 3u * 4u * in_vec4s;
   let starts = window_starts(lane, first, out_times) + quad_lane;
   var a = four_times_bias(o);
   var b = four_times_bias(o + threads);
-  for (var i = 0u; i < 3u; i++) {
-    let row = i * in_freqs * 4u * in_vec4s;
-    for (var k = 0u; k < run; k += 4u) {
-      let rows = four_at(starts, row + k);
-      a = multiply_add_four(weights_at(i * run + k, o), rows, a);
-      b = multiply_add_four(weights_at(i * run + k, o + threads), rows, b);
-    }
+  for (var k = 0u; k < window_inputs(); k += 4u) {
+    let rows = four_at(starts, in_window(k));
+    a = multiply_add_four(weights_at(k, o), rows, a);
+    b = multiply_add_four(weights_at(k, o + threads), rows, b);
   }
   let positions = out_times * out_freqs;
   store_four(lane, first, positions, o, a);
@@ -127,25 +140,21 @@ fn four_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32)
 }
 
 fn eight_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32) {
-  let run = 3u * 4u * in_vec4s;
   let starts_a = window_starts(lane, first, out_times) + quad_lane;
   let starts_c = window_starts(lane, first + 4u, out_times) + quad_lane;
   var a = four_times_bias(o);
   var b = four_times_bias(o + threads);
   var c = a;
   var d = b;
-  for (var i = 0u; i < 3u; i++) {
-    let row = i * in_freqs * 4u * in_vec4s;
-    for (var k = 0u; k < run; k += 4u) {
-      let rows_a = four_at(starts_a, row + k);
-      let rows_c = four_at(starts_c, row + k);
-      let wa = weights_at(i * run + k, o);
-      a = multiply_add_four(wa, rows_a, a);
-      c = multiply_add_four(wa, rows_c, c);
-      let wb = weights_at(i * run + k, o + threads);
-      b = multiply_add_four(wb, rows_a, b);
-      d = multiply_add_four(wb, rows_c, d);
-    }
+  for (var k = 0u; k < window_inputs(); k += 4u) {
+    let rows_a = four_at(starts_a, in_window(k));
+    let rows_c = four_at(starts_c, in_window(k));
+    let wa = weights_at(k, o);
+    a = multiply_add_four(wa, rows_a, a);
+    c = multiply_add_four(wa, rows_c, c);
+    let wb = weights_at(k, o + threads);
+    b = multiply_add_four(wb, rows_a, b);
+    d = multiply_add_four(wb, rows_c, d);
   }
   let positions = out_times * out_freqs;
   store_four(lane, first, positions, o, a);

@@ -187,9 +187,10 @@ fn eight_rows(row: u32, o: u32, quad_lane: u32) {
 }
 
 fn store_four(row: u32, o: u32, sums: mat4x4f) {
-  for (var r = 0u; r < 4u; r++) {
-    store(row + r, o, sums[r]);
-  }
+  store(row, o, sums[0]);
+  store(row + 1u, o, sums[1]);
+  store(row + 2u, o, sums[2]);
+  store(row + 3u, o, sums[3]);
 }
 
 @compute @workgroup_size(4)

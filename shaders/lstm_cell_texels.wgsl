@@ -204,9 +204,10 @@ fn eight_lanes(lane: u32, unit: u32, quad_lane: u32) {
 }
 
 fn store_four(lane: u32, unit: u32, sums: mat4x4f) {
-  for (var r = 0u; r < 4u; r++) {
-    update(lane + r, unit, sums[r]);
-  }
+  update(lane, unit, sums[0]);
+  update(lane + 1u, unit, sums[1]);
+  update(lane + 2u, unit, sums[2]);
+  update(lane + 3u, unit, sums[3]);
 }
 
 @compute @workgroup_size(4)

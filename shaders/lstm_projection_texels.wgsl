@@ -191,9 +191,10 @@ fn eight_lanes(lane: u32, p: u32, quad_lane: u32) {
 }
 
 fn store_four(lane: u32, p: u32, sums: mat4x4f) {
-  for (var r = 0u; r < 4u; r++) {
-    update(lane + r, p, sums[r]);
-  }
+  update(lane, p, sums[0]);
+  update(lane + 1u, p, sums[1]);
+  update(lane + 2u, p, sums[2]);
+  update(lane + 3u, p, sums[3]);
 }
 
 @compute @workgroup_size(4)
