@@ -22,7 +22,7 @@ struct Lane {
   frames: u32, // encoder frames of this lane, 1 ..= step.frames
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (3, 3, out_vec4s)
+@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (ceil(out_vec4s / 8), 3, 3, 8)
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
 @group(0) @binding(2) var<storage, read> context: array<f32>; // (slots, 5, num_features)
 @group(0) @binding(3) var<storage, read> features: array<f32>; // (lanes, 4 * frames, num_features)
@@ -71,11 +71,12 @@ fn conv_first(@builtin(global_invocation_id) id: vec3u) {
   let b = bias[o];
   var sums = mat4x4f(b, b, b, b);
   for (var i = 0u; i < 3u; i++) {
+    let w = ((o >> 3u) * 9u + 3u * i) * 8u + (o & 7u);
     let near = features_at(lane, t + i, f);
     let far = features_at(lane, t + i, f + 4u);
-    sums = add_products(weight[3u * i * out_vec4s + o], near, sums);
-    sums = add_products(weight[(3u * i + 1u) * out_vec4s + o], vec4f(near.yzw, far.x), sums);
-    sums = add_products(weight[(3u * i + 2u) * out_vec4s + o], vec4f(near.zw, far.xy), sums);
+    sums = add_products(weight[w], near, sums);
+    sums = add_products(weight[w + 8u], vec4f(near.yzw, far.x), sums);
+    sums = add_products(weight[w + 16u], vec4f(near.zw, far.xy), sums);
   }
   let start = (lane * times + t) * out_freqs + f;
   for (var k = 0u; k < min(4u, out_freqs - f); k++) {

@@ -23,7 +23,7 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (3, 3, 4 * in_vec4s, out_vec4s)
+@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (ceil(out_vec4s / 8), 3, 3, 4 * in_vec4s, 8)
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
 @group(0) @binding(2) var<storage, read> x: array<vec4f>; // (lanes, 2 * out_times + 1, in_freqs, in_vec4s)
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // (lanes, out_times, out_freqs, out_vec4s)
@@ -70,7 +70,7 @@ fn four_at(starts: vec4u, k: u32) -> mat4x4f {
 }
 
 fn weights_at(w: u32) -> mat4x4f {
-  return mat4x4f(weight[w], weight[w + out_vec4s], weight[w + 2u * out_vec4s], weight[w + 3u * out_vec4s]);
+  return mat4x4f(weight[w], weight[w + 8u], weight[w + 16u], weight[w + 24u]);
 }
 
 fn store(lane: u32, position: u32, positions: u32, o: u32, sum: vec4f) {
@@ -89,12 +89,12 @@ fn store_four(lane: u32, position: u32, positions: u32, o: u32, sums: mat4x4f) {
 fn four_positions(lane: u32, first: u32, out_times: u32, o: u32) {
   let starts = four_starts(lane, first, out_times);
   var sums = mat4x4f(bias[o], bias[o], bias[o], bias[o]);
-  var w = o;
+  var w = (o >> 3u) * 36u * in_vec4s * 8u + (o & 7u);
   for (var i = 0u; i < 3u; i++) {
     let row = i * in_freqs * in_vec4s;
     for (var k = row; k < row + 3u * in_vec4s; k++) {
       sums = multiply_add_four(weights_at(w), four_at(starts, k), sums);
-      w += 4u * out_vec4s;
+      w += 32u;
     }
   }
   store_four(lane, first, out_times * out_freqs, o, sums);
@@ -109,7 +109,7 @@ fn sixteen_positions(lane: u32, first: u32, out_times: u32, o: u32) {
   var b = a;
   var c = a;
   var d = a;
-  var w = o;
+  var w = (o >> 3u) * 36u * in_vec4s * 8u + (o & 7u);
   for (var i = 0u; i < 3u; i++) {
     let row = i * in_freqs * in_vec4s;
     for (var k = row; k < row + 3u * in_vec4s; k++) {
@@ -118,7 +118,7 @@ fn sixteen_positions(lane: u32, first: u32, out_times: u32, o: u32) {
       b = multiply_add_four(weights, four_at(starts_b, k), b);
       c = multiply_add_four(weights, four_at(starts_c, k), c);
       d = multiply_add_four(weights, four_at(starts_d, k), d);
-      w += 4u * out_vec4s;
+      w += 32u;
     }
   }
   let positions = out_times * out_freqs;

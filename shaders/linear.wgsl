@@ -1,10 +1,10 @@
 // Linear layer over all frames of a step: y = W x + b, or y += W x + b, with an optional DoubleSwish.
 //
 // Serves encoder_embed.out, the input half of the LSTM gates, both feed-forward layers (the second one
-// accumulates into the residual) and the CTC head. The weight is column-major: for each input, the four
-// outputs of a thread lie together and neighbouring threads read neighbouring vec4s. Inputs and outputs
-// are padded to vec4 with zero weights, so padding lanes stay zero from layer to layer. Weights may be
-// packed; what is summed is f32 whatever they are.
+// accumulates into the residual) and the CTC head. The weight lies in columns of eight vec4s of outputs: for each
+// input, neighbouring threads read neighbouring vec4s, and input follows upon input, so that memory is read in order.
+// Inputs and outputs are padded to vec4 with zero weights, so padding lanes stay zero from layer to layer. Weights
+// may be packed; what is summed is f32 whatever they are.
 //
 // One thread: four outputs of `tile` rows (a row is one frame of one lane): of four or sixteen, so that a weight is loaded
 // once for them, or of one. Every output is summed in the same order, with the same fma, whatever the tile: its bits do
@@ -23,7 +23,7 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // (in_vec4s, weight_bits / 8, out_vec4s)
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // (ceil(out_vec4s / 8), in_vec4s, weight_bits / 8, 8)
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (out_vec4s), int8 only
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // (out_vec4s)
 @group(0) @binding(3) var<storage, read> x: array<vec4f>; // (lanes * frames, in_vec4s)
@@ -37,18 +37,18 @@ const block_vec4s = 16u;
 // Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its output.
 fn weights_at(k: u32, o: u32) -> mat4x4f {
+  let w = ((o >> 3u) * in_vec4s + k) * weight_bits + (o & 7u);
   if (weight_bits == 32u) {
-    let w = 4u * k * out_vec4s + o;
     return mat4x4f(
       bitcast<vec4f>(weight[w]),
-      bitcast<vec4f>(weight[w + out_vec4s]),
-      bitcast<vec4f>(weight[w + 2u * out_vec4s]),
-      bitcast<vec4f>(weight[w + 3u * out_vec4s])
+      bitcast<vec4f>(weight[w + 8u]),
+      bitcast<vec4f>(weight[w + 16u]),
+      bitcast<vec4f>(weight[w + 24u])
     );
   }
   if (weight_bits == 16u) {
-    let low = weight[2u * k * out_vec4s + o];
-    let high = weight[(2u * k + 1u) * out_vec4s + o];
+    let low = weight[w];
+    let high = weight[w + 8u];
     return mat4x4f(
       vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
       vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
@@ -56,7 +56,7 @@ fn weights_at(k: u32, o: u32) -> mat4x4f {
       vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
     );
   }
-  let q = weight[k * out_vec4s + o];
+  let q = weight[w];
   return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
 }
 

@@ -17,7 +17,7 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<mat2x4<f16>>; // (in_vec4s, 2, out_vec4s), two inputs each
+@group(0) @binding(0) var<storage, read> weight: array<mat2x4<f16>>; // (ceil(out_vec4s / 8), in_vec4s, 2, 8), two inputs each
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
 @group(0) @binding(2) var<storage, read> x: array<vec4f>; // (lanes * frames, in_vec4s)
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // (lanes * frames, out_vec4s)
@@ -54,8 +54,8 @@ fn one_row(row: u32, o: u32) {
   for (var start = 0u; start < in_vec4s; start += run_vec4s) {
     var s0 = vec4<f16>();
     for (var k = start; k < min(start + run_vec4s, in_vec4s); k++) {
-      let w = 2u * k * out_vec4s + o;
-      s0 = multiply_add(weight[w], weight[w + out_vec4s], to_half(x[x0 + k]), s0);
+      let w = ((o >> 3u) * in_vec4s + k) * 16u + (o & 7u);
+      s0 = multiply_add(weight[w], weight[w + 8u], to_half(x[x0 + k]), s0);
     }
     y0 += vec4f(s0);
   }
@@ -79,9 +79,9 @@ fn four_rows(row: u32, o: u32, rows: u32) {
     var s2 = vec4<f16>();
     var s3 = vec4<f16>();
     for (var k = start; k < min(start + run_vec4s, in_vec4s); k++) {
-      let w = 2u * k * out_vec4s + o;
+      let w = ((o >> 3u) * in_vec4s + k) * 16u + (o & 7u);
       let low = weight[w];
-      let high = weight[w + out_vec4s];
+      let high = weight[w + 8u];
       s0 = multiply_add(low, high, to_half(x[x0 + k]), s0);
       s1 = multiply_add(low, high, to_half(x[x1 + k]), s1);
       s2 = multiply_add(low, high, to_half(x[x2 + k]), s2);

@@ -23,7 +23,7 @@ struct At {
   frame: u32,
 }
 
-// (layers, in_vec4s, weight_bits / 8, out_vec4s), each layer padded to a multiple of 16 vec4s.
+// (layers, ceil(out_vec4s / 8), in_vec4s, weight_bits / 8, 8), each layer padded to a multiple of 16 vec4s.
 @group(0) @binding(0) var<storage, read> weight: array<vec4u>;
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (layers, out_vec4s), int8 only
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // (layers, out_vec4s)
@@ -42,18 +42,18 @@ var<workgroup> sums: array<vec4f, 4 * parts * outputs>; // (tile, parts, outputs
 // Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its output.
 fn weights_at(start: u32, k: u32, o: u32) -> mat4x4f {
+  let w = start + ((o >> 3u) * in_vec4s + k) * weight_bits + (o & 7u);
   if (weight_bits == 32u) {
-    let w = start + 4u * k * out_vec4s + o;
     return mat4x4f(
       bitcast<vec4f>(weight[w]),
-      bitcast<vec4f>(weight[w + out_vec4s]),
-      bitcast<vec4f>(weight[w + 2u * out_vec4s]),
-      bitcast<vec4f>(weight[w + 3u * out_vec4s])
+      bitcast<vec4f>(weight[w + 8u]),
+      bitcast<vec4f>(weight[w + 16u]),
+      bitcast<vec4f>(weight[w + 24u])
     );
   }
   if (weight_bits == 16u) {
-    let low = weight[start + 2u * k * out_vec4s + o];
-    let high = weight[start + (2u * k + 1u) * out_vec4s + o];
+    let low = weight[w];
+    let high = weight[w + 8u];
     return mat4x4f(
       vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
       vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
@@ -61,7 +61,7 @@ fn weights_at(start: u32, k: u32, o: u32) -> mat4x4f {
       vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
     );
   }
-  let q = weight[start + k * out_vec4s + o];
+  let q = weight[w];
   return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
 }
 
@@ -123,7 +123,7 @@ fn linear_wave(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let column = min(o, out_vec4s - 1u);
   let part = thread.y;
   let lane = group.y * tile;
-  let weights = layer * ((in_vec4s * (weight_bits / 8u) * out_vec4s + 15u) / 16u * 16u);
+  let weights = layer * ((((out_vec4s + 7u) >> 3u) * in_vec4s * weight_bits + 15u) / 16u * 16u);
   let starts = in_vec4s * vec4u(row(lane, frame), row(lane + 1u, frame), row(lane + 2u, frame), row(lane + 3u, frame));
   let blocks = (in_vec4s + block_vec4s - 1u) / block_vec4s;
   // Of the first threads along y, each adds up the sums of one lane.

@@ -33,7 +33,7 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // W_hh (proj_vec4s, weight_bits / 8, hidden)
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // W_hh (ceil(hidden / 8), proj_vec4s, weight_bits / 8, 8)
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (hidden), a vec4 is i, f, g, o; int8 only
 @group(0) @binding(2) var<storage, read> gates_x: array<vec4f>; // (lanes, frames, hidden)
 @group(0) @binding(3) var<storage, read> lanes: array<Lane>; // (lanes)
@@ -49,18 +49,18 @@ const block_vec4s = 16u;
 // Four inputs' weights for a unit's four gates, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its gate.
 fn weights_at(k: u32, unit: u32) -> mat4x4f {
+  let w = ((unit >> 3u) * proj_vec4s + k) * weight_bits + (unit & 7u);
   if (weight_bits == 32u) {
-    let w = 4u * k * hidden + unit;
     return mat4x4f(
       bitcast<vec4f>(weight[w]),
-      bitcast<vec4f>(weight[w + hidden]),
-      bitcast<vec4f>(weight[w + 2u * hidden]),
-      bitcast<vec4f>(weight[w + 3u * hidden])
+      bitcast<vec4f>(weight[w + 8u]),
+      bitcast<vec4f>(weight[w + 16u]),
+      bitcast<vec4f>(weight[w + 24u])
     );
   }
   if (weight_bits == 16u) {
-    let low = weight[2u * k * hidden + unit];
-    let high = weight[(2u * k + 1u) * hidden + unit];
+    let low = weight[w];
+    let high = weight[w + 8u];
     return mat4x4f(
       vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
       vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
@@ -68,7 +68,7 @@ fn weights_at(k: u32, unit: u32) -> mat4x4f {
       vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
     );
   }
-  let q = weight[k * hidden + unit];
+  let q = weight[w];
   return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
 }
 

@@ -26,7 +26,7 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<mat2x4<f16>>; // W_hh (proj_vec4s, 2, hidden), two inputs each
+@group(0) @binding(0) var<storage, read> weight: array<mat2x4<f16>>; // W_hh (ceil(hidden / 8), proj_vec4s, 2, 8), two inputs each
 @group(0) @binding(1) var<storage, read> gates_x: array<vec4f>; // (lanes, frames, hidden)
 @group(0) @binding(2) var<storage, read> lanes: array<Lane>; // (lanes)
 @group(0) @binding(3) var<storage, read> h: array<vec4f>; // (slots, layers, proj_vec4s)
@@ -75,8 +75,8 @@ fn one_lane(lane: u32, unit: u32) {
   for (var start = 0u; start < proj_vec4s; start += run_vec4s) {
     var s0 = vec4<f16>();
     for (var k = start; k < min(start + run_vec4s, proj_vec4s); k++) {
-      let w = 2u * k * hidden + unit;
-      s0 = multiply_add(weight[w], weight[w + hidden], vec4<f16>(h[h0 + k]), s0);
+      let w = ((unit >> 3u) * proj_vec4s + k) * 16u + (unit & 7u);
+      s0 = multiply_add(weight[w], weight[w + 8u], vec4<f16>(h[h0 + k]), s0);
     }
     y0 += vec4f(s0);
   }
@@ -100,9 +100,9 @@ fn four_lanes(lane: u32, unit: u32) {
     var s2 = vec4<f16>();
     var s3 = vec4<f16>();
     for (var k = start; k < min(start + run_vec4s, proj_vec4s); k++) {
-      let w = 2u * k * hidden + unit;
+      let w = ((unit >> 3u) * proj_vec4s + k) * 16u + (unit & 7u);
       let low = weight[w];
-      let high = weight[w + hidden];
+      let high = weight[w + 8u];
       s0 = multiply_add(low, high, vec4<f16>(h[h0 + k]), s0);
       s1 = multiply_add(low, high, vec4<f16>(h[h1 + k]), s1);
       s2 = multiply_add(low, high, vec4<f16>(h[h2 + k]), s2);

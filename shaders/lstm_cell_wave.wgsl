@@ -33,7 +33,7 @@ struct At {
   frame: u32,
 }
 
-// Of both matrices: (layers, proj_vec4s, weight_bits / 8, hidden), each layer padded to a multiple of 16 vec4s.
+// Of both matrices: (layers, ceil(hidden / 8), proj_vec4s, weight_bits / 8, 8), each layer padded to a multiple of 16 vec4s.
 @group(0) @binding(0) var<storage, read> weight_ih: array<vec4u>; // W_ih
 @group(0) @binding(1) var<storage, read> weight: array<vec4u>; // W_hh
 // (layers, 1 + 3 * hidden): eps in the first element; then for each unit, a vec4 being i, f, g, o: the sum of both
@@ -63,41 +63,41 @@ fn proj_vec4s() -> u32 {
 }
 
 fn layer_start(layer: u32) -> u32 {
-  return layer * ((proj_vec4s() * (weight_bits / 8u) * hidden + 15u) / 16u * 16u);
+  return layer * ((((hidden + 7u) >> 3u) * proj_vec4s() * weight_bits + 15u) / 16u * 16u);
 }
 
 // Four inputs' weights for a unit's four gates, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its gate.
 fn input_weights_at(start: u32, k: u32, unit: u32) -> mat4x4f {
+  let w = start + ((unit >> 3u) * proj_vec4s() + k) * weight_bits + (unit & 7u);
   if (weight_bits == 32u) {
-    let w = start + 4u * k * hidden + unit;
     return mat4x4f(
       bitcast<vec4f>(weight_ih[w]),
-      bitcast<vec4f>(weight_ih[w + hidden]),
-      bitcast<vec4f>(weight_ih[w + 2u * hidden]),
-      bitcast<vec4f>(weight_ih[w + 3u * hidden])
+      bitcast<vec4f>(weight_ih[w + 8u]),
+      bitcast<vec4f>(weight_ih[w + 16u]),
+      bitcast<vec4f>(weight_ih[w + 24u])
     );
   }
   if (weight_bits == 16u) {
-    return halves(weight_ih[start + 2u * k * hidden + unit], weight_ih[start + (2u * k + 1u) * hidden + unit]);
+    return halves(weight_ih[w], weight_ih[w + 8u]);
   }
-  return bytes(weight_ih[start + k * hidden + unit]);
+  return bytes(weight_ih[w]);
 }
 
 fn hidden_weights_at(start: u32, k: u32, unit: u32) -> mat4x4f {
+  let w = start + ((unit >> 3u) * proj_vec4s() + k) * weight_bits + (unit & 7u);
   if (weight_bits == 32u) {
-    let w = start + 4u * k * hidden + unit;
     return mat4x4f(
       bitcast<vec4f>(weight[w]),
-      bitcast<vec4f>(weight[w + hidden]),
-      bitcast<vec4f>(weight[w + 2u * hidden]),
-      bitcast<vec4f>(weight[w + 3u * hidden])
+      bitcast<vec4f>(weight[w + 8u]),
+      bitcast<vec4f>(weight[w + 16u]),
+      bitcast<vec4f>(weight[w + 24u])
     );
   }
   if (weight_bits == 16u) {
-    return halves(weight[start + 2u * k * hidden + unit], weight[start + (2u * k + 1u) * hidden + unit]);
+    return halves(weight[w], weight[w + 8u]);
   }
-  return bytes(weight[start + k * hidden + unit]);
+  return bytes(weight[w]);
 }
 
 fn halves(low: vec4u, high: vec4u) -> mat4x4f {

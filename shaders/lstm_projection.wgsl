@@ -30,7 +30,7 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // W_hr (hidden_vec4s, weight_bits / 8, proj_vec4s)
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>; // W_hr (ceil(proj_vec4s / 8), hidden_vec4s, weight_bits / 8, 8)
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (proj_vec4s), int8 only
 @group(0) @binding(2) var<storage, read> m: array<vec4f>; // (lanes, hidden_vec4s)
 @group(0) @binding(3) var<storage, read> lanes: array<Lane>; // (lanes)
@@ -45,18 +45,18 @@ const block_vec4s = 16u;
 // Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its output.
 fn weights_at(k: u32, p: u32) -> mat4x4f {
+  let w = ((p >> 3u) * hidden_vec4s + k) * weight_bits + (p & 7u);
   if (weight_bits == 32u) {
-    let w = 4u * k * proj_vec4s + p;
     return mat4x4f(
       bitcast<vec4f>(weight[w]),
-      bitcast<vec4f>(weight[w + proj_vec4s]),
-      bitcast<vec4f>(weight[w + 2u * proj_vec4s]),
-      bitcast<vec4f>(weight[w + 3u * proj_vec4s])
+      bitcast<vec4f>(weight[w + 8u]),
+      bitcast<vec4f>(weight[w + 16u]),
+      bitcast<vec4f>(weight[w + 24u])
     );
   }
   if (weight_bits == 16u) {
-    let low = weight[2u * k * proj_vec4s + p];
-    let high = weight[(2u * k + 1u) * proj_vec4s + p];
+    let low = weight[w];
+    let high = weight[w + 8u];
     return mat4x4f(
       vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
       vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
@@ -64,7 +64,7 @@ fn weights_at(k: u32, p: u32) -> mat4x4f {
       vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
     );
   }
-  let q = weight[k * proj_vec4s + p];
+  let q = weight[w];
   return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
 }
 

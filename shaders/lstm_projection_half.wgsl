@@ -26,7 +26,7 @@ struct At {
   frame: u32,
 }
 
-// W_hr (hidden_vec4s, 2, proj_vec4s), two inputs each
+// W_hr (ceil(proj_vec4s / 8), hidden_vec4s, 2, 8), two inputs each
 @group(0) @binding(0) var<storage, read> weight: array<mat2x4<f16>>;
 @group(0) @binding(1) var<storage, read> m: array<vec4f>; // (lanes, hidden_vec4s)
 @group(0) @binding(2) var<storage, read> lanes: array<Lane>; // (lanes)
@@ -61,8 +61,8 @@ fn one_lane(lane: u32, p: u32) {
   for (var start = 0u; start < hidden_vec4s; start += run_vec4s) {
     var s0 = vec4<f16>();
     for (var k = start; k < min(start + run_vec4s, hidden_vec4s); k++) {
-      let w = 2u * k * proj_vec4s + p;
-      s0 = multiply_add(weight[w], weight[w + proj_vec4s], vec4<f16>(m[m0 + k]), s0);
+      let w = ((p >> 3u) * hidden_vec4s + k) * 16u + (p & 7u);
+      s0 = multiply_add(weight[w], weight[w + 8u], vec4<f16>(m[m0 + k]), s0);
     }
     y0 += vec4f(s0);
   }
@@ -86,9 +86,9 @@ fn four_lanes(lane: u32, p: u32) {
     var s2 = vec4<f16>();
     var s3 = vec4<f16>();
     for (var k = start; k < min(start + run_vec4s, hidden_vec4s); k++) {
-      let w = 2u * k * proj_vec4s + p;
+      let w = ((p >> 3u) * hidden_vec4s + k) * 16u + (p & 7u);
       let low = weight[w];
-      let high = weight[w + proj_vec4s];
+      let high = weight[w + 8u];
       s0 = multiply_add(low, high, vec4<f16>(m[m0 + k]), s0);
       s1 = multiply_add(low, high, vec4<f16>(m[m1 + k]), s1);
       s2 = multiply_add(low, high, vec4<f16>(m[m2 + k]), s2);

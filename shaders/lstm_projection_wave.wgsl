@@ -29,7 +29,7 @@ struct At {
   frame: u32,
 }
 
-// (layers, hidden_vec4s, weight_bits / 8, proj_vec4s), each layer padded to a multiple of 16 vec4s.
+// (layers, ceil(proj_vec4s / 8), hidden_vec4s, weight_bits / 8, 8), each layer padded to a multiple of 16 vec4s.
 @group(0) @binding(0) var<storage, read> weight: array<vec4u>;
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (layers, proj_vec4s), int8 only
 @group(0) @binding(2) var<storage, read> m: array<vec4f>; // (lanes, frames, hidden_vec4s + 1): m; then n, and padding
@@ -50,18 +50,18 @@ var<workgroup> sums: array<vec4f, 4 * parts * outputs>; // (tile, parts, outputs
 // Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its output.
 fn weights_at(start: u32, k: u32, p: u32) -> mat4x4f {
+  let w = start + ((p >> 3u) * hidden_vec4s + k) * weight_bits + (p & 7u);
   if (weight_bits == 32u) {
-    let w = start + 4u * k * proj_vec4s + p;
     return mat4x4f(
       bitcast<vec4f>(weight[w]),
-      bitcast<vec4f>(weight[w + proj_vec4s]),
-      bitcast<vec4f>(weight[w + 2u * proj_vec4s]),
-      bitcast<vec4f>(weight[w + 3u * proj_vec4s])
+      bitcast<vec4f>(weight[w + 8u]),
+      bitcast<vec4f>(weight[w + 16u]),
+      bitcast<vec4f>(weight[w + 24u])
     );
   }
   if (weight_bits == 16u) {
-    let low = weight[start + 2u * k * proj_vec4s + p];
-    let high = weight[start + (2u * k + 1u) * proj_vec4s + p];
+    let low = weight[w];
+    let high = weight[w + 8u];
     return mat4x4f(
       vec4f(unpack2x16float(low.x), unpack2x16float(low.y)),
       vec4f(unpack2x16float(low.z), unpack2x16float(low.w)),
@@ -69,7 +69,7 @@ fn weights_at(start: u32, k: u32, p: u32) -> mat4x4f {
       vec4f(unpack2x16float(high.z), unpack2x16float(high.w))
     );
   }
-  let q = weight[start + k * proj_vec4s + p];
+  let q = weight[w];
   return mat4x4f(unpack4x8snorm(q.x), unpack4x8snorm(q.y), unpack4x8snorm(q.z), unpack4x8snorm(q.w));
 }
 
@@ -133,7 +133,7 @@ fn lstm_projection_wave(@builtin(workgroup_id) group: vec3u, @builtin(local_invo
   let column = min(p, proj_vec4s - 1u);
   let part = thread.y;
   let lane = group.y * tile;
-  let weights = layer * ((hidden_vec4s * (weight_bits / 8u) * proj_vec4s + 15u) / 16u * 16u);
+  let weights = layer * ((((proj_vec4s + 7u) >> 3u) * hidden_vec4s * weight_bits + 15u) / 16u * 16u);
   let starts = vec4u(
     m_start(lane, frame), m_start(lane + 1u, frame), m_start(lane + 2u, frame), m_start(lane + 3u, frame)
   );

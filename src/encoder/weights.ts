@@ -23,8 +23,8 @@ export interface WeightStorage {
 /** A weight matrix on the GPU, as `weights_at` in the shaders reads it. */
 export interface Matrix {
   /**
-   * A buffer, or a part of one, of (inputs / 4, 4 or 2 or 1 parts, outputs / 4) vec4s, each block of 4 inputs x 4
-   * outputs packed as the dtype says; or a texture, laid out as {@link texelsOf} does.
+   * A buffer, or a part of one, of (columns, inputs / 4, 4 or 2 or 1 parts, 8) vec4s, each block of 4 inputs x 4
+   * outputs packed as the dtype says; or a texture with rows of (64 inputs, 8) texels, column after column.
    */
   weight: Resource;
   /** (outputs), for int8; a placeholder for the others */
@@ -99,8 +99,16 @@ export function canGather(
   { dModel, dimFeedforward, rnnHiddenSize, hasProjection, numEncoderLayers }: EncoderSizes,
   dtype: WeightDtype,
 ): boolean {
-  const largest = padded(dModel) * Math.max(4 * padded(rnnHiddenSize), padded(dimFeedforward));
-  return hasProjection && numEncoderLayers * aligned((largest * WEIGHT_BITS[dtype]) / 8) <= largestBinding;
+  const [width, hidden, feedForward] = [dModel, rnnHiddenSize, dimFeedforward].map(padded);
+  const elements = [
+    [width, 4 * hidden],
+    [hidden, width],
+    [width, feedForward],
+    [feedForward, width],
+  ].map(([inputs, outputs]) => inputs * paddedToColumn(outputs));
+  return (
+    hasProjection && numEncoderLayers * aligned((Math.max(...elements) * WEIGHT_BITS[dtype]) / 8) <= largestBinding
+  );
 }
 
 /** Where input `k` or output `o` of a PyTorch weight lies in the padded layout of the shaders. */
@@ -186,8 +194,8 @@ export class WeightLoader {
         const packed = packMatrix(numbers, [outputs, inputs], { ...layout, together });
         return layered && this.storage.gathered ? this.#gather(layered, packed) : this.upload(name, packed);
       }
-      const packed = packMatrix(numbers, [outputs, inputs], layout);
-      return this.#uploadTexture(name, packed, TEXEL_FORMATS[this.dtype], [paddedInputs, paddedOutputs]);
+      const packed = packMatrix(numbers, [outputs, inputs], { ...layout, paddedInputs: paddedToRow(paddedInputs) });
+      return this.#uploadTexture(name, packed, TEXEL_FORMATS[this.dtype]);
     };
     if (this.dtype !== 'int8') {
       this.#noScale ??= this.upload('no scale', new Float32Array(4));
@@ -230,17 +238,14 @@ export class WeightLoader {
     return joined;
   }
 
-  /** @param packed (inputs, outputs) */
-  #uploadTexture(
-    label: string,
-    packed: Packed,
-    format: GPUTextureFormat,
-    [inputs, outputs]: readonly [number, number],
-  ): GPUTexture {
-    const { texels, size } = texelsOf(packed, inputs, outputs);
-    const bytes = texels.byteLength;
-    const texture = this.#scope.createTexture('weights', label, bytes, format, size);
-    this.#scope.context.device.queue.writeTexture({ texture }, texels, { bytesPerRow: bytes / size[1] }, size);
+  /** @param packed in whole rows of the texture */
+  #uploadTexture(label: string, packed: Packed, format: GPUTextureFormat): GPUTexture {
+    const width = ROW_INPUTS * COLUMN_VEC4S;
+    const height = packed.length / (4 * width);
+    const bytes = packed.byteLength;
+    const texture = this.#scope.createTexture('weights', label, bytes, format, [width, height]);
+    const layout = { bytesPerRow: bytes / height };
+    this.#scope.context.device.queue.writeTexture({ texture }, packed, layout, [width, height]);
     return texture;
   }
 
@@ -295,11 +300,9 @@ export class WeightLoader {
     const paddedInputs = inputs === 1 ? 1 : padded(inputs);
     const packed = packMatrix(await this.read(name), [outputs, 9 * inputs], {
       input: (k) => (k % 9) * paddedInputs + Math.floor(k / 9),
-      paddedInputs: 9 * paddedInputs,
+      paddedInputs: storage === 'buffer' ? 9 * paddedInputs : paddedToRow(9 * paddedInputs),
     });
-    return storage === 'buffer'
-      ? this.upload(name, packed)
-      : this.#uploadTexture(name, packed, 'rgba32float', [9 * paddedInputs, padded(outputs)]);
+    return storage === 'buffer' ? this.upload(name, packed) : this.#uploadTexture(name, packed, 'rgba32float');
   }
 
   /** BasicNorm's eps, stored as a logarithm. */
@@ -320,34 +323,17 @@ function emptyLike(numbers: PackedNumbers, length: number): Packed {
   return numbers instanceof Uint16Array ? new Uint16Array(length) : new Int8Array(length);
 }
 
-/** A texture's row has so many inputs, and of each so many vec4s of outputs: those of a workgroup, see linear_texels.wgsl. */
-const TEXEL_INPUTS = 64;
-const TEXEL_OUTPUTS = 8;
-
-/** A packed matrix (inputs, outputs), four outputs to a texel, in the order in which the kernels of `texels` read it. */
-function texelsOf(packed: Packed, inputs: number, outputs: number) {
-  const width = TEXEL_INPUTS * TEXEL_OUTPUTS;
-  const blocks = Math.ceil(inputs / TEXEL_INPUTS);
-  const height = Math.ceil(outputs / 4 / TEXEL_OUTPUTS) * blocks;
-  const texels = emptyLike(packed, 4 * width * height);
-  let from = 0;
-  for (let k = 0; k < inputs; k++) {
-    for (let o = 0; o < outputs / 4; o++) {
-      const row = Math.floor(o / TEXEL_OUTPUTS) * blocks + Math.floor(k / TEXEL_INPUTS);
-      const to = 4 * (row * width + (k % TEXEL_INPUTS) * TEXEL_OUTPUTS + (o % TEXEL_OUTPUTS));
-      texels[to] = packed[from++];
-      texels[to + 1] = packed[from++];
-      texels[to + 2] = packed[from++];
-      texels[to + 3] = packed[from++];
-    }
-  }
-  return { texels, size: [width, height] as const };
-}
+/** Outputs lie in columns of so many vec4s: those that a few threads read side by side, for one input after the other. */
+const COLUMN_VEC4S = 8;
+/** And of a column, a texture's row has so many inputs. */
+const ROW_INPUTS = 64;
+const paddedToRow = (inputs: number) => ROW_INPUTS * Math.ceil(inputs / ROW_INPUTS);
+const paddedToColumn = (outputs: number) => 4 * COLUMN_VEC4S * Math.ceil(outputs / (4 * COLUMN_VEC4S));
 
 /**
- * A matrix of shape (outputs, inputs), column-major: for each few inputs, `together` of them with 4 outputs each, then
- * the same inputs of the next 4 outputs. In buffers as many inputs lie together as fit into 16 bytes: 1 in f32, 2 in
- * f16, 4 in int8.
+ * A matrix of shape (outputs, inputs), column after column: for each few inputs, `together` of them with 4 outputs each,
+ * then the same inputs of the next 4 outputs of the column. In buffers as many inputs lie together as fit into 16 bytes:
+ * 1 in f32, 2 in f16, 4 in int8.
  */
 function packMatrix(
   values: PackedNumbers,
@@ -360,17 +346,19 @@ function packMatrix(
     together = 1,
   }: MatrixLayout & { together?: number } = {},
 ): Packed {
-  const packed = emptyLike(values, paddedInputs * paddedOutputs);
-  // Of element (k, o): (floor(k / together), floor(o / 4), k % together, o % 4).
+  const packed = emptyLike(values, paddedInputs * paddedToColumn(paddedOutputs));
+  const width = 4 * COLUMN_VEC4S;
+  // Of element (k, o): (floor(o / width), floor(k / together), floor((o % width) / 4), k % together, o % 4).
   const starts = Array.from({ length: inputs }, (_, index) => {
     const k = input(index);
-    return Math.floor(k / together) * together * paddedOutputs + (k % together) * 4;
+    return (k - (k % together)) * width + (k % together) * 4;
   });
-  for (let o = 0; o < outputs; o++) {
-    const column = output(o);
-    const offset = Math.floor(column / 4) * 4 * together + (column % 4);
+  for (let index = 0; index < outputs; index++) {
+    const o = output(index);
+    const column = Math.floor(o / width) * paddedInputs * width;
+    const offset = column + Math.floor((o % width) / 4) * together * 4 + (o % 4);
     for (let k = 0; k < inputs; k++) {
-      packed[starts[k] + offset] = values[o * inputs + k];
+      packed[starts[k] + offset] = values[index * inputs + k];
     }
   }
   return packed;

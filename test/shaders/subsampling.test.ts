@@ -12,6 +12,10 @@ const LANES: readonly Lane[] = [
   [0, 1],
 ];
 
+/** (inputs, outputs) as the kernels take it in buffers. */
+const inColumns = (weight: Float32Array<ArrayBuffer>, inputs: number, outputs: number) =>
+  new Float32Array(packWeights(weight, inputs, outputs, 'f32').weight.buffer);
+
 describeKernel(
   kernels.convFirst,
   [9, 13].flatMap((numFeatures) =>
@@ -33,7 +37,7 @@ describeKernel(
       return {
         name: `${numFeatures} features, ${channels} channels`,
         overrides: { num_features: numFeatures, out_vec4s: outputs / 4 },
-        buffers,
+        buffers: { ...buffers, weight: inColumns(buffers.weight, 9, outputs) },
         workgroups: [ceilDiv((ceilDiv(numFeatures - 2, 4) * outputs) / 4, 8), 4 * step.frames + 3, step.lanes] as const,
         expected: { y },
       };
@@ -77,14 +81,17 @@ const CONV_CASES = [
 
 describeKernel(
   kernels.convStrided,
-  CONV_CASES.flatMap(({ lanes, positions, ...each }) =>
-    [4, 16].map((tile) => ({
+  CONV_CASES.flatMap(({ lanes, positions, ...each }) => {
+    const { out_vec4s: outputs, in_vec4s: inputs } = each.overrides;
+    const weight = inColumns(each.buffers.weight, 36 * inputs, 4 * outputs);
+    return [4, 16].map((tile) => ({
       ...each,
       name: `tile ${tile}, ${each.name}`,
       overrides: { ...each.overrides, tile },
-      workgroups: [ceilDiv(ceilDiv(positions, tile) * each.overrides.out_vec4s, 32), lanes, 1] as const,
-    })),
-  ),
+      buffers: { ...each.buffers, weight },
+      workgroups: [ceilDiv(ceilDiv(positions, tile) * outputs, 32), lanes, 1] as const,
+    }));
+  }),
 );
 
 describeKernel(

@@ -40,7 +40,10 @@ export function packLayers(
   return { dtype, bits: layers[0].bits, weight, scale, values };
 }
 
-/** A matrix (inputs, outputs), both multiples of 4, in blocks of 4 inputs x 4 outputs, element by element. */
+/**
+ * A matrix (inputs, outputs), both multiples of 4 (inputs need not be in f32), in columns of 32 outputs, and there in blocks
+ * of 4 inputs x 4 outputs, element by element.
+ */
 export function packWeights(
   matrix: Float32Array<ArrayBuffer>,
   inputs: number,
@@ -48,12 +51,13 @@ export function packWeights(
   dtype: WeightDtype,
 ): PackedWeights {
   const bits = WEIGHT_BITS[dtype];
-  const bytes = new Uint8Array((inputs * outputs * bits) / 8);
+  const columns = Math.ceil(outputs / 32);
+  const bytes = new Uint8Array((inputs * columns * 32 * bits) / 8);
   const view = new DataView(bytes.buffer);
   const halves = new Uint8Array(toHalf('test', matrix).buffer);
   const values = dtype === 'f16' ? decodeFloats(halves, 'F16') : matrix.slice();
   const scale = new Float32Array(outputs);
-  const texelRows = Math.ceil(outputs / 32) * Math.ceil(inputs / 64);
+  const texelRows = columns * Math.ceil(inputs / 64);
   const texels = {
     f32: new Float32Array(texelRows * 2048),
     f16: new Uint16Array(texelRows * 2048),
@@ -64,15 +68,16 @@ export function packWeights(
   const format = ({ f32: 'rgba32float', f16: 'rgba16float', int8: 'rgba8snorm' } as const)[dtype];
   for (let k = 0; k < inputs; k++) {
     for (let o = 0; o < outputs; o++) {
+      const column = Math.floor(o / 32) * inputs * 32;
       if (dtype === 'f32') {
-        view.setFloat32(4 * (k * outputs + o), matrix[k * outputs + o], true);
+        view.setFloat32(4 * (column + k * 32 + (o % 32)), matrix[k * outputs + o], true);
         texels[texelAt(k, o)] = matrix[k * outputs + o];
       } else if (dtype === 'f16') {
-        const at = ((k >> 1) * outputs + (o & ~3)) * 2 + (k & 1) * 4 + (o & 3);
+        const at = column + ((k >> 1) * 32 + (o & 28)) * 2 + (k & 1) * 4 + (o & 3);
         bytes.set(halves.subarray(2 * (k * outputs + o), 2 * (k * outputs + o) + 2), 2 * at);
         texels[texelAt(k, o)] = halves[2 * (k * outputs + o)] | (halves[2 * (k * outputs + o) + 1] << 8);
       } else {
-        const at = ((k >> 2) * outputs + (o & ~3)) * 4 + (k & 3) * 4 + (o & 3);
+        const at = column + ((k >> 2) * 32 + (o & 28)) * 4 + (k & 3) * 4 + (o & 3);
         scale[o] = Math.max(...Array.from({ length: inputs }, (_, i) => Math.abs(matrix[i * outputs + o])));
         const whole = scale[o] === 0 ? 0 : Math.round((127 * matrix[k * outputs + o]) / scale[o]);
         view.setInt8(at, whole);
