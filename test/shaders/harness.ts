@@ -96,12 +96,14 @@ const withoutTexels = (code: string) =>
   code
     .replace('enable subgroups;', '')
     .replace('subgroup_invocation_id', 'local_invocation_index')
-    .replace('var weight: texture_2d<f32>', 'var<storage, read> weight: array<vec4f>')
     .replace(
-      /@group\(0\) @binding\(\d+\) var nearest: sampler;/,
-      'fn texel(place: vec2f) -> vec4f { return weight[u32(place.x * place.y * f32(arrayLength(&weight)))]; }',
+      /var (\w+): texture_2d<f32>;/,
+      'var<storage, read> $1: array<vec4f>;\n' +
+        'fn sampled(place: vec2f) -> vec4f { return $1[u32(place.x * place.y * f32(arrayLength(&$1)))]; }',
     )
-    .replace(/textureSampleLevel\(weight, nearest, (.*), 0\.0\)/g, 'texel($1)')
+    .replace(/@group\(0\) @binding\(\d+\) var nearest: sampler;/, '')
+    .replace(/textureDimensions\(\w+\)/g, 'vec2u(8192u, 8192u)')
+    .replace(/textureSampleLevel\(\w+, nearest, (.*), 0\.0\)/g, 'sampled($1)')
     .replace(/quadBroadcast\((.*?), \du\)/g, '$1')
     .replace(/quadSwap[XY]\((.*?)\)/g, '$1');
 

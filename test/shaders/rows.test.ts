@@ -44,14 +44,34 @@ describeKernel(
 
 describeKernel(kernels.readBandwidth, [
   (() => {
-    const values = randoms(4 * 4 * 32 * 2, 61);
-    const sums = new Float64Array(4 * 32);
-    values.forEach((value, i) => (sums[i % sums.length] += value));
+    const [parts, partVec4s] = [2, 256];
+    const values = randoms(4 * parts * partVec4s, 61);
+    const sums = new Float64Array(4 * parts * 32);
+    values.forEach((value, i) => (sums[Math.floor(i / 4 / partVec4s) * 128 + (i % 128)] += value));
     return {
-      name: '32 threads',
-      overrides: { threads: 32 },
+      name: `${parts} parts of ${partVec4s} vec4s`,
+      overrides: { part_vec4s: partVec4s },
       buffers: { values, sums: new Float32Array(sums.length).fill(NaN) },
-      workgroups: [1, 1, 1] as const,
+      workgroups: [parts, 1, 1] as const,
+      expected: { sums },
+    };
+  })(),
+]);
+
+describeKernel(kernels.readBandwidthTexels, [
+  (() => {
+    const rows = 3;
+    const texels = randoms(4 * rows * 512, 62);
+    const sums = new Float64Array(4 * rows * 4);
+    texels.forEach((value, i) => (sums[Math.floor(i / 2048) * 16 + (i % 16)] += value));
+    return {
+      name: `${rows} rows`,
+      overrides: {},
+      buffers: {
+        values: { texels, format: 'rgba32float', size: [512, rows] as const },
+        sums: new Float32Array(sums.length).fill(NaN),
+      },
+      workgroups: [rows, 1, 1] as const,
       expected: { sums },
     };
   })(),

@@ -2,46 +2,74 @@ import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
 import { Kernel, type BoundKernel } from '../../src/gpu/kernel.ts';
 import * as kernels from '../../src/gpu/kernels.generated.ts';
 
-/** A large GPU is only busy with many threads, a software adapter is fastest with few: the best counts. */
-const THREADS = [4096, 32768, 262144];
+/** A large GPU is only busy with many workgroups, a software adapter is fastest with few: the best counts. */
+const PARTS = [128, 1024, 8192];
+/** A part is a multiple of so many vec4s. */
+const TURN = 128;
+const VEC4_BYTES = 16;
+/** Texels in a row of the texture, of four floats. */
+const ROW_TEXELS = 512;
 /** A submit and its wait should not matter beside what is measured. */
 const LEAST_MS = 20;
 const REPEATS = 5;
 const MOST_DISPATCHES = 1024;
 
-/** Bytes that all threads together read in one turn: four vec4s each. */
-const bytesPerTurn = (threads: number) => 4 * threads * 16;
-
 /**
- * The adapter's own read bandwidth in GB/s: of a kernel that only sums a buffer.
+ * The adapter's own read bandwidth in GB/s: of kernels that only sum a buffer, or a texture, whichever is faster.
  *
  * @param bytes of the buffer, cut to what one binding may have
  */
 export async function measureBandwidth(gpu: GpuContext, bytes: number): Promise<number> {
-  const limit = Math.min(bytes, gpu.device.limits.maxStorageBufferBindingSize);
-  const [fewest, ...more] = THREADS;
+  const vec4s = Math.min(bytes, gpu.device.limits.maxStorageBufferBindingSize) / VEC4_BYTES;
+  const [fewest, ...more] = PARTS;
+  let best = await textureGBps(gpu, vec4s);
+  for (const parts of [fewest, ...more.filter((count) => count * TURN <= vec4s)]) {
+    best = Math.max(best, await bufferGBps(gpu, parts, Math.max(1, Math.floor(vec4s / parts / TURN)) * TURN));
+  }
+  return best;
+}
+
+async function bufferGBps(gpu: GpuContext, parts: number, partVec4s: number): Promise<number> {
+  const scope = new BufferScope(gpu);
+  try {
+    const kernel = await Kernel.create(gpu, kernels.readBandwidth, { part_vec4s: partVec4s });
+    const bytes = parts * partVec4s * VEC4_BYTES;
+    const bound = kernel.bind({
+      values: scope.createStorage('bench', 'values', bytes),
+      sums: scope.createStorage('bench', 'sums', parts * kernel.source.workgroupSize[0] * VEC4_BYTES),
+    });
+    return await bestGBps(gpu, bound, parts, bytes);
+  } finally {
+    scope.dispose();
+  }
+}
+
+async function textureGBps(gpu: GpuContext, texels: number): Promise<number> {
+  const scope = new BufferScope(gpu);
+  try {
+    const kernel = await Kernel.create(gpu, kernels.readBandwidthTexels, {});
+    const rows = Math.min(Math.ceil(texels / ROW_TEXELS), gpu.device.limits.maxTextureDimension2D);
+    const bytes = rows * ROW_TEXELS * VEC4_BYTES;
+    const bound = kernel.bind({
+      values: scope.createTexture('bench', 'values', bytes, 'rgba32float', [ROW_TEXELS, rows]),
+      sums: scope.createStorage('bench', 'sums', rows * kernel.source.workgroupSize[0] * VEC4_BYTES),
+    });
+    return await bestGBps(gpu, bound, rows, bytes);
+  } finally {
+    scope.dispose();
+  }
+}
+
+/** Of a kernel that reads so many bytes, over as many dispatches as can be timed. */
+async function bestGBps(gpu: GpuContext, kernel: BoundKernel, workgroups: number, bytes: number): Promise<number> {
+  const run = (dispatches: number) => dispatchMs(gpu, kernel, workgroups, dispatches);
+  let dispatches = 1;
+  while ((await run(dispatches)) < LEAST_MS && dispatches < MOST_DISPATCHES) {
+    dispatches *= 2;
+  }
   let best = 0;
-  for (const threads of [fewest, ...more.filter((count) => bytesPerTurn(count) <= limit)]) {
-    const turn = bytesPerTurn(threads);
-    const size = Math.max(turn, Math.floor(limit / turn) * turn);
-    const scope = new BufferScope(gpu);
-    try {
-      const kernel = await Kernel.create(gpu, kernels.readBandwidth, { threads });
-      const bound = kernel.bind({
-        values: scope.createStorage('bench', 'values', size),
-        sums: scope.createStorage('bench', 'sums', 16 * threads),
-      });
-      const run = (dispatches: number) => dispatchMs(gpu, bound, threads / kernel.source.workgroupSize[0], dispatches);
-      let dispatches = 1;
-      while ((await run(dispatches)) < LEAST_MS && dispatches < MOST_DISPATCHES) {
-        dispatches *= 2;
-      }
-      for (let i = 0; i < REPEATS; i++) {
-        best = Math.max(best, (dispatches * size) / (await run(dispatches)) / 1e6);
-      }
-    } finally {
-      scope.dispose();
-    }
+  for (let i = 0; i < REPEATS; i++) {
+    best = Math.max(best, (dispatches * bytes) / (await run(dispatches)) / 1e6);
   }
   return best;
 }
