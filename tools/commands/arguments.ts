@@ -3,6 +3,7 @@ import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { RUNTIME_NAMES, openRuntime, type Runtime, type RuntimeName } from '../runtime/runtime.ts';
 import type { AdapterChoice } from '../runtime/node-gpu.ts';
+import type { RandomSizes } from '../runtime/random-model.ts';
 import { note } from '../terminal.ts';
 
 /** One command of the command line. */
@@ -59,6 +60,27 @@ export function counts(command: Call, name: string, text: string, largest: numbe
 
 /** Numbers of encoder frames a step. */
 export const chunkSizes = (command: Call, text: string) => counts(command, 'chunks', text, 128);
+
+const FULL_SIZE: RandomSizes = { dModel: 512, rnnHiddenSize: 1024, dimFeedforward: 2048, numEncoderLayers: 12 };
+const SIZE_KEYS: Readonly<Record<string, keyof RandomSizes>> = {
+  d: 'dModel',
+  h: 'rnnHiddenSize',
+  ff: 'dimFeedforward',
+  layers: 'numEncoderLayers',
+};
+
+/** Sizes of a network to make up: the full size, but for what is named (`d=64,layers=2`). */
+export function randomSizes(command: Call, text: string): RandomSizes {
+  const sizes = { ...FULL_SIZE };
+  for (const pair of text.split(',').filter(Boolean)) {
+    const [key, value] = pair.split('=');
+    if (!Object.hasOwn(SIZE_KEYS, key) || !(Number.isInteger(Number(value)) && Number(value) >= 1)) {
+      throw usageError(`--random with ${JSON.stringify(pair)}`, command);
+    }
+    sizes[SIZE_KEYS[key]] = Number(value);
+  }
+  return sizes;
+}
 
 /** The dtype to keep matrices in, if one is named. */
 export function weightDtype(command: Call, text: string | undefined): WeightDtype | undefined {

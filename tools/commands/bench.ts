@@ -10,7 +10,6 @@ import {
   type MethodFigures,
   totalBytes,
 } from '../runtime/bench-job.ts';
-import type { RandomSizes } from '../runtime/random-model.ts';
 import type { Timing } from '../runtime/statistics.ts';
 import { Progress, markdownTable, megabytes, print, table, type Rows } from '../terminal.ts';
 import {
@@ -18,6 +17,7 @@ import {
   chunkSizes,
   counts,
   parse,
+  randomSizes,
   usageError,
   weightDtype,
   withRuntime,
@@ -26,16 +26,9 @@ import {
 } from './arguments.ts';
 
 const usage =
-  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels,methods] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--methods 16] [--dtype f32|f16|int8] [--method plain|split|waves|texels|half] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels,methods] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--methods 16] [--dtype f32|f16|int8] [--method plain|wide|split|waves|texels|half] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
 
-const KEYS: Readonly<Record<string, keyof RandomSizes>> = {
-  d: 'dModel',
-  h: 'rnnHiddenSize',
-  ff: 'dimFeedforward',
-  layers: 'numEncoderLayers',
-};
 const BUNDLED = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
-const FULL_SIZE: RandomSizes = { dModel: 512, rnnHiddenSize: 1024, dimFeedforward: 2048, numEncoderLayers: 12 };
 
 /** What each section measures without a wish. */
 const ALL: BenchSections = {
@@ -49,18 +42,6 @@ const ALL: BenchSections = {
 const LITTLE: BenchSections = { chunks: [1, 4], streams: [], batches: [], kernels: [], methods: [] };
 const SECTIONS = ['chunks', 'streams', 'batches', 'kernels', 'methods'] as const;
 const MOST_STREAMS = 4096;
-
-function parseSizes(text: string): RandomSizes {
-  const sizes = { ...FULL_SIZE };
-  for (const pair of text.split(',').filter(Boolean)) {
-    const [key, value] = pair.split('=');
-    if (!Object.hasOwn(KEYS, key) || !(Number.isInteger(Number(value)) && Number(value) >= 1)) {
-      throw usageError(`--random with ${JSON.stringify(pair)}`, { usage });
-    }
-    sizes[KEYS[key]] = Number(value);
-  }
-  return sizes;
-}
 
 /** The sections named, or those whose numbers are given, or `otherwise`. */
 function chooseSections(
@@ -239,7 +220,7 @@ export const bench: Command = {
       ...(bundled ? [{ model: await readModelFiles(bundled), sections: chooseSections({ usage }, values, ALL) }] : []),
       ...(random === undefined
         ? []
-        : [{ model: parseSizes(random), sections: chooseSections({ usage }, values, LITTLE) }]),
+        : [{ model: randomSizes({ usage }, random), sections: chooseSections({ usage }, values, LITTLE) }]),
     ];
     await withRuntime({ usage }, values, async (runtime) => {
       for (const { model, sections } of runs) {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:peers`: Rill beside onnxruntime-web and TensorFlow.js, all in one page of a headless Chrome, on one
+ * `npm run bench:peers`: Rill beside onnxruntime-web and TensorFlow.js, all in one page of a headless browser, on one
  * adapter, in turns. The page is cross-origin isolated, which WASM threads need.
  */
 import { existsSync } from 'node:fs';
@@ -10,18 +10,22 @@ import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RillError } from '../../src/errors.ts';
 import { openModel } from '../../src/model/model.ts';
-import { adapterChoice, chunkSizes, count, parse, usageError } from '../commands/arguments.ts';
+import { adapterChoice, chunkSizes, count, parse, randomSizes, usageError } from '../commands/arguments.ts';
 import { readModelFiles } from '../files.ts';
 import { bundlePage, launchBrowser } from '../runtime/browser.ts';
 import { isSoftware, noAdapter, type AdapterChoice } from '../runtime/node-gpu.ts';
 import { asError, type PageMessage } from '../runtime/page-message.ts';
 import { Progress, note, print, table } from '../terminal.ts';
-import type { CompareOptions, Comparison, Figures } from './page.ts';
+import type { CompareOptions, Comparison, Figures, Peer } from './page.ts';
 
 const command = {
   program: 'npm run bench:peers --',
-  usage: '[model dir] [--chunks 1,4,8] [--threads N] [--rounds N] [--adapter gpu|software] [--json]',
+  usage:
+    '[model dir | --random d=512,h=1024,ff=2048,layers=12] [--peers wasm,webgpu,tensorflow] [--chunks 1,4,8] [--threads N] [--rounds N] [--runtime chrome|firefox] [--adapter gpu|software] [--json]',
 };
+const PEERS: readonly Peer[] = ['wasm', 'webgpu', 'tensorflow'];
+const BROWSERS = ['chrome', 'firefox'] as const;
+type BrowserName = (typeof BROWSERS)[number];
 const WAKE_WORDS = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
 const ONNX_RUNTIME = fileURLToPath(new URL('node_modules/onnxruntime-web/dist', import.meta.url));
 
@@ -64,11 +68,16 @@ interface Outcome extends Comparison {
 }
 
 /** Opens the page, which starts by itself, and waits for what it has found. */
-async function runPage(folder: string, options: CompareOptions, choice?: AdapterChoice): Promise<Outcome> {
+async function runPage(
+  folder: string,
+  options: CompareOptions,
+  name: BrowserName,
+  choice?: AdapterChoice,
+): Promise<Outcome> {
   const script = await bundlePage(new URL('page.ts', import.meta.url), [/^onnxruntime-web/]);
   const server = await serve(script, folder, options);
   const progress = new Progress('measuring');
-  const browser = await launchBrowser('chrome', choice).catch((error: unknown) => {
+  const browser = await launchBrowser(name, choice).catch((error: unknown) => {
     server.close();
     throw error;
   });
@@ -142,16 +151,33 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   const { values, positionals } = parse(command, args, {
+    random: { type: 'string' },
+    peers: { type: 'string' },
     chunks: { type: 'string', default: '1,4,8' },
     threads: { type: 'string' },
     rounds: { type: 'string', default: '8' },
+    runtime: { type: 'string', default: 'chrome' },
     adapter: { type: 'string' },
     json: { type: 'boolean' },
   });
   if (positionals.length > 1) {
     throw usageError(`${positionals.length} model folders`, command);
   }
+  const peers = values.peers?.split(',') ?? [...PEERS];
+  const unknown = peers.find((peer) => !PEERS.some((each) => each === peer));
+  if (unknown !== undefined) {
+    throw usageError(`--peers ${values.peers} (they must be of ${PEERS.join(', ')})`, command);
+  }
+  const browser = BROWSERS.find((name) => name === values.runtime);
+  if (!browser) {
+    throw usageError(`--runtime ${values.runtime} (it must be ${BROWSERS.join(' or ')})`, command);
+  }
+  if (values.random !== undefined && positionals.length > 0) {
+    throw usageError('a model folder and --random', command);
+  }
   const options: CompareOptions = {
+    random: values.random === undefined ? undefined : randomSizes(command, values.random),
+    peers: PEERS.filter((peer) => peers.includes(peer)),
     chunkFrames: chunkSizes(command, values.chunks),
     threads: count(command, 'threads', values.threads) ?? availableParallelism(),
     rounds: count(command, 'rounds', values.rounds) ?? 1,
@@ -165,7 +191,7 @@ async function main(args: string[]): Promise<void> {
   }
   const [folder = WAKE_WORDS] = positionals;
   openModel(await readModelFiles(folder));
-  const outcome = await runPage(folder, options, adapterChoice(command, values.adapter));
+  const outcome = await runPage(folder, options, browser, adapterChoice(command, values.adapter));
   note(`onnxruntime-web ${outcome.versions.onnxRuntime}, TensorFlow.js ${outcome.versions.tensorFlow}`);
   print(values.json ? JSON.stringify(outcome) : report(outcome));
 }

@@ -9,12 +9,18 @@ import type { Model } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../../src/model/sizes.ts';
 import { MS_PER_FRAME } from '../runtime/bench-job.ts';
 import { failure, type PageMessage } from '../runtime/page-message.ts';
-import { randomSource } from '../runtime/random-model.ts';
+import { randomModel, randomSource, type RandomSizes } from '../runtime/random-model.ts';
 import { percentile } from '../runtime/statistics.ts';
 import { onnxRuntime, rill, type Contender, type Create } from './contenders.ts';
 import { tensorFlow } from './tensorflow.ts';
 
+/** onnxruntime-web's two providers, and TensorFlow.js' WebGPU. */
+export type Peer = 'wasm' | 'webgpu' | 'tensorflow';
+
 export interface CompareOptions {
+  /** Sizes of a network to make up, in place of the model folder. */
+  random?: RandomSizes;
+  peers: Peer[];
   chunkFrames: number[];
   threads: number;
   rounds: number;
@@ -190,20 +196,20 @@ async function compareAt(
   return figures;
 }
 
-async function compare({ chunkFrames, threads: wanted, rounds }: CompareOptions): Promise<Comparison> {
+async function compare({ random, peers, chunkFrames, threads: wanted, rounds }: CompareOptions): Promise<Comparison> {
   // Without shared memory onnxruntime-web falls back to one.
   const threads = crossOriginIsolated ? wanted : 1;
   const gpu = await GpuContext.create();
   await post({ type: 'ready', adapter: gpu.adapterName });
-  const model = await fetchModel('/model/');
+  const model = random ? randomModel(random) : await fetchModel('/model/');
   ortWasm.env.wasm.numThreads = threads;
   ortWebGpu.env.webgpu.powerPreference = 'high-performance'; // as the others ask
-  const contenders = {
-    Rill: rill(gpu),
-    [`onnxruntime-web, WASM, ${threads} thread${threads === 1 ? '' : 's'}`]: onnxRuntime(ortWasm, 'wasm'),
-    'onnxruntime-web, WebGPU': onnxRuntime(ortWebGpu, 'webgpu'),
-    'TensorFlow.js, WebGPU': tensorFlow,
+  const all: Readonly<Record<Peer, readonly [name: string, create: Create]>> = {
+    wasm: [`onnxruntime-web, WASM, ${threads} thread${threads === 1 ? '' : 's'}`, onnxRuntime(ortWasm, 'wasm')],
+    webgpu: ['onnxruntime-web, WebGPU', onnxRuntime(ortWebGpu, 'webgpu')],
+    tensorflow: ['TensorFlow.js, WebGPU', tensorFlow],
   };
+  const contenders = { Rill: rill(gpu), ...Object.fromEntries(peers.map((peer) => all[peer])) };
   let done = 0;
   const chunks: Comparison['chunks'] = [];
   for (const frames of chunkFrames) {

@@ -11,7 +11,7 @@ const VEC4_BYTES = 16;
 const ROW_TEXELS = 512;
 /** A submit and its wait should not matter beside what is measured. */
 const LEAST_MS = 20;
-const REPEATS = 5;
+const REPEATS = 20;
 const MOST_DISPATCHES = 1024;
 
 /**
