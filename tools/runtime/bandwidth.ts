@@ -34,8 +34,10 @@ async function bufferGBps(gpu: GpuContext, parts: number, partVec4s: number): Pr
   try {
     const kernel = await Kernel.create(gpu, kernels.readBandwidth, { part_vec4s: partVec4s });
     const bytes = parts * partVec4s * VEC4_BYTES;
+    const values = scope.createStorage('bench', 'values', bytes);
+    gpu.device.queue.writeBuffer(values, 0, written(bytes));
     const bound = kernel.bind({
-      values: scope.createStorage('bench', 'values', bytes),
+      values,
       sums: scope.createStorage('bench', 'sums', parts * kernel.source.workgroupSize[0] * VEC4_BYTES),
     });
     return await bestGBps(gpu, bound, parts, bytes);
@@ -50,8 +52,11 @@ async function textureGBps(gpu: GpuContext, texels: number): Promise<number> {
     const kernel = await Kernel.create(gpu, kernels.readBandwidthTexels, {});
     const rows = Math.min(Math.ceil(texels / ROW_TEXELS), gpu.device.limits.maxTextureDimension2D);
     const bytes = rows * ROW_TEXELS * VEC4_BYTES;
+    const values = scope.createTexture('bench', 'values', bytes, 'rgba32float', [ROW_TEXELS, rows]);
+    const layout = { bytesPerRow: ROW_TEXELS * VEC4_BYTES };
+    gpu.device.queue.writeTexture({ texture: values }, written(bytes), layout, [ROW_TEXELS, rows]);
     const bound = kernel.bind({
-      values: scope.createTexture('bench', 'values', bytes, 'rgba32float', [ROW_TEXELS, rows]),
+      values,
       sums: scope.createStorage('bench', 'sums', rows * kernel.source.workgroupSize[0] * VEC4_BYTES),
     });
     return await bestGBps(gpu, bound, rows, bytes);
@@ -59,6 +64,9 @@ async function textureGBps(gpu: GpuContext, texels: number): Promise<number> {
     scope.dispose();
   }
 }
+
+/** What is read has been written before: memory that never was may be one and the same page of zeros. */
+const written = (bytes: number) => new Float32Array(bytes / 4).fill(1);
 
 /** Of a kernel that reads so many bytes, over as many dispatches as can be timed. */
 async function bestGBps(gpu: GpuContext, kernel: BoundKernel, workgroups: number, bytes: number): Promise<number> {
