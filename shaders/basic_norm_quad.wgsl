@@ -1,5 +1,5 @@
 // basic_norm.wgsl with the four invocations of a quad for a row in place of a workgroup: the same operations in the same
-// order, and so the same bytes, without a barrier. For the method `texels`: on SwiftShader a barrier takes longer than a row.
+// order, and so the same bytes, without a barrier. For the method `quads`: on SwiftShader a barrier takes longer than a row.
 //
 // One workgroup: one row. The thread of quad lane l has the partial sums l, l + 4, l + 8, … of the 32, and so what the tree
 // adds in its first three turns; two swaps within the quad are the others.

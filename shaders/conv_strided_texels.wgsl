@@ -1,10 +1,8 @@
-// conv_strided.wgsl with the weights in a texture, four output channels to a texel, and the inputs shared among the four
-// invocations of a quad: the same operations in the same order, and so the same bytes. See linear_texels.wgsl.
+// conv_strided.wgsl with the weights in a texture, four output channels to a texel: the same operations in the same order,
+// and so the same bytes. See linear_texels.wgsl.
 //
-// One thread: eight output channels, two texels, at `tile` positions, four or eight, of which all threads of a workgroup
-// have the same.
-// Workgroups: (ceil(out_vec4s / 8), ceil(out_times * out_freqs / tile), lanes). Needs the feature `subgroups`.
-enable subgroups;
+// One thread: eight output channels, two texels, at `tile` positions, four or eight.
+// Workgroups: (ceil(out_vec4s / 16), ceil(out_times * out_freqs / tile), lanes).
 
 override tile: u32; // 4 or 8
 override in_freqs: u32;
@@ -19,15 +17,16 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var weight: texture_2d<f32>; // (ceil(out_vec4s / 8), ceil(9 * in_vec4s / 16)) rows of (64, 8) texels: inputs (3, 3, 4 * in_vec4s), vec4s of outputs
+// (ceil(out_vec4s / 8), ceil(9 * in_vec4s / 16)) rows of (64, 8) texels: inputs (3, 3, 4 * in_vec4s), vec4s of outputs
+@group(0) @binding(0) var weight: texture_2d<f32>;
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
-@group(0) @binding(2) var<storage, read> x: array<f32>; // (lanes, 2 * out_times + 1, in_freqs, 4 * in_vec4s)
+@group(0) @binding(2) var<storage, read> x: array<vec4f>; // (lanes, 2 * out_times + 1, in_freqs, in_vec4s)
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // (lanes, out_times, out_freqs, out_vec4s)
 @group(0) @binding(4) var<uniform> step: Step;
 @group(0) @binding(5) var nearest: sampler;
 
 // Of a workgroup. A thread has its own texel of a row of weights and the one so many further on.
-const threads = 4u;
+const threads = 8u;
 
 fn double_swish(x: vec4f) -> vec4f {
   return x / (1.0 + exp(min(1.0 - x, vec4f(80.0))));
@@ -37,7 +36,7 @@ fn double_swish(x: vec4f) -> vec4f {
 fn window_start(lane: u32, position: u32, out_times: u32) -> u32 {
   let t = position / out_freqs;
   let f = position % out_freqs;
-  return ((lane * (2u * out_times + 1u) + 2u * t) * in_freqs + 2u * f) * 4u * in_vec4s;
+  return ((lane * (2u * out_times + 1u) + 2u * t) * in_freqs + 2u * f) * in_vec4s;
 }
 
 // Of four positions; those past the end repeat the last one and are not written.
@@ -56,8 +55,8 @@ fn window_starts(lane: u32, position: u32, out_times: u32) -> vec4u {
 fn weights_at(k: u32, o: u32) -> mat4x4f {
   let blocks = (9u * in_vec4s + 15u) >> 4u;
   let rows = ((out_vec4s + 7u) >> 3u) * blocks;
-  let across = (f32(((k & 63u) << 3u) + (o & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
-  let down = (f32((o >> 3u) * blocks + (k >> 6u)) + 0.5) / f32(rows);
+  let across = (f32(((k & 15u) << 5u) + (o & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
+  let down = (f32((o >> 3u) * blocks + (k >> 4u)) + 0.5) / f32(rows);
   return mat4x4f(
     textureSampleLevel(weight, nearest, vec2f(across.x, down), 0.0),
     textureSampleLevel(weight, nearest, vec2f(across.y, down), 0.0),
@@ -80,19 +79,9 @@ fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
   );
 }
 
-// Four inputs, of which each invocation of the quad has loaded one.
-fn of_quad(own: f32) -> vec4f {
-  return vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
-}
-
-// Of four positions.
+// Four inputs of each of four positions.
 fn four_at(starts: vec4u, k: u32) -> mat4x4f {
-  return mat4x4f(
-    of_quad(x[starts.x + k]),
-    of_quad(x[starts.y + k]),
-    of_quad(x[starts.z + k]),
-    of_quad(x[starts.w + k])
-  );
+  return mat4x4f(x[starts.x + k], x[starts.y + k], x[starts.z + k], x[starts.w + k]);
 }
 
 fn four_times_bias(o: u32) -> mat4x4f {
@@ -113,23 +102,18 @@ fn store_four(lane: u32, first: u32, positions: u32, o: u32, sums: mat4x4f) {
   store(lane, first + 3u, positions, o, sums[3]);
 }
 
-// Inputs of a window: three rows of 3 * 4 * in_vec4s.
-fn window_inputs() -> u32 {
-  return 36u * in_vec4s;
-}
-
-// Where the k-th input lies in x from the window's start.
+// Where the k-th four inputs of a window, three rows of 3 * in_vec4s, lie in x from the window's start.
 fn in_window(k: u32) -> u32 {
-  let run = 12u * in_vec4s;
+  let run = 3u * in_vec4s;
   let row = select(0u, 1u, k >= run) + select(0u, 1u, k >= 2u * run);
-  return row * (in_freqs * 4u * in_vec4s - run) + k;
+  return row * (in_freqs * in_vec4s - run) + k;
 }
 
-fn four_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32) {
-  let starts = window_starts(lane, first, out_times) + quad_lane;
+fn four_positions(lane: u32, first: u32, out_times: u32, o: u32) {
+  let starts = window_starts(lane, first, out_times);
   var a = four_times_bias(o);
   var b = four_times_bias(o + threads);
-  for (var k = 0u; k < window_inputs(); k += 4u) {
+  for (var k = 0u; k < 9u * in_vec4s; k++) {
     let rows = four_at(starts, in_window(k));
     a = multiply_add_four(weights_at(k, o), rows, a);
     b = multiply_add_four(weights_at(k, o + threads), rows, b);
@@ -139,14 +123,14 @@ fn four_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32)
   store_four(lane, first, positions, o + threads, b);
 }
 
-fn eight_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32) {
-  let starts_a = window_starts(lane, first, out_times) + quad_lane;
-  let starts_c = window_starts(lane, first + 4u, out_times) + quad_lane;
+fn eight_positions(lane: u32, first: u32, out_times: u32, o: u32) {
+  let starts_a = window_starts(lane, first, out_times);
+  let starts_c = window_starts(lane, first + 4u, out_times);
   var a = four_times_bias(o);
   var b = four_times_bias(o + threads);
   var c = a;
   var d = b;
-  for (var k = 0u; k < window_inputs(); k += 4u) {
+  for (var k = 0u; k < 9u * in_vec4s; k++) {
     let rows_a = four_at(starts_a, in_window(k));
     let rows_c = four_at(starts_c, in_window(k));
     let wa = weights_at(k, o);
@@ -163,19 +147,13 @@ fn eight_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32
   store_four(lane, first + 4u, positions, o + threads, d);
 }
 
-@compute @workgroup_size(4)
-fn conv_strided_texels(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) thread: vec3u,
-  @builtin(subgroup_invocation_id) subgroup_lane: u32
-) {
-  // No thread leaves early: the quads load together.
+@compute @workgroup_size(8)
+fn conv_strided_texels(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let out_times = step.frames * times_per_frame + times_extra;
   let o = group.x * 2u * threads + thread.x;
-  let quad_lane = subgroup_lane % 4u;
   if (tile == 8u) {
-    eight_positions(group.z, group.y * tile, out_times, o, quad_lane);
+    eight_positions(group.z, group.y * tile, out_times, o);
   } else {
-    four_positions(group.z, group.y * tile, out_times, o, quad_lane);
+    four_positions(group.z, group.y * tile, out_times, o);
   }
 }

@@ -1,16 +1,12 @@
-// linear.wgsl with the weights in a texture, four outputs to a texel, and the inputs shared among the four invocations
-// of a quad: the same operations in the same order, and so the same bytes. The texture's format unpacks the weights
-// (rgba32float, rgba16float, rgba8snorm).
+// linear.wgsl with the weights in a texture, four outputs to a texel: the same operations in the same order, and so the
+// same bytes. The texture's format unpacks the weights (rgba32float, rgba16float, rgba8snorm).
 //
-// For SwiftShader, where a sampled texel takes a third of the time of four loads from a buffer, and half that of
-// textureLoad, which asks for the texture's size each time; where an input loaded once for four invocations takes a quarter;
-// where loops longer than the processor's instruction cache are slow, hence few inputs a turn; and where memory is fast that
-// is read in order, hence a layout in which a workgroup's weights lie one after the other.
+// For software adapters: there a sampled texel takes a third of the time of a vec4 from a buffer (on SwiftShader also half
+// that of textureLoad, which asks for the texture's size each time); loops longer than the processor's instruction cache
+// are slow, hence few inputs a turn; and the weights of a thread's neighbours lie next to its own, in memory as well.
 //
-// One thread: eight outputs, two texels, of `tile` rows, of one, four or eight, of which all threads of a workgroup have the
-// same.
-// Workgroups: (ceil(out_vec4s / 8), ceil(lanes * frames / tile), 1). Needs the feature `subgroups`.
-enable subgroups;
+// One thread: eight outputs, two texels, of `tile` rows, of one, four or eight.
+// Workgroups: (ceil(out_vec4s / 16), ceil(lanes * frames / tile), 1).
 
 override tile: u32; // 1, 4 or 8
 override int8: bool; // relative to the scale of its output
@@ -24,22 +20,23 @@ struct Step {
   frames: u32, // encoder frames of the longest lane
 }
 
-@group(0) @binding(0) var weight: texture_2d<f32>; // (ceil(out_vec4s / 8), ceil(in_vec4s / 16)) rows of (64, 8) texels: inputs, vec4s of outputs
+// (ceil(out_vec4s / 8), ceil(in_vec4s / 16)) rows of (64, 8) texels: inputs, vec4s of outputs
+@group(0) @binding(0) var weight: texture_2d<f32>;
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (out_vec4s), int8 only
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>; // (out_vec4s)
-@group(0) @binding(3) var<storage, read> x: array<f32>; // (lanes * frames, 4 * in_vec4s)
+@group(0) @binding(3) var<storage, read> x: array<vec4f>; // (lanes * frames, in_vec4s)
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>; // (lanes * frames, out_vec4s)
 @group(0) @binding(5) var<uniform> step: Step;
 @group(0) @binding(6) var nearest: sampler;
 
 // Inputs are summed in blocks of 64, block sums then one after the other, as in linear.wgsl.
-const block_inputs = 64u;
+const block_vec4s = 16u;
 
 // Of a workgroup. A thread has its own texel of a row of weights and the one so many further on.
-const threads = 4u;
+const threads = 8u;
 
 fn row_start(row: u32) -> u32 {
-  return min(row, step.lanes * step.frames - 1u) * 4u * in_vec4s;
+  return min(row, step.lanes * step.frames - 1u) * in_vec4s;
 }
 
 fn scaled(sum: vec4f, o: u32) -> vec4f {
@@ -68,8 +65,8 @@ fn store(row: u32, o: u32, sum: vec4f) {
 fn weights_at(k: u32, o: u32) -> mat4x4f {
   let blocks = (in_vec4s + 15u) >> 4u;
   let rows = ((out_vec4s + 7u) >> 3u) * blocks;
-  let across = (f32(((k & 63u) << 3u) + (o & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
-  let down = (f32((o >> 3u) * blocks + (k >> 6u)) + 0.5) / f32(rows);
+  let across = (f32(((k & 15u) << 5u) + (o & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
+  let down = (f32((o >> 3u) * blocks + (k >> 4u)) + 0.5) / f32(rows);
   return mat4x4f(
     textureSampleLevel(weight, nearest, vec2f(across.x, down), 0.0),
     textureSampleLevel(weight, nearest, vec2f(across.y, down), 0.0),
@@ -92,19 +89,9 @@ fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
   );
 }
 
-// Four inputs, of which each invocation of the quad has loaded one.
-fn of_quad(own: f32) -> vec4f {
-  return vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
-}
-
-// Of four rows.
+// Four inputs of each of four rows.
 fn four_at(starts: vec4u, k: u32) -> mat4x4f {
-  return mat4x4f(
-    of_quad(x[starts.x + k]),
-    of_quad(x[starts.y + k]),
-    of_quad(x[starts.z + k]),
-    of_quad(x[starts.w + k])
-  );
+  return mat4x4f(x[starts.x + k], x[starts.y + k], x[starts.z + k], x[starts.w + k]);
 }
 
 // Where four rows start in x; rows past the end repeat the last one and are not written.
@@ -112,16 +99,15 @@ fn four_starts(row: u32) -> vec4u {
   return vec4u(row_start(row), row_start(row + 1u), row_start(row + 2u), row_start(row + 3u));
 }
 
-fn one_row(row: u32, o: u32, quad_lane: u32) {
-  let inputs = 4u * in_vec4s;
-  let start = row_start(row) + quad_lane;
+fn one_row(row: u32, o: u32) {
+  let start = row_start(row);
   var ya = vec4f(0.0);
   var yb = vec4f(0.0);
-  for (var first = 0u; first < inputs; first += block_inputs) {
+  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
     var a = vec4f(0.0);
     var b = vec4f(0.0);
-    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
-      let own = of_quad(x[start + k]);
+    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+      let own = x[start + k];
       a = multiply_add(weights_at(k, o), own, a);
       b = multiply_add(weights_at(k, o + threads), own, b);
     }
@@ -132,15 +118,14 @@ fn one_row(row: u32, o: u32, quad_lane: u32) {
   store(row, o + threads, yb);
 }
 
-fn four_rows(row: u32, o: u32, quad_lane: u32) {
-  let inputs = 4u * in_vec4s;
-  let starts = four_starts(row) + quad_lane;
+fn four_rows(row: u32, o: u32) {
+  let starts = four_starts(row);
   var ya = mat4x4f();
   var yb = mat4x4f();
-  for (var first = 0u; first < inputs; first += block_inputs) {
+  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
     var a = mat4x4f();
     var b = mat4x4f();
-    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       let rows = four_at(starts, k);
       a = multiply_add_four(weights_at(k, o), rows, a);
       b = multiply_add_four(weights_at(k, o + threads), rows, b);
@@ -152,20 +137,19 @@ fn four_rows(row: u32, o: u32, quad_lane: u32) {
   store_four(row, o + threads, yb);
 }
 
-fn eight_rows(row: u32, o: u32, quad_lane: u32) {
-  let inputs = 4u * in_vec4s;
-  let starts_a = four_starts(row) + quad_lane;
-  let starts_c = four_starts(row + 4u) + quad_lane;
+fn eight_rows(row: u32, o: u32) {
+  let starts_a = four_starts(row);
+  let starts_c = four_starts(row + 4u);
   var ya = mat4x4f();
   var yb = mat4x4f();
   var yc = mat4x4f();
   var yd = mat4x4f();
-  for (var first = 0u; first < inputs; first += block_inputs) {
+  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
     var a = mat4x4f();
     var b = mat4x4f();
     var c = mat4x4f();
     var d = mat4x4f();
-    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       let rows_a = four_at(starts_a, k);
       let rows_c = four_at(starts_c, k);
       let wa = weights_at(k, o);
@@ -193,21 +177,15 @@ fn store_four(row: u32, o: u32, sums: mat4x4f) {
   store(row + 3u, o, sums[3]);
 }
 
-@compute @workgroup_size(4)
-fn linear_texels(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) thread: vec3u,
-  @builtin(subgroup_invocation_id) subgroup_lane: u32
-) {
-  // No thread leaves early: the quads load together.
+@compute @workgroup_size(8)
+fn linear_texels(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let o = group.x * 2u * threads + thread.x;
-  let quad_lane = subgroup_lane % 4u;
   let row = group.y * tile;
   if (tile == 8u) {
-    eight_rows(row, o, quad_lane);
+    eight_rows(row, o);
   } else if (tile == 4u) {
-    four_rows(row, o, quad_lane);
+    four_rows(row, o);
   } else {
-    one_row(row, o, quad_lane);
+    one_row(row, o);
   }
 }

@@ -1,11 +1,8 @@
-// lstm_projection.wgsl with the weights in a texture, four outputs to a texel, and the inputs shared among the four
-// invocations of a quad: the same operations in the same order, and so the same bytes. See linear_texels.wgsl.
+// lstm_projection.wgsl with the weights in a texture, four outputs to a texel: the same operations in the same order, and so
+// the same bytes. See linear_texels.wgsl.
 //
-// One thread: eight outputs, two texels, of `tile` lanes, of one, four or eight, of which all threads of a workgroup have
-// the same.
-// Workgroups: (ceil(proj_vec4s / 8), ceil(lanes / tile), 1). Run once per frame, after the cell. Needs the feature
-// `subgroups`.
-enable subgroups;
+// One thread: eight elements of h, two texels, of `tile` lanes, of one, four or eight.
+// Workgroups: (ceil(proj_vec4s / 16), ceil(lanes / tile), 1). Run once per frame, after the cell.
 
 override tile: u32; // 1, 4 or 8
 override int8: bool; // relative to the scale of its output
@@ -28,9 +25,10 @@ struct At {
   frame: u32,
 }
 
-@group(0) @binding(0) var weight: texture_2d<f32>; // W_hr: (ceil(proj_vec4s / 8), ceil(hidden_vec4s / 16)) rows of (64, 8) texels: units, vec4s of h
+// W_hr: (ceil(proj_vec4s / 8), ceil(hidden_vec4s / 16)) rows of (64, 8) texels: units, vec4s of h
+@group(0) @binding(0) var weight: texture_2d<f32>;
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>; // (proj_vec4s), int8 only
-@group(0) @binding(2) var<storage, read> m: array<f32>; // (lanes, 4 * hidden_vec4s)
+@group(0) @binding(2) var<storage, read> m: array<vec4f>; // (lanes, hidden_vec4s)
 @group(0) @binding(3) var<storage, read> lanes: array<Lane>; // (lanes)
 @group(0) @binding(4) var<storage, read_write> h: array<vec4f>; // (slots, layers, proj_vec4s)
 @group(0) @binding(5) var<storage, read_write> x: array<vec4f>; // (lanes, frames, proj_vec4s)
@@ -39,13 +37,13 @@ struct At {
 @group(1) @binding(0) var<uniform> at: At;
 
 // Inputs are summed in blocks of 64, block sums then one after the other, as in lstm_projection.wgsl.
-const block_inputs = 64u;
+const block_vec4s = 16u;
 
 // Of a workgroup. A thread has its own texel of a row of weights and the one so many further on.
-const threads = 4u;
+const threads = 8u;
 
 fn m_start(lane: u32) -> u32 {
-  return min(lane, step.lanes - 1u) * 4u * hidden_vec4s;
+  return min(lane, step.lanes - 1u) * hidden_vec4s;
 }
 
 fn scaled(sum: vec4f, p: u32) -> vec4f {
@@ -72,8 +70,8 @@ fn update(lane: u32, p: u32, sum: vec4f) {
 fn weights_at(k: u32, p: u32) -> mat4x4f {
   let blocks = (hidden_vec4s + 15u) >> 4u;
   let rows = ((proj_vec4s + 7u) >> 3u) * blocks;
-  let across = (f32(((k & 63u) << 3u) + (p & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
-  let down = (f32((p >> 3u) * blocks + (k >> 6u)) + 0.5) / f32(rows);
+  let across = (f32(((k & 15u) << 5u) + (p & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
+  let down = (f32((p >> 3u) * blocks + (k >> 4u)) + 0.5) / f32(rows);
   return mat4x4f(
     textureSampleLevel(weight, nearest, vec2f(across.x, down), 0.0),
     textureSampleLevel(weight, nearest, vec2f(across.y, down), 0.0),
@@ -96,19 +94,9 @@ fn multiply_add_four(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
   );
 }
 
-// Four inputs, of which each invocation of the quad has loaded one.
-fn of_quad(own: f32) -> vec4f {
-  return vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
-}
-
-// Of four lanes.
+// Four inputs of each of four lanes.
 fn four_at(starts: vec4u, k: u32) -> mat4x4f {
-  return mat4x4f(
-    of_quad(m[starts.x + k]),
-    of_quad(m[starts.y + k]),
-    of_quad(m[starts.z + k]),
-    of_quad(m[starts.w + k])
-  );
+  return mat4x4f(m[starts.x + k], m[starts.y + k], m[starts.z + k], m[starts.w + k]);
 }
 
 // Where four lanes start in m; lanes past the end repeat the last one and are not written.
@@ -116,16 +104,15 @@ fn four_starts(lane: u32) -> vec4u {
   return vec4u(m_start(lane), m_start(lane + 1u), m_start(lane + 2u), m_start(lane + 3u));
 }
 
-fn one_lane(lane: u32, p: u32, quad_lane: u32) {
-  let inputs = 4u * hidden_vec4s;
-  let start = m_start(lane) + quad_lane;
+fn one_lane(lane: u32, p: u32) {
+  let start = m_start(lane);
   var ya = vec4f(0.0);
   var yb = vec4f(0.0);
-  for (var first = 0u; first < inputs; first += block_inputs) {
+  for (var first = 0u; first < hidden_vec4s; first += block_vec4s) {
     var a = vec4f(0.0);
     var b = vec4f(0.0);
-    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
-      let own = of_quad(m[start + k]);
+    for (var k = first; k < min(first + block_vec4s, hidden_vec4s); k++) {
+      let own = m[start + k];
       a = multiply_add(weights_at(k, p), own, a);
       b = multiply_add(weights_at(k, p + threads), own, b);
     }
@@ -136,15 +123,14 @@ fn one_lane(lane: u32, p: u32, quad_lane: u32) {
   update(lane, p + threads, yb);
 }
 
-fn four_lanes(lane: u32, p: u32, quad_lane: u32) {
-  let inputs = 4u * hidden_vec4s;
-  let starts = four_starts(lane) + quad_lane;
+fn four_lanes(lane: u32, p: u32) {
+  let starts = four_starts(lane);
   var ya = mat4x4f();
   var yb = mat4x4f();
-  for (var first = 0u; first < inputs; first += block_inputs) {
+  for (var first = 0u; first < hidden_vec4s; first += block_vec4s) {
     var a = mat4x4f();
     var b = mat4x4f();
-    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+    for (var k = first; k < min(first + block_vec4s, hidden_vec4s); k++) {
       let rows = four_at(starts, k);
       a = multiply_add_four(weights_at(k, p), rows, a);
       b = multiply_add_four(weights_at(k, p + threads), rows, b);
@@ -156,20 +142,19 @@ fn four_lanes(lane: u32, p: u32, quad_lane: u32) {
   store_four(lane, p + threads, yb);
 }
 
-fn eight_lanes(lane: u32, p: u32, quad_lane: u32) {
-  let inputs = 4u * hidden_vec4s;
-  let starts_a = four_starts(lane) + quad_lane;
-  let starts_c = four_starts(lane + 4u) + quad_lane;
+fn eight_lanes(lane: u32, p: u32) {
+  let starts_a = four_starts(lane);
+  let starts_c = four_starts(lane + 4u);
   var ya = mat4x4f();
   var yb = mat4x4f();
   var yc = mat4x4f();
   var yd = mat4x4f();
-  for (var first = 0u; first < inputs; first += block_inputs) {
+  for (var first = 0u; first < hidden_vec4s; first += block_vec4s) {
     var a = mat4x4f();
     var b = mat4x4f();
     var c = mat4x4f();
     var d = mat4x4f();
-    for (var k = first; k < min(first + block_inputs, inputs); k += 4u) {
+    for (var k = first; k < min(first + block_vec4s, hidden_vec4s); k++) {
       let rows_a = four_at(starts_a, k);
       let rows_c = four_at(starts_c, k);
       let wa = weights_at(k, p);
@@ -197,21 +182,15 @@ fn store_four(lane: u32, p: u32, sums: mat4x4f) {
   update(lane + 3u, p, sums[3]);
 }
 
-@compute @workgroup_size(4)
-fn lstm_projection_texels(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) thread: vec3u,
-  @builtin(subgroup_invocation_id) subgroup_lane: u32
-) {
-  // No thread leaves early: the quads load together.
+@compute @workgroup_size(8)
+fn lstm_projection_texels(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let p = group.x * 2u * threads + thread.x;
-  let quad_lane = subgroup_lane % 4u;
   let lane = group.y * tile;
   if (tile == 8u) {
-    eight_lanes(lane, p, quad_lane);
+    eight_lanes(lane, p);
   } else if (tile == 4u) {
-    four_lanes(lane, p, quad_lane);
+    four_lanes(lane, p);
   } else {
-    one_lane(lane, p, quad_lane);
+    one_lane(lane, p);
   }
 }

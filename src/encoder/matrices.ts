@@ -27,16 +27,16 @@ interface Traits {
 }
 
 /** The forms that kernels over matrices are written in. */
-type KernelForm = 'plain' | 'split' | 'texels' | 'half';
+type KernelForm = 'plain' | 'split' | 'texels' | 'quads' | 'half';
 
 /** vec4s of outputs that each thread of a workgroup's first dimension has. */
-const outputsPerThread = (form: KernelForm): number => (form === 'texels' ? 2 : 1);
+const outputsPerThread = (form: KernelForm): number => (form === 'texels' || form === 'quads' ? 2 : 1);
 
 /**
  * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All
  * but `half` do the same operations in the same order, and so give the same bytes.
  */
-export const MATRIX_METHODS = ['plain', 'wide', 'split', 'waves', 'texels', 'half'] as const;
+export const MATRIX_METHODS = ['plain', 'wide', 'split', 'waves', 'texels', 'quads', 'half'] as const;
 export type MatrixMethod = (typeof MATRIX_METHODS)[number];
 
 const SPLIT_TILES: Traits['tiles'] = [
@@ -69,14 +69,24 @@ const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
   split: { features: [], storage: 'buffer', tiles: SPLIT_TILES },
   /** As `split`; and steps of few rows go through several layers at a time, see waves.ts. */
   waves: { features: [], storage: 'buffer', tiles: SPLIT_TILES },
-  /** Weights in textures, inputs shared within a quad. */
+  /** Weights in textures. */
   texels: {
-    features: ['subgroups'],
+    features: [],
     storage: 'texture',
     tiles: [
       { tile: 1, upTo: 1, form: 'texels' },
       { tile: 4, upTo: 4, form: 'texels' },
       { tile: 8, upTo: Infinity, form: 'texels' },
+    ],
+  },
+  /** As `texels`, and inputs shared within a quad. */
+  quads: {
+    features: ['subgroups'],
+    storage: 'texture',
+    tiles: [
+      { tile: 1, upTo: 1, form: 'quads' },
+      { tile: 4, upTo: 4, form: 'quads' },
+      { tile: 8, upTo: Infinity, form: 'quads' },
     ],
   },
   /** f16 weights, multiplied and for a while summed in f16: other bytes, only on demand. */
@@ -98,11 +108,22 @@ export type Arithmetic = (typeof ARITHMETICS)[number];
 export const arithmeticOf = (method: MatrixMethod): Arithmetic => (method === 'half' ? 'f16' : 'f32');
 
 /** The methods of the second and third convolution, conv_strided: as for matrices. */
-export const CONV_METHODS = ['plain', 'wide', 'texels'] as const satisfies readonly MatrixMethod[];
+export const CONV_METHODS = ['plain', 'wide', 'texels', 'quads'] as const satisfies readonly MatrixMethod[];
 export type ConvMethod = (typeof CONV_METHODS)[number];
 
 /** Positions that a thread of each can cover. */
-const CONV_TILES: Readonly<Record<ConvMethod, readonly number[]>> = { plain: [4], wide: [4, 16], texels: [4, 8] };
+const CONV_TILES: Readonly<Record<ConvMethod, readonly number[]>> = {
+  plain: [4],
+  wide: [4, 16],
+  texels: [4, 8],
+  quads: [4, 8],
+};
+const CONV_SOURCES = {
+  plain: kernels.convStrided,
+  wide: kernels.convStrided,
+  texels: kernels.convStridedTexels,
+  quads: kernels.convStridedQuads,
+} as const satisfies Record<ConvMethod, KernelSource>;
 
 /** How the kernels that read weights work. */
 export interface KernelChoice {
@@ -158,9 +179,8 @@ export class ConvKernel {
     method: ConvMethod,
     overrides: Readonly<Record<Exclude<(typeof kernels.convStrided.overrides)[number], 'tile'>, number>>,
   ): Promise<ConvKernel> {
-    const source = method === 'texels' ? kernels.convStridedTexels : kernels.convStrided;
     const compiled = CONV_TILES[method].map(async (tile) => {
-      return { tile, kernel: await Kernel.create(context, source, { ...overrides, tile }) };
+      return { tile, kernel: await Kernel.create(context, CONV_SOURCES[method], { ...overrides, tile }) };
     });
     return new ConvKernel(await Promise.all(compiled), method, overrides.out_vec4s);
   }
@@ -171,7 +191,7 @@ export class ConvKernel {
     positionsOf: (frames: number) => number,
   ): Dispatch {
     const outputs = this.#outputs;
-    const inTiles = this.#method === 'texels';
+    const inTiles = METHODS[this.#method].storage === 'texture';
     const tiles = this.#kernels.map(({ tile, kernel }) => ({
       tile,
       kernel: kernel.bind(resources),
@@ -281,6 +301,7 @@ export class MatrixCompiler {
       plain: kernels.linear,
       split: kernels.linearSplit,
       texels: kernels.linearTexels,
+      quads: kernels.linearQuads,
       half: kernels.linearHalf,
     };
     return this.#compile((form) => forms[form], sizes, outputs, this.#largest.maxLanes * this.#largest.maxFrames);
@@ -292,6 +313,7 @@ export class MatrixCompiler {
       plain: kernels.lstmCell,
       split: kernels.lstmCellSplit,
       texels: kernels.lstmCellTexels,
+      quads: kernels.lstmCellQuads,
       half: kernels.lstmCellHalf,
     };
     return this.#compile((form) => forms[form], { proj_vec4s: width, hidden, layers }, hidden, this.#largest.maxLanes);
@@ -307,6 +329,7 @@ export class MatrixCompiler {
       plain: kernels.lstmProjection,
       split: kernels.lstmProjectionSplit,
       texels: kernels.lstmProjectionTexels,
+      quads: kernels.lstmProjectionQuads,
       half: kernels.lstmProjectionHalf,
     };
     const sizes = { hidden_vec4s: hidden, proj_vec4s: width, layers };
@@ -333,6 +356,7 @@ export class MatrixCompiler {
       plain: { weight_bits: WEIGHT_BITS[this.#dtype] },
       split: { weight_bits: WEIGHT_BITS[this.#dtype] },
       texels: { int8: Number(this.#dtype === 'int8') },
+      quads: { int8: Number(this.#dtype === 'int8') },
       half: {},
     };
     // No step has the rows for tiles beyond the first that takes the most of them.

@@ -190,7 +190,7 @@ export async function compileEncoder(
       convStrided(freqs2, freqs3, channels2, channels3, [1, 0]),
       Kernel.create(context, kernels.saveContext, { num_features: numFeatures }),
       matrices.linear(freqs3 * channels3, dModel),
-      Kernel.create(context, choice.matrices === 'texels' ? kernels.basicNormQuad : kernels.basicNorm, {
+      Kernel.create(context, choice.matrices === 'quads' ? kernels.basicNormQuad : kernels.basicNorm, {
         width: sizes.dModel,
       }),
       matrices.linear(dModel, hidden),

@@ -435,7 +435,7 @@ describe('a step in steady state', () => {
   it('refuses waves for a network without projection', async () => {
     const context = await createNodeContext();
     const creating = async () => RnnEncoder.create(context, openModel(await goldenModel('noproj')), { kernels: WAVES });
-    expect(await failure('bad-argument', creating)).toContain('plain, wide, split, texels, for this model');
+    expect(await failure('bad-argument', creating)).toContain('plain, wide, split, texels, quads, for this model');
   });
 
   it('costs what ARCHITECTURE.md says', async () => {

@@ -177,7 +177,7 @@ describe('the option `kernels`', () => {
     const message = await failure('bad-argument', () =>
       RnnEncoder.create(context, model, { kernels: WAVES, maxStreams: 1, maxFrames: 1 }),
     );
-    expect(message).toContain('plain, wide, split, texels, for this model');
+    expect(message).toContain('plain, wide, split, texels, quads, for this model');
   });
 
   it('refuses what a device without the feature cannot run', async () => {

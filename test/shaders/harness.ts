@@ -99,7 +99,7 @@ const withoutTexels = (code: string) =>
     .replace(
       /var (\w+): texture_2d<f32>;/,
       'var<storage, read> $1: array<vec4f>;\n' +
-        'fn sampled(place: vec2f) -> vec4f { return $1[u32(place.x * place.y * f32(arrayLength(&$1)))]; }',
+        'fn sampled(place: vec2f) -> vec4f { return $1[u32(min(place.x * place.y, 1.0) * f32(arrayLength(&$1) - 1u))]; }',
     )
     .replace(/@group\(0\) @binding\(\d+\) var nearest: sampler;/, '')
     .replace(/textureDimensions\(\w+\)/g, 'vec2u(8192u, 8192u)')

@@ -75,15 +75,18 @@ describeKernel(
     ),
   ),
 );
-describeKernel(
-  kernels.linearTexels,
+
+/** @param size vec4s of outputs of a workgroup */
+const inTexels = (size: number) =>
   CASES.flatMap(({ name, dtype, rows, packed, buffers, sizes, groups, expected }) =>
     [1, 4, 8].map((tile) => ({
       name: `tile ${tile}, ${name}`,
       overrides: { tile, int8: Number(dtype === 'int8'), ...sizes },
       buffers: { ...buffers, weight: packed.texels },
-      workgroups: workgroups(groups, 8, rows, tile),
+      workgroups: workgroups(groups, size, rows, tile),
       expected,
     })),
-  ),
-);
+  );
+
+describeKernel(kernels.linearTexels, inTexels(16));
+describeKernel(kernels.linearQuads, inTexels(8));

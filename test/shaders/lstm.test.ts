@@ -94,15 +94,22 @@ function perMethod<Buffers, Sizes, Expected>({
       workgroups: workgroups(size, tile),
       expected,
     }));
-  const texels = [1, 4, 8].map((tile) => ({
-    name: `tile ${tile}, ${name}`,
-    overrides: { tile, int8: Number(dtype === 'int8'), ...sizes },
-    buffers: { ...buffers, weight: packed.texels },
-    workgroups: workgroups(8, tile),
-    expected,
-  }));
+  const inTexels = (size: number) =>
+    [1, 4, 8].map((tile) => ({
+      name: `tile ${tile}, ${name}`,
+      overrides: { tile, int8: Number(dtype === 'int8'), ...sizes },
+      buffers: { ...buffers, weight: packed.texels },
+      workgroups: workgroups(size, tile),
+      expected,
+    }));
   const half = dtype === 'f16' ? inBuffers(32, [1, 4]) : [];
-  return { plain: inBuffers(32, [1, 4, 16]), split: inBuffers(8, [1, 4]), texels, half };
+  return {
+    plain: inBuffers(32, [1, 4, 16]),
+    split: inBuffers(8, [1, 4]),
+    texels: inTexels(16),
+    quads: inTexels(8),
+    half,
+  };
 }
 
 const CELL_CASES = PACKED_CASES.map((each) => {
@@ -143,6 +150,10 @@ describeKernel(
 describeKernel(
   kernels.lstmCellTexels,
   CELL_CASES.flatMap(({ texels }) => texels),
+);
+describeKernel(
+  kernels.lstmCellQuads,
+  CELL_CASES.flatMap(({ quads }) => quads),
 );
 
 describeKernel(
@@ -187,6 +198,10 @@ describeKernel(
 describeKernel(
   kernels.lstmProjectionTexels,
   PROJECTION_CASES.flatMap(({ texels }) => texels),
+);
+describeKernel(
+  kernels.lstmProjectionQuads,
+  PROJECTION_CASES.flatMap(({ quads }) => quads),
 );
 
 describeKernel(

@@ -94,8 +94,8 @@ describeKernel(
   }),
 );
 
-describeKernel(
-  kernels.convStridedTexels,
+/** @param size vec4s of outputs of a workgroup */
+const inTexels = (size: number) =>
   CONV_CASES.flatMap(({ lanes, positions, ...each }) => {
     const { out_vec4s: outputs, in_vec4s: inputs } = each.overrides;
     const weight = packWeights(each.buffers.weight, 36 * inputs, 4 * outputs, 'f32').texels;
@@ -104,10 +104,12 @@ describeKernel(
       name: `tile ${tile}, ${each.name}`,
       overrides: { ...each.overrides, tile },
       buffers: { ...each.buffers, weight },
-      workgroups: [ceilDiv(outputs, 8), ceilDiv(positions, tile), lanes] as const,
+      workgroups: [ceilDiv(outputs, size), ceilDiv(positions, tile), lanes] as const,
     }));
-  }),
-);
+  });
+
+describeKernel(kernels.convStridedTexels, inTexels(16));
+describeKernel(kernels.convStridedQuads, inTexels(8));
 
 describeKernel(
   kernels.saveContext,

@@ -339,7 +339,14 @@ describe('rill', () => {
       }[];
     };
     const [{ chosen, rehearsals }] = methods;
-    expect(rehearsals.map(({ choice }) => choice.matrices)).toEqual(['plain', 'wide', 'split', 'waves', 'texels']);
+    expect(rehearsals.map(({ choice }) => choice.matrices)).toEqual([
+      'plain',
+      'wide',
+      'split',
+      'waves',
+      'texels',
+      'quads',
+    ]);
     rehearsals.forEach(({ ms }) => expect(ms?.layers.length === 2 && ms.layers.every((each) => each > 0)).toBe(true));
     expect(rehearsals.map(({ choice }) => choice.matrices)).toContain(chosen.matrices);
     expect(await printed(...random, '--markdown')).toMatch(/\| plain +\|( +[\d.]+ \|){4}/);
