@@ -166,7 +166,7 @@ describe.each([
 
   it('are those of every method of kernels, alone and beside others, whose states are the same too', async () => {
     const methods = ableKernels(gpu, model, dtype);
-    expect(methods.length).toBe(model.sizes.encoder.hasProjection ? 5 : 4);
+    expect(methods.length).toBe(model.sizes.encoder.hasProjection ? 6 : 5);
     const [plain, ...rest] = methods;
     const states = await streamBy(plain);
     for (const kernels of rest) {

@@ -22,6 +22,7 @@ const SPLIT: KernelChoice = { convolutions: 'plain', matrices: 'split' };
 const WAVES: KernelChoice = { convolutions: 'plain', matrices: 'waves' };
 const HALF: KernelChoice = { convolutions: 'plain', matrices: 'half' };
 const TEXELS: KernelChoice = { convolutions: 'texels', matrices: 'texels' };
+const QUADS: KernelChoice = { convolutions: 'quads', matrices: 'quads' };
 const CAPACITY = { maxStreams: 16, maxFrames: 4, maxLanes: 16 };
 
 afterEach(() => {
@@ -80,9 +81,9 @@ describe('a rehearsal', () => {
     const methods = (dtype: WeightDtype, arithmetic?: Arithmetic) =>
       candidateKernels(context, model, dtype, arithmetic).map(({ matrices }) => matrices);
     vi.spyOn(context.device.features, 'has').mockImplementation((name) => name === 'shader-f16');
-    expect(methods('f16', 'f16')).toEqual(['plain', 'wide', 'half']);
-    expect(methods('f32', 'f16')).toEqual(['plain', 'wide']);
-    expect(methods('f16')).toEqual(['plain', 'wide']);
+    expect(methods('f16', 'f16')).toEqual(['plain', 'wide', 'texels', 'half']);
+    expect(methods('f32', 'f16')).toEqual(['plain', 'wide', 'texels']);
+    expect(methods('f16')).toEqual(['plain', 'wide', 'texels']);
   });
 
   it('has one stream, and many where there can be many', () => {
@@ -104,6 +105,7 @@ describe('a rehearsal', () => {
       [PLAIN, undefined],
       [WIDE, undefined],
       [TEXELS, undefined],
+      [QUADS, undefined],
     ]);
     rehearsals.forEach(({ ms }) => expect(ms?.layers.every((each) => each > 0)).toBe(true));
     expect([...gpu.memory.values()].every((bytes) => bytes === 0)).toBe(true);
@@ -116,7 +118,7 @@ describe('a rehearsal', () => {
     const choices = candidateKernels(context, model, 'f16', 'f16');
     const rehearsals = await rehearseKernels(context, model, 'f16', rehearsedSteps(1), choices);
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual(
-      [PLAIN, WIDE, SPLIT, WAVES, TEXELS].map((choice) => [choice, undefined]),
+      [PLAIN, WIDE, SPLIT, WAVES, TEXELS, QUADS].map((choice) => [choice, undefined]),
     );
   });
 
@@ -154,8 +156,8 @@ it('a device without features chooses among the kernels that need none', async (
   }
   const context = new GpuContext(device, adapter.info, gpu);
   const model = openModel(await goldenModel('odd'));
-  expect(candidateKernels(context, model, 'f32')).toEqual([PLAIN, WIDE]);
-  expect([PLAIN.matrices, WIDE.matrices]).toContain((await chooseKernels(context, model, 'f32', CAPACITY)).matrices);
+  expect(candidateKernels(context, model, 'f32')).toEqual([PLAIN, WIDE, TEXELS]);
+  expect(['plain', 'wide', 'texels']).toContain((await chooseKernels(context, model, 'f32', CAPACITY)).matrices);
 });
 
 it('the option `arithmetic` is f32 or f16, and no reason to fail where f16 is missing', async () => {
@@ -188,10 +190,10 @@ describe('the option `kernels`', () => {
     }
     const context = new GpuContext(device, {}, gpu);
     const model = openModel(await goldenModel('odd'));
-    const message = await failure('bad-argument', () => RnnEncoder.create(context, model, { kernels: TEXELS }));
-    expect(message).toContain('plain, wide, split, waves, for this model');
+    const message = await failure('bad-argument', () => RnnEncoder.create(context, model, { kernels: QUADS }));
+    expect(message).toContain('plain, wide, split, waves, texels, for this model');
     const encoder = await RnnEncoder.create(context, model, { maxStreams: 1 });
-    expect(encoder.kernels).not.toEqual(TEXELS);
+    expect(encoder.kernels).not.toEqual(QUADS);
     encoder.dispose();
   });
 });
