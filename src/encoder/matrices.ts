@@ -4,7 +4,7 @@ import * as kernels from '../gpu/kernels.generated.ts';
 import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import type { Dispatch, Extent } from './dispatch.ts';
-import { canGather, weightBytes, type MatrixStorage, type WeightStorage } from './weights.ts';
+import { canBeTextures, canGather, weightBytes, type MatrixStorage, type WeightStorage } from './weights.ts';
 
 /** Steps of so many rows (lanes x frames) and frames at most go in waves where the method is that. */
 export const WAVE_ROWS = 16;
@@ -30,7 +30,7 @@ interface Traits {
 type KernelForm = 'plain' | 'split' | 'texels' | 'quads' | 'half';
 
 /** vec4s of outputs that each thread of a workgroup's first dimension has. */
-const outputsPerThread = (form: KernelForm): number => (form === 'texels' || form === 'quads' ? 2 : 1);
+const outputsPerThread = (form: KernelForm | ConvMethod): number => (form === 'texels' || form === 'quads' ? 2 : 1);
 
 /**
  * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All
@@ -144,6 +144,7 @@ export function ableMethods(context: GpuContext, sizes: EncoderSizes, dtype: Wei
     (method) =>
       METHODS[method].features.every((feature) => context.device.features.has(feature)) &&
       (METHODS[method].dtype ?? dtype) === dtype &&
+      (METHODS[method].storage === 'buffer' || canBeTextures(context, sizes)) &&
       (method !== 'waves' || canGather(context, sizes, dtype)),
   );
 }
@@ -195,7 +196,7 @@ export class ConvKernel {
     const tiles = this.#kernels.map(({ tile, kernel }) => ({
       tile,
       kernel: kernel.bind(resources),
-      width: kernel.source.workgroupSize[0] * (inTiles ? outputsPerThread('texels') : 1),
+      width: kernel.source.workgroupSize[0] * outputsPerThread(this.#method),
     }));
     const [small, large = small] = tiles;
     return {

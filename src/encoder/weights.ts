@@ -96,19 +96,32 @@ const aligned = (bytes: number) => Math.ceil(bytes / BINDING_ALIGNMENT) * BINDIN
 /** Whether a device can have the matrices of a kind of all layers in one binding, and a network has what waves need. */
 export function canGather(
   { largestBinding }: GpuContext,
-  { dModel, dimFeedforward, rnnHiddenSize, hasProjection, numEncoderLayers }: EncoderSizes,
+  sizes: EncoderSizes,
   dtype: WeightDtype,
 ): boolean {
-  const [width, hidden, feedForward] = [dModel, rnnHiddenSize, dimFeedforward].map(padded);
-  const elements = [
+  const largest = Math.max(...layerMatrices(sizes).map(([inputs, outputs]) => inputs * paddedToColumn(outputs)));
+  const bytes = sizes.numEncoderLayers * aligned((largest * WEIGHT_BITS[dtype]) / 8);
+  return sizes.hasProjection && bytes <= largestBinding;
+}
+
+/** Whether a device can have each matrix of a network's encoder in a texture. */
+export function canBeTextures({ largestTexture }: GpuContext, sizes: EncoderSizes): boolean {
+  const freqs = subsampledFreqs(sizes.numFeatures)[2];
+  const embed = [freqs * padded(sizes.channels[2]), padded(sizes.dModel)] as const;
+  return [embed, ...layerMatrices(sizes)].every(
+    ([inputs, outputs]) => textureRows(inputs, outputs) <= largestTexture,
+  );
+}
+
+/** Inputs and outputs of a layer's matrices, padded. */
+function layerMatrices(sizes: EncoderSizes): (readonly [inputs: number, outputs: number])[] {
+  const [width, hidden, feedForward] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(padded);
+  return [
     [width, 4 * hidden],
     [hidden, width],
     [width, feedForward],
     [feedForward, width],
-  ].map(([inputs, outputs]) => inputs * paddedToColumn(outputs));
-  return (
-    hasProjection && numEncoderLayers * aligned((Math.max(...elements) * WEIGHT_BITS[dtype]) / 8) <= largestBinding
-  );
+  ];
 }
 
 /** Where input `k` or output `o` of a PyTorch weight lies in the padded layout of the shaders. */
@@ -329,6 +342,8 @@ const COLUMN_VEC4S = 8;
 const ROW_INPUTS = 64;
 const paddedToRow = (inputs: number) => ROW_INPUTS * Math.ceil(inputs / ROW_INPUTS);
 const paddedToColumn = (outputs: number) => 4 * COLUMN_VEC4S * Math.ceil(outputs / (4 * COLUMN_VEC4S));
+const textureRows = (inputs: number, outputs: number) =>
+  (paddedToRow(inputs) / ROW_INPUTS) * (paddedToColumn(outputs) / (4 * COLUMN_VEC4S));
 
 /**
  * A matrix of shape (outputs, inputs), column after column: for each few inputs, `together` of them with 4 outputs each,

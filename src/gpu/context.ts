@@ -165,6 +165,11 @@ export class GpuContext {
     }
   }
 
+  /** Texels that a texture can have on a side. */
+  get largestTexture(): number {
+    return this.device.limits.maxTextureDimension2D;
+  }
+
   /** Bytes that one binding can hold. */
   get largestBinding(): number {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
@@ -259,7 +264,11 @@ export class BufferScope {
     return this.#keep(part, size, this.context.device.createBuffer({ label, size, usage }));
   }
 
-  /** A texture that kernels read, `bytes` in all. */
+  /**
+   * A texture that kernels read, `bytes` in all.
+   *
+   * @throws RillError `bad-argument` when the device has none as large.
+   */
   createTexture(
     part: string,
     label: string,
@@ -267,6 +276,14 @@ export class BufferScope {
     format: GPUTextureFormat,
     [width, height]: readonly [width: number, height: number],
   ): GPUTexture {
+    const limit = this.context.largestTexture;
+    if (Math.max(width, height) > limit) {
+      throw new RillError('bad-argument', {
+        got: `${label} in a texture of ${width} x ${height} texels`,
+        expected: `at most ${limit} on a side on this device`,
+        remedy: 'Set the option `kernels` to plain ones, which keep weights in buffers.',
+      });
+    }
     const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST;
     return this.#keep(part, bytes, this.context.device.createTexture({ label, size: [width, height], format, usage }));
   }

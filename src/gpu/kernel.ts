@@ -171,6 +171,7 @@ export class Kernel<Source extends KernelSource> {
           .filter(([, binding]) => binding.group === group)
           .map(([name, binding]) => ({
             binding: binding.binding,
+            // Without a wish a sampler takes the nearest texel, of those there are.
             resource: binding.type === 'sampler' ? this.#device.createSampler() : bindingResource(binding, named[name]),
           })),
       }),

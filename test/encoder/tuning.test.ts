@@ -9,7 +9,7 @@ import {
   rehearseKernels,
   rehearsedSteps,
 } from '../../src/encoder/tuning.ts';
-import { GpuContext } from '../../src/gpu/context.ts';
+import { BufferScope, GpuContext } from '../../src/gpu/context.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -120,6 +120,17 @@ describe('a rehearsal', () => {
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual(
       [PLAIN, WIDE, SPLIT, WAVES, TEXELS, QUADS].map((choice) => [choice, undefined]),
     );
+  });
+
+  it('has no textures where a matrix would exceed one', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    vi.spyOn(gpu, 'largestTexture', 'get').mockReturnValue(1);
+    expect(candidateKernels(gpu, model, 'f32')).toEqual([PLAIN, WIDE]);
+    const message = await failure('bad-argument', () => {
+      new BufferScope(gpu).createTexture('test', 'too large', 4096, 'rgba32float', [512, 2]);
+    });
+    expect(message).toContain('at most 1 on a side');
   });
 
   it('does without kernels that do not compile', async () => {
