@@ -94,11 +94,7 @@ const BINDING_ALIGNMENT = 256;
 const aligned = (bytes: number) => Math.ceil(bytes / BINDING_ALIGNMENT) * BINDING_ALIGNMENT;
 
 /** Whether a device can have the matrices of a kind of all layers in one binding, and a network has what waves need. */
-export function canGather(
-  { largestBinding }: GpuContext,
-  sizes: EncoderSizes,
-  dtype: WeightDtype,
-): boolean {
+export function canGather({ largestBinding }: GpuContext, sizes: EncoderSizes, dtype: WeightDtype): boolean {
   const largest = Math.max(...layerMatrices(sizes).map(([inputs, outputs]) => inputs * paddedToColumn(outputs)));
   const bytes = sizes.numEncoderLayers * aligned((largest * WEIGHT_BITS[dtype]) / 8);
   return sizes.hasProjection && bytes <= largestBinding;
@@ -108,9 +104,7 @@ export function canGather(
 export function canBeTextures({ largestTexture }: GpuContext, sizes: EncoderSizes): boolean {
   const freqs = subsampledFreqs(sizes.numFeatures)[2];
   const embed = [freqs * padded(sizes.channels[2]), padded(sizes.dModel)] as const;
-  return [embed, ...layerMatrices(sizes)].every(
-    ([inputs, outputs]) => textureRows(inputs, outputs) <= largestTexture,
-  );
+  return [embed, ...layerMatrices(sizes)].every(([inputs, outputs]) => textureRows(inputs, outputs) <= largestTexture);
 }
 
 /** Inputs and outputs of a layer's matrices, padded. */
