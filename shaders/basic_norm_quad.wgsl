@@ -38,10 +38,11 @@ fn squares(start: u32, k: u32) -> vec4f {
 fn basic_norm_quad(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) subgroup_lane: u32) {
   let quad_lane = subgroup_lane % 4u;
   let row = group.y * rows_per_y + group.x;
-  let rows = step.lanes * step.frames;
+  if (row >= step.lanes * step.frames) {
+    return;
+  }
   let vec4s = (width + 3u) / 4u;
-  // No row leaves early: its quad adds together.
-  let start = min(row, rows - 1u) * vec4s;
+  let start = row * vec4s;
 
   var low = vec4f(0.0);
   var high = vec4f(0.0);
@@ -56,9 +57,7 @@ fn basic_norm_quad(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invoca
   let sum = one + quadSwapX(one);
 
   let scale = inverseSqrt(sum / f32(width) + eps[0]);
-  if (row < rows) {
-    for (var k = quad_lane; k < vec4s; k += 4u) {
-      x[start + k] *= scale;
-    }
+  for (var k = quad_lane; k < vec4s; k += 4u) {
+    x[start + k] *= scale;
   }
 }

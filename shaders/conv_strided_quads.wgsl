@@ -114,12 +114,7 @@ fn store_four(lane: u32, first: u32, positions: u32, o: u32, sums: mat4x4f) {
   store(lane, first + 3u, positions, o, sums[3]);
 }
 
-// Inputs of a window: three rows of 3 * 4 * in_vec4s.
-fn window_inputs() -> u32 {
-  return 36u * in_vec4s;
-}
-
-// Where the k-th input lies in x from the window's start.
+// Where the k-th input of a window, three rows of 3 * 4 * in_vec4s, lies in x from the window's start.
 fn in_window(k: u32) -> u32 {
   let run = 12u * in_vec4s;
   let row = select(0u, 1u, k >= run) + select(0u, 1u, k >= 2u * run);
@@ -130,7 +125,7 @@ fn four_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32)
   let starts = window_starts(lane, first, out_times) + quad_lane;
   var a = four_times_bias(o);
   var b = four_times_bias(o + threads);
-  for (var k = 0u; k < window_inputs(); k += 4u) {
+  for (var k = 0u; k < 36u * in_vec4s; k += 4u) {
     let rows = four_at(starts, in_window(k));
     a = multiply_add_four(weights_at(k, o), rows, a);
     b = multiply_add_four(weights_at(k, o + threads), rows, b);
@@ -147,7 +142,7 @@ fn eight_positions(lane: u32, first: u32, out_times: u32, o: u32, quad_lane: u32
   var b = four_times_bias(o + threads);
   var c = a;
   var d = b;
-  for (var k = 0u; k < window_inputs(); k += 4u) {
+  for (var k = 0u; k < 36u * in_vec4s; k += 4u) {
     let rows_a = four_at(starts_a, in_window(k));
     let rows_c = four_at(starts_c, in_window(k));
     let wa = weights_at(k, o);

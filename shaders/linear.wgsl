@@ -37,6 +37,7 @@ const block_vec4s = 16u;
 // Four inputs' weights for four outputs, a column for each input: as they are in f32, two inputs to a vec4 in
 // f16, four in int8. int8 is relative to the scale of its output.
 fn weights_at(k: u32, o: u32) -> mat4x4f {
+  // Four inputs of a column of eight are weight_bits / 8 parts of eight vec4s.
   let w = ((o >> 3u) * in_vec4s + k) * weight_bits + (o & 7u);
   if (weight_bits == 32u) {
     return mat4x4f(

@@ -1,8 +1,8 @@
 // linear.wgsl with the weights in a texture, four outputs to a texel: the same operations in the same order, and so the
 // same bytes. The texture's format unpacks the weights (rgba32float, rgba16float, rgba8snorm).
 //
-// For software adapters: there a sampled texel takes a third of the time of a vec4 from a buffer (on SwiftShader also half
-// that of textureLoad, which asks for the texture's size each time); loops longer than the processor's instruction cache
+// For software adapters: there a sampled texel takes half to a third of the time of a vec4 from a buffer (on SwiftShader also
+// half that of textureLoad, which asks for the texture's size each time); loops longer than the processor's instruction cache
 // are slow, hence few inputs a turn; and the weights of a thread's neighbours lie next to its own, in memory as well.
 //
 // One thread: eight outputs, two texels, of `tile` rows, of one, four or eight.

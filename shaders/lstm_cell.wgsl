@@ -5,7 +5,7 @@
 //   m = o * tanh(c)                           the projection (or lstm_carry) turns m into the next h
 //
 // gates_x already holds W_ih x + b_ih + b_hh for every frame of the step. The four gate rows of a unit are
-// interleaved, so that a unit's gates are one vec4 and W_hh is column-major like the weights of linear.wgsl.
+// interleaved, so that a unit's gates are one vec4 and W_hh lies in columns like the weights of linear.wgsl.
 // Lanes that have no frame `at.frame` any more keep their state.
 //
 // One thread: one unit of `tile` lanes, of one, four or sixteen, with the same order of summation. The argument of exp is

@@ -81,6 +81,15 @@ fn update(lane: u32, unit: u32, sum: vec4f) {
   m[lane * hidden + unit] = sigmoid(gates.w) * tanh_exact(next);
 }
 
+// In int8 by way of the byte itself: samplers may round its fraction otherwise than unpack4x8snorm does.
+fn texel(at: vec2f) -> vec4f {
+  let texel_weights = textureSampleLevel(weight, nearest, at, 0.0);
+  if (int8) {
+    return unpack4x8snorm(pack4x8snorm(texel_weights));
+  }
+  return texel_weights;
+}
+
 // Four inputs' weights for a unit's four gates, a column for each input: texels, asked for by their middles. Shifts, since
 // SwiftShader divides integers one by one.
 fn weights_at(k: u32, unit: u32) -> mat4x4f {
@@ -89,10 +98,10 @@ fn weights_at(k: u32, unit: u32) -> mat4x4f {
   let across = (f32(((k & 63u) << 3u) + (unit & 7u)) + vec4f(0.5, 8.5, 16.5, 24.5)) / 512.0;
   let down = (f32((unit >> 3u) * blocks + (k >> 6u)) + 0.5) / f32(rows);
   return mat4x4f(
-    textureSampleLevel(weight, nearest, vec2f(across.x, down), 0.0),
-    textureSampleLevel(weight, nearest, vec2f(across.y, down), 0.0),
-    textureSampleLevel(weight, nearest, vec2f(across.z, down), 0.0),
-    textureSampleLevel(weight, nearest, vec2f(across.w, down), 0.0)
+    texel(vec2f(across.x, down)),
+    texel(vec2f(across.y, down)),
+    texel(vec2f(across.z, down)),
+    texel(vec2f(across.w, down))
   );
 }
 

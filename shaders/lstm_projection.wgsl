@@ -3,7 +3,7 @@
 //   h = W_hr m
 //   x[t] += h
 //
-// The weight is column-major like that of linear.wgsl. Lanes that have no frame `at.frame` any more keep
+// The weight lies in columns like that of linear.wgsl. Lanes that have no frame `at.frame` any more keep
 // their h.
 //
 // One thread: four elements of h of `tile` lanes, of one, four or sixteen, with the same order of summation.

@@ -1,4 +1,4 @@
-// read_bandwidth.wgsl with a texture in place of the buffer, laid out and sampled as in linear_texels.wgsl: what some
+// read_bandwidth.wgsl with a texture in place of the buffer, laid out and sampled as in linear_quads.wgsl: what some
 // software adapters read fastest.
 //
 //   sums[4 r + t] = sum of the texels t, t + 4, t + 8, … of row r
@@ -13,8 +13,8 @@
 const threads = 4u;
 const width = 512u;
 
-fn texel(at: u32, row: f32) -> vec4f {
-  return textureSampleLevel(values, nearest, vec2f((f32(at) + 0.5) / f32(width), row), 0.0);
+fn texel(at: u32, place: f32) -> vec4f {
+  return textureSampleLevel(values, nearest, vec2f((f32(at) + 0.5) / f32(width), place), 0.0);
 }
 
 fn four_texels(first: u32, down: f32) -> vec4f {

@@ -636,7 +636,7 @@ async function checkKernels(
   if (wanted === 'auto') {
     return chooseKernels(context, model, dtype, capacity, arithmetic);
   }
-  const able = ableMethods(context, model.sizes.encoder, dtype);
+  const able = ableMethods(context, model.sizes, dtype);
   const { convolutions, matrices } = wanted;
   if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {
     throw new RillError('bad-argument', {

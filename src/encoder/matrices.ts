@@ -2,7 +2,7 @@ import type { GpuContext } from '../gpu/context.ts';
 import { Kernel, type BoundKernel, type KernelSource, type Resource } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
-import type { EncoderSizes } from '../model/sizes.ts';
+import type { ModelSizes } from '../model/sizes.ts';
 import type { Dispatch, Extent } from './dispatch.ts';
 import { canBeTextures, canGather, weightBytes, type MatrixStorage, type WeightStorage } from './weights.ts';
 
@@ -30,7 +30,7 @@ interface Traits {
 type KernelForm = 'plain' | 'split' | 'texels' | 'quads' | 'half';
 
 /** vec4s of outputs that each thread of a workgroup's first dimension has. */
-const outputsPerThread = (form: KernelForm | ConvMethod): number => (form === 'texels' || form === 'quads' ? 2 : 1);
+const outputsPerThread = ({ storage }: Traits): number => (storage === 'texture' ? 2 : 1);
 
 /**
  * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All
@@ -139,13 +139,13 @@ export const storageFor = ({ convolutions, matrices }: KernelChoice): WeightStor
 });
 
 /** The methods by which a device can run a network, the plain one first. */
-export function ableMethods(context: GpuContext, sizes: EncoderSizes, dtype: WeightDtype): MatrixMethod[] {
+export function ableMethods(context: GpuContext, sizes: ModelSizes, dtype: WeightDtype): MatrixMethod[] {
   return MATRIX_METHODS.filter(
     (method) =>
       METHODS[method].features.every((feature) => context.device.features.has(feature)) &&
       (METHODS[method].dtype ?? dtype) === dtype &&
       (METHODS[method].storage === 'buffer' || canBeTextures(context, sizes)) &&
-      (method !== 'waves' || canGather(context, sizes, dtype)),
+      (method !== 'waves' || canGather(context, sizes.encoder, dtype)),
   );
 }
 
@@ -192,11 +192,11 @@ export class ConvKernel {
     positionsOf: (frames: number) => number,
   ): Dispatch {
     const outputs = this.#outputs;
-    const inTiles = METHODS[this.#method].storage === 'texture';
+    const traits = METHODS[this.#method];
     const tiles = this.#kernels.map(({ tile, kernel }) => ({
       tile,
       kernel: kernel.bind(resources),
-      width: kernel.source.workgroupSize[0] * outputsPerThread(this.#method),
+      width: kernel.source.workgroupSize[0] * outputsPerThread(traits),
     }));
     const [small, large = small] = tiles;
     return {
@@ -209,9 +209,10 @@ export class ConvKernel {
         const few = lanes * positions < MANY_POSITIONS || filled < MOSTLY_FILLED;
         const { tile, kernel, width } = few ? small : large;
         const count = Math.ceil(positions / tile);
-        const workgroups = inTiles
-          ? ([Math.ceil(outputs / width), count, lanes] as const)
-          : ([Math.ceil((count * outputs) / width), lanes, 1] as const);
+        const workgroups =
+          traits.storage === 'texture'
+            ? ([Math.ceil(outputs / width), count, lanes] as const)
+            : ([Math.ceil((count * outputs) / width), lanes, 1] as const);
         kernel.dispatch(pass, workgroups, offset);
       },
     };
@@ -352,7 +353,8 @@ export class MatrixCompiler {
     outputs: number,
     maxRows: number,
   ): Promise<MatrixKernel<Bindings>> {
-    const { tiles } = METHODS[this.#method];
+    const traits = METHODS[this.#method];
+    const { tiles } = traits;
     const ofDtype: Record<KernelForm, Readonly<Record<string, number>>> = {
       plain: { weight_bits: WEIGHT_BITS[this.#dtype] },
       split: { weight_bits: WEIGHT_BITS[this.#dtype] },
@@ -364,7 +366,7 @@ export class MatrixCompiler {
     const needed = tiles.slice(0, 1 + tiles.findIndex(({ upTo }) => maxRows <= upTo));
     const compiled = needed.map(async ({ tile, upTo, form }) => {
       const kernel = await Kernel.create(this.#context, sourceOf(form), { ...sizes, ...ofDtype[form], tile });
-      const groups = Math.ceil(outputs / (kernel.source.workgroupSize[0] * outputsPerThread(form)));
+      const groups = Math.ceil(outputs / (kernel.source.workgroupSize[0] * outputsPerThread(traits)));
       return { tile, upTo, kernel, groups };
     });
     return new MatrixKernel(await Promise.all(compiled), this.#dtype);

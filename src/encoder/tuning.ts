@@ -157,7 +157,7 @@ const WITH_BARRIERS: readonly MatrixMethod[] = ['split', 'waves'];
 
 /** Each method once, the plain one first. */
 export function ableKernels(context: GpuContext, { sizes }: Model, dtype: WeightDtype): KernelChoice[] {
-  return ableMethods(context, sizes.encoder, dtype).map(kernelsOf);
+  return ableMethods(context, sizes, dtype).map(kernelsOf);
 }
 
 /** Those that are worth a rehearsal, and allowed: other bytes than those of f32 arithmetic only on demand. */

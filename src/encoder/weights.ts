@@ -1,6 +1,6 @@
 import type { BufferScope, GpuContext } from '../gpu/context.ts';
 import type { Resource } from '../gpu/kernel.ts';
-import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
+import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
 import { WEIGHT_BITS, quantizeRows, toHalf, type WeightDtype } from '../model/dtypes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';
 
@@ -100,11 +100,23 @@ export function canGather({ largestBinding }: GpuContext, sizes: EncoderSizes, d
   return sizes.hasProjection && bytes <= largestBinding;
 }
 
-/** Whether a device can have each matrix of a network's encoder in a texture. */
-export function canBeTextures({ largestTexture }: GpuContext, sizes: EncoderSizes): boolean {
-  const freqs = subsampledFreqs(sizes.numFeatures)[2];
-  const embed = [freqs * padded(sizes.channels[2]), padded(sizes.dModel)] as const;
-  return [embed, ...layerMatrices(sizes)].every(([inputs, outputs]) => textureRows(inputs, outputs) <= largestTexture);
+/** Whether a device can have each matrix of a network in a texture: of its encoder, and of what heads it has. */
+export function canBeTextures(
+  { largestTexture }: GpuContext,
+  { encoder, vocabSize = 0, transducer }: ModelSizes,
+): boolean {
+  const { numFeatures, channels, dModel } = encoder;
+  const joinerDim = transducer?.joinerDim ?? 0;
+  const others = [
+    [9 * padded(channels[0]), channels[1]],
+    [9 * padded(channels[1]), channels[2]],
+    [subsampledFreqs(numFeatures)[2] * padded(channels[2]), dModel],
+    [Math.max(dModel, joinerDim), vocabSize],
+    [dModel, joinerDim],
+  ] as const;
+  return [...others, ...layerMatrices(encoder)].every(
+    ([inputs, outputs]) => textureRows(inputs, outputs) <= largestTexture,
+  );
 }
 
 /** Inputs and outputs of a layer's matrices, padded. */
@@ -141,7 +153,7 @@ interface MatrixLayout {
 
 /**
  * The one place that maps checkpoint names and PyTorch layouts to GPU buffers and shader layouts. Weights
- * become column-major with inputs and outputs padded to vec4; padding is zero.
+ * become columns of outputs, with inputs and outputs padded to vec4; padding is zero.
  */
 export class WeightLoader {
   /** What matrices become on the GPU. */
@@ -295,7 +307,8 @@ export class WeightLoader {
   }
 
   /**
-   * `(outputs, inputs, 3, 3)` as `(3, 3, padded inputs, padded outputs)`, in f32; a single input channel is not padded.
+   * `(outputs, inputs, 3, 3)` as a matrix of inputs `(3, 3, padded inputs)` and padded outputs, laid out as all, in f32; a
+   * single input channel is not padded.
    */
   async conv<Storage extends MatrixStorage>(
     name: string,

@@ -20,7 +20,7 @@ interface UniformBinding {
   readonly dynamic: boolean;
 }
 
-/** A two-dimensional texture that is read texel by texel. */
+/** A two-dimensional texture, which is sampled at its texels. */
 interface TextureBinding {
   readonly group: number;
   readonly binding: number;

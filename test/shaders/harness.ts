@@ -85,14 +85,14 @@ function findRaces<Source extends KernelSource>(
     const values = 'texels' in given ? new Float32Array(4 * given.size[0] * given.size[1]) : given.slice();
     (groups[group] ??= {})[binding] = type === 'uniform' ? { uniform: values } : values;
   }
-  return detectRaces(withoutTexels(source.code), source.name, [...workgroups], groups, { constants: overrides });
+  return detectRaces(forRaceDetector(source.code), source.name, [...workgroups], groups, { constants: overrides });
 }
 
 /**
  * A shader in what the race detector knows: a buffer for a texture, and each invocation's own value for what a quad
  * shares. Neither is written to, so that no race comes or goes by it.
  */
-const withoutTexels = (code: string) =>
+const forRaceDetector = (code: string) =>
   code
     .replace('enable subgroups;', '')
     .replace('subgroup_invocation_id', 'local_invocation_index')

@@ -5,7 +5,7 @@ import { ceilDiv, describeKernel, padded, words } from './harness.ts';
 import * as twins from './twins.ts';
 import type { Lane } from './twins.ts';
 
-const CHANNELS = [1, 8, 5];
+const CHANNELS = [1, 8, 37];
 /** Lanes out of order, one shorter than the step. */
 const LANES: readonly Lane[] = [
   [2, 2],
@@ -18,7 +18,7 @@ const inColumns = (weight: Float32Array<ArrayBuffer>, inputs: number, outputs: n
 
 describeKernel(
   kernels.convFirst,
-  [9, 13].flatMap((numFeatures) =>
+  [9, 10, 11, 14].flatMap((numFeatures) =>
     CHANNELS.map((channels, seed) => {
       const outputs = padded(channels);
       const step = { lanes: LANES.length, frames: 2 };

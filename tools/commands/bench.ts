@@ -26,7 +26,7 @@ import {
 } from './arguments.ts';
 
 const usage =
-  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels,methods] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--methods 16] [--dtype f32|f16|int8] [--method plain|wide|split|waves|texels|half] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+  'bench [model dir] [--random d=512,h=1024,ff=2048,layers=12] [--what chunks,streams,batches,kernels,methods] [--chunks 1,2,4,8,16] [--streams 1,2,…] [--batches 1,2,…] [--kernels 1,64] [--methods 16] [--dtype f32|f16|int8] [--method plain|wide|split|waves|texels|quads|half] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
 
 const BUNDLED = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
 

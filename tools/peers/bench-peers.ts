@@ -190,7 +190,9 @@ async function main(args: string[]): Promise<void> {
     });
   }
   const [folder = WAKE_WORDS] = positionals;
-  openModel(await readModelFiles(folder));
+  if (!options.random) {
+    openModel(await readModelFiles(folder));
+  }
   const outcome = await runPage(folder, options, browser, adapterChoice(command, values.adapter));
   note(`onnxruntime-web ${outcome.versions.onnxRuntime}, TensorFlow.js ${outcome.versions.tensorFlow}`);
   print(values.json ? JSON.stringify(outcome) : report(outcome));
