@@ -28,7 +28,7 @@ const CHUNK_FRAMES = 8;
 /** Audio that a session may be ahead of its decoding before its caller waits. */
 const AHEAD_SECONDS = 4;
 const HANG_UP_SHARE = 1 / 8;
-const MS_BETWEEN_SAMPLES = 2000;
+const MS_BETWEEN_SAMPLES = 500;
 const TABLE_ROWS = 12;
 /** Buffers and states grow until all sessions have been there at once. */
 const WARM_UP_SHARE = 0.1;
