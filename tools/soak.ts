@@ -32,6 +32,8 @@ const MS_BETWEEN_SAMPLES = 500;
 const TABLE_ROWS = 12;
 /** Buffers and states grow until all sessions have been there at once. */
 const WARM_UP_SHARE = 0.1;
+/** And for so long at least: until then a further readback buffer may still be wanted. */
+const WARM_UP_SECONDS = 2;
 
 /** What a session of a clip must give, to the last digit: the result of each segment. */
 interface Clip extends Waveform {
@@ -185,7 +187,8 @@ class Soak {
 
 /** What changed after the warm-up. */
 function summarize(samples: readonly Sample[]) {
-  const steady = samples.slice(Math.ceil(WARM_UP_SHARE * samples.length));
+  const first = samples.findIndex(({ wallSeconds }) => wallSeconds >= WARM_UP_SECONDS);
+  const steady = samples.slice(Math.max(first, Math.ceil(WARM_UP_SHARE * samples.length)));
   const range = (values: readonly number[]) => ({ least: Math.min(...values), most: Math.max(...values) });
   return {
     buffers: range(steady.map(({ buffers }) => buffers)),
