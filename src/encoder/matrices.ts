@@ -45,6 +45,12 @@ const SPLIT_TILES: Traits['tiles'] = [
   { tile: 4, upTo: Infinity, form: 'plain' },
 ];
 
+const textureTiles = (form: KernelForm): Traits['tiles'] => [
+  { tile: 1, upTo: 1, form },
+  { tile: 4, upTo: 4, form },
+  { tile: 8, upTo: Infinity, form },
+];
+
 const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
   /** The oracle: a thread for four outputs, weights in storage buffers. */
   plain: {
@@ -70,25 +76,9 @@ const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
   /** As `split`; and steps of few rows go through several layers at a time, see waves.ts. */
   waves: { features: [], storage: 'buffer', tiles: SPLIT_TILES },
   /** Weights in textures. */
-  texels: {
-    features: [],
-    storage: 'texture',
-    tiles: [
-      { tile: 1, upTo: 1, form: 'texels' },
-      { tile: 4, upTo: 4, form: 'texels' },
-      { tile: 8, upTo: Infinity, form: 'texels' },
-    ],
-  },
+  texels: { features: [], storage: 'texture', tiles: textureTiles('texels') },
   /** As `texels`, and inputs shared within a quad. */
-  quads: {
-    features: ['subgroups'],
-    storage: 'texture',
-    tiles: [
-      { tile: 1, upTo: 1, form: 'quads' },
-      { tile: 4, upTo: 4, form: 'quads' },
-      { tile: 8, upTo: Infinity, form: 'quads' },
-    ],
-  },
+  quads: { features: ['subgroups'], storage: 'texture', tiles: textureTiles('quads') },
   /** f16 weights, multiplied and for a while summed in f16: other bytes, only on demand. */
   half: {
     features: ['shader-f16'],

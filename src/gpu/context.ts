@@ -47,6 +47,7 @@ export class GpuContext {
   #closed = false;
   #looksSeldom = false;
   #probing: Promise<void> | undefined;
+  #nearestSampler: GPUSampler | undefined;
 
   /** @param adapter what the device tells of its adapter by default, where it does */
   constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = device.adapterInfo ?? {}, gpu?: GPU) {
@@ -163,6 +164,11 @@ export class GpuContext {
     } finally {
       clearInterval(nudging);
     }
+  }
+
+  /** What reads the texel nearest to a place, of those there are: what a sampler does by default. */
+  get nearestSampler(): GPUSampler {
+    return (this.#nearestSampler ??= this.device.createSampler());
   }
 
   /** Texels that a texture can have on a side. */

@@ -90,18 +90,18 @@ export class BoundKernel {
 /** A shader compiled for one set of sizes. Layouts come from the shader by reflection, never from `auto`. */
 export class Kernel<Source extends KernelSource> {
   readonly source: Source;
-  readonly #device: GPUDevice;
+  readonly #context: GpuContext;
   readonly #pipeline: GPUComputePipeline;
   readonly #layouts: readonly GPUBindGroupLayout[];
 
   private constructor(
     source: Source,
-    device: GPUDevice,
+    context: GpuContext,
     pipeline: GPUComputePipeline,
     layouts: readonly GPUBindGroupLayout[],
   ) {
     this.source = source;
-    this.#device = device;
+    this.#context = context;
     this.#pipeline = pipeline;
     this.#layouts = layouts;
   }
@@ -113,10 +113,11 @@ export class Kernel<Source extends KernelSource> {
    * @throws RillError `shader` with the compiler's words.
    */
   static async create<Source extends KernelSource>(
-    { device }: GpuContext,
+    context: GpuContext,
     source: Source,
     overrides: Readonly<Record<Source['overrides'][number], number>>,
   ): Promise<Kernel<Source>> {
+    const { device } = context;
     const bindings = Object.values(source.bindings);
     const groups = Math.max(...bindings.map(({ group }) => group)) + 1;
     const layouts = Array.from({ length: groups }, (_, group) =>
@@ -142,7 +143,7 @@ export class Kernel<Source extends KernelSource> {
         layout: device.createPipelineLayout({ bindGroupLayouts: layouts }),
         compute: { module, constants: overrides },
       });
-      return new Kernel(source, device, pipeline, layouts);
+      return new Kernel(source, context, pipeline, layouts);
     } catch (cause) {
       const { messages } = await module.getCompilationInfo();
       const errors = messages.filter(({ type }) => type === 'error');
@@ -164,15 +165,14 @@ export class Kernel<Source extends KernelSource> {
     const bindings = Object.entries(this.source.bindings);
     const named: Readonly<Record<string, Resource>> = resources;
     const groups = this.#layouts.map((layout, group) =>
-      this.#device.createBindGroup({
+      this.#context.device.createBindGroup({
         label: `${this.source.name} ${group}`,
         layout,
         entries: bindings
           .filter(([, binding]) => binding.group === group)
           .map(([name, binding]) => ({
             binding: binding.binding,
-            // Without a wish a sampler takes the nearest texel, of those there are.
-            resource: binding.type === 'sampler' ? this.#device.createSampler() : bindingResource(binding, named[name]),
+            resource: binding.type === 'sampler' ? this.#context.nearestSampler : bindingResource(binding, named[name]),
           })),
       }),
     );

@@ -33,7 +33,8 @@ export interface KernelCase<Source extends KernelSource> {
 let context: Promise<GpuContext> | undefined;
 const openContext = () => (context ??= createNodeContext());
 
-async function runOnGpu<Source extends KernelSource>(
+/** A kernel's outputs, for one case. */
+export async function runOnGpu<Source extends KernelSource>(
   source: Source,
   { overrides, buffers, workgroups, expected }: KernelCase<Source>,
 ) {

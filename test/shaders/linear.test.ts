@@ -1,8 +1,9 @@
+import { describe, expect, it } from 'vitest';
 import * as kernels from '../../src/gpu/kernels.generated.ts';
 import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
-import { ceilDiv, describeKernel, padded, withoutHalves, words } from './harness.ts';
+import { ceilDiv, describeKernel, padded, runOnGpu, withoutHalves, words } from './harness.ts';
 import * as twins from './twins.ts';
 
 /** Each with every tile, fitting or not. */
@@ -90,3 +91,36 @@ const inTexels = (size: number) =>
 
 describeKernel(kernels.linearTexels, inTexels(16));
 describeKernel(kernels.linearQuads, inTexels(8));
+
+/** Rows of a texture by WebGPU's default limits. */
+const TALLEST = 8192;
+
+describe('weights in the tallest texture', () => {
+  it.each([
+    { source: kernels.linearTexels, size: 16 },
+    { source: kernels.linearQuads, size: 8 },
+  ])('are read from the middle of each of its rows: $source.name', async ({ source, size }) => {
+    // Weights that tell their outputs, for the last of 64 inputs: the places of one row are the hardest to tell apart there.
+    const [inputs, outputs] = [64, 32 * TALLEST];
+    const expected = Float64Array.from({ length: outputs }, (_, o) => o);
+    const texels = new Float32Array(inputs * outputs);
+    expected.forEach((value, o) => (texels[Math.floor(o / 32) * 2048 + 63 * 32 + (o % 32)] = value));
+    const x = new Float32Array(inputs);
+    x[63] = 1;
+    const { y } = await runOnGpu(source, {
+      name: 'tallest',
+      overrides: { tile: 1, int8: 0, in_vec4s: 16, out_vec4s: outputs / 4, double_swish: 0, accumulate: 0 },
+      buffers: {
+        weight: { texels, format: 'rgba32float', size: [512, TALLEST] },
+        scale: new Float32Array(4),
+        bias: new Float32Array(outputs),
+        x,
+        y: poison(outputs),
+        step: words(1, 1),
+      },
+      workgroups: workgroups(outputs / 4, size, 1, 1),
+      expected: { y: expected },
+    });
+    expect(y.findIndex((value, o) => value !== expected[o])).toBe(-1);
+  });
+});

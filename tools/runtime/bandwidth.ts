@@ -21,26 +21,27 @@ const MOST_DISPATCHES = 1024;
  */
 export async function measureBandwidth(gpu: GpuContext, bytes: number): Promise<number> {
   const vec4s = Math.min(bytes, gpu.device.limits.maxStorageBufferBindingSize) / VEC4_BYTES;
-  const [fewest, ...more] = PARTS;
-  let best = await textureGBps(gpu, vec4s);
-  for (const parts of [fewest, ...more.filter((count) => count * TURN <= vec4s)]) {
-    best = Math.max(best, await bufferGBps(gpu, parts, Math.max(1, Math.floor(vec4s / parts / TURN)) * TURN));
-  }
-  return best;
+  return Math.max(await textureGBps(gpu, vec4s), await bufferGBps(gpu, vec4s));
 }
 
-async function bufferGBps(gpu: GpuContext, parts: number, partVec4s: number): Promise<number> {
+async function bufferGBps(gpu: GpuContext, vec4s: number): Promise<number> {
+  const [fewest, ...more] = PARTS;
+  const turns = Math.max(fewest, Math.floor(vec4s / TURN));
   const scope = new BufferScope(gpu);
   try {
-    const kernel = await Kernel.create(gpu, kernels.readBandwidth, { part_vec4s: partVec4s });
-    const bytes = parts * partVec4s * VEC4_BYTES;
-    const values = scope.createStorage('bench', 'values', bytes);
-    gpu.device.queue.writeBuffer(values, 0, written(bytes));
-    const bound = kernel.bind({
-      values,
-      sums: scope.createStorage('bench', 'sums', parts * kernel.source.workgroupSize[0] * VEC4_BYTES),
-    });
-    return await bestGBps(gpu, bound, parts, bytes);
+    const size = turns * TURN * VEC4_BYTES;
+    const values = scope.createStorage('bench', 'values', size);
+    gpu.device.queue.writeBuffer(values, 0, written(size));
+    let best = 0;
+    for (const parts of [fewest, ...more.filter((count) => count <= turns)]) {
+      const partVec4s = Math.floor(turns / parts) * TURN;
+      const kernel = await Kernel.create(gpu, kernels.readBandwidth, { part_vec4s: partVec4s });
+      const label = `sums of ${parts}`;
+      const sums = scope.createStorage('bench', label, parts * kernel.source.workgroupSize[0] * VEC4_BYTES);
+      const bytes = parts * partVec4s * VEC4_BYTES;
+      best = Math.max(best, await bestGBps(gpu, kernel.bind({ values, sums }), parts, bytes));
+    }
+    return best;
   } finally {
     scope.dispose();
   }
