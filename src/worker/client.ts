@@ -117,13 +117,20 @@ export class RecognizerClient {
     worker.onmessage = ({ data }: MessageEvent<FromHost>) => {
       this.#receive(data);
     };
-    worker.onerror = ({ message }) => {
-      this.#end(new Error(`the worker failed: ${message}`));
+    // A script that cannot be loaded is told of without a message.
+    worker.onerror = ({ message }: Partial<ErrorEvent>) => {
+      this.#end(
+        new RillError('worker', {
+          got: message ? `an error in the worker: ${message}` : 'a worker whose script could not be loaded',
+          expected: 'a worker whose file calls serveRecognizer()',
+          remedy: 'Check the address of its file, that it is a module, and worker-src of the content-security policy.',
+        }),
+      );
     };
   }
 
   /**
-   * Loads a model, in place of the one before; streams of that one end.
+   * Loads a model, in place of the one before; streams of that one end, and their `onError` says so.
    *
    * @param source the address of a model folder, relative to the page, or its files
    * @throws RillError as {@link OnlineRecognizer.load}; what the signal is aborted with.
@@ -140,10 +147,7 @@ export class RecognizerClient {
     };
     signal?.addEventListener('abort', cancel);
     try {
-      const info = await this.call('load', [address, options], [], onProgress);
-      // The worker has closed the streams of the model before.
-      this.#streams.clear();
-      return info;
+      return await this.call('load', [address, options], [], onProgress);
     } catch (error) {
       signal?.throwIfAborted();
       throw error;

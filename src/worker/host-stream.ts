@@ -151,9 +151,14 @@ export class HostStream {
     }
   }
 
+  /** A chunk of it that is under way brings nothing any more. */
   close(): void {
-    this.#stream?.dispose();
-    this.#stream = undefined;
+    const stream = this.#stream;
+    if (stream) {
+      stream.onAdvance = stream.onFeatures = undefined;
+      stream.dispose();
+      this.#stream = undefined;
+    }
   }
 
   #open(): OnlineStream {

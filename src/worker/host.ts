@@ -301,10 +301,15 @@ class RecognizerHost implements Handlers {
   }
 
   #unload(): void {
-    this.#streams.forEach((stream) => {
-      stream.close();
-    });
-    this.#streams.clear();
+    for (const id of [...this.#streams.keys()]) {
+      const error = new RillError('closed', {
+        got: 'a stream of the model before',
+        expected: 'one of the model that is loaded now',
+        remedy: 'Create a new stream.',
+      });
+      this.#tell({ type: 'error', stream: id, error: postError(error) });
+      this.close(id);
+    }
     const loaded = this.#loaded;
     this.#loaded = undefined;
     if (loaded) {

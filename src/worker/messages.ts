@@ -21,7 +21,7 @@ export interface RecognizerInfo {
   method: DecodingMethod;
   chunkFrames: number;
   maxFrames: number;
-  /** Seconds of one encoder frame, and of the audio that it sees beyond its own. */
+  /** Seconds from one encoder frame to the next. */
   secondsPerFrame: number;
   numFeatures: number;
   /** Bytes of GPU buffers by part. */
