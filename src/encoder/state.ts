@@ -134,8 +134,8 @@ export class EncoderState {
   /** Reads h and c as they are after the steps submitted so far. */
   async read(): Promise<StateValues> {
     this.check();
-    const coming = this.#owner.roomComing();
-    if (coming) {
+    // Room may be growing again when it has grown.
+    for (let coming = this.#owner.roomComing(); coming; coming = this.#owner.roomComing()) {
       await coming;
       this.check();
     }

@@ -1,3 +1,4 @@
+import { RillError } from '../errors.ts';
 import { BufferScope, type GpuContext } from './context.ts';
 
 /** A place in the ring: one step's results at a time. */
@@ -19,12 +20,24 @@ export class ReadbackRing {
     this.#free = Array.from({ length: count }, () => ({}));
   }
 
-  /** A buffer of at least `bytes` for a place that was acquired. */
+  /**
+   * A buffer of at least `bytes` for a place that was acquired.
+   *
+   * @throws RillError `bad-argument` when the device has none as large.
+   */
   reserve(place: ReadbackPlace, bytes: number): GPUBuffer {
     if (place.buffer && place.buffer.size >= bytes) {
       return place.buffer;
     }
-    const size = Math.max(bytes, 2 * (place.buffer?.size ?? 0));
+    const { maxBufferSize } = this.#scope.context.device.limits;
+    if (bytes > maxBufferSize) {
+      throw new RillError('bad-argument', {
+        got: `${bytes} bytes of outputs to read back from a step`,
+        expected: `at most ${maxBufferSize}, the largest buffer of this device`,
+        remedy: 'Read fewer outputs, or advance fewer streams in a step.',
+      });
+    }
+    const size = Math.max(bytes, Math.min(2 * (place.buffer?.size ?? 0), maxBufferSize));
     for (const each of this.#free) {
       if ((each.buffer?.size ?? 0) < size) {
         this.#resize(each, size);
