@@ -8,6 +8,15 @@ export interface LoadOptions extends FetchOptions {
   device?: GpuContext | GPUDevice;
 }
 
+/** Devices that were handed in: each is listened to once. */
+const contexts = new WeakMap<GPUDevice, GpuContext>();
+
+function contextOf(device: GPUDevice): GpuContext {
+  const context = contexts.get(device) ?? new GpuContext(device);
+  contexts.set(device, context);
+  return context;
+}
+
 /**
  * Fetches a model and opens a GPU side by side, then makes `create`'s object of both.
  *
@@ -19,7 +28,7 @@ export async function load<Loaded extends { dispose(): void }>(
   create: (context: GpuContext, model: Model) => Promise<Loaded>,
 ): Promise<{ loaded: Loaded; ownContext: GpuContext | undefined }> {
   const own = device === undefined;
-  const opening = device instanceof GpuContext ? device : device ? new GpuContext(device) : GpuContext.create();
+  const opening = device instanceof GpuContext ? device : device ? contextOf(device) : GpuContext.create();
   const fetching = typeof source === 'string' ? fetchModel(source, options) : source;
   const [opened, fetched] = await Promise.allSettled([opening, fetching]);
   try {
@@ -30,7 +39,10 @@ export async function load<Loaded extends { dispose(): void }>(
       throw fetched.reason;
     }
     const loaded = await create(opened.value, fetched.value);
-    options.signal?.throwIfAborted();
+    if (options.signal?.aborted) {
+      loaded.dispose();
+      options.signal.throwIfAborted();
+    }
     return { loaded, ownContext: own ? opened.value : undefined };
   } catch (error) {
     if (own && opened.status === 'fulfilled') {
