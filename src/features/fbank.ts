@@ -164,7 +164,9 @@ export class Fbank {
     for (; this.#frames < end; this.#frames++) {
       this.#compute(this.#frames, output.subarray((this.#frames - first) * numMelBins));
     }
-    const drop = Math.min(Math.max(0, this.#frameStart(this.#frames) - this.#keptFrom), this.#kept.length);
+    // One more: an odd frame, mirrored at the end, may reach back to the sample before its own.
+    const needed = this.#frameStart(this.#frames) - 1;
+    const drop = Math.min(Math.max(0, needed - this.#keptFrom), this.#kept.length);
     this.#kept = this.#kept.slice(drop);
     this.#keptFrom += drop;
     return output;
