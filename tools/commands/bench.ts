@@ -77,6 +77,14 @@ const whole = (value: number) => Math.round(value).toLocaleString('en');
 const choiceName = ({ convolutions, matrices }: KernelChoice) =>
   convolutions === matrices ? matrices : `${matrices}, convolutions ${convolutions}`;
 
+/** One name where all sections have the same. */
+function chosenNames(chosen: BenchOutput['chosen']): string {
+  const names = Object.entries(chosen).map(([section, choice]) => [section, choiceName(choice)] as const);
+  return new Set(names.map(([, name]) => name)).size === 1
+    ? names[0][1]
+    : names.map(([section, name]) => `${name} (${section})`).join('; ');
+}
+
 function methodTable({ streams, steps, rehearsals, chosen }: MethodFigures): { title: string; rows: Rows } {
   const sizes = steps.map(({ lanes, frames }) => `${lanes} × ${frames}`);
   const anyRefused = rehearsals.some(({ refused }) => refused !== undefined);
@@ -176,7 +184,7 @@ function report(adapter: string, output: BenchOutput, load: number, markdown: bo
   return [
     `${adapter}: ${sizes.numEncoderLayers} layers of ${sizes.dModel}, hidden ${sizes.rnnHiddenSize}, feed-forward ${sizes.dimFeedforward}, ${dtype};` +
       ` ${parameters.toLocaleString('en')} encoder parameters; loaded in ${(loadMs / 1000).toFixed(1)} s`,
-    ...(output.chosen ? [`kernels chosen: ${choiceName(output.chosen)}`] : []),
+    ...(Object.keys(output.chosen).length > 0 ? [`kernels chosen: ${chosenNames(output.chosen)}`] : []),
     `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; load of the machine ${load.toFixed(1)} before`,
     ...(parts.length > 0 ? [`GPU memory in MB, last row: ${parts.join(', ')}`] : []),
     ...tables(output).map(({ title, rows }) => `\n${title}\n\n${markdown ? markdownTable(rows) : table(rows)}`),

@@ -2,6 +2,7 @@
 import { RnnEncoder, type StepInput } from '../../src/encoder/encoder.ts';
 import type { KernelChoice, MatrixMethod } from '../../src/encoder/matrices.ts';
 import {
+  checkedSteps,
   ableKernels,
   fastestKernels,
   kernelsOf,
@@ -12,7 +13,7 @@ import {
 } from '../../src/encoder/tuning.ts';
 import type { KernelTime } from '../../src/gpu/timer.ts';
 import { CTC_TOKENS, CtcGreedyHead } from '../../src/head/ctc.ts';
-import { storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
+import { WEIGHT_BITS, storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
 import { elementCount } from '../../src/model/tensors.ts';
@@ -101,15 +102,15 @@ export interface BenchOutput {
   dtype: WeightDtype;
   parameters: number;
   loadMs: number;
-  /** The adapter's own, in GB/s, over a buffer as large as the weights (at most 128 MiB). */
+  /** The adapter's own, in GB/s, over as many bytes as the weights take in their dtype (at most 128 MiB). */
   readGBps: number;
   chunks: ChunkFigures[];
   streams: StreamFigures[];
   batches: BatchFigures[];
   kernels: KernelFigures[];
   methods: MethodFigures[];
-  /** How the kernels of the other sections worked. */
-  chosen?: KernelChoice;
+  /** How the kernels of each section worked: encoders for many streams may be given others than those for one. */
+  chosen: Readonly<Partial<Record<keyof BenchSections, KernelChoice>>>;
   /** Why there are no kernel times although they were asked for. */
   kernelsProblem?: string;
 }
@@ -138,7 +139,7 @@ class Bench {
   readonly #total: number;
   #done = 0;
   #loadMs = 0;
-  #chosen: KernelChoice | undefined;
+  readonly #chosen: Partial<Record<keyof BenchSections, KernelChoice>> = {};
 
   constructor(context: JobContext, input: BenchInput) {
     this.#context = context;
@@ -155,16 +156,17 @@ class Bench {
       (sum, [name, shape]) => sum + (name.endsWith('.eps') ? 0 : elementCount(shape)),
       0,
     );
+    const dtype = this.#input.dtype ?? storedDtype(this.#model.weights.tensors);
     const measured = {
       sizes: sizes.encoder,
-      dtype: this.#input.dtype ?? storedDtype(this.#model.weights.tensors),
+      dtype,
       parameters,
-      readGBps: await measureBandwidth(this.#context.gpu, 4 * parameters),
-      chunks: await this.#section(chunks, 1, Math.max(...chunks), (encoder, frames) => this.#chunk(encoder, frames)),
-      streams: await this.#section(streams, Math.max(...streams), STREAM_CHUNK, (encoder, count) =>
+      readGBps: await measureBandwidth(this.#context.gpu, (WEIGHT_BITS[dtype] / 8) * parameters),
+      chunks: await this.#section('chunks', 1, Math.max(...chunks), (encoder, frames) => this.#chunk(encoder, frames)),
+      streams: await this.#section('streams', Math.max(...streams), STREAM_CHUNK, (encoder, count) =>
         this.#streams(encoder, count),
       ),
-      batches: await this.#section(batches, Math.max(...batches), BATCH_MAX_FRAMES, (encoder, count) =>
+      batches: await this.#section('batches', Math.max(...batches), BATCH_MAX_FRAMES, (encoder, count) =>
         this.#batch(encoder, count),
       ),
     };
@@ -181,7 +183,7 @@ class Bench {
     const { gpu } = this.#context;
     // Also those that an encoder would not try on such an adapter.
     const choices = ableKernels(gpu, this.#model, dtype);
-    const rehearsals = await rehearseKernels(gpu, this.#model, dtype, steps, choices);
+    const rehearsals = await rehearseKernels(gpu, this.#model, dtype, steps, checkedSteps(streams), choices);
     this.#context.emit({ type: 'progress', done: ++this.#done, total: this.#total });
     return { streams, steps, rehearsals, chosen: fastestKernels(rehearsals) };
   }
@@ -193,20 +195,25 @@ class Bench {
       return { kernels: [], kernelsProblem: 'this adapter has no timestamp queries' };
     }
     return {
-      kernels: await this.#section(kernels, Math.max(...kernels), STREAM_CHUNK, (encoder, count) =>
+      kernels: await this.#section('kernels', Math.max(...kernels), STREAM_CHUNK, (encoder, count) =>
         this.#kernels(encoder, count),
       ),
     };
   }
 
-  async #withEncoder<T>(maxStreams: number, maxFrames: number, use: (encoder: RnnEncoder) => Promise<T>): Promise<T> {
+  async #withEncoder<T>(
+    section: keyof BenchSections,
+    maxStreams: number,
+    maxFrames: number,
+    use: (encoder: RnnEncoder) => Promise<T>,
+  ): Promise<T> {
     const { dtype, method } = this.#input;
     const kernels = method && kernelsOf(method);
     const start = performance.now();
     const encoder = await RnnEncoder.create(this.#context.gpu, this.#model, { maxStreams, maxFrames, dtype, kernels });
     try {
       await CtcGreedyHead.attach(encoder, this.#model);
-      this.#chosen = encoder.kernels;
+      this.#chosen[section] = encoder.kernels;
       // Later encoders find their pipelines in the driver's cache.
       this.#loadMs ||= performance.now() - start;
       return await use(encoder);
@@ -215,17 +222,18 @@ class Bench {
     }
   }
 
-  /** One row for each of the numbers, all of one encoder, ascending: its memory grows with the number of streams. */
+  /** One row for each of a section's numbers, all of one encoder, ascending: its memory grows with the number of streams. */
   async #section<Row>(
-    numbers: readonly number[],
+    section: keyof BenchSections,
     maxStreams: number,
     maxFrames: number,
     measure: (encoder: RnnEncoder, number: number) => Promise<Row>,
   ): Promise<Row[]> {
+    const numbers = this.#input[section];
     if (numbers.length === 0) {
       return [];
     }
-    return this.#withEncoder(maxStreams, maxFrames, async (encoder) => {
+    return this.#withEncoder(section, maxStreams, maxFrames, async (encoder) => {
       const rows: Row[] = [];
       for (const number of [...numbers].sort((a, b) => a - b)) {
         rows.push(await measure(encoder, number));

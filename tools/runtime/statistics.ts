@@ -1,7 +1,10 @@
-/** The value below which a share of the values lies. */
+/** The value below which a share of the values lies; between two of them in proportion, so that 0.5 is the median. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  const place = share * (sorted.length - 1);
+  const below = Math.floor(place);
+  const above = Math.ceil(place);
+  return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
 }
 
 /** How long something took, in milliseconds: the middle, and what nine of ten stay above and below. */
