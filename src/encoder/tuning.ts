@@ -71,9 +71,27 @@ export function rehearsedSteps(maxStreams: number): StepSize[] {
 }
 
 /**
+ * Steps that are not timed: with them every kernel is run that the rehearsed steps leave out, those that cover as many
+ * rows as a few streams have, or a few frames of one.
+ */
+export function checkedSteps(maxStreams: number): StepSize[] {
+  return maxStreams <= FEW_STREAMS
+    ? [
+        { lanes: Math.min(2, maxStreams), frames: 2 },
+        { lanes: Math.min(5, maxStreams), frames: 12 },
+      ]
+    : [
+        { lanes: 2, frames: 1 },
+        { lanes: 5, frames: 2 },
+      ];
+}
+
+/**
  * Runs the embedding and the first layer or layers of a model by each choice of kernels: against the first byte for
  * byte (within a tolerance in f16 arithmetic), and against the clock.
  *
+ * @param steps are timed, too
+ * @param checked are only compared
  * @param choices the plain one first
  * @returns the plain one first
  * @throws RillError `bad-model`, `device-lost`.
@@ -83,8 +101,10 @@ export async function rehearseKernels(
   model: Model,
   dtype: WeightDtype,
   steps: readonly StepSize[],
+  checked: readonly StepSize[],
   choices: readonly KernelChoice[],
 ): Promise<Rehearsal[]> {
+  const all = [...steps, ...checked];
   const actors: Actor[] = [];
   const refusals: Rehearsal[] = [];
   const scope = new BufferScope(context);
@@ -109,8 +129,8 @@ export async function rehearseKernels(
     for (const choice of choices) {
       let actor: Actor | undefined;
       try {
-        actor = await Actor.prepare(context, sizes, await weightsFor(choice), choice, steps);
-        const states = await actor.runAll(steps);
+        actor = await Actor.prepare(context, sizes, await weightsFor(choice), choice, all);
+        const states = await actor.runAll(all);
         context.check();
         expected ??= states;
         const refused = objection(choice, states, expected);
@@ -193,7 +213,7 @@ export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
 }
 
 /** Raised when something else than a shader changes what a rehearsal would say: tiles, bounds, steps. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** A number of all shaders together: what was measured with others does not count. */
 function shadersHash(): number {
@@ -211,7 +231,8 @@ const chosen = new Map<string, Promise<KernelChoice>>();
 
 /**
  * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in browsers' cache storage from visit to visit.
+ * process lives, and in browsers' cache storage from visit to visit, where they are checked again, but not timed: the
+ * driver may be another one.
  *
  * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
  */
@@ -239,11 +260,16 @@ export function chooseKernels(
     // What went wrong on another device need not go wrong on this one.
     return earlier.catch(() => chooseKernels(context, model, dtype, { maxStreams }, arithmetic));
   }
+  const checked = checkedSteps(maxStreams);
   const choice = recallChoice(key).then(async (recalled) => {
     if (recalled) {
-      return recalled;
+      const again = [kernelsOf('plain'), recalled];
+      const rehearsals = await rehearseKernels(context, model, dtype, [], [...steps, ...checked], again);
+      if (rehearsals.every(({ refused }) => refused === undefined)) {
+        return recalled;
+      }
     }
-    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps, able));
+    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps, checked, able));
     await keepChoice(key, kernels);
     return kernels;
   });

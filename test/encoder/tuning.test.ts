@@ -3,6 +3,7 @@ import { RnnEncoder } from '../../src/encoder/encoder.ts';
 import type { Arithmetic, KernelChoice } from '../../src/encoder/matrices.ts';
 import {
   candidateKernels,
+  checkedSteps,
   chooseKernels,
   fastestKernels,
   objection,
@@ -99,6 +100,7 @@ describe('a rehearsal', () => {
       model,
       dtype,
       rehearsedSteps(16),
+      checkedSteps(16),
       candidateKernels(gpu, model, dtype),
     );
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual([
@@ -116,7 +118,7 @@ describe('a rehearsal', () => {
     const context = new GpuContext(device, { ...adapter, isFallbackAdapter: false }, gpu);
     const model = openModel(await goldenModel('odd'));
     const choices = candidateKernels(context, model, 'f16', 'f16');
-    const rehearsals = await rehearseKernels(context, model, 'f16', rehearsedSteps(1), choices);
+    const rehearsals = await rehearseKernels(context, model, 'f16', rehearsedSteps(1), checkedSteps(1), choices);
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual(
       [PLAIN, WIDE, SPLIT, WAVES, TEXELS, QUADS].map((choice) => [choice, undefined]),
     );
@@ -151,10 +153,47 @@ describe('a rehearsal', () => {
     vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
       descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('no such driver')) : create(descriptor),
     );
-    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps(1), [PLAIN, TEXELS]);
+    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps(1), checkedSteps(1), [
+      PLAIN,
+      TEXELS,
+    ]);
     expect(plain.ms).toBeDefined();
     expect(texels.refused).toContain('does not compile');
     expect(fastestKernels([plain, texels])).toEqual(PLAIN);
+  });
+
+  it.each([1, 8, 16])('runs every kernel over matrices that it compiles, for up to %i streams', async (maxStreams) => {
+    const context = await createNodeContext();
+    const { device } = context;
+    const model = openModel(await goldenModel('odd'));
+    const made = new Map<GPUComputePipeline, string>();
+    const create = device.createComputePipelineAsync.bind(device);
+    vi.spyOn(device, 'createComputePipelineAsync').mockImplementation(async (descriptor) => {
+      const pipeline = await create(descriptor);
+      const { label = '', compute } = descriptor;
+      if (/^(linear|lstm_cell|lstm_projection)/.test(label)) {
+        made.set(pipeline, `${label} ${JSON.stringify(compute.constants)}`);
+      }
+      return pipeline;
+    });
+    const createEncoder = device.createCommandEncoder.bind(device);
+    vi.spyOn(device, 'createCommandEncoder').mockImplementation((descriptor) => {
+      const encoder = createEncoder(descriptor);
+      const begin = encoder.beginComputePass.bind(encoder);
+      encoder.beginComputePass = (options) => {
+        const pass = begin(options);
+        const set = pass.setPipeline.bind(pass);
+        pass.setPipeline = (pipeline) => {
+          made.delete(pipeline);
+          set(pipeline);
+        };
+        return pass;
+      };
+      return encoder;
+    });
+    const all = [...rehearsedSteps(maxStreams), ...checkedSteps(maxStreams)];
+    await rehearseKernels(context, model, 'f32', [], all, candidateKernels(context, model, 'f32'));
+    expect([...made.values()]).toEqual([]);
   });
 
   it('is held once for a model of the same sizes, and again after it failed', async () => {
@@ -166,6 +205,60 @@ describe('a rehearsal', () => {
     const pipelines = vi.spyOn(gpu.device, 'createComputePipelineAsync');
     expect(await chooseKernels(gpu, model, 'f32', CAPACITY)).toBe(first);
     expect(pipelines).not.toHaveBeenCalled();
+  });
+});
+
+describe('a choice that a browser keeps', () => {
+  /** Cache storage, as far as it is used. */
+  function stubCaches(): Map<string, Response> {
+    const kept = new Map<string, Response>();
+    const cache = {
+      match: async (key: string) => kept.get(key)?.clone(),
+      put: async (key: string, response: Response) => void kept.set(key, response),
+    };
+    vi.stubGlobal('caches', { open: async () => cache });
+    return kept;
+  }
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+  /** As on the next visit, when nothing is in the page's memory any more. */
+  const nextVisit = async () => (await import('../../src/encoder/tuning.ts')).chooseKernels;
+  const FEW = { maxStreams: 1 };
+
+  it('is taken again while it does as the plain kernels, and not timed', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const kept = stubCaches();
+    const choose = await nextVisit();
+    await choose(gpu, model, 'f32', FEW);
+    const [[key]] = kept;
+    kept.set(key, Response.json(WIDE));
+    vi.resetModules();
+    const submits = vi.spyOn(gpu.device.queue, 'submit');
+    expect(await (await nextVisit())(gpu, model, 'f32', FEW)).toEqual(WIDE);
+    // Four steps of two choices, and what reads back three buffers after each.
+    expect(submits.mock.calls.length).toBeLessThan(40);
+  });
+
+  it('is made anew when the driver no longer takes it', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const kept = stubCaches();
+    await (
+      await nextVisit()
+    )(gpu, model, 'f32', FEW);
+    const [[key]] = kept;
+    kept.set(key, Response.json(TEXELS));
+    vi.resetModules();
+    const create = gpu.device.createComputePipelineAsync.bind(gpu.device);
+    vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
+      descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('another driver')) : create(descriptor),
+    );
+    const choice = await (await nextVisit())(gpu, model, 'f32', FEW);
+    expect(JSON.stringify(choice)).not.toContain('texels');
+    expect(await kept.get(key)?.clone().json()).toEqual(choice);
   });
 });
 
