@@ -6,8 +6,9 @@ import { ENCODER_OUT } from './workspace.ts';
 
 export interface BatchOptions {
   /**
-   * Encoder frames of each utterance in one step. By default as many as keep a step to about a second on this
-   * adapter, so that long files neither trip a browser's watchdog nor hold up others: found while it runs.
+   * Encoder frames of each utterance in one step, all lanes side by side. By default as many, and as many lanes, as
+   * keep a step to about a second on this adapter, so that long files neither trip a browser's watchdog nor hold up
+   * others: found while it runs.
    */
   chunkFrames?: number;
   /** States to start each utterance from; zero by default. */
@@ -28,16 +29,26 @@ export interface EncodedBatch {
   states: StateValues[];
 }
 
-/** What a step of a batch may take, and the frames that the first one starts with. */
+/** What a step of a batch may take, and the rows (lanes x frames) that the first one has. */
 const STEP_MS = 1000;
-const FIRST_CHUNK_FRAMES = 2;
+const FIRST_ROWS = 16;
+/** Steps that are submitted before the results of the first have come back. */
+const STEPS_AHEAD = 2;
+
+/** An utterance in a lane. */
+interface Member {
+  utterance: number;
+  /** Encoder frames of it. */
+  count: number;
+  state: EncoderState;
+}
 
 /**
  * Encodes whole utterances, as many side by side as the encoder has lanes.
  *
  * @param features (utterances, feature frames, num_features), padded
  * @param lengths feature frames of each utterance, at least 9
- * @throws RillError `bad-argument`, `device-lost`, `gpu`.
+ * @throws RillError `bad-argument`, `busy` without a free slot, `device-lost`, `gpu`.
  */
 export async function encodeBatch(
   encoder: RnnEncoder,
@@ -81,10 +92,43 @@ export async function runBatch(
   const states: StateValues[] = [];
   const { chunkFrames, states: initial, progress } = options;
   const group = Math.max(1, encoder.freeLanes);
-  let chunk = chunkFrames ?? Math.min(FIRST_CHUNK_FRAMES, maxFrames);
+  const underWay: Promise<void>[] = [];
+  let rows = FIRST_ROWS;
   let done = 0;
+  let lastAt = 0;
+  /** Submits a step over some of the utterances, as soon as there are few enough before it. */
+  const advance = async (members: readonly Member[], at: number, chunk: number) => {
+    const inputs = members.map(({ utterance, count, state }) => {
+      // The first chunk brings the left context; later chunks continue behind it.
+      const start = utterance * stride + SUBSAMPLING_FACTOR * at + (at === 0 ? 0 : CONTEXT_FRAMES);
+      const stop = utterance * stride + SUBSAMPLING_FACTOR * Math.min(at + chunk, count) + CONTEXT_FRAMES;
+      return { state, features: features.subarray(start * numFeatures, stop * numFeatures) };
+    });
+    const submittedAt = performance.now();
+    const step = encoder.step(inputs, read).then((results) => {
+      results.forEach((result, i) => {
+        onResult(members[i].utterance, at, result);
+        done += result.frames;
+      });
+      progress?.(done, total);
+      // The time that it waited for the one before is not its own.
+      const now = performance.now();
+      const ms = now - Math.max(submittedAt, lastAt);
+      lastAt = now;
+      const had = members.length * chunk;
+      if (2 * had >= rows || ms > STEP_MS) {
+        // At most twice as many as before: the time of few says little about that of many.
+        rows = Math.max(1, Math.min(Math.floor((STEP_MS * had) / ms), 2 * had));
+      }
+    });
+    step.catch(() => undefined);
+    underWay.push(step);
+    if (underWay.length >= STEPS_AHEAD) {
+      await underWay.shift();
+    }
+  };
   for (let first = 0; first < lengths.length; first += group) {
-    const members: { utterance: number; count: number; state: EncoderState }[] = [];
+    const members: Member[] = [];
     try {
       for (const [i, count] of frames.slice(first, first + group).entries()) {
         members.push({ utterance: first + i, count, state: encoder.createState() });
@@ -95,31 +139,20 @@ export async function runBatch(
       const end = Math.max(...members.map(({ count }) => count));
       for (let at = 0; at < end;) {
         const active = members.filter(({ count }) => at < count);
-        const inputs = active.map(({ utterance, count, state }) => {
-          // The first chunk brings the left context; later chunks continue behind it.
-          const start = utterance * stride + SUBSAMPLING_FACTOR * at + (at === 0 ? 0 : CONTEXT_FRAMES);
-          const last = Math.min(at + chunk, count);
-          const stop = utterance * stride + SUBSAMPLING_FACTOR * last + CONTEXT_FRAMES;
-          return { state, features: features.subarray(start * numFeatures, stop * numFeatures) };
-        });
-        const started = performance.now();
-        const results = await encoder.step(inputs, read);
-        results.forEach((result, i) => {
-          onResult(active[i].utterance, at, result);
-          done += result.frames;
-        });
-        progress?.(done, total);
-        at += chunk;
-        if (chunkFrames === undefined) {
-          const perFrame = (performance.now() - started) / chunk;
-          // At most twice as many as before: the time of few frames says little about that of many.
-          chunk = Math.max(1, Math.min(Math.floor(STEP_MS / perFrame), 2 * chunk, maxFrames));
+        const chunk = chunkFrames ?? Math.max(1, Math.min(Math.floor(rows / active.length), maxFrames));
+        for (let next = 0; next < active.length;) {
+          const lanes = chunkFrames === undefined ? rows : active.length;
+          await advance(active.slice(next, next + lanes), at, chunk);
+          next += lanes;
         }
+        at += chunk;
       }
+      await Promise.all(underWay.splice(0));
       for (const { state } of members) {
         states.push(await state.read());
       }
     } finally {
+      await Promise.allSettled(underWay.splice(0));
       members.forEach(({ state }) => {
         state.dispose();
       });
@@ -131,30 +164,29 @@ export async function runBatch(
 /** A larger batch has to bring this much more per second to be worth its memory. */
 const WORTHWHILE = 1.1;
 const MEASURED_STEPS = 2;
+const MEASURED_FRAMES = 2;
 
 /**
  * The number of utterances side by side that gets most done on this adapter: steps of 1, 2, 4, … lanes are timed, up to
- * the encoder's capacity, until more lanes bring nothing or take more memory than they may. Takes free slots for the
- * time of the measurement.
+ * the encoder's capacity, until more lanes bring nothing, or would take more memory than they may or the device has.
+ * Takes free slots for the time of the measurement.
  *
- * @param memoryBytes GPU memory, weights aside, that the encoder may grow to
- * @throws RillError `bad-argument` without a free slot, `device-lost`, `gpu`.
+ * @param memoryBytes GPU memory for states and activations that the encoder may grow to; it keeps what it has already
+ * @throws RillError `busy` without a free slot, `device-lost`, `gpu`.
  */
 export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memoryBytes: number }): Promise<number> {
-  const { sizes, capacity, context } = encoder;
-  const frames = Math.min(FIRST_CHUNK_FRAMES, capacity.maxFrames);
-  const used = () => [...context.memory].reduce((sum, [part, bytes]) => sum + (part === 'weights' ? 0 : bytes), 0);
-  const limit = encoder.freeLanes;
+  const { sizes, capacity } = encoder;
+  const frames = Math.min(MEASURED_FRAMES, capacity.maxFrames);
+  const limit = Math.max(1, encoder.freeLanes);
   let best = { lanes: 1, rate: 0 };
   for (let lanes = 1; lanes <= limit; lanes *= 2) {
+    if (lanes > 1 && encoder.memoryFor(lanes) > memoryBytes) {
+      break;
+    }
     const states: EncoderState[] = [];
     try {
       while (states.length < lanes) {
         states.push(encoder.createState());
-      }
-      await encoder.settled();
-      if (lanes > 1 && used() > memoryBytes) {
-        break;
       }
       let shortest = Infinity;
       for (let i = 0; i <= MEASURED_STEPS; i++) {
@@ -170,6 +202,12 @@ export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memo
         break;
       }
       best = { lanes, rate };
+    } catch (error) {
+      if (lanes > 1 && error instanceof RillError && error.code === 'gpu') {
+        // The device has no memory for more.
+        break;
+      }
+      throw error;
     } finally {
       states.forEach((state) => {
         state.dispose();

@@ -180,13 +180,13 @@ export class RnnEncoder {
    * other streams keep their slots and bytes. If it turns out that there is no GPU memory for that, the others go on
    * as before, and the new stream's first use says so.
    *
-   * @throws RillError `bad-argument` when all slots are taken.
+   * @throws RillError `busy` when all slots are taken.
    */
   createState(): EncoderState {
     this.#check();
     const { maxStreams } = this.capacity;
     if (this.#states.size >= maxStreams) {
-      throw new RillError('bad-argument', {
+      throw new RillError('busy', {
         got: `stream number ${maxStreams + 1}`,
         expected: `at most ${maxStreams} at a time`,
         remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
@@ -227,6 +227,20 @@ export class RnnEncoder {
     this.#states.add(state);
     state.reset();
     return state;
+  }
+
+  /**
+   * @internal Bytes that states and activations take at most with so many streams more: room is doubled until they
+   * have it.
+   */
+  memoryFor(more: number): number {
+    const { bytes, room } = this.#workspace;
+    const needed = Math.min(this.#states.size + more, this.capacity.maxStreams);
+    let { slots } = room;
+    while (slots < needed) {
+      slots *= 2;
+    }
+    return (bytes * slots) / room.slots;
   }
 
   /** @internal Resolves when it is known whether there was memory for the streams so far. */
@@ -340,7 +354,7 @@ export class RnnEncoder {
    *
    * @param features (utterances, feature frames, num_features), padded
    * @param lengths feature frames of each utterance, at least 9
-   * @throws RillError `bad-argument`, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument`, `busy` without a free slot, `device-lost`, `gpu`.
    */
   encode(features: Float32Array, lengths: readonly number[], options: BatchOptions = {}): Promise<EncodedBatch> {
     return encodeBatch(this, features, lengths, options);
@@ -462,6 +476,11 @@ export class RnnEncoder {
       const submittedAt = performance.now();
       if (this.context.polls) {
         await this.#pace.untilDue(lanes, frames);
+        if (this.#disposed) {
+          // The buffer is gone with the encoder: mapping it would be an error of the whole device.
+          ring.release(place);
+          this.#check();
+        }
       }
       const pausedUntil = performance.now();
       let doneAt = Infinity;

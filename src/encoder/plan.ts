@@ -67,11 +67,11 @@ export interface EncoderBuffers {
 
 /** Largest numbers an encoder is made for. */
 export interface EncoderCapacity {
-  /** Streams that exist at a time. Memory for their states grows with how many there are. */
+  /** Streams that exist at a time, up to 4096; 16 by default. Memory for their states grows with how many there are. */
   maxStreams: number;
-  /** Encoder frames of one stream in one step. */
+  /** Encoder frames of one stream in one step, up to 128; 16 by default, a recognizer's `chunkFrames` there. */
   maxFrames: number;
-  /** Streams that one step can advance. */
+  /** Streams that one step can advance; as many as the device's buffers allow by default. */
   maxLanes: number;
 }
 

@@ -131,6 +131,11 @@ export class Workspace {
     return bound;
   }
 
+  /** Of its buffers on the GPU. */
+  get bytes(): number {
+    return this.#scope.bytes;
+  }
+
   /** What can be read back from a step. */
   get outputs(): StepOutput[] {
     const own = { name: ENCODER_OUT, buffer: this.buffers.x, width: this.#sizes.dModel };

@@ -53,7 +53,7 @@ export interface RecognitionResult {
   segment: number;
   /** Seconds from the start of the stream to the start of the segment. */
   startTime: number;
-  /** Nothing more will come in this segment: the input has ended and all of it is decoded. */
+  /** Nothing more will come in this segment: an endpoint, a reset, or the end of the input has closed it. */
   isFinal: boolean;
 }
 
@@ -96,7 +96,8 @@ export class OnlineRecognizer {
    * Fetches a model, opens a GPU and makes a recognizer of both: all that a page needs.
    *
    * @param source the address of a model folder, or a model
-   * @throws RillError `no-webgpu`, `no-adapter`, `bad-model`, `bad-argument`; what the signal is aborted with.
+   * @throws RillError `no-webgpu`, `no-adapter`, `network`, `bad-model`, `bad-argument`, `shader`, `gpu`,
+   * `device-lost`; what the signal is aborted with.
    */
   static async load(source: string | Model, options: LoadOptions & RecognizerOptions = {}): Promise<OnlineRecognizer> {
     const { loaded, ownContext } = await load(source, options, (context, model) =>
@@ -152,7 +153,7 @@ export class OnlineRecognizer {
     return this.#parts.search.method;
   }
 
-  /** @throws RillError `bad-argument` when all slots are taken, or hotwords do not fit the search. */
+  /** @throws RillError `busy` when all slots are taken, `bad-argument` for hotwords that do not fit the search. */
   createStream(streamOptions: StreamOptions = {}): OnlineStream {
     const { model, search, keywords, tailPaddingSeconds } = this.#parts;
     const createDecoder = search.decoders(streamOptions.hotwords);
@@ -327,11 +328,12 @@ export class OnlineRecognizer {
 
   /**
    * The largest chunk whose words come within a latency: the audio of the chunk, then compute and readback as
-   * measured now on this adapter. Takes a free slot for the time of the measurement.
+   * measured now on this adapter; at most `maxFrames`, which is `chunkFrames` unless it was given. Takes a free slot
+   * for the time of the measurement.
    *
    * @param latencyMs from the end of a word's sound to its text
    * @returns encoder frames, at least 1; set {@link chunkFrames} to it
-   * @throws RillError `bad-argument` when all slots are taken.
+   * @throws RillError `busy` when all slots are taken.
    */
   async chooseChunkFrames({ latencyMs }: { latencyMs: number }): Promise<number> {
     const { capacity, sizes } = this.encoder;

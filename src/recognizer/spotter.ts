@@ -110,7 +110,7 @@ export class KeywordSpotter {
 
   /**
    * @param keywords as the text of a keyword file; the spotter's own by default
-   * @throws RillError `bad-argument` when all slots are taken, `bad-model` for tokens that the model does not have.
+   * @throws RillError `busy` when all slots are taken, `bad-model` for tokens that the model does not have.
    */
   createStream(keywords?: string): OnlineStream {
     const own = keywords === undefined ? this.#keywords : this.parseKeywords(keywords);

@@ -48,7 +48,7 @@ describe('RnnEncoder', () => {
 
   it('gives a freed slot to the next stream, its states zero', async () => {
     const states = [1, 2, 3].map(() => encoder.createState());
-    expect(await failure('bad-argument', () => encoder.createState())).toContain('at most 3 at a time');
+    expect(await failure('busy', () => encoder.createState())).toContain('at most 3 at a time');
     await encoder.step(states.map((state) => ({ state, features: chunk(9) })));
     states[1].dispose();
     const next = encoder.createState();
@@ -169,7 +169,7 @@ describe('RnnEncoder', () => {
     expect([a.status, b.status]).toEqual(['fulfilled', 'fulfilled']);
     held.dispose();
     const all = [1, 2, 3].map(() => encoder.createState());
-    await failure('bad-argument', () => encoder.encode(features, [21]));
+    await failure('busy', () => encoder.encode(features, [21]));
     all.forEach((state) => state.dispose());
   });
 
@@ -468,6 +468,32 @@ describe('a step in steady state', () => {
   });
 });
 
+describe('an encoder that is disposed of while a step is under way', () => {
+  it('ends that step, and harms no other on the device', async () => {
+    const context = await createNodeContext();
+    expect(context.polls).toBe(true);
+    const model = openModel(await goldenModel('odd'));
+    const [first, second] = await Promise.all([1, 2].map(() => RnnEncoder.create(context, model, { maxStreams: 2 })));
+    const state = first.createState();
+    const features = (frames: number) => randoms(frames * first.sizes.numFeatures, 1, 4);
+    // Once it is known how long a step takes, its readback waits before it asks.
+    for (const rows of [69, 64, 64, 64, 64]) {
+      await first.step([{ state, features: features(rows) }]);
+    }
+    const step = first.step([{ state, features: features(64) }]);
+    const waiting = first.step([{ state, features: features(64) }]);
+    first.dispose();
+    await failure('closed', () => step);
+    await failure('closed', () => waiting);
+    const other = second.createState();
+    const [{ frames }] = await second.step([{ state: other, features: features(9) }]);
+    expect(frames).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    context.check();
+    second.dispose();
+  });
+});
+
 describe('findBatchSize', () => {
   it('finds a power of two within capacity and memory, and gives its slots back', async () => {
     const context = await createNodeContext();
@@ -479,6 +505,45 @@ describe('findBatchSize', () => {
     expect([1, 2, 4, 8]).toContain(found);
     expect(encoder.freeLanes).toBe(8);
     expect(await findBatchSize(encoder, { memoryBytes: 1 })).toBe(1);
+    const taken = Array.from({ length: 8 }, () => encoder.createState());
+    await failure('busy', () => findBatchSize(encoder, { memoryBytes: 1e9 }));
+    taken.forEach((state) => state.dispose());
+    encoder.dispose();
+  });
+
+  it('stays within the memory, whatever others have on the device', async () => {
+    const context = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const own = () => (context.memory.get('states') ?? 0) + (context.memory.get('activations') ?? 0);
+    const other = await RnnEncoder.create(context, model, { maxStreams: 64, kernels: PLAIN });
+    const states = Array.from({ length: 64 }, () => other.createState());
+    await other.settled();
+    const before = own();
+    const encoder = await RnnEncoder.create(context, model, { maxStreams: 64, kernels: PLAIN });
+    const memoryBytes = encoder.memoryFor(8);
+    expect(memoryBytes).toBeLessThan(encoder.memoryFor(16));
+    expect(memoryBytes).toBeLessThan(before);
+    await findBatchSize(encoder, { memoryBytes });
+    expect(own() - before).toBeLessThanOrEqual(memoryBytes);
+    states.forEach((state) => state.dispose());
+    other.dispose();
+    encoder.dispose();
+  });
+
+  it('is content with what the device has memory for', async () => {
+    const context = await createNodeContext();
+    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('odd')), {
+      maxStreams: 64,
+      kernels: PLAIN,
+    });
+    const create = context.device.createBuffer.bind(context.device);
+    // Rooms for more than four streams are too large.
+    vi.spyOn(context.device, 'createBuffer').mockImplementation((descriptor) => {
+      const tooLarge = descriptor.label === 'h' && encoder.memoryFor(0) < encoder.memoryFor(8);
+      return create(tooLarge ? { ...descriptor, size: 2 ** 40 } : descriptor);
+    });
+    expect([1, 2, 4]).toContain(await findBatchSize(encoder, { memoryBytes: 1e12 }));
+    vi.restoreAllMocks();
     encoder.dispose();
   });
 });

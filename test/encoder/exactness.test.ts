@@ -183,3 +183,23 @@ describe.each([
     small.dispose();
   });
 });
+
+it('the output bytes of a stream are the same alone and among 200', async () => {
+  const gpu = await createNodeContext();
+  const model = openModel(await goldenModel('odd'));
+  const kernels: KernelChoice = { convolutions: 'texels', matrices: 'texels' };
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 200, maxFrames: 4, kernels });
+  const { numFeatures } = encoder.sizes;
+  const features = randoms((4 * FRAMES + 5) * numFeatures, 5, 4);
+  const alone = await stream(encoder, encoder.createState(), features, 4);
+  // With the one alone, which still has its slot, and the one among them.
+  const others = Array.from({ length: 198 }, (_, i) => {
+    return { state: encoder.createState(), features: randoms((4 * 230 + 5) * numFeatures, i + 6, 4) };
+  });
+  const among = await stream(encoder, encoder.createState(), features, 4, others);
+  expect(encoder.freeLanes).toBe(0);
+  expectSameBytes(among.output, alone.output, 'output');
+  expectSameBytes(among.states.h, alone.states.h, 'h');
+  expectSameBytes(among.states.c, alone.states.c, 'c');
+  encoder.dispose();
+});
