@@ -4,12 +4,14 @@ export type RillErrorCode =
   | 'bad-audio' // an audio file or waveform that cannot be read
   | 'bad-checkpoint' // a checkpoint that is damaged, foreign, hostile or of another network
   | 'bad-model' // a model folder that is damaged or does not fit together
+  | 'network' // a file of a model folder could not be fetched
   | 'busy' // a limit is reached for now: try again later
   | 'closed' // something was used after it was closed
   | 'no-microphone' // there is none, or the page may not listen
   | 'no-webgpu' // this browser or runtime has no WebGPU
   | 'no-adapter' // WebGPU is there, but no adapter
   | 'shader' // a shader or pipeline did not compile
+  | 'worker' // the worker did not start, or ended with an error
   | 'device-lost' // the GPU device went away
   | 'gpu'; // the GPU reported another error
 

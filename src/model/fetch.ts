@@ -40,7 +40,8 @@ const VERSION_HEADERS = ['etag', 'last-modified'];
  * Fetches a model folder: `config.json`, `model.safetensors`, and `tokens.txt` and `keywords.txt` if there are any.
  *
  * @param url of the folder
- * @throws RillError `bad-model` when a file is missing, breaks off or does not fit; the signal's reason.
+ * @throws RillError `network` when a file is missing or breaks off, `bad-model` when it does not fit; the signal's
+ * reason.
  */
 export async function fetchModel(url: string, options: FetchOptions = {}): Promise<Model> {
   const base = url.endsWith('/') ? url : `${url}/`;
@@ -92,11 +93,18 @@ async function keptFiles(base: string, cache: Cache | undefined): Promise<Files 
 /** Keeps files that proved to be a model. The config goes first and comes last: without it the others do not count. */
 async function keepFiles(base: string, cache: Cache | undefined, files: Files): Promise<void> {
   const fresh = [...files].filter(([, { headers }]) => headers);
-  if (!cache || fresh.length === 0) {
+  if (!cache) {
     return;
   }
   const config = files.get('config.json');
   try {
+    // A folder may have lost a file: with the others of another version it would be misread.
+    for (const gone of OPTIONAL.filter((file) => !files.has(file))) {
+      await cache.delete(base + gone);
+    }
+    if (fresh.length === 0) {
+      return;
+    }
     const keptConfig = await cache.match(`${base}config.json`);
     await cache.delete(`${base}config.json`);
     for (const [file, { bytes, headers }] of fresh.filter(([name]) => name !== 'config.json')) {
@@ -143,7 +151,7 @@ class Download {
     this.#signal = signal ? AbortSignal.any([signal, this.#failed.signal]) : this.#failed.signal;
   }
 
-  /** @throws RillError `bad-model`, with a cause where the network failed. */
+  /** @throws RillError `network`, with a cause where no answer came, or not the whole. */
   async all(): Promise<Files> {
     try {
       // All headers first: the total is known before the first byte counts.
@@ -231,7 +239,7 @@ class Download {
 
   #bad(file: string, got: string, cause?: unknown): RillError {
     return new RillError(
-      'bad-model',
+      'network',
       {
         got: `${got} for ${this.#base}${file}`,
         expected: 'a model folder with config.json and model.safetensors',

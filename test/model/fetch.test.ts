@@ -114,6 +114,20 @@ describe('fetchModel', () => {
     );
   });
 
+  it('does not serve a file that the folder no longer has', async () => {
+    const { caches, kept } = memoryCaches();
+    vi.stubGlobal('caches', caches);
+    files = { ...files, 'keywords.txt': '' };
+    await fetchModel(url);
+    expect(kept.has(`${url}/keywords.txt`)).toBe(true);
+    files = { 'config.json': files['config.json'], 'model.safetensors': files['model.safetensors'] };
+    await fetchModel(url);
+    expect([...kept.keys()].map((each) => each.split('/').pop()).sort()).toEqual(['config.json', 'model.safetensors']);
+    server.close();
+    server.closeAllConnections();
+    expect((await fetchModel(url)).keywords).toBeUndefined();
+  });
+
   it('fetches again what the server states no version of', async () => {
     const { caches } = memoryCaches();
     vi.stubGlobal('caches', caches);
@@ -166,7 +180,7 @@ describe('fetchModel', () => {
         send(request, response);
       }
     };
-    expect(await failure('bad-model', () => fetchModel(url))).toMatch(/status 404 for .*model\.safetensors/);
+    expect(await failure('network', () => fetchModel(url))).toMatch(/status 404 for .*model\.safetensors/);
     answer = (request, response) => {
       if (request.url?.endsWith('model.safetensors')) {
         response.writeHead(200, { 'content-length': 100000 });
@@ -175,9 +189,9 @@ describe('fetchModel', () => {
         send(request, response);
       }
     };
-    expect(await failure('bad-model', () => fetchModel(url))).toContain('a download that broke off');
+    expect(await failure('network', () => fetchModel(url))).toContain('a download that broke off');
     server.close();
     server.closeAllConnections();
-    expect(await failure('bad-model', () => fetchModel(url))).toContain('config.json');
+    expect(await failure('network', () => fetchModel(url))).toContain('config.json');
   });
 });
