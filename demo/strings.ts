@@ -66,7 +66,7 @@ const ENGLISH = {
   lost: 'The GPU was lost. Opening another; what was heard is kept.',
   recovered: 'The GPU is back ({adapter}). Listening goes on.',
   noWebGpu: 'This browser has no WebGPU',
-  noWebGpuHelp: 'Chrome or Edge 113, Safari 26, Firefox 141 and later have it, over https or on localhost.',
+  noWebGpuHelp: 'Chrome or Edge 116, Safari 26, Firefox 141 and later have it, over https or on localhost.',
   known:
     'Eight phrases are known to the small bundled model: alexa, amelia, athena, computer, jarvis, smart mirror, snowboy, view glass. Everything else should leave it silent.',
 };
@@ -139,7 +139,7 @@ const CHINESE: Readonly<Record<Key, string>> = {
   lost: 'GPU 已丢失，正在打开另一个；已听到的内容会保留。',
   recovered: 'GPU 已恢复（{adapter}），继续聆听。',
   noWebGpu: '此浏览器没有 WebGPU',
-  noWebGpuHelp: 'Chrome 或 Edge 113、Safari 26、Firefox 141 及以后的版本支持，需要 https 或 localhost。',
+  noWebGpuHelp: 'Chrome 或 Edge 116、Safari 26、Firefox 141 及以后的版本支持，需要 https 或 localhost。',
   known:
     '自带的小模型认识八个短语：alexa、amelia、athena、computer、jarvis、smart mirror、snowboy、view glass。其余内容它应当保持沉默。',
 };

@@ -7,7 +7,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { GpuContext, OnlineRecognizer, RillError, SessionManager, openModel } from 'rill';
+import { GpuContext, OnlineRecognizer, RillError, SessionManager, openModel, type Session } from 'rill';
 import { create, globals } from 'webgpu';
 
 const [folder = 'weights/wake-words', port = '8080'] = process.argv.slice(2);
@@ -25,16 +25,17 @@ const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
 
 async function hear(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const answer = (line: object) => response.write(`${JSON.stringify(line)}\n`);
+  let session: Session | undefined;
   try {
-    const session = sessions.create({
+    const own = (session = sessions.create({
       onResult: ({ text, segment, isFinal }) => {
         answer({ text, segment, isFinal });
       },
       onClose: (reason, error) => {
         response.end(`${JSON.stringify({ closed: reason, error: error?.message })}\n`);
       },
-    });
-    request.on('aborted', () => session.close());
+    }));
+    request.on('aborted', () => own.close());
     let rest = Buffer.alloc(0);
     for await (const piece of request) {
       const bytes = Buffer.concat([rest, piece as Buffer]);
@@ -42,15 +43,21 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
       const samples = Float32Array.from({ length: count }, (_, i) => bytes.readInt16LE(2 * i) / 32768);
       rest = bytes.subarray(2 * count);
       // A sender that is faster than the GPU waits, and loses nothing.
-      while (session.isOpen && session.info.backlogSeconds > 10) {
+      while (own.isOpen && own.info.backlogSeconds > 10) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      session.push({ samples, sampleRate: SAMPLE_RATE });
+      own.push({ samples, sampleRate: SAMPLE_RATE });
     }
-    session.finish();
+    own.finish();
   } catch (error) {
-    const busy = error instanceof RillError && error.code === 'busy';
-    response.writeHead(busy ? 503 : 500).end(`${String(error)}\n`);
+    if (!session) {
+      const busy = error instanceof RillError && error.code === 'busy';
+      response.writeHead(busy ? 503 : 500).end(`${String(error)}\n`);
+    } else if (session.isOpen) {
+      answer({ error: String(error) });
+      session.close();
+    }
+    // Whoever hung up, or was idle for too long, has been told by onClose.
   }
 }
 

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Rill's public entry: what a page or a server imports. */
 export { RillError, type Complaint, type RillErrorCode } from './errors.ts';
 export { readWav, type Waveform } from './waveform/wav.ts';
@@ -20,9 +21,9 @@ export {
 } from './checkpoint/convert.ts';
 export { GpuContext, type AdapterDescription, type ContextOptions } from './gpu/context.ts';
 export type { KernelTime } from './gpu/timer.ts';
-export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult } from './encoder/encoder.ts';
+export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type TimedStep } from './encoder/encoder.ts';
 export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
-export { ENCODER_OUT } from './encoder/workspace.ts';
+export { ENCODER_OUT, type EncoderHead } from './encoder/workspace.ts';
 export type { Arithmetic, ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';

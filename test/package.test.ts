@@ -159,6 +159,20 @@ describe('the packed package', () => {
         });
       });
       const recording = (await readFile(`${wakeWordsFolder}/samples/alexa.wav`)).subarray(44);
+      // One hangs up when it has been answered, another before.
+      for (const waitForAnswer of [true, false]) {
+        const hangUp = new AbortController();
+        const body = new ReadableStream({
+          start: (controller) => controller.enqueue(waitForAnswer ? recording : recording.subarray(0, 2000)),
+        });
+        const init = { method: 'POST', body, duplex: 'half', signal: hangUp.signal } as const;
+        const call = fetch(`http://127.0.0.1:${port}`, init);
+        if (waitForAnswer) {
+          await (await call).body?.getReader().read();
+        }
+        hangUp.abort();
+        await call.catch(() => undefined);
+      }
       const answers = await Promise.all(
         [1, 2, 3].map(async () => {
           const response = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: recording });

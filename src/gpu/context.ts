@@ -89,7 +89,7 @@ export class GpuContext {
         got: 'no navigator.gpu',
         expected: 'WebGPU',
         remedy:
-          'Use Chrome or Edge 113, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass the `webgpu` package.',
+          'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node give what GpuContext.create makes of the package `webgpu` as `device`.',
       });
     }
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
@@ -292,6 +292,11 @@ export class BufferScope {
     }
     const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST;
     return this.#keep(part, bytes, this.context.device.createTexture({ label, size: [width, height], format, usage }));
+  }
+
+  /** Bytes of all of the scope. */
+  get bytes(): number {
+    return [...this.#parts.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Destroys one of them. Steps that were submitted before still see it. */

@@ -41,7 +41,6 @@ export class CtcHead implements EncoderHead {
     return head;
   }
 
-  /** @internal */
   bind(scope: BufferScope, { lanes, frames }: Room, { x, step }: SharedBuffers): BoundHead {
     const width = this.#vocabSize;
     const y = scope.createStorage('activations', CTC_LOG_PROBS, 4 * lanes * frames * padded(width));
@@ -82,7 +81,6 @@ export class CtcGreedyHead implements EncoderHead {
     return head;
   }
 
-  /** @internal */
   bind(scope: BufferScope, { lanes, frames }: Room, { x, step }: SharedBuffers): BoundHead {
     const rows = lanes * frames;
     const logits = scope.createStorage('activations', 'ctc logits', 4 * rows * padded(this.#vocabSize));

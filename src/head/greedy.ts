@@ -45,7 +45,6 @@ export class GreedyHead implements EncoderHead {
     return head;
   }
 
-  /** @internal */
   bind(scope: BufferScope, room: Room, { x, step, laneStep, at, lanes }: SharedBuffers): BoundHead {
     const { embedding, conv, layers, compiled, decoderDim, joinerDim, vocabSize, initial } = this.#parts;
     const rows = room.lanes * room.frames;

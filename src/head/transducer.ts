@@ -47,7 +47,6 @@ export class TransducerHead implements EncoderHead {
     return head;
   }
 
-  /** @internal */
   bind(scope: BufferScope, { lanes, frames }: Room, { x, step }: SharedBuffers): BoundHead {
     const width = this.#joinerDim;
     const y = scope.createStorage('activations', JOINER_ENCODER_PROJ, 4 * lanes * frames * padded(width));

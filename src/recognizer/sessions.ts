@@ -194,7 +194,7 @@ export class Session {
       cause instanceof RillError
         ? cause
         : new RillError(
-            'closed',
+            'bad-argument',
             {
               got: `an error from the session's own handler (${String(cause)})`,
               expected: 'a handler that returns',

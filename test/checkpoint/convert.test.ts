@@ -190,4 +190,20 @@ describe('convertCheckpoint', () => {
     expect(await refuse({ config: 'not json' })).toContain('not JSON');
     expect(await refuse({ tokens: 'a 0\nb 1\n' })).toContain('2 tokens');
   });
+
+  it('keeps the layers that are named, in their order', async () => {
+    const config = await text('wake-words/config.json');
+    const options = { config, tokens: (await wakeWordsModel())['tokens.txt'] };
+    const source = bytesSource(await readFixture('wake-words/checkpoint.pt'));
+    const whole = openModel(await convertCheckpoint(source, options));
+    const pruned = openModel(await convertCheckpoint(source, { ...options, layers: [2, 0] }));
+    expect(pruned.sizes).toEqual({ ...whole.sizes, encoder: { ...whole.sizes.encoder, numEncoderLayers: 2 } });
+    for (const name of pruned.weights.tensors.keys()) {
+      const stored = name.replace(/layers\.(\d)/, (_, layer: string) => `layers.${[2, 0][Number(layer)]}`);
+      expect(await pruned.weights.read(name), name).toEqual(await whole.weights.read(stored));
+    }
+    for (const layers of [[], [4], [-1], [0.5]]) {
+      await failure('bad-argument', () => convertCheckpoint(source, { ...options, layers }));
+    }
+  });
 });

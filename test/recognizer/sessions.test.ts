@@ -80,6 +80,27 @@ describe('SessionManager', () => {
     expect(manager.list()).toEqual([]);
   });
 
+  it('lets the one that waits longest go first, so that a long backlog holds nobody up', async () => {
+    const narrow = await OnlineRecognizer.create(gpu, model, { maxStreams: 3, maxLanes: 1, chunkFrames: 4 });
+    const manager = new SessionManager(narrow);
+    const { samples, sampleRate } = await sample('alexa');
+    const long = open(manager);
+    const backlog = new Float32Array(25 * sampleRate);
+    long.session.push({ samples: backlog, sampleRate });
+    const short = [open(manager), open(manager)];
+    for (const { session } of short) {
+      session.push({ samples, sampleRate });
+      session.finish();
+    }
+    await Promise.all(short.map(({ closed }) => closed));
+    expect(short.map(({ results }) => results[results.length - 1].text)).toEqual(['alexa', 'alexa']);
+    // Each of the three had a turn in three; the backlog is many turns longer.
+    const { stats } = long.session.info;
+    expect(stats.chunks).toBeGreaterThan(0);
+    expect(stats.audioSeconds).toBeLessThan(5);
+    narrow.dispose();
+  });
+
   it('refuses a session beyond the limit, and takes one again when another has ended', async () => {
     const manager = new SessionManager(recognizer, { maxSessions: 2 });
     const [first] = [open(manager), open(manager)];

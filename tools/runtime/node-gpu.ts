@@ -101,6 +101,6 @@ export function noAdapter(got: string): RillError {
     got,
     expected: 'an adapter for Node’s WebGPU',
     remedy:
-      'Install the package webgpu; on Linux npm run setup also finds a software adapter. Or pass --runtime chrome.',
+      'Install the package webgpu; on Linux without a GPU a software driver, too (in a clone of Rill npm run setup does both). Or pass --runtime chrome.',
   });
 }
