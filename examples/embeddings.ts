@@ -4,7 +4,7 @@
  *   npx tsx examples/embeddings.ts weights/wake-words weights/wake-words/samples/alexa.wav
  */
 import { readFile } from 'node:fs/promises';
-import { ENCODER_OUT, GpuContext, RnnEncoder, fbank, openModel, readWav } from 'rill';
+import { ENCODER_OUT, Fbank, GpuContext, Resampler, RnnEncoder, openModel, readWav } from 'rill';
 import { create, globals } from 'webgpu';
 
 const [folder = 'weights/wake-words', path = 'weights/wake-words/samples/alexa.wav'] = process.argv.slice(2);
@@ -18,21 +18,30 @@ const model = openModel({
 });
 const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: CHUNK_FRAMES });
 
-const { samples } = readWav(await readFile(path));
-const features = fbank(samples, model.config.features); // (frames, 80)
+const { samples, sampleRate } = readWav(await readFile(path));
+const resampler = new Resampler(sampleRate, model.config.features.sampleRate);
+const fbank = new Fbank(model.config.features);
+const parts = [resampler.accept(samples), resampler.finish()].map((part) => fbank.accept(part));
+const features = Float32Array.from([...parts, fbank.finish()].flatMap((part) => [...part])); // (frames, 80)
 const width = encoder.sizes.numFeatures;
 
 const state = encoder.createState();
-// Four feature frames make one embedding; the first chunk brings five more of context.
+// Four feature frames make one embedding; the first chunk brings five more of context, the last may be shorter.
 let at = 0;
-for (let rows = 4 * CHUNK_FRAMES + 5; at + rows * width <= features.length; rows = 4 * CHUNK_FRAMES) {
-  const [{ frames, outputs }] = await encoder.step([{ state, features: features.subarray(at, at + rows * width) }]);
+for (let context = 5; ; context = 0) {
+  const left = Math.floor((features.length / width - at - context) / 4);
+  if (left < 1) {
+    break;
+  }
+  const rows = context + 4 * Math.min(CHUNK_FRAMES, left);
+  const chunk = features.subarray(at * width, (at + rows) * width);
+  const [{ frames, outputs }] = await encoder.step([{ state, features: chunk }]);
   const embeddings = outputs[ENCODER_OUT]; // (frames, d_model)
   for (let frame = 0; frame < frames; frame++) {
     const embedding = embeddings.subarray(frame * encoder.sizes.dModel, (frame + 1) * encoder.sizes.dModel);
     console.log([...embedding.subarray(0, 4)].map((value) => value.toFixed(4)).join(' '), '…');
   }
-  at += rows * width;
+  at += rows;
 }
 const { h, c } = await state.read(); // (layers, d_model) and (layers, rnn_hidden_size)
 console.log(`h of ${h.length} values, c of ${c.length}`);

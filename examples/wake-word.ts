@@ -14,37 +14,45 @@ export interface WakeWordOptions {
   /** Mean probability of its letters that a phrase must reach. */
   threshold?: number;
   onWake: (phrase: string, score: number) => void;
+  /** Called when it can listen no longer: the worker has failed, or the microphone has gone. */
+  onEnd?: (error?: Error) => void;
 }
 
 /** @returns how to change the phrases, and how to stop */
-export async function listenForWakeWord({ worker, model, phrases, threshold = 0.5, onWake }: WakeWordOptions) {
+export async function listenForWakeWord({ worker, model, phrases, threshold = 0.5, onWake, onEnd }: WakeWordOptions) {
   const keywords = (texts: string[]) => texts.map((text) => `${text} #${threshold}`).join('\n');
   const client = new RecognizerClient(worker);
-  await client.load(model, { chunkFrames: 2 });
-  let segment = 0;
-  let told = 0;
-  const stream = await client.createStream({
-    keywords: keywords(phrases),
-    onUpdate: ({ result }) => {
-      if (result.segment !== segment) {
-        segment = result.segment;
-        told = 0;
-      }
-      for (const { keyword, score } of result.keywords.slice(told)) {
-        onWake(keyword, score);
-      }
-      told = result.keywords.length;
-    },
-  });
-  const microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk) }).catch((error: unknown) => {
+  let microphone: Microphone | undefined;
+  const stop = () => {
+    microphone?.close();
     client.dispose();
-    throw error;
-  });
-  return {
-    setPhrases: (texts: string[]) => stream.setKeywords(keywords(texts)),
-    stop: () => {
-      microphone.close();
-      client.dispose();
-    },
   };
+  const end = (error?: Error) => {
+    stop();
+    onEnd?.(error);
+  };
+  try {
+    await client.load(model, { chunkFrames: 2 });
+    let segment = 0;
+    let told = 0;
+    const stream = await client.createStream({
+      keywords: keywords(phrases),
+      onError: end,
+      onUpdate: ({ result }) => {
+        if (result.segment !== segment) {
+          segment = result.segment;
+          told = 0;
+        }
+        for (const { keyword, score } of result.keywords.slice(told)) {
+          onWake(keyword, score);
+        }
+        told = result.keywords.length;
+      },
+    });
+    microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk), onEnd: end });
+    return { setPhrases: (texts: string[]) => stream.setKeywords(keywords(texts)), stop };
+  } catch (error) {
+    stop();
+    throw error;
+  }
 }
