@@ -32,7 +32,7 @@ function run(command, args, remedy) {
   say(`$ ${[command, ...args].join(' ')}`);
   const { status, error } = spawnSync(command, args, {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', process.stderr, 'inherit'],
     // npm is a batch file on Windows, which only a shell can start.
     shell: process.platform === 'win32' && command === npm,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
@@ -69,7 +69,7 @@ function installPackages() {
 function generateKernels() {
   const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
   const script = join(root, 'tools', 'generate-kernels.ts');
-  execFileSync(process.execPath, [tsx, script], { cwd: root, stdio: 'inherit' });
+  execFileSync(process.execPath, [tsx, script], { cwd: root, stdio: ['inherit', process.stderr, 'inherit'] });
 }
 
 /** Installs Debian packages, as root or through sudo. @param {string[]} packages */

@@ -33,6 +33,8 @@ export interface SessionInfo {
 
 /** Steps that are submitted before the results of the first have come back. */
 const STEPS_AHEAD = 2;
+/** A piece of audio this long is always taken from a session of which none waits. */
+const LONG_PIECE_SECONDS = 30;
 const IDLE_CHECKS = 4;
 /** Timers cannot wait for longer than 2 ^ 31 ms; once a minute is often enough. */
 const LONGEST_CHECK_MS = 60_000;
@@ -68,13 +70,23 @@ export class Session {
   /**
    * Takes the next samples.
    *
-   * @throws RillError `bad-audio` as {@link OnlineStream.acceptWaveform}, `closed` after the end, `busy` when the
-   * session is too far ahead of its decoding: nothing was taken then, and the same samples can be pushed again.
+   * @throws RillError `bad-audio` as {@link OnlineStream.acceptWaveform}, `closed` after the end, `bad-argument` for a
+   * piece so long that its features would hold up the others, `busy` when the session is too far ahead of its decoding:
+   * nothing was taken then, and the same samples can be pushed again.
    */
   push(chunk: WaveformChunk): void {
     this.#check();
     const { maxBacklogSeconds } = this.#manager.options;
-    const backlog = this.#stream.secondsWaiting + chunk.samples.length / chunk.sampleRate;
+    const seconds = chunk.samples.length / chunk.sampleRate;
+    const longest = Math.max(maxBacklogSeconds, LONG_PIECE_SECONDS);
+    if (seconds > longest) {
+      throw new RillError('bad-argument', {
+        got: `${seconds.toFixed(1)} s of audio in one piece for session ${this.id}`,
+        expected: `at most ${longest} s`,
+        remedy: 'Push it in pieces, or raise maxBacklogSeconds.',
+      });
+    }
+    const backlog = this.#stream.secondsWaiting + seconds;
     const isBusy = this.#stream.isUnderWay || this.#manager.recognizer.isReady(this.#stream);
     if (isBusy && backlog > maxBacklogSeconds) {
       throw new RillError('busy', {

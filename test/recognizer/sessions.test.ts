@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer, type RecognitionResult } from '../../src/recognizer/recognizer.ts';
@@ -194,6 +194,33 @@ describe('SessionManager', () => {
     broken.session.push(await sample('athena'));
     const { reason, error } = await broken.closed;
     expect([reason, String(error)]).toEqual(['failed', expect.stringContaining('later')]);
+  });
+
+  it('takes no piece so long that its features would hold up the others', async () => {
+    const manager = new SessionManager(recognizer);
+    const { session, closed } = open(manager);
+    const hour = { samples: new Float32Array(3600 * 100), sampleRate: 100 };
+    expect(await failure('bad-argument', () => session.push(hour))).toContain('3600.0 s of audio in one piece');
+    expect(session.info.backlogSeconds).toBe(0);
+    session.push(await sample('alexa'));
+    session.finish();
+    expect((await closed).reason).toBe('finished');
+  });
+
+  it('ends a session whose own search fails, and no other', async () => {
+    const manager = new SessionManager(recognizer);
+    const [broken, other] = [open(manager), open(manager)];
+    vi.spyOn(broken.session.stream, 'accept').mockImplementation(() => {
+      throw new Error('a broken search');
+    });
+    const clip = await sample('athena');
+    for (const { session } of [broken, other]) {
+      session.push(clip);
+      session.finish();
+    }
+    expect((await broken.closed).reason).toBe('failed');
+    expect((await other.closed).reason).toBe('finished');
+    expect(other.results[other.results.length - 1]).toEqual(alone.get('athena'));
   });
 
   it('goes on taking audio where the limit is below a chunk', async () => {
