@@ -74,16 +74,20 @@ export function rehearsedSteps(maxStreams: number): StepSize[] {
  * Steps that are not timed: with them every kernel is run that the rehearsed steps leave out, those that cover as many
  * rows as a few streams have, or a few frames of one.
  */
-export function checkedSteps(maxStreams: number): StepSize[] {
-  return maxStreams <= FEW_STREAMS
-    ? [
-        { lanes: Math.min(2, maxStreams), frames: 2 },
-        { lanes: Math.min(5, maxStreams), frames: 12 },
-      ]
-    : [
-        { lanes: 2, frames: 1 },
-        { lanes: 5, frames: 2 },
-      ];
+export function checkedSteps({ maxStreams, maxFrames }: Pick<EncoderCapacity, 'maxStreams' | 'maxFrames'>): StepSize[] {
+  const steps =
+    maxStreams <= FEW_STREAMS
+      ? [
+          { lanes: 2, frames: 2 },
+          { lanes: 5, frames: 12 },
+        ]
+      : [
+          { lanes: 2, frames: 1 },
+          { lanes: 5, frames: 2 },
+        ];
+  return steps.map(({ lanes, frames }) => {
+    return { lanes: Math.min(lanes, maxStreams), frames: Math.min(frames, maxFrames) };
+  });
 }
 
 /**
@@ -240,11 +244,12 @@ export function chooseKernels(
   context: GpuContext,
   model: Model,
   dtype: WeightDtype,
-  { maxStreams }: Pick<EncoderCapacity, 'maxStreams'>,
+  capacity: Pick<EncoderCapacity, 'maxStreams' | 'maxFrames'>,
   arithmetic: Arithmetic = 'f32',
 ): Promise<KernelChoice> {
   const able = candidateKernels(context, model, dtype, arithmetic);
-  const steps = rehearsedSteps(maxStreams);
+  const steps = rehearsedSteps(capacity.maxStreams);
+  const checked = checkedSteps(capacity);
   const key = JSON.stringify([
     VERSION,
     context.adapterName,
@@ -254,13 +259,13 @@ export function chooseKernels(
     model.sizes.encoder,
     dtype,
     steps,
+    checked,
   ]);
   const earlier = chosen.get(key);
   if (earlier) {
     // What went wrong on another device need not go wrong on this one.
-    return earlier.catch(() => chooseKernels(context, model, dtype, { maxStreams }, arithmetic));
+    return earlier.catch(() => chooseKernels(context, model, dtype, capacity, arithmetic));
   }
-  const checked = checkedSteps(maxStreams);
   const choice = recallChoice(key).then(async (recalled) => {
     if (recalled) {
       const again = [kernelsOf('plain'), recalled];

@@ -100,7 +100,7 @@ describe('a rehearsal', () => {
       model,
       dtype,
       rehearsedSteps(16),
-      checkedSteps(16),
+      checkedSteps({ maxStreams: 16, maxFrames: 16 }),
       candidateKernels(gpu, model, dtype),
     );
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual([
@@ -118,7 +118,14 @@ describe('a rehearsal', () => {
     const context = new GpuContext(device, { ...adapter, isFallbackAdapter: false }, gpu);
     const model = openModel(await goldenModel('odd'));
     const choices = candidateKernels(context, model, 'f16', 'f16');
-    const rehearsals = await rehearseKernels(context, model, 'f16', rehearsedSteps(1), checkedSteps(1), choices);
+    const rehearsals = await rehearseKernels(
+      context,
+      model,
+      'f16',
+      rehearsedSteps(1),
+      checkedSteps({ maxStreams: 1, maxFrames: 16 }),
+      choices,
+    );
     expect(rehearsals.map(({ choice, refused }) => [choice, refused])).toEqual(
       [PLAIN, WIDE, SPLIT, WAVES, TEXELS, QUADS].map((choice) => [choice, undefined]),
     );
@@ -153,10 +160,14 @@ describe('a rehearsal', () => {
     vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
       descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('no such driver')) : create(descriptor),
     );
-    const [plain, texels] = await rehearseKernels(gpu, model, 'f32', rehearsedSteps(1), checkedSteps(1), [
-      PLAIN,
-      TEXELS,
-    ]);
+    const [plain, texels] = await rehearseKernels(
+      gpu,
+      model,
+      'f32',
+      rehearsedSteps(1),
+      checkedSteps({ maxStreams: 1, maxFrames: 16 }),
+      [PLAIN, TEXELS],
+    );
     expect(plain.ms).toBeDefined();
     expect(texels.refused).toContain('does not compile');
     expect(fastestKernels([plain, texels])).toEqual(PLAIN);
@@ -191,7 +202,7 @@ describe('a rehearsal', () => {
       };
       return encoder;
     });
-    const all = [...rehearsedSteps(maxStreams), ...checkedSteps(maxStreams)];
+    const all = [...rehearsedSteps(maxStreams), ...checkedSteps({ maxStreams, maxFrames: 16 })];
     await rehearseKernels(context, model, 'f32', [], all, candidateKernels(context, model, 'f32'));
     expect([...made.values()]).toEqual([]);
   });
@@ -225,7 +236,7 @@ describe('a choice that a browser keeps', () => {
   });
   /** As on the next visit, when nothing is in the page's memory any more. */
   const nextVisit = async () => (await import('../../src/encoder/tuning.ts')).chooseKernels;
-  const FEW = { maxStreams: 1 };
+  const FEW = { maxStreams: 1, maxFrames: 4 };
 
   it('is taken again while it does as the plain kernels, and not timed', async () => {
     const gpu = await createNodeContext();

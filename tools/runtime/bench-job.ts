@@ -183,7 +183,14 @@ class Bench {
     const { gpu } = this.#context;
     // Also those that an encoder would not try on such an adapter.
     const choices = ableKernels(gpu, this.#model, dtype);
-    const rehearsals = await rehearseKernels(gpu, this.#model, dtype, steps, checkedSteps(streams), choices);
+    const rehearsals = await rehearseKernels(
+      gpu,
+      this.#model,
+      dtype,
+      steps,
+      checkedSteps({ maxStreams: streams, maxFrames: STREAM_CHUNK }),
+      choices,
+    );
     this.#context.emit({ type: 'progress', done: ++this.#done, total: this.#total });
     return { streams, steps, rehearsals, chosen: fastestKernels(rehearsals) };
   }
