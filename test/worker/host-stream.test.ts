@@ -12,6 +12,7 @@ it('a stream that is closed while its chunk is under way brings nothing more, no
   const recognizer = await OnlineRecognizer.create(gpu, openModel(await wakeWordsModel()), {
     chunkFrames: 4,
     endpointRules: { rule1: everywhere },
+    kernels: { matrices: 'plain', convolutions: 'plain' },
   });
   let updates = 0;
   const listener = { update: () => updates++, features: () => undefined };

@@ -108,4 +108,36 @@ describe('a recognizer in a worker', () => {
     expect([heard.lost, heard.recovered]).toEqual([losses.length, losses.length]);
     expect(Math.abs(heard.featureFrames - expected.featureFrames)).toBeLessThanOrEqual(2 * losses.length);
   });
+
+  it('tells the streams of a model that another takes the place of, and goes on with new ones', async () => {
+    const outcome = await page.evaluate(`(async () => {
+      const { RecognizerClient, readWav } = await import(${JSON.stringify(entry)});
+      const client = new RecognizerClient(new Worker('/worker.ts', { type: 'module' }));
+      await client.load('wake-words/');
+      const errors = [];
+      await client.createStream({ onUpdate: () => {}, onError: ({ code }) => errors.push(code) });
+      await client.load('wake-words/');
+      const bytes = await (await fetch('wake-words/samples/alexa.wav')).arrayBuffer();
+      const text = await new Promise(async (resolve, reject) => {
+        const stream = await client.createStream({
+          onError: reject,
+          onUpdate: ({ result, ended }) => ended && resolve(result.text),
+        });
+        stream.push(readWav(new Uint8Array(bytes)));
+        stream.finish();
+      });
+      client.dispose();
+      return { errors, text };
+    })()`);
+    expect(outcome).toEqual({ errors: ['closed'], text: 'alexa' });
+  });
+
+  it('says so when the worker’s script cannot be loaded', async () => {
+    const error = await page.evaluate(`(async () => {
+      const { RecognizerClient } = await import(${JSON.stringify(entry)});
+      const client = new RecognizerClient(new Worker('/missing/worker.js', { type: 'module' }));
+      return client.load('wake-words/').then(() => 'loaded', ({ code, message }) => code + ': ' + message);
+    })()`);
+    expect(error).toMatch(/^worker: got a worker whose script could not be loaded/);
+  });
 });
