@@ -23,13 +23,18 @@ export async function listenForWakeWord({ worker, model, phrases, threshold = 0.
   const keywords = (texts: string[]) => texts.map((text) => `${text} #${threshold}`).join('\n');
   const client = new RecognizerClient(worker);
   let microphone: Microphone | undefined;
+  let isOver = false;
   const stop = () => {
+    isOver = true;
     microphone?.close();
     client.dispose();
   };
   const end = (error?: Error) => {
-    stop();
-    onEnd?.(error);
+    // The worker's end is told to its stream, too.
+    if (!isOver) {
+      stop();
+      onEnd?.(error);
+    }
   };
   try {
     await client.load(model, { chunkFrames: 2 });
@@ -50,6 +55,9 @@ export async function listenForWakeWord({ worker, model, phrases, threshold = 0.
       },
     });
     microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk), onEnd: end });
+    if (isOver) {
+      microphone.close();
+    }
     return { setPhrases: (texts: string[]) => stream.setKeywords(keywords(texts)), stop };
   } catch (error) {
     stop();

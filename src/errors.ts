@@ -13,7 +13,8 @@ export type RillErrorCode =
   | 'shader' // a shader or pipeline did not compile
   | 'worker' // the worker did not start, or ended with an error
   | 'device-lost' // the GPU device went away
-  | 'gpu'; // the GPU reported another error
+  | 'gpu' // the GPU reported another error
+  | 'internal'; // a fault of Rill itself
 
 /** The three things every error of Rill states. */
 export interface Complaint {

@@ -105,7 +105,10 @@ export async function runBatch(
       return { state, features: features.subarray(start * numFeatures, stop * numFeatures) };
     });
     const submittedAt = performance.now();
-    const step = encoder.step(inputs, read).then((results) => {
+    const before = underWay.at(-1);
+    const step = encoder.step(inputs, read).then(async (results) => {
+      // Steps may come back otherwise than they were submitted; a decoder wants them in their order.
+      await before;
       results.forEach((result, i) => {
         onResult(members[i].utterance, at, result);
         done += result.frames;
@@ -115,7 +118,7 @@ export async function runBatch(
       const now = performance.now();
       const ms = now - Math.max(submittedAt, lastAt);
       lastAt = now;
-      const had = members.length * chunk;
+      const had = members.length * Math.max(...results.map((result) => result.frames));
       if (2 * had >= rows || ms > STEP_MS) {
         // At most twice as many as before: the time of few says little about that of many.
         rows = Math.max(1, Math.min(Math.floor((STEP_MS * had) / ms), 2 * had));
@@ -147,12 +150,13 @@ export async function runBatch(
         }
         at += chunk;
       }
-      await Promise.all(underWay.splice(0));
+      await Promise.all(underWay);
+      underWay.length = 0;
       for (const { state } of members) {
         states.push(await state.read());
       }
     } finally {
-      await Promise.allSettled(underWay.splice(0));
+      await Promise.allSettled(underWay);
       members.forEach(({ state }) => {
         state.dispose();
       });

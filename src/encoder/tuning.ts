@@ -259,7 +259,6 @@ export function chooseKernels(
     model.sizes.encoder,
     dtype,
     steps,
-    checked,
   ]);
   const earlier = chosen.get(key);
   if (earlier) {
@@ -267,8 +266,12 @@ export function chooseKernels(
     return earlier.catch(() => chooseKernels(context, model, dtype, capacity, arithmetic));
   }
   const choice = recallChoice(key).then(async (recalled) => {
+    const plain = kernelsOf('plain');
+    if (recalled?.matrices === plain.matrices && recalled.convolutions === plain.convolutions) {
+      return plain;
+    }
     if (recalled) {
-      const again = [kernelsOf('plain'), recalled];
+      const again = [plain, recalled];
       const rehearsals = await rehearseKernels(context, model, dtype, [], [...steps, ...checked], again);
       if (rehearsals.every(({ refused }) => refused === undefined)) {
         return recalled;

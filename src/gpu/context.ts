@@ -204,6 +204,13 @@ export class GpuContext {
     }
   }
 
+  /** Drops what went wrong since the last {@link check}; a lost device stays lost. */
+  forgive(): void {
+    if (this.#failure?.code !== 'device-lost') {
+      this.#failure = undefined;
+    }
+  }
+
   /** Why an operation on the device was rejected; the notice of a lost device may come a turn later. */
   async explain(cause: unknown): Promise<RillError> {
     await new Promise((resolve) => setTimeout(resolve, 0));

@@ -33,6 +33,8 @@ export interface FetchOptions {
 const DEFAULT_CACHE = 'rill-models';
 const REQUIRED = ['config.json', 'model.safetensors'] as const;
 const OPTIONAL = ['tokens.txt', 'keywords.txt'] as const;
+/** What a server answers for a file that a folder does not have. */
+const NOT_THERE = [404, 410];
 /** Headers that tell one version of a file from another; a length alone does not, weights keep theirs. */
 const VERSION_HEADERS = ['etag', 'last-modified'];
 
@@ -172,11 +174,11 @@ class Download {
     const { response, kept } = await this.#request(file);
     // A development server answers a missing file with its index page.
     const isPage = response.headers.get('content-type')?.includes('text/html') ?? false;
-    if (!response.ok || (isPage && !required)) {
-      if (required) {
-        throw this.#bad(file, `status ${response.status}`);
-      }
+    if (!required && (isPage || NOT_THERE.includes(response.status))) {
       return undefined;
+    }
+    if (!response.ok) {
+      throw this.#bad(file, `status ${response.status}`);
     }
     this.#files[file] = { loaded: 0, total: Number(response.headers.get('content-length')) || 0 };
     return { file, response, kept };

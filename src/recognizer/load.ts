@@ -14,6 +14,8 @@ const contexts = new WeakMap<GPUDevice, GpuContext>();
 function contextOf(device: GPUDevice): GpuContext {
   const context = contexts.get(device) ?? new GpuContext(device);
   contexts.set(device, context);
+  // What others have done on the device in the meantime is not this load's.
+  context.forgive();
   return context;
 }
 

@@ -79,7 +79,7 @@ export class Session {
     const { maxBacklogSeconds } = this.#manager.options;
     const seconds = chunk.samples.length / chunk.sampleRate;
     const longest = Math.max(maxBacklogSeconds, LONG_PIECE_SECONDS);
-    if (seconds > longest) {
+    if (Number.isFinite(seconds) && seconds > longest) {
       throw new RillError('bad-argument', {
         got: `${seconds.toFixed(1)} s of audio in one piece for session ${this.id}`,
         expected: `at most ${longest} s`,
@@ -185,11 +185,20 @@ export class Session {
   #tell(result: RecognitionResult): void {
     try {
       Promise.resolve(this.#options.onResult?.(result)).catch((cause: unknown) => {
-        this.fail(cause);
+        this.#failInHandler(cause);
       });
     } catch (cause) {
-      this.fail(cause);
+      this.#failInHandler(cause);
     }
+  }
+
+  #failInHandler(cause: unknown): void {
+    const complaint = {
+      got: `an error from the session's own handler (${String(cause)})`,
+      expected: 'a handler that returns',
+      remedy: 'Mend the handler; the other sessions go on.',
+    };
+    this.end('failed', cause instanceof RillError ? cause : new RillError('bad-argument', complaint, { cause }));
   }
 
   #recognizerClosed(): RillError {
@@ -200,21 +209,14 @@ export class Session {
     });
   }
 
-  /** @internal */
+  /** @internal Its search, or its step, has failed. */
   fail(cause: unknown): void {
-    const error =
-      cause instanceof RillError
-        ? cause
-        : new RillError(
-            'bad-argument',
-            {
-              got: `an error from the session's own handler (${String(cause)})`,
-              expected: 'a handler that returns',
-              remedy: 'Mend the handler; the other sessions go on.',
-            },
-            { cause },
-          );
-    this.end('failed', error);
+    const complaint = {
+      got: `a search that failed (${String(cause)})`,
+      expected: 'one that goes on',
+      remedy: 'Please report it, with what was said if you may; the other sessions go on.',
+    };
+    this.end('failed', cause instanceof RillError ? cause : new RillError('internal', complaint, { cause }));
   }
 
   /** @internal */
