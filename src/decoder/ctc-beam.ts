@@ -15,6 +15,11 @@ interface Prefix {
   hotwords: ContextState | undefined;
 }
 
+/** A prefix of the next frame, with the most that a single path has brought it: whose times its tokens have. */
+interface NextPrefix extends Prefix {
+  most: number;
+}
+
 const total = ({ blank, nonBlank }: Prefix) => logAdd(blank, nonBlank);
 
 /**
@@ -66,10 +71,12 @@ export class CtcBeamDecoder implements Decoder {
 
   /** @param logProbs (frames, vocab_size) */
   accept(logProbs: Float32Array): void {
-    const { vocabSize, blankId, unkId } = this.#options;
+    const { vocabSize, blankId, unkId, blankPenalty = 0 } = this.#options;
     for (let start = 0; start < logProbs.length; start += vocabSize) {
-      this.#advance(logProbs.subarray(start, start + vocabSize));
-      const id = argMax(logProbs, start, vocabSize);
+      const frame = logProbs.slice(start, start + vocabSize);
+      frame[blankId] -= blankPenalty;
+      this.#advance(frame);
+      const id = argMax(frame, 0, vocabSize);
       this.#trailingBlanks = id === blankId || id === unkId ? this.#trailingBlanks + 1 : 0;
       this.#frame++;
     }
@@ -81,41 +88,45 @@ export class CtcBeamDecoder implements Decoder {
   }
 
   #advance(logProbs: Float32Array): void {
-    const { blankId, unkId, blankPenalty = 0, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
-    const next: Prefix[] = [];
-    /** The prefix of these tokens in `next`; a new one takes what `like` has beside its probabilities. */
-    const find = (tokens: TokenChain, like: Omit<Prefix, 'blank' | 'nonBlank'>): Prefix => {
-      const known = next.find((prefix) => sameTokens(prefix.tokens, tokens));
-      if (known) {
-        return known;
+    const { blankId, unkId, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
+    const next: NextPrefix[] = [];
+    /** Adds a path to the prefix of these tokens in `next`; a new one takes what `like` has beside its probabilities. */
+    const add = (
+      end: 'blank' | 'nonBlank',
+      logProb: number,
+      tokens: TokenChain,
+      like: Omit<Prefix, 'blank' | 'nonBlank'>,
+    ): void => {
+      let prefix = next.find((each) => sameTokens(each.tokens, tokens));
+      if (!prefix) {
+        const { bonus, hotwords } = like;
+        prefix = { tokens, bonus, hotwords, blank: -Infinity, nonBlank: -Infinity, most: -Infinity };
+        next.push(prefix);
       }
-      const prefix = { ...like, tokens, blank: -Infinity, nonBlank: -Infinity };
-      next.push(prefix);
-      return prefix;
+      if (logProb > prefix.most) {
+        prefix.most = logProb;
+        prefix.tokens = tokens;
+      }
+      prefix[end] = logAdd(prefix[end], logProb);
     };
     // A token outside the frame's few best cannot bring a prefix into the beam that is worth keeping.
     const candidates = new Set([...largest(logProbs, maxActivePaths + 1), blankId]);
     for (const prefix of this.#prefixes) {
       const last = prefix.tokens?.token.id ?? this.#held;
       for (const id of candidates) {
-        const own = id === blankId ? logProbs[id] - blankPenalty : logProbs[id];
+        const own = logProbs[id];
         if (id === blankId || id === unkId) {
-          const same = find(prefix.tokens, prefix);
-          same.blank = logAdd(same.blank, total(prefix) + own);
+          add('blank', total(prefix) + own, prefix.tokens, prefix);
           continue;
         }
         if (id === last) {
-          const same = find(prefix.tokens, prefix);
-          same.nonBlank = logAdd(same.nonBlank, prefix.nonBlank + own);
+          add('nonBlank', prefix.nonBlank + own, prefix.tokens, prefix);
         }
         // A repeated token is a new one only after a blank.
         const before = id === last ? prefix.blank : total(prefix);
         if (before > -Infinity) {
-          const longer = find(
-            extendChain(prefix.tokens, { id, frame: this.#frame, logProb: own }),
-            this.#boost(prefix, id),
-          );
-          longer.nonBlank = logAdd(longer.nonBlank, before + own);
+          const longer = extendChain(prefix.tokens, { id, frame: this.#frame, logProb: own });
+          add('nonBlank', before + own, longer, this.#boost(prefix, id));
         }
       }
     }

@@ -52,8 +52,10 @@ export class ModifiedBeamSearchDecoder implements Decoder {
     return { tokens: this.#best().context };
   }
 
+  /** With what complete hotwords have added; one that is not complete has earned nothing. */
   get logProb(): number {
-    return this.#best().logProb;
+    const { logProb, hotwords } = this.#best();
+    return logProb - (hotwords?.pending ?? 0);
   }
 
   get frames(): number {

@@ -6,14 +6,28 @@ export const WORD_BOUNDARY = '▁';
 /** A token that stands for one byte of UTF-8 (BPE with byte fallback). */
 const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
 
+/**
+ * In tables of sentencepiece's unigram model the r-th token has a log-probability near -(2.5 + log r): so much that of 772
+ * words of English 766 are split as by its own scores (test/fixtures/sentencepiece-unigram.json has half of them).
+ */
+const PIECE_COST = 2.5;
+/** Of a letter that is no token: more than any split without it. */
+const UNKNOWN_COST = 1000;
+
 /** The token table of a model: `tokens.txt`, one `symbol id` per line, as k2 and sherpa-onnx write it. */
 export class TokenTable {
   readonly symbols: readonly string[];
   readonly #ids: ReadonlyMap<string, number>;
+  readonly #longest: number;
+  readonly #isUnigram: boolean;
 
   private constructor(symbols: readonly string[]) {
     this.symbols = symbols;
     this.#ids = new Map(symbols.map((symbol, id) => [symbol, id]));
+    this.#longest = symbols.reduce((longest, { length }) => Math.max(longest, length), 0);
+    const pieces = symbols.filter((symbol) => !/^<.*>$/.test(symbol) && symbol !== WORD_BOUNDARY);
+    const firstLetter = pieces.findIndex((piece) => [...piece].length === 1);
+    this.#isUnigram = firstLetter >= 0 && pieces.slice(firstLetter).some((piece) => [...piece].length > 1);
   }
 
   /**
@@ -28,7 +42,8 @@ export class TokenTable {
     const symbols: string[] = [];
     const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
     for (const [number, line] of lines.entries()) {
-      const match = /^(\S+)\s+(\d+)\s*$/.exec(line);
+      // A symbol may be any space but these two; a line without one stands for the space.
+      const match = /^([^ \t]*)[ \t]+(\d+)[ \t]*$/.exec(line);
       const id = Number(match?.[2]);
       if (!match || id >= lines.length || symbols[id] !== undefined) {
         throw bad(
@@ -36,7 +51,7 @@ export class TokenTable {
           `"symbol id" with each id from 0 to ${lines.length - 1} once`,
         );
       }
-      symbols[id] = match[1];
+      symbols[id] = match[1] || ' ';
     }
     while (symbols.length > 0 && /^#\d+$/.test(symbols[symbols.length - 1])) {
       symbols.pop();
@@ -60,46 +75,56 @@ export class TokenTable {
    * trimmed. Bytes at the end that are not a character yet are held back.
    */
   text(ids: readonly number[]): string {
-    const decoder = new TextDecoder();
-    const pieces = ids.map((id) => {
-      const symbol = this.symbols[id] ?? `<${id}>`;
-      const byte = BYTE_TOKEN.exec(symbol);
-      return byte
-        ? decoder.decode(Uint8Array.of(parseInt(byte[1], 16)), { stream: true })
-        : decoder.decode() + symbol.replaceAll(WORD_BOUNDARY, ' ');
-    });
-    return pieces.join('').trim();
+    return joinSymbols(ids.map((id) => this.symbols[id] ?? `<${id}>`)).trim();
+  }
+
+  /** Whether words begin with the mark, as in tables of sentencepiece, and do not end with it. */
+  get marksStart(): boolean {
+    return this.symbols.some((symbol) => symbol.length > 1 && symbol.startsWith(WORD_BOUNDARY));
   }
 
   /**
-   * Splits text into the model's tokens as sentencepiece's BPE does: characters first, then whatever neighbours make a
-   * token are joined, the token with the lowest id (the first one learned) before the others. Letters are taken in the
-   * case that the table has; characters that it lacks become bytes, where it has those.
+   * Splits text into the model's tokens as sentencepiece does. In a table of its BPE, where single characters come last,
+   * neighbours that make a token are joined, the token with the lowest id (the first one learned) before the others. In
+   * one of its unigram model, where tokens stand in the order of their probability, the likeliest split is taken; their
+   * probabilities are not in tokens.txt and are reckoned from that order. Letters are taken in the case that the table has;
+   * characters that it lacks in either become bytes, where it has those.
    *
    * @returns ids, or undefined when the tokens cannot spell the text
    */
   encode(text: string): number[] | undefined {
-    for (const candidate of [text, text.toUpperCase(), text.toLowerCase()]) {
-      const ids = this.#spell(candidate);
-      if (ids) {
-        return ids;
+    for (const inBytes of [false, true]) {
+      for (const candidate of [text, text.toUpperCase(), text.toLowerCase()]) {
+        const ids = this.#spell(candidate, inBytes);
+        if (ids) {
+          return ids;
+        }
       }
     }
     return undefined;
   }
 
-  #spell(text: string): number[] | undefined {
+  #spell(text: string, inBytes: boolean): number[] | undefined {
     const words = text.split(/\s+/).filter(Boolean);
-    // BPE tables have the mark in front of a word's first letters; where it stands alone it closes the word.
-    const marksStart = this.symbols.some((symbol) => symbol.length > 1 && symbol.startsWith(WORD_BOUNDARY));
-    const pieces = words.flatMap((word) => {
+    const split = this.#isUnigram ? this.#likeliest : this.#joined;
+    const ids = words.flatMap((word) => {
       const letters = [...word];
-      return marksStart
-        ? [WORD_BOUNDARY, ...letters]
-        : this.idOf(WORD_BOUNDARY) !== undefined
-          ? [...letters, WORD_BOUNDARY]
-          : letters;
+      if (this.marksStart) {
+        letters.unshift(WORD_BOUNDARY);
+      } else if (this.idOf(WORD_BOUNDARY) !== undefined) {
+        letters.push(WORD_BOUNDARY);
+      }
+      return split.call(this, letters).flatMap((piece): (number | undefined)[] => {
+        const id = this.idOf(piece);
+        return id === undefined && inBytes ? this.#bytes(piece) : [id];
+      });
     });
+    return ids.every((id) => id !== undefined) ? ids : undefined;
+  }
+
+  /** Neighbours joined while they make tokens. */
+  #joined(letters: readonly string[]): string[] {
+    const pieces = [...letters];
     for (;;) {
       let best: { at: number; id: number } | undefined;
       for (let at = 0; at + 1 < pieces.length; at++) {
@@ -109,15 +134,30 @@ export class TokenTable {
         }
       }
       if (!best) {
-        break;
+        return pieces;
       }
       pieces.splice(best.at, 2, pieces[best.at] + pieces[best.at + 1]);
     }
-    const ids = pieces.flatMap((piece): (number | undefined)[] => {
-      const id = this.idOf(piece);
-      return id === undefined ? this.#bytes(piece) : [id];
-    });
-    return ids.every((id) => id !== undefined) ? ids : undefined;
+  }
+
+  /** The pieces of the least cost in all (Viterbi). */
+  #likeliest(letters: readonly string[]): string[] {
+    const ends: { cost: number; pieces: string[] }[] = [{ cost: 0, pieces: [] }];
+    for (let end = 1; end <= letters.length; end++) {
+      let piece = '';
+      for (let start = end - 1; start >= 0 && piece.length < this.#longest; start--) {
+        piece = letters[start] + piece;
+        const id = this.idOf(piece);
+        if (id === undefined && start < end - 1) {
+          continue;
+        }
+        const cost = ends[start].cost + (id === undefined ? UNKNOWN_COST : PIECE_COST + Math.log(Math.max(1, id)));
+        if (!(ends[end]?.cost <= cost)) {
+          ends[end] = { cost, pieces: [...ends[start].pieces, piece] };
+        }
+      }
+    }
+    return ends[letters.length].pieces;
   }
 
   /** Byte tokens of a character that has no token of its own. */
@@ -130,4 +170,16 @@ export class TokenTable {
   toString(): string {
     return this.symbols.map((symbol, id) => `${symbol} ${id}\n`).join('');
   }
+}
+
+/** Symbols as text: marks become spaces, byte tokens characters; bytes at the end that are not one yet are left out. */
+export function joinSymbols(symbols: readonly string[]): string {
+  const decoder = new TextDecoder();
+  const pieces = symbols.map((symbol) => {
+    const byte = BYTE_TOKEN.exec(symbol);
+    return byte
+      ? decoder.decode(Uint8Array.of(parseInt(byte[1], 16)), { stream: true })
+      : decoder.decode() + symbol.replaceAll(WORD_BOUNDARY, ' ');
+  });
+  return pieces.join('');
 }

@@ -80,7 +80,7 @@ export class Search {
   static async attach(encoder: RnnEncoder, model: Model, settings: SearchSettings = {}): Promise<Search> {
     const { decodingMethod: method = defaultMethod(model.sizes) } = settings;
     const onGpu = searchesOnGpu(method, settings, encoder.capacity.maxStreams);
-    checkSearchNumbers({ blankPenalty: settings.blankPenalty });
+    checkSearchNumbers({ blankPenalty: settings.blankPenalty, hotwordsScore: settings.hotwordsScore });
     if (method === 'ctc_greedy' && onGpu) {
       await CtcGreedyHead.attach(encoder, model, settings.blankPenalty);
       return new Search(model, method, { picked: true }, settings);

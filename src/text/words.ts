@@ -1,5 +1,5 @@
 import type { DecodedToken } from '../decoder/decoder.ts';
-import { WORD_BOUNDARY, type TokenTable } from '../model/tokens.ts';
+import { WORD_BOUNDARY, joinSymbols, type TokenTable } from '../model/tokens.ts';
 
 /** A word and the encoder frames of its first and last token. */
 export interface Word {
@@ -12,8 +12,8 @@ export interface Word {
 
 /** Joins tokens into words at the boundary marks, wherever in a token they stand. */
 export function joinWords(tokens: readonly DecodedToken[], table: TokenTable): Word[] {
-  const words: Word[] = [];
-  let word: Word | undefined;
+  const words: (Word & { parts: string[] })[] = [];
+  let word: (typeof words)[number] | undefined;
   for (const { id, frame } of tokens) {
     const [first, ...others] = (table.symbols[id] ?? '').split(WORD_BOUNDARY);
     for (const [part, begins] of [[first, false] as const, ...others.map((text) => [text, true] as const)]) {
@@ -23,13 +23,13 @@ export function joinWords(tokens: readonly DecodedToken[], table: TokenTable): W
       }
       if (part !== '') {
         if (!word) {
-          word = { text: '', startFrame: frame, endFrame: frame, complete: false };
+          word = { text: '', parts: [], startFrame: frame, endFrame: frame, complete: false };
           words.push(word);
         }
-        word.text += part;
+        word.parts.push(part);
         word.endFrame = frame;
       }
     }
   }
-  return words;
+  return words.map(({ parts, ...rest }) => ({ ...rest, text: joinSymbols(parts) }));
 }

@@ -12,7 +12,7 @@ const PCM = 1;
 const IEEE_FLOAT = 3;
 const EXTENSIBLE = 0xfffe;
 /** Data sizes that a program writes when it does not know the length beforehand. */
-const UNKNOWN_SIZES: readonly number[] = [0xffffffff, 0x7ffff000, 0x7fffffff];
+const UNKNOWN_SIZES: readonly number[] = [0, 0xffffffff, 0x80000000, 0x7ffff000, 0x7fffffff];
 
 type SampleReader = (view: DataView, offset: number) => number;
 

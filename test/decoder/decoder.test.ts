@@ -42,23 +42,34 @@ describe('CtcGreedyDecoder', () => {
   });
 });
 
+/** Words end with the mark, as the bundled model's. */
+const ended = TokenTable.parse('<blk> 0\n▁ 1\na 2\nb 3\nc▁ 4\n');
+
 describe('keywords', () => {
   it('reads sherpa-onnx’s keyword file', () => {
-    expect(parseKeywords('a b :2.0 #0.4 @A_B\n\n▁c a\n', table)).toEqual([
+    expect(parseKeywords('a b :2.0 #0.4 @A_B\n\nc▁ a\n', ended)).toEqual([
       { phrase: 'A B', tokens: [2, 3], boost: 2, threshold: 0.4 },
-      { phrase: 'ca', tokens: [4, 2] },
+      { phrase: 'c a', tokens: [4, 2] },
     ]);
   });
 
   it.each(['x\n', 'a :much\n', '@name\n', 'a #\n', 'a #1.5\n', 'a :1e300\n'])(
     'refuses %j with its line',
     async (text) => {
-      expect(await failure('bad-model', () => parseKeywords(`a\n${text}`, table))).toContain('line 2');
+      expect(await failure('bad-model', () => parseKeywords(`a\n${text}`, ended))).toContain('line 2');
     },
   );
 
+  it('takes what begins no word for text where words begin with a mark', () => {
+    const table = TokenTable.parse('<blk> 0\n▁IT 1\n▁IS 2\nIT 3\nIS 4\n▁ 5\n');
+    expect(parseKeywords('IT IS\n▁IT IS @token_by_token\n', table).map(({ tokens }) => tokens)).toEqual([
+      [1, 2],
+      [1, 4],
+    ]);
+  });
+
   it('reports the longest keyword that ends, once, above its threshold', () => {
-    const report = new KeywordReport(parseKeywords('a b @short\na a b @long\nb b #0.9 @certain\n', table));
+    const report = new KeywordReport(parseKeywords('a b @short\na a b @long\nb b #0.9 @certain\n', ended));
     const tokens = decode([0, 2, 0, 2, 3], [0, 3, 0, 3], [2, 3]);
     const reported = tokens.flatMap((token) => report.accept([token]));
     expect(reported.map(({ keyword, startFrame, endFrame }) => [keyword, startFrame, endFrame])).toEqual([
@@ -71,14 +82,14 @@ describe('keywords', () => {
 
 /** Reads a keyword file. @returns the bytes of what it holds */
 function readKeywords(text: string): number {
-  const keywords = parseKeywords(text, table);
+  const keywords = parseKeywords(text, ended);
   new KeywordReport(keywords);
   return keywords.reduce((sum, { tokens, phrase }) => sum + 8 * tokens.length + 2 * phrase.length, 0);
 }
 
 /** Reads a hotwords file and walks the graph that a search makes of it. @returns the bytes of what it holds */
 function readHotwords(text: string): number {
-  const hotwords = parseHotwords(text, table, 1);
+  const hotwords = parseHotwords(text, ended, 1);
   const graph = new ContextGraph(hotwords);
   for (const { tokens } of hotwords) {
     let state = graph.root;
@@ -127,6 +138,12 @@ describe.each([
 });
 
 describe('joinWords', () => {
+  it('makes characters of byte tokens', () => {
+    const table = TokenTable.parse('<blk> 0\n▁ 1\n<0xE4> 2\n<0xBD> 3\n<0xA0> 4\nb 5\n');
+    const tokens = [1, 2, 3, 4, 5, 1, 2, 3].map((id, frame) => ({ id, frame, logProb: 0 }));
+    expect(joinWords(tokens, table).map(({ text }) => text)).toEqual(['你b', '']);
+  });
+
   it('ends a word at a mark behind it, or at one before the next', () => {
     const words = joinWords(decode([2, 3, 1, 0, 4, 2, 0, 4]), table);
     expect(words).toEqual([

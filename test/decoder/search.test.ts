@@ -136,6 +136,31 @@ describe('CTC beam search', () => {
   });
 });
 
+describe('CTC prefix beam search', () => {
+  const logs = (...frames: number[][]) => Float32Array.from(frames.flat().map(Math.log));
+
+  it('gives a token the time of its likeliest path', () => {
+    const decoder = new CtcBeamDecoder({ vocabSize: 3, blankId: 0 });
+    decoder.accept(logs([0.55, 0.44, 0.01], ...Array<number[]>(6).fill([0.93, 0.06, 0.01])));
+    const [{ id, frame, logProb }] = decoder.tokens;
+    expect([id, frame]).toEqual([1, 0]);
+    expect(logProb).toBeCloseTo(Math.log(0.44), 5);
+  });
+
+  it('hears no silence where the blank penalty leaves none', () => {
+    const frames = Array.from({ length: 10 }, (_, i) => (i % 2 ? [0.6, 0.01, 0.39] : [0.6, 0.39, 0.01]));
+    for (const [blankPenalty, tokens, trailing] of [
+      [5, 10, 0],
+      [0, 0, 10],
+    ]) {
+      const decoder = new CtcBeamDecoder({ vocabSize: 3, blankId: 0, blankPenalty });
+      decoder.accept(logs(...frames));
+      expect(decoder.trailingBlanks).toBe(trailing);
+      expect(decoder.tokens.length >= tokens).toBe(true);
+    }
+  });
+});
+
 describe('a segment that ends inside a token', () => {
   const vocabSize = 4;
   /** Frames in which one token is nearly certain. */

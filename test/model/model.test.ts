@@ -152,6 +152,38 @@ describe('TokenTable', () => {
     expect(table.encode('ÄÖ')).toBeUndefined();
   });
 
+  it('splits words as sentencepiece’s unigram model does, all but a few: tokens.txt does not have its scores', async () => {
+    const { tokens, words } = JSON.parse(new TextDecoder().decode(await readFixture('sentencepiece-unigram.json'))) as {
+      tokens: string;
+      words: Record<string, number[]>;
+    };
+    const table = TokenTable.parse(tokens);
+    const all = Object.entries(words);
+    const same = all.filter(([word, ids]) => String(table.encode(word)) === String(ids));
+    expect(all.length).toBeGreaterThan(300);
+    expect(same.length / all.length).toBeGreaterThan(0.985);
+    for (const [id, symbol] of table.symbols.entries()) {
+      if (/^▁./.test(symbol)) {
+        expect(table.encode(symbol.slice(1)), symbol).toEqual([id]);
+      }
+    }
+    expect(table.encode('the user')).toEqual([...(table.encode('THE') ?? []), ...(table.encode('USER') ?? [])]);
+    expect(table.encode('Ä')).toBeUndefined();
+  });
+
+  it('takes letters in the other case before it takes bytes', () => {
+    const bytes = ['68', '69', 'C3', 'A9'].map((byte, i) => `<0x${byte}> ${i + 4}\n`).join('');
+    const table = TokenTable.parse(`<blk> 0\n▁H 1\n▁HI 2\n▁ 3\n${bytes}H 8\nI 9\n`);
+    expect(table.encode('hi')).toEqual([2]);
+    expect(table.encode('hié')).toEqual([3, 4, 5, 6, 7]);
+  });
+
+  it('has spaces of any kind as symbols', () => {
+    const table = TokenTable.parse('<blk> 0\n  1\n\u3000 2\na\t3\n');
+    expect(table.symbols).toEqual(['<blk>', ' ', '\u3000', 'a']);
+    expect(() => TokenTable.parse('<blk> 0\na b 1\n')).toThrow('"a b 1"');
+  });
+
   it('spells by letters, bytes and closing marks where the table has those', () => {
     const letters = TokenTable.parse('<blk> 0\n▁ 1\na 2\nb 3\n');
     expect(letters.encode('ab A')).toEqual([2, 3, 1, 2, 1]);

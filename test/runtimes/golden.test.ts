@@ -116,7 +116,7 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
     it('warm start', async () => {
       const { model, features, lengths, numFeatures, array } = await readGolden(golden);
       const rows = features.length / numFeatures / lengths.length;
-      const states = { h: (await array('warm_h0')).data, c: (await array('warm_c0')).data };
+      const states = { h: await array('warm_h0'), c: await array('warm_c0') };
       const input = {
         model,
         features: features.slice(0, rows * numFeatures),

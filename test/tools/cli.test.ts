@@ -421,6 +421,18 @@ describe('rill', () => {
         folder,
       );
       expect(message).toContain('h (3, 3, 32) and c (3, 3, 64)');
+      // As many values, in another order.
+      await writeFile(at('h.npy'), writeNpy([3, 32, 3], new Float32Array(288)));
+      await writeFile(at('c.npy'), writeNpy([3, 3, 64], new Float32Array(576)));
+      const args = ['encode', at('small'), join(small, 'features.npy'), '-o', at('x.npy'), '--states-in', folder];
+      expect(await refused(...args)).toContain('got h (3, 32, 3)');
+    });
+
+    it('nothing to listen for', async () => {
+      await writeFile(at('none.txt'), '\n');
+      expect(await refused('spot', wakeWordsFolder, sample('alexa'), '--keywords', at('none.txt'))).toContain(
+        'got no keywords',
+      );
     });
   });
 

@@ -69,6 +69,7 @@ describe('readWav', () => {
       [0.5],
     ],
     ['a data size that a pipe left open', { dataSize: 0xffffffff, data: bytes(Int16Array.of(16384)) }, [0.5]],
+    ['a data size of zero before samples', { dataSize: 0, data: bytes(Int16Array.of(16384)) }, [0.5]],
   ] as const)('reads %s', (_, options, expected) => {
     const { samples, sampleRate } = readWav(wav(options as unknown as WavOptions));
     expect([...samples]).toEqual(expected.map(Math.fround));

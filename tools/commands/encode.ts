@@ -30,8 +30,8 @@ export const encode: Command = {
     const { features, featureWidth, utterances, lengths } = await readBatch(featuresPath, values.lens);
     const statesIn = values['states-in'];
     const states = statesIn && {
-      h: (await loadNpy(join(statesIn, 'h.npy'))).data,
-      c: (await loadNpy(join(statesIn, 'c.npy'))).data,
+      h: await loadNpy(join(statesIn, 'h.npy')),
+      c: await loadNpy(join(statesIn, 'c.npy')),
     };
 
     await withRuntime({ usage }, values, async (runtime) => {

@@ -12,6 +12,7 @@ import type { GpuContext } from '../../src/gpu/context.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
+import { parseKeywords } from '../../src/decoder/keywords.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import {
@@ -55,7 +56,7 @@ export interface EncodeInput extends Pick<EncoderOptions, 'dtype' | 'kernels'> {
   /** Encoder frames a step; absent: whole utterances. */
   chunkFrames?: number;
   /** h (num_layers, utterances, d_model) and c (num_layers, utterances, rnn_hidden_size) to start from. */
-  states?: { h: Float32Array<ArrayBuffer>; c: Float32Array<ArrayBuffer> };
+  states?: Readonly<Record<'h' | 'c', { shape: number[]; data: Float32Array<ArrayBuffer> }>>;
 }
 
 export interface EncodeOutput {
@@ -137,19 +138,23 @@ async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<En
 }
 
 function initialStates(
-  { h, c }: { h: Float32Array; c: Float32Array },
+  { h, c }: NonNullable<EncodeInput['states']>,
   { numEncoderLayers: layers, dModel, rnnHiddenSize }: EncoderSizes,
   utterances: number,
 ): StateValues[] {
-  if (h.length !== layers * utterances * dModel || c.length !== layers * utterances * rnnHiddenSize) {
+  const fits = ({ shape }: { shape: number[] }, width: number) => {
+    const alone = utterances === 1 && String(shape) === String([layers, width]);
+    return alone || String(shape) === String([layers, utterances, width]);
+  };
+  if (!fits(h, dModel) || !fits(c, rnnHiddenSize)) {
     throw new RillError('bad-argument', {
-      got: `h of ${h.length} and c of ${c.length} values`,
+      got: `h (${h.shape.join(', ')}) and c (${c.shape.join(', ')})`,
       expected: `h (${layers}, ${utterances}, ${dModel}) and c (${layers}, ${utterances}, ${rnnHiddenSize})`,
       remedy: 'Give states of this model, one for each utterance.',
     });
   }
-  const cells = splitStates(c, layers, utterances);
-  return splitStates(h, layers, utterances).map((values, n) => ({ h: values, c: cells[n] }));
+  const cells = splitStates(c.data, layers, utterances);
+  return splitStates(h.data, layers, utterances).map((values, n) => ({ h: values, c: cells[n] }));
 }
 
 export interface DecodeInput extends Omit<EncodeInput, 'states'> {
@@ -333,6 +338,14 @@ async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: 
   const { gpu, emit } = context;
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
+  const keywords = options?.keywords ?? model.keywords ?? '';
+  if (model.tokens && parseKeywords(keywords, model.tokens).length === 0) {
+    throw new RillError('bad-argument', {
+      got: 'no keywords',
+      expected: 'a keywords.txt in the model folder, or --keywords with a line at least',
+      remedy: 'Write one keyword a line.',
+    });
+  }
   if (!model.sizes.transducer) {
     const { result, stats } = await transcribe(context, { ...input, options: { keywords: options?.keywords } });
     return { keywords: result.keywords, stats };
