@@ -136,6 +136,22 @@ describe('CTC beam search', () => {
   });
 });
 
+it('a hotword that is not complete adds nothing to the log-probability', async () => {
+  const joiner = await TransducerJoiner.load(openModel(await goldenModel('small')));
+  const options = { vocabSize: joiner.vocabSize, blankId: 0 };
+  const heard = (hotwords?: ContextGraph) => {
+    const decoder = new ModifiedBeamSearchDecoder(joiner, { ...options, hotwords });
+    decoder.accept(randoms(20 * joiner.joinerDim, 4, 3));
+    return decoder;
+  };
+  const plain = heard();
+  const last = plain.tokens[plain.tokens.length - 1].id;
+  const never = plain.tokens.every(({ id }) => id !== 1) ? 1 : 2;
+  const favouring = heard(new ContextGraph([{ tokens: [last, never], score: 0.01 }]));
+  expect(favouring.tokens).toEqual(plain.tokens);
+  expect(favouring.logProb).toBeCloseTo(plain.logProb, 5);
+});
+
 describe('CTC prefix beam search', () => {
   const logs = (...frames: number[][]) => Float32Array.from(frames.flat().map(Math.log));
 
