@@ -89,15 +89,15 @@ export class Resampler {
 
   /** Output samples whose window ends before input sample `end`, and that lie within the waveform. */
   #produce(end: number): Float32Array {
-    const output: number[] = [];
-    for (; ; this.#produced++) {
+    const within = Math.ceil((this.#consumed * this.#outputUnit) / this.#inputUnit);
+    const output = new Float32Array(Math.max(0, within - this.#produced));
+    for (let count = 0; ; count++, this.#produced++) {
       const unit = Math.floor(this.#produced / this.#outputUnit);
       const { first, weights } = this.#phase(this.#produced % this.#outputUnit);
       const start = first + unit * this.#inputUnit;
-      const inside = this.#produced * this.#inputUnit < this.#consumed * this.#outputUnit;
-      if (!inside || start + weights.length > end) {
+      if (this.#produced >= within || start + weights.length > end) {
         this.#forgetBefore(start);
-        return Float32Array.from(output);
+        return output.slice(0, count);
       }
       let sum = 0;
       for (let i = 0; i < weights.length; i++) {
@@ -106,7 +106,7 @@ export class Resampler {
           sum += weights[i] * this.#kept[at];
         }
       }
-      output.push(sum);
+      output[count] = sum;
     }
   }
 
