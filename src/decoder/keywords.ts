@@ -1,5 +1,5 @@
 import { RillError, shown } from '../errors.ts';
-import { WORD_BOUNDARY, type TokenTable } from '../model/tokens.ts';
+import { WORD_BOUNDARY, startsUnmarked, type TokenTable } from '../model/tokens.ts';
 import type { ContextPhrase } from './context-graph.ts';
 import type { DecodedToken } from './decoder.ts';
 
@@ -83,8 +83,9 @@ function parseLines(text: string, table: TokenTable, what: string): PhraseLine[]
     }
     const ids = said.map((word) => table.idOf(word));
     const text = said.join(' ');
-    // Where words begin with a mark, what does not is text that happens to be made of tokens.
-    const isTokens = ids.every((id) => id !== undefined) && (!table.marksStart || said[0]?.startsWith(WORD_BOUNDARY));
+    // Where words begin with a mark, a line without one is text that happens to be made of tokens; Chinese has none.
+    const hasMark = said.some((word) => word.startsWith(WORD_BOUNDARY)) || startsUnmarked(said[0] ?? '');
+    const isTokens = ids.every((id) => id !== undefined) && (!table.marksStart || hasMark);
     if (!isTokens && text.length > MAX_TEXT) {
       throw bad(`${text.length} letters of text`, `at most ${MAX_TEXT}`);
     }

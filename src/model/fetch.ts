@@ -33,8 +33,8 @@ export interface FetchOptions {
 const DEFAULT_CACHE = 'rill-models';
 const REQUIRED = ['config.json', 'model.safetensors'] as const;
 const OPTIONAL = ['tokens.txt', 'keywords.txt'] as const;
-/** What a server answers for a file that a folder does not have. */
-const NOT_THERE = [404, 410];
+/** What a server answers for a file that a folder does not have; 403 where nobody may list what there is. */
+const NOT_THERE = [403, 404, 410];
 /** Headers that tell one version of a file from another; a length alone does not, weights keep theirs. */
 const VERSION_HEADERS = ['etag', 'last-modified'];
 
@@ -174,7 +174,7 @@ class Download {
     const { response, kept } = await this.#request(file);
     // A development server answers a missing file with its index page.
     const isPage = response.headers.get('content-type')?.includes('text/html') ?? false;
-    if (!required && (isPage || NOT_THERE.includes(response.status))) {
+    if (!required && ((isPage && response.ok) || NOT_THERE.includes(response.status))) {
       return undefined;
     }
     if (!response.ok) {

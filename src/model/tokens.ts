@@ -3,6 +3,12 @@ import { RillError, shown } from '../errors.ts';
 /** Marks where a word begins (BPE models) or ends (the bundled model): a space in text. */
 export const WORD_BOUNDARY = '▁';
 
+/** Tokens that are no letters: `<blk>`, `<unk>`, bytes. */
+const SPECIAL = /^<.+>$/;
+
+/** Whether a word begins with a character that has no mark in front in any table: Chinese is written without spaces. */
+export const startsUnmarked = (word: string) => /^\p{Script=Han}/u.test(word);
+
 /** A token that stands for one byte of UTF-8 (BPE with byte fallback). */
 const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
 
@@ -18,6 +24,8 @@ const UNKNOWN_COST = 1000;
 export class TokenTable {
   readonly symbols: readonly string[];
   readonly #ids: ReadonlyMap<string, number>;
+  /** Whether words begin with the mark, as in tables of sentencepiece, and do not end with it. */
+  readonly marksStart: boolean;
   readonly #longest: number;
   readonly #isUnigram: boolean;
 
@@ -25,9 +33,13 @@ export class TokenTable {
     this.symbols = symbols;
     this.#ids = new Map(symbols.map((symbol, id) => [symbol, id]));
     this.#longest = symbols.reduce((longest, { length }) => Math.max(longest, length), 0);
-    const pieces = symbols.filter((symbol) => !/^<.*>$/.test(symbol) && symbol !== WORD_BOUNDARY);
-    const firstLetter = pieces.findIndex((piece) => [...piece].length === 1);
-    this.#isUnigram = firstLetter >= 0 && pieces.slice(firstLetter).some((piece) => [...piece].length > 1);
+    const pieces = symbols.filter((symbol) => !SPECIAL.test(symbol) && symbol !== WORD_BOUNDARY);
+    const isLetter = (piece: string) => [...piece].length === 1;
+    const lastOfLetters = pieces.findLastIndex((piece) => !isLetter(piece));
+    const before = pieces.slice(0, Math.max(0, lastOfLetters)).filter(isLetter).length;
+    // A few single characters may come first in BPE as well: symbols that its user has defined.
+    this.#isUnigram = before > pieces.filter(isLetter).length / 2;
+    this.marksStart = symbols.some((symbol) => symbol.length > 1 && symbol.startsWith(WORD_BOUNDARY));
   }
 
   /**
@@ -51,7 +63,7 @@ export class TokenTable {
           `"symbol id" with each id from 0 to ${lines.length - 1} once`,
         );
       }
-      symbols[id] = match[1] || ' ';
+      symbols[id] = match[1];
     }
     while (symbols.length > 0 && /^#\d+$/.test(symbols[symbols.length - 1])) {
       symbols.pop();
@@ -59,7 +71,9 @@ export class TokenTable {
     if (symbols.length === 0) {
       throw bad('a tokens.txt without tokens', 'one "symbol id" per line');
     }
-    return new TokenTable(symbols);
+    // The space itself, as a symbol, is what others write as a mark.
+    const space = symbols.includes(WORD_BOUNDARY) ? ' ' : WORD_BOUNDARY;
+    return new TokenTable(symbols.map((symbol) => symbol || space));
   }
 
   get size(): number {
@@ -78,11 +92,6 @@ export class TokenTable {
     return joinSymbols(ids.map((id) => this.symbols[id] ?? `<${id}>`)).trim();
   }
 
-  /** Whether words begin with the mark, as in tables of sentencepiece, and do not end with it. */
-  get marksStart(): boolean {
-    return this.symbols.some((symbol) => symbol.length > 1 && symbol.startsWith(WORD_BOUNDARY));
-  }
-
   /**
    * Splits text into the model's tokens as sentencepiece does. In a table of its BPE, where single characters come last,
    * neighbours that make a token are joined, the token with the lowest id (the first one learned) before the others. In
@@ -93,15 +102,21 @@ export class TokenTable {
    * @returns ids, or undefined when the tokens cannot spell the text
    */
   encode(text: string): number[] | undefined {
-    for (const inBytes of [false, true]) {
-      for (const candidate of [text, text.toUpperCase(), text.toLowerCase()]) {
-        const ids = this.#spell(candidate, inBytes);
-        if (ids) {
-          return ids;
-        }
+    const candidates = [text, text.toUpperCase(), text.toLowerCase()];
+    for (const candidate of candidates) {
+      const ids = this.#spell(candidate, false);
+      if (ids) {
+        return ids;
       }
     }
-    return undefined;
+    // The case that needs the fewest bytes.
+    const spelt = candidates.flatMap((candidate) =>
+      [this.#spell(candidate, true) ?? []].filter(({ length }) => length),
+    );
+    return spelt.reduce<number[] | undefined>(
+      (best, ids) => (best && best.length <= ids.length ? best : ids),
+      undefined,
+    );
   }
 
   #spell(text: string, inBytes: boolean): number[] | undefined {
@@ -109,9 +124,9 @@ export class TokenTable {
     const split = this.#isUnigram ? this.#likeliest : this.#joined;
     const ids = words.flatMap((word) => {
       const letters = [...word];
-      if (this.marksStart) {
+      if (this.marksStart && !startsUnmarked(word)) {
         letters.unshift(WORD_BOUNDARY);
-      } else if (this.idOf(WORD_BOUNDARY) !== undefined) {
+      } else if (!this.marksStart && this.idOf(WORD_BOUNDARY) !== undefined) {
         letters.push(WORD_BOUNDARY);
       }
       return split.call(this, letters).flatMap((piece): (number | undefined)[] => {
@@ -147,7 +162,7 @@ export class TokenTable {
       let piece = '';
       for (let start = end - 1; start >= 0 && piece.length < this.#longest; start--) {
         piece = letters[start] + piece;
-        const id = this.idOf(piece);
+        const id = SPECIAL.test(piece) ? undefined : this.idOf(piece);
         if (id === undefined && start < end - 1) {
           continue;
         }

@@ -14,8 +14,10 @@ const contexts = new WeakMap<GPUDevice, GpuContext>();
 function contextOf(device: GPUDevice): GpuContext {
   const context = contexts.get(device) ?? new GpuContext(device);
   contexts.set(device, context);
-  // What others have done on the device in the meantime is not this load's.
-  context.forgive();
+  if (context.buffers === 0) {
+    // What others have done on the device since the last load has ended is not this one's.
+    context.forgive();
+  }
   return context;
 }
 

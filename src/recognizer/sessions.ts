@@ -88,7 +88,7 @@ export class Session {
     }
     const backlog = this.#stream.secondsWaiting + seconds;
     const isBusy = this.#stream.isUnderWay || this.#manager.recognizer.isReady(this.#stream);
-    if (isBusy && backlog > maxBacklogSeconds) {
+    if (isBusy && Number.isFinite(seconds) && backlog > maxBacklogSeconds) {
       throw new RillError('busy', {
         got: `${backlog.toFixed(1)} s of audio ahead of the decoding in session ${this.id}`,
         expected: `at most ${maxBacklogSeconds} s`,

@@ -12,7 +12,7 @@ const PCM = 1;
 const IEEE_FLOAT = 3;
 const EXTENSIBLE = 0xfffe;
 /** Data sizes that a program writes when it does not know the length beforehand. */
-const UNKNOWN_SIZES: readonly number[] = [0, 0xffffffff, 0x80000000, 0x7ffff000, 0x7fffffff];
+const UNKNOWN_SIZES: readonly number[] = [0xffffffff, 0x80000000, 0x7ffff000, 0x7fffffff];
 
 type SampleReader = (view: DataView, offset: number) => number;
 
@@ -56,7 +56,9 @@ export function readWav(bytes: Uint8Array): Waveform {
     const declared = view.getUint32(offset + 4, true);
     const start = offset + 8;
     const available = bytes.length - start;
-    const size = id === 'data' && UNKNOWN_SIZES.includes(declared) ? available : declared;
+    // Zero is one, too, where the header was never brought up to date.
+    const isOpen = UNKNOWN_SIZES.includes(declared) || (declared === 0 && view.getUint32(4, true) < bytes.length - 8);
+    const size = id === 'data' && isOpen ? available : declared;
     if (size > available) {
       throw badWav(
         `a ${JSON.stringify(id)} chunk of ${size} bytes with ${available} bytes left in the file`,

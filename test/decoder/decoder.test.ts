@@ -68,6 +68,15 @@ describe('keywords', () => {
     ]);
   });
 
+  it('takes Chinese characters for tokens, which have no mark', () => {
+    const table = TokenTable.parse('<blk> 0\n▁THE 1\n▁HE 2\n▁ 3\nLL 4\nO 5\n你 6\n好 7\n');
+    expect(parseKeywords('你 好 :2\n你 好 ▁HE LL O\n你好\n', table).map(({ tokens }) => tokens)).toEqual([
+      [6, 7],
+      [6, 7, 2, 4, 5],
+      [6, 7],
+    ]);
+  });
+
   it('reports the longest keyword that ends, once, above its threshold', () => {
     const report = new KeywordReport(parseKeywords('a b @short\na a b @long\nb b #0.9 @certain\n', ended));
     const tokens = decode([0, 2, 0, 2, 3], [0, 3, 0, 3], [2, 3]);

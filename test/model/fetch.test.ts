@@ -128,6 +128,25 @@ describe('fetchModel', () => {
     expect((await fetchModel(url)).keywords).toBeUndefined();
   });
 
+  it.each([
+    [403, 'loaded'],
+    [404, 'loaded'],
+    [503, 'network'],
+  ])('takes an answer of %i for a file that need not be there: %s', async (status, outcome) => {
+    answer = (request, response) => {
+      if (request.url?.endsWith('.txt')) {
+        response.writeHead(status, { 'content-type': 'text/html' }).end('<html>');
+      } else {
+        send(request, response);
+      }
+    };
+    const loading = fetchModel(url).then(
+      () => 'loaded',
+      ({ code }: { code: string }) => code,
+    );
+    expect(await loading).toBe(outcome);
+  });
+
   it('fetches again what the server states no version of', async () => {
     const { caches } = memoryCaches();
     vi.stubGlobal('caches', caches);

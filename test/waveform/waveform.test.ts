@@ -55,6 +55,13 @@ function wav({
 const bytes = (array: ArrayBufferView) => [...new Uint8Array(array.buffer, array.byteOffset, array.byteLength)];
 
 describe('readWav', () => {
+  it('takes no note behind an empty recording for sound', () => {
+    const note = [...bytes(new TextEncoder().encode('LIST')), 4, 0, 0, 0, 1, 2, 3, 4];
+    const file = wav({ dataSize: 0, data: note });
+    new DataView(file.buffer).setUint32(4, file.length - 8, true);
+    expect(() => readWav(file)).toThrow('a WAV file without samples');
+  });
+
   it.each([
     ['8 bits', { bits: 8, data: [0, 128, 255] }, [-1, 0, 127 / 128]],
     ['16 bits', { data: bytes(Int16Array.of(-32768, 1, 32767)) }, [-1, 1 / 32768, 32767 / 32768]],
