@@ -33,8 +33,8 @@ export interface SessionInfo {
 
 /** Steps that are submitted before the results of the first have come back. */
 const STEPS_AHEAD = 2;
-/** A piece of audio this long is always taken from a session of which none waits. */
-const LONG_PIECE_SECONDS = 30;
+/** A piece of audio this long is always taken from a session of which none waits: its features take some 50 ms. */
+const LONG_PIECE_SECONDS = 60;
 const IDLE_CHECKS = 4;
 /** Timers cannot wait for longer than 2 ^ 31 ms; once a minute is often enough. */
 const LONGEST_CHECK_MS = 60_000;
