@@ -25,17 +25,23 @@ const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
 
 async function hear(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const answer = (line: object) => response.write(`${JSON.stringify(line)}\n`);
-  let session: Session | undefined;
+  let session: Session;
   try {
-    const own = (session = sessions.create({
+    session = sessions.create({
       onResult: ({ text, segment, isFinal }) => {
         answer({ text, segment, isFinal });
       },
       onClose: (reason, error) => {
         response.end(`${JSON.stringify({ closed: reason, error: error?.message })}\n`);
       },
-    }));
-    request.on('aborted', () => own.close());
+    });
+  } catch (error) {
+    const busy = error instanceof RillError && error.code === 'busy';
+    response.writeHead(busy ? 503 : 500).end(`${String(error)}\n`);
+    return;
+  }
+  request.on('aborted', () => session.close());
+  try {
     let rest = Buffer.alloc(0);
     for await (const piece of request) {
       const bytes = Buffer.concat([rest, piece as Buffer]);
@@ -43,21 +49,18 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
       const samples = Float32Array.from({ length: count }, (_, i) => bytes.readInt16LE(2 * i) / 32768);
       rest = bytes.subarray(2 * count);
       // A sender that is faster than the GPU waits, and loses nothing.
-      while (own.isOpen && own.info.backlogSeconds > 10) {
+      while (session.isOpen && session.info.backlogSeconds > 10) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      own.push({ samples, sampleRate: SAMPLE_RATE });
+      session.push({ samples, sampleRate: SAMPLE_RATE });
     }
-    own.finish();
+    session.finish();
   } catch (error) {
-    if (!session) {
-      const busy = error instanceof RillError && error.code === 'busy';
-      response.writeHead(busy ? 503 : 500).end(`${String(error)}\n`);
-    } else if (session.isOpen) {
+    // Whoever hung up, or was idle for too long, has been told by onClose.
+    if (session.isOpen) {
       answer({ error: String(error) });
       session.close();
     }
-    // Whoever hung up, or was idle for too long, has been told by onClose.
   }
 }
 

@@ -4,7 +4,7 @@
  *   npx tsx examples/embeddings.ts weights/wake-words weights/wake-words/samples/alexa.wav
  */
 import { readFile } from 'node:fs/promises';
-import { ENCODER_OUT, Fbank, GpuContext, Resampler, RnnEncoder, openModel, readWav } from 'rill';
+import { ENCODER_OUT, GpuContext, Resampler, RnnEncoder, fbank, openModel, readWav } from 'rill';
 import { create, globals } from 'webgpu';
 
 const [folder = 'weights/wake-words', path = 'weights/wake-words/samples/alexa.wav'] = process.argv.slice(2);
@@ -20,9 +20,8 @@ const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 
 
 const { samples, sampleRate } = readWav(await readFile(path));
 const resampler = new Resampler(sampleRate, model.config.features.sampleRate);
-const fbank = new Fbank(model.config.features);
-const parts = [resampler.accept(samples), resampler.finish()].map((part) => fbank.accept(part));
-const features = Float32Array.from([...parts, fbank.finish()].flatMap((part) => [...part])); // (frames, 80)
+const resampled = Float32Array.from([...resampler.accept(samples), ...resampler.finish()]);
+const features = fbank(resampled, model.config.features); // (frames, 80)
 const width = encoder.sizes.numFeatures;
 
 const state = encoder.createState();

@@ -238,9 +238,13 @@ export class RnnEncoder {
     const needed = Math.min(this.#states.size + more, this.capacity.maxStreams);
     let { slots } = room;
     while (slots < needed) {
-      slots *= 2;
+      slots = this.#doubled(slots);
     }
     return (bytes * slots) / room.slots;
+  }
+
+  #doubled(slots: number): number {
+    return Math.min(2 * slots, this.capacity.maxStreams);
   }
 
   /** @internal Resolves when it is known whether there was memory for the streams so far. */
@@ -263,7 +267,7 @@ export class RnnEncoder {
     let workspace: Workspace;
     let errors: Promise<(GPUError | null)[]>;
     try {
-      workspace = this.#createWorkspace(Math.min(2 * taken, this.capacity.maxStreams), taken);
+      workspace = this.#createWorkspace(this.#doubled(taken), taken);
     } finally {
       // A device that was lost has no errors to tell, and no use for an answer.
       errors = Promise.all([device.popErrorScope(), device.popErrorScope()]).catch(() => []);

@@ -110,18 +110,12 @@ export class TokenTable {
       }
     }
     // The case that needs the fewest bytes.
-    const spelt = candidates.flatMap((candidate) =>
-      [this.#spell(candidate, true) ?? []].filter(({ length }) => length),
-    );
-    return spelt.reduce<number[] | undefined>(
-      (best, ids) => (best && best.length <= ids.length ? best : ids),
-      undefined,
-    );
+    const spelt = candidates.map((candidate) => this.#spell(candidate, true)).filter((ids) => ids !== undefined);
+    return spelt.sort((a, b) => a.length - b.length).at(0);
   }
 
   #spell(text: string, inBytes: boolean): number[] | undefined {
     const words = text.split(/\s+/).filter(Boolean);
-    const split = this.#isUnigram ? this.#likeliest : this.#joined;
     const ids = words.flatMap((word) => {
       const letters = [...word];
       if (this.marksStart && !startsUnmarked(word)) {
@@ -129,7 +123,8 @@ export class TokenTable {
       } else if (!this.marksStart && this.idOf(WORD_BOUNDARY) !== undefined) {
         letters.push(WORD_BOUNDARY);
       }
-      return split.call(this, letters).flatMap((piece): (number | undefined)[] => {
+      const pieces = this.#isUnigram ? this.#likeliest(letters) : this.#joined(letters);
+      return pieces.flatMap((piece): (number | undefined)[] => {
         const id = this.idOf(piece);
         return id === undefined && inBytes ? this.#bytes(piece) : [id];
       });

@@ -76,10 +76,20 @@ export class Session {
    */
   push(chunk: WaveformChunk): void {
     this.#check();
-    const { maxBacklogSeconds } = this.#manager.options;
     const seconds = chunk.samples.length / chunk.sampleRate;
+    // A rate that makes no sense is acceptWaveform's to refuse.
+    if (Number.isFinite(seconds)) {
+      this.#checkRoom(seconds);
+    }
+    this.#stream.acceptWaveform(chunk);
+    this.#lastActive = performance.now();
+    this.#manager.wake(this);
+  }
+
+  #checkRoom(seconds: number): void {
+    const { maxBacklogSeconds } = this.#manager.options;
     const longest = Math.max(maxBacklogSeconds, LONG_PIECE_SECONDS);
-    if (Number.isFinite(seconds) && seconds > longest) {
+    if (seconds > longest) {
       throw new RillError('bad-argument', {
         got: `${seconds.toFixed(1)} s of audio in one piece for session ${this.id}`,
         expected: `at most ${longest} s`,
@@ -88,16 +98,13 @@ export class Session {
     }
     const backlog = this.#stream.secondsWaiting + seconds;
     const isBusy = this.#stream.isUnderWay || this.#manager.recognizer.isReady(this.#stream);
-    if (isBusy && Number.isFinite(seconds) && backlog > maxBacklogSeconds) {
+    if (isBusy && backlog > maxBacklogSeconds) {
       throw new RillError('busy', {
         got: `${backlog.toFixed(1)} s of audio ahead of the decoding in session ${this.id}`,
         expected: `at most ${maxBacklogSeconds} s`,
         remedy: 'Push it again a little later; if it recurs, this machine has too many sessions.',
       });
     }
-    this.#stream.acceptWaveform(chunk);
-    this.#lastActive = performance.now();
-    this.#manager.wake(this);
   }
 
   /** Ends the input: what is left is decoded, then the session ends with a last result. */

@@ -88,12 +88,10 @@ export class HostStream {
    * again, with some before it that brings the next encoder's states to where they were.
    */
   suspend(): void {
-    const stream = this.#stream;
+    const stream = this.#detach();
     if (!stream) {
       return;
     }
-    stream.onAdvance = stream.onFeatures = undefined;
-    this.#stream = undefined;
     if (stream.stats.frames < this.#warmUpFrames) {
       // Nothing new was heard: the next one starts where this one did.
       this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(this.#before.seconds));
@@ -153,12 +151,17 @@ export class HostStream {
 
   /** A chunk of it that is under way brings nothing any more. */
   close(): void {
+    this.#detach()?.dispose();
+  }
+
+  /** Parts with the recognizer's stream, which tells nothing from here on. */
+  #detach(): OnlineStream | undefined {
     const stream = this.#stream;
     if (stream) {
       stream.onAdvance = stream.onFeatures = undefined;
-      stream.dispose();
       this.#stream = undefined;
     }
+    return stream;
   }
 
   #open(): OnlineStream {

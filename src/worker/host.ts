@@ -225,9 +225,13 @@ class RecognizerHost implements Handlers {
   #endFailed(error: unknown): void {
     const failed = [...this.#streams].filter(([, { stream }]) => stream?.hasFailed);
     for (const [id] of failed.length > 0 ? failed : [...this.#streams]) {
-      this.#tell({ type: 'error', stream: id, error: postError(error) });
-      this.close(id);
+      this.#endStream(id, error);
     }
+  }
+
+  #endStream(id: number, error: unknown): void {
+    this.#tell({ type: 'error', stream: id, error: postError(error) });
+    this.close(id);
   }
 
   async #start(model: Model, options: WorkerRecognizerOptions): Promise<Loaded> {
@@ -281,8 +285,7 @@ class RecognizerHost implements Handlers {
           stream.resume(started.recognizer);
         } catch (cause) {
           // Audio that came meanwhile may be bad: that is this stream's own.
-          this.#tell({ type: 'error', stream: id, error: postError(cause) });
-          this.close(id);
+          this.#endStream(id, cause);
         }
       }
       this.#adopt(started);
@@ -307,8 +310,7 @@ class RecognizerHost implements Handlers {
         expected: 'one of the model that is loaded now',
         remedy: 'Create a new stream.',
       });
-      this.#tell({ type: 'error', stream: id, error: postError(error) });
-      this.close(id);
+      this.#endStream(id, error);
     }
     const loaded = this.#loaded;
     this.#loaded = undefined;

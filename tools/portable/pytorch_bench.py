@@ -95,14 +95,6 @@ class Encoder(nn.Module):
         return torch.log_softmax(self.ctc(x).float(), dim=-1).max(dim=-1)
 
 
-def quantile(ordered, share):
-    """Between two values in proportion, as `rill bench` has it."""
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
 class Bench:
     def __init__(self, sizes, device, dtype, seconds):
         torch.manual_seed(1)
@@ -131,13 +123,9 @@ class Bench:
             start = time.perf_counter()
             step()
             times.append(1000 * (time.perf_counter() - start))
-        times.sort()
-        return {
-            "steps": len(times),
-            "medianMs": quantile(times, 0.5),
-            "p10Ms": quantile(times, 0.1),
-            "p90Ms": quantile(times, 0.9),
-        }
+        shares = torch.tensor([0.5, 0.1, 0.9], dtype=torch.float64)
+        median, p10, p90 = torch.tensor(times, dtype=torch.float64).quantile(shares).tolist()
+        return {"steps": len(times), "medianMs": median, "p10Ms": p10, "p90Ms": p90}
 
     def memory(self):
         """Bytes on the card at most, since the last call; absent on a CPU."""
