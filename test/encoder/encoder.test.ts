@@ -106,6 +106,29 @@ describe('RnnEncoder', () => {
     state.dispose();
   });
 
+  it('reads the states of a slot whose room grows again before it is there', async () => {
+    const growing = await RnnEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 1 });
+    const state = Array.from({ length: 5 }, () => growing.createState())[4];
+    const read = state.read();
+    // The room for five is given up for that for nine, of which news comes later.
+    const pop = gpu.device.popErrorScope.bind(gpu.device);
+    vi.spyOn(gpu.device, 'popErrorScope').mockImplementation(async () => {
+      const error = await pop();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return error;
+    });
+    Array.from({ length: 4 }, () => growing.createState());
+    vi.restoreAllMocks();
+    const { numEncoderLayers: layers, dModel, rnnHiddenSize } = growing.sizes;
+    const values = {
+      h: new Float32Array(layers * dModel).fill(0.5),
+      c: new Float32Array(layers * rnnHiddenSize).fill(0.25),
+    };
+    state.write(values);
+    expect(await read).toEqual(values);
+    growing.dispose();
+  });
+
   it('goes on as before when there is no memory to grow, and tells the stream that there was none for', async () => {
     const growing = await RnnEncoder.create(gpu, model, { maxStreams: 8, maxFrames: 4 });
     const states = Array.from({ length: 4 }, () => growing.createState());
