@@ -5,6 +5,9 @@ import type { ByteSource } from '../src/checkpoint/bytes.ts';
 import { RillError } from '../src/errors.ts';
 import type { ModelFiles } from '../src/model/model.ts';
 
+/** Bytes that are read at once: Node counts them in 32 bits. */
+const MAX_READ = 2 ** 30;
+
 /** @throws RillError `bad-argument` when there is no such file. */
 export async function readInput(path: string): Promise<Uint8Array> {
   try {
@@ -45,8 +48,15 @@ export async function withFile<Result>(path: string, use: (source: ByteSource) =
       size,
       async read(offset, length) {
         const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
-        const { bytesRead } = await file.read(bytes, 0, bytes.length, offset);
-        return bytes.subarray(0, bytesRead);
+        let done = 0;
+        while (done < bytes.length) {
+          const { bytesRead } = await file.read(bytes, done, Math.min(MAX_READ, bytes.length - done), offset + done);
+          if (bytesRead === 0) {
+            break;
+          }
+          done += bytesRead;
+        }
+        return bytes.subarray(0, done);
       },
     });
   } finally {

@@ -11,7 +11,7 @@ import { features } from './commands/features.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
 import { transcribe } from './commands/transcribe.ts';
-import { print } from './terminal.ts';
+import { print, printable } from './terminal.ts';
 
 const COMMANDS = { convert, inspect, features, encode, decode, transcribe, spot, eval: evaluate, bench, dtypes };
 
@@ -49,7 +49,7 @@ async function main([name, ...args]: string[]): Promise<number> {
     const message = known
       ? error.message
       : `an unexpected failure: ${error instanceof Error ? error.message : String(error)}`;
-    process.stderr.write(`rill: ${message.replaceAll(/\s+/g, ' ')}\n`);
+    process.stderr.write(`rill: ${printable(message.replaceAll(/\s+/g, ' '))}\n`);
     return known && INPUT_ERRORS.includes(error.code) ? 2 : 1;
   }
 }

@@ -61,6 +61,11 @@ export function markdownTable(rows: Rows): string {
   return [heading, rule, ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
+/** A name out of an untrusted file: what a terminal would take for commands is shown as \\u…. */
+export const printable = (text: string) =>
+  // eslint-disable-next-line no-control-regex -- they are what is looked for
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /** A table for a terminal. */
 export function table(rows: Rows): string {
   return aligned(rows, 0)

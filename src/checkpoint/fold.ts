@@ -1,12 +1,23 @@
 import { RillError } from '../errors.ts';
 import { elementCount, shapeText, type TensorInfo, type TensorSource } from '../model/tensors.ts';
 
-/** Prefixes that a network can stand behind, the innermost last: DDP, then a lone encoder without `encoder.`. */
+/** What a network can be wrapped in: DDP, torch.compile, Lightning. */
+const WRAPPERS = ['module.', '_orig_mod.', 'model.'];
+
+/** Prefixes that a network can stand behind, the innermost last: wrappers, then a lone encoder without `encoder.`. */
 function withFullNames(source: TensorSource): Map<string, string> {
   const names = [...source.tensors.keys()];
-  const ddp = names.every((name) => name.startsWith('module.')) ? 'module.' : '';
-  const bareEncoder = names.includes(`${ddp}encoder_embed.conv.0.weight`);
-  return new Map(names.map((name) => [(bareEncoder ? 'encoder.' : '') + name.slice(ddp.length), name]));
+  const [first = ''] = names;
+  let wrapped = 0;
+  for (;;) {
+    const wrapper = WRAPPERS.find((each) => first.startsWith(each, wrapped));
+    if (!wrapper || !names.every((name) => name.startsWith(first.slice(0, wrapped + wrapper.length)))) {
+      break;
+    }
+    wrapped += wrapper.length;
+  }
+  const bareEncoder = names.includes(`${first.slice(0, wrapped)}encoder_embed.conv.0.weight`);
+  return new Map(names.map((name) => [(bareEncoder ? 'encoder.' : '') + name.slice(wrapped), name]));
 }
 
 /** The learned log-scale of a tensor; an embedding's is called `scale` alone. */

@@ -1,4 +1,5 @@
 import Pbf from 'pbf';
+import { RillError, shown } from '../errors.ts';
 import { DTYPE_BYTES, decodeFloats, elementCount, shapeText, type DType } from '../model/tensors.ts';
 import { badCheckpoint } from './torch.ts';
 
@@ -34,6 +35,9 @@ export interface OnnxGraph {
   constants: Map<string, OnnxTensor>;
   metadata: Map<string, string>;
 }
+
+/** Nodes and constants; a recipe's encoder of twelve layers, unrolled over frames, has some thousands. */
+const MAX_ITEMS = 200_000;
 
 /** TensorProto.DataType */
 const INT8 = 3;
@@ -112,6 +116,9 @@ function readGraph(tag: number, graph: OnnxGraph, pbf: Pbf): void {
     const tensor = pbf.readMessage(readTensor, newTensor());
     graph.constants.set(tensor.name, tensor);
   }
+  if (graph.nodes.length + graph.constants.size > MAX_ITEMS) {
+    throw badCheckpoint(`an ONNX graph of more than ${MAX_ITEMS} nodes and constants`, 'a recipe’s network');
+  }
 }
 
 function readModel(tag: number, graph: OnnxGraph, pbf: Pbf): void {
@@ -143,6 +150,9 @@ export function readOnnx(bytes: Uint8Array): OnnxGraph {
     pbf.readFields(readModel, graph);
     end = pbf.pos;
   } catch (cause) {
+    if (cause instanceof RillError) {
+      throw cause;
+    }
     throw badCheckpoint(
       `an ONNX file that cannot be read (${cause instanceof Error ? cause.message : String(cause)})`,
       'a whole file',
@@ -153,6 +163,15 @@ export function readOnnx(bytes: Uint8Array): OnnxGraph {
       `an ONNX file of ${bytes.length} bytes that ends inside an item or has no nodes`,
       'a whole file',
     );
+  }
+  for (const { name, external } of graph.constants.values()) {
+    if (external) {
+      throw badCheckpoint(
+        `${shown(name)}, whose data lie in another file`,
+        'weights inside the file',
+        'Export the model again, with its weights inside.',
+      );
+    }
   }
   // Exporters share equal weights through Identity nodes, and leave the transposition of a weight to the graph.
   for (const { op, inputs, outputs } of graph.nodes) {
@@ -172,16 +191,13 @@ const isQuantized = ({ dataType }: OnnxTensor) => dataType === INT8 || dataType 
 
 /** The elements of a constant as float32; 8-bit integers as they are. */
 export function onnxValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
-  const { name, shape, raw, numbers, external } = tensor;
+  const { name, shape, raw, numbers } = tensor;
   const count = elementCount(shape);
   const width = isFloat(tensor) ? DTYPE_BYTES[FLOAT_TYPES[tensor.dataType]] : 1;
-  if (external || !(isFloat(tensor) || isQuantized(tensor)) || (numbers.length || raw.length / width) !== count) {
+  if (!(isFloat(tensor) || isQuantized(tensor)) || (numbers.length || raw.length / width) !== count) {
     throw badCheckpoint(
-      external
-        ? `${name}, whose data lie in another file`
-        : `${name} of type ${tensor.dataType}, shape ${shapeText(shape)} and ${numbers.length || raw.length / width} elements`,
-      'float or 8-bit weights inside the file',
-      'Export the model again, with its weights inside.',
+      `${shown(name)} of type ${tensor.dataType}, shape ${shapeText(shape)} and ${numbers.length || raw.length / width} elements`,
+      'float or 8-bit weights',
     );
   }
   const values = storedValues(tensor);

@@ -9,6 +9,9 @@ const SECOND_TAGS: readonly number[] = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42
 /** A ModelProto starts with its ir_version: field 1, a small varint. */
 export const isOnnx = (start: Uint8Array) => start[0] === 0x08 && start[1] < 0x20 && SECOND_TAGS.includes(start[2]);
 
+/** Of a protobuf message. */
+const MAX_BYTES = 2 ** 31 - 1;
+
 /** A weight found in a graph, under icefall's name for it. */
 interface Weight extends TensorInfo {
   read: () => Float32Array<ArrayBuffer>;
@@ -78,7 +81,12 @@ function dequantized({ constants }: OnnxGraph, node: OnnxNode, tensor: OnnxTenso
  */
 function findRuns(graph: OnnxGraph): Run[] {
   const { nodes, constants } = graph;
-  const producers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const producers = new Map<string, OnnxNode>();
+  for (const node of nodes) {
+    for (const output of node.outputs) {
+      producers.set(output, node);
+    }
+  }
   const runs: Run[] = [{ operations: [] }];
   const seen = new Map<string, Operation>();
   let last: Operation | undefined;
@@ -126,14 +134,19 @@ function fingerprint(tensor: OnnxTensor): string {
   return known;
 }
 
+/** Two hashes of all of it: rounded weights differ in few of their bits. */
 function hashElements({ raw, numbers }: OnnxTensor): string {
-  let hash = 0x811c9dc5;
   const bytes = raw.length ? raw : new Uint8Array(Float64Array.from(numbers).buffer);
-  const step = Math.max(1, Math.floor(bytes.length / 65536));
-  for (let i = 0; i < bytes.length; i += step) {
-    hash = Math.imul(hash ^ bytes[i], 0x01000193);
+  const words = new Uint32Array(Math.ceil(bytes.length / 4));
+  new Uint8Array(words.buffer).set(bytes);
+  let [one, other] = [0, 0];
+  for (const word of words) {
+    one = Math.imul(one ^ word, 0x9e3779b1);
+    one ^= one >>> 15;
+    other = Math.imul(other ^ word, 0x85ebca6b);
+    other ^= other >>> 13;
   }
-  return `${bytes.length} ${hash >>> 0}`;
+  return `${bytes.length} ${one} ${other}`;
 }
 
 type Weights = Map<string, Weight>;
@@ -219,6 +232,13 @@ function joinerWeights(graph: OnnxGraph): Weights {
  * @throws RillError `bad-checkpoint`.
  */
 export async function openOnnx(source: ByteSource): Promise<TensorSource> {
+  if (source.size > MAX_BYTES) {
+    throw badCheckpoint(
+      `an ONNX file of ${source.size} bytes`,
+      `at most ${MAX_BYTES}, as protobuf allows`,
+      'Convert the PyTorch checkpoint that it was exported from.',
+    );
+  }
   const graph = readOnnx(await source.read(0, source.size));
   const type = graph.metadata.get('model_type');
   if (type !== undefined && type !== 'lstm') {

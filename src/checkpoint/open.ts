@@ -7,6 +7,9 @@ import { isTorchLegacy, openTorchLegacy } from './torch-legacy.ts';
 import { openTorchZip } from './torch-zip.ts';
 import type { StateDictChoice } from './torch.ts';
 
+/** As many as tell the formats apart. */
+const START_BYTES = 32;
+
 const startsWith = (bytes: Uint8Array, text: string) =>
   [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
 
@@ -24,7 +27,7 @@ async function openSafetensors(source: ByteSource): Promise<TensorSource> {
  * @throws RillError `bad-checkpoint`, `bad-model` for a damaged safetensors header.
  */
 export async function openTensors(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
-  const start = await source.read(0, Math.min(16, source.size));
+  const start = await source.read(0, Math.min(START_BYTES, source.size));
   if (isTorchLegacy(start)) {
     return openTorchLegacy(source, choice);
   }

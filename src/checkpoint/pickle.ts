@@ -1,7 +1,7 @@
 import { RillError } from '../errors.ts';
 
 /**
- * What a pickle can hold here. Python's tuples and lists become arrays, dicts become Maps; whatever a
+ * What a pickle can hold here. Python's tuples, lists and sets become arrays, dicts become Maps; whatever a
  * constructor of the allow-list makes comes from the caller.
  */
 export type PickleValue =
@@ -25,9 +25,14 @@ export interface PickleOptions {
   build?: (object: PickleValue, state: PickleValue) => void;
   /** Turns a persistent id (in PyTorch files: a storage) into a value. */
   persistentLoad: (id: PickleValue) => PickleValue;
+  /** Whether the bytes are only as much of the file as a pickle may have. */
+  isCut?: boolean;
 }
 
 const STOP = 0x2e;
+/** MARK, empty tuples, lists, dicts and sets, tuples of one to three: what takes far more memory than its byte. */
+const CONTAINERS: ReadonlySet<number> = new Set([0x28, 0x29, 0x5d, 0x7d, 0x8f, 0x85, 0x86, 0x87]);
+const MAX_CONTAINERS = 500_000;
 
 function bad(got: string, expected: string): RillError {
   return new RillError('bad-checkpoint', {
@@ -41,10 +46,12 @@ function bad(got: string, expected: string): RillError {
 class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #isCut: boolean;
   position: number;
 
-  constructor(bytes: Uint8Array, position: number) {
+  constructor(bytes: Uint8Array, position: number, isCut: boolean) {
     this.#bytes = bytes;
+    this.#isCut = isCut;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.position = position;
   }
@@ -53,6 +60,9 @@ class Reader {
   #take(length: number): number {
     const start = this.position;
     if (!(length >= 0 && length <= this.#bytes.length - start)) {
+      if (this.#isCut) {
+        throw bad('pickles that go on', `at most ${this.#bytes.length} bytes of them`);
+      }
       throw bad(
         `a pickle that ends at byte ${this.#bytes.length}, inside an item of ${length} bytes at ${start}`,
         'a whole file',
@@ -106,10 +116,10 @@ class Reader {
  */
 export function unpickle(
   bytes: Uint8Array,
-  { findConstructor, persistentLoad, build }: PickleOptions,
+  { findConstructor, persistentLoad, build, isCut = false }: PickleOptions,
   position = 0,
 ): { value: PickleValue; end: number } {
-  const reader = new Reader(bytes, position);
+  const reader = new Reader(bytes, position, isCut);
   const memo = new Map<number, PickleValue>();
   let stack: PickleValue[] = [];
   const outer: PickleValue[][] = [];
@@ -182,8 +192,12 @@ export function unpickle(
     }
   };
 
+  let containers = 0;
   for (;;) {
     const opcode = reader.u8();
+    if (CONTAINERS.has(opcode) && ++containers > MAX_CONTAINERS) {
+      throw bad(`a pickle of more than ${MAX_CONTAINERS} lists, tuples and dicts`, 'a state dict');
+    }
     switch (opcode) {
       case STOP:
         return { value: pop(), end: reader.position };
@@ -281,11 +295,13 @@ export function unpickle(
         stack.push(reader.bytes(reader.u8()));
         break;
       case 0x8e: // BINBYTES8
+      case 0x96: // BYTEARRAY8
         stack.push(reader.bytes(reader.u64()));
         break;
 
       case 0x29: // EMPTY_TUPLE
       case 0x5d: // EMPTY_LIST
+      case 0x8f: // EMPTY_SET
         stack.push([]);
         break;
       case 0x85: // TUPLE1
@@ -298,6 +314,7 @@ export function unpickle(
         stack.push([pop(), pop(), pop()].reverse());
         break;
       case 0x74: // TUPLE
+      case 0x91: // FROZENSET
       case 0x6c: {
         // LIST
         const items = popMark();
@@ -308,6 +325,7 @@ export function unpickle(
         append([pop()]);
         break;
       case 0x65: // APPENDS
+      case 0x90: // ADDITEMS
         append(popMark());
         break;
       case 0x7d: // EMPTY_DICT
@@ -364,6 +382,13 @@ export function unpickle(
       case 0x52: // REDUCE
       case 0x81: {
         // NEWOBJ
+        const args = pop();
+        stack.push(call(pop(), args));
+        break;
+      }
+      case 0x92: {
+        // NEWOBJ_EX: its keyword arguments are dropped
+        pop();
         const args = pop();
         stack.push(call(pop(), args));
         break;

@@ -12,10 +12,19 @@ import {
   type StorageRef,
 } from './torch.ts';
 
-/** The pickled magic number 0x1950a86a20f9469cfc6c that legacy files start with. */
-const MAGIC = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
+/** The magic number 0x1950a86a20f9469cfc6c that legacy files start with, pickled, behind protocol and frame. */
+const MAGIC = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
+/** Bytes of the protocol's number, and of a frame's head, which protocols from 4 on have. */
+const [PROTOCOL_BYTES, FRAME_BYTES] = [2, 9];
 
-export const isTorchLegacy = (start: Uint8Array) => MAGIC.every((byte, i) => start[i] === byte);
+/** Where the first pickle of a legacy file ends; undefined for any other file. */
+function magicEnd(start: Uint8Array): number | undefined {
+  const begin = start[PROTOCOL_BYTES] === 0x95 ? PROTOCOL_BYTES + FRAME_BYTES : PROTOCOL_BYTES;
+  const isMagic = start[0] === 0x80 && MAGIC.every((byte, i) => start[begin + i] === byte);
+  return isMagic ? begin + MAGIC.length : undefined;
+}
+
+export const isTorchLegacy = (start: Uint8Array) => magicEnd(start) !== undefined;
 
 /**
  * Opens a file that `torch.save` wrote before PyTorch 1.6, or with `_use_new_zipfile_serialization=False`: five
@@ -25,15 +34,16 @@ export const isTorchLegacy = (start: Uint8Array) => MAGIC.every((byte, i) => sta
  */
 export async function openTorchLegacy(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
   const start = await source.read(0, Math.min(source.size, MAX_PICKLE_BYTES));
+  const isCut = start.length < source.size && start.length === MAX_PICKLE_BYTES;
   const storages = new Map<string, StorageRef>();
   const persistentLoad = (id: PickleValue) => {
     const storage = storageOf(id);
     storages.set(storage.key, storage);
     return storage;
   };
-  let position = MAGIC.length;
+  let position = magicEnd(start) ?? 0;
   const next = () => {
-    const { value, end } = unpickle(start, { findConstructor, persistentLoad }, position);
+    const { value, end } = unpickle(start, { findConstructor, persistentLoad, isCut }, position);
     position = end;
     return value;
   };

@@ -24,6 +24,8 @@ const STORAGES: Readonly<Record<string, { dtype: string; bytes: number }>> = {
   CharStorage: { dtype: 'I8', bytes: 1 },
   ByteStorage: { dtype: 'U8', bytes: 1 },
   BoolStorage: { dtype: 'BOOL', bytes: 1 },
+  ComplexFloatStorage: { dtype: 'C64', bytes: 8 },
+  ComplexDoubleStorage: { dtype: 'C128', bytes: 16 },
 };
 
 /**
@@ -115,6 +117,7 @@ const rebuildTensor: Constructor = ([storage, offset, shape, strides]) => {
 };
 
 const inert: Constructor = (args) => args;
+const emptyDict: Constructor = () => new Map();
 
 /** Storage classes are never called; the object itself says which class a persistent id names. */
 function storageConstructor(name: string): Constructor {
@@ -130,17 +133,33 @@ const CONSTRUCTORS: ReadonlyMap<string, Constructor> = new Map<string, Construct
   ['torch._utils _rebuild_tensor_v2', rebuildTensor],
   ['torch._utils _rebuild_tensor', rebuildTensor],
   ['torch._utils _rebuild_parameter', ([tensor]) => tensor],
-  ['collections OrderedDict', () => new Map()],
-  ['collections defaultdict', () => new Map()],
-  ['icefall.utils AttributeDict', () => new Map()],
+  ['torch._utils _rebuild_sparse_tensor', inert],
+  ['torch.serialization _get_layout', inert],
+  ['collections OrderedDict', emptyDict],
+  ['collections defaultdict', emptyDict],
+  ['collections Counter', emptyDict],
+  ['icefall.utils AttributeDict', emptyDict],
+  ['argparse Namespace', inert],
   ['torch Size', inert],
   ['torch device', inert],
   ['pathlib PosixPath', inert],
   ['pathlib WindowsPath', inert],
-  ...['int', 'float', 'str', 'bool', 'list', 'dict', 'set'].flatMap((name): [string, Constructor][] => [
-    [`builtins ${name}`, inert],
-    [`__builtin__ ${name}`, inert],
+  ['_codecs encode', inert],
+  ['numpy dtype', inert],
+  ['numpy ndarray', inert],
+  ...['numpy.core.multiarray', 'numpy._core.multiarray'].flatMap((module): [string, Constructor][] => [
+    [`${module} scalar`, inert],
+    [`${module} _reconstruct`, inert],
   ]),
+  ...['float64', 'float32', 'float16', 'bfloat16', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool'].map(
+    (name): [string, Constructor] => [`torch ${name}`, inert],
+  ),
+  ...['int', 'float', 'str', 'bool', 'list', 'dict', 'set', 'complex', 'frozenset', 'bytearray'].flatMap(
+    (name): [string, Constructor][] => [
+      [`builtins ${name}`, inert],
+      [`__builtin__ ${name}`, inert],
+    ],
+  ),
   ...Object.keys(STORAGES).map((name): [string, Constructor] => [`torch ${name}`, storageConstructor(name)]),
 ]);
 
@@ -148,10 +167,17 @@ export const findConstructor = (module: string, name: string) => CONSTRUCTORS.ge
 
 /** The storage that a persistent id names. */
 export function storageOf(id: PickleValue): StorageRef {
-  const [kind, storage, key, , count] = Array.isArray(id) ? (id as PickleValue[]) : [];
+  const [kind, storage, key, , count, view = null] = Array.isArray(id) ? (id as PickleValue[]) : [];
   const type: unknown = typeof storage === 'function' && 'type' in storage ? storage.type : undefined;
   if (kind !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isSize(count)) {
     throw badCheckpoint('a persistent id that is not a storage', 'a checkpoint that torch.save wrote');
+  }
+  if (view !== null) {
+    throw badCheckpoint(
+      'a storage that is a part of another one',
+      'storages of their own, as PyTorch writes them since 0.4',
+      'Load the checkpoint in PyTorch and save it again.',
+    );
   }
   return new StorageRef(type, key, count);
 }
@@ -215,10 +241,14 @@ export function storedTensors(
     tensors,
     async read(name) {
       const tensor = tensors.get(name);
-      if (!tensor || !(tensor.dtype in DTYPE_BYTES)) {
+      if (!tensor) {
+        throw badCheckpoint(`no tensor ${name}`, 'one of that name');
+      }
+      if (!(tensor.dtype in DTYPE_BYTES)) {
         throw badCheckpoint(
-          tensor ? `${name} of type ${tensor.dtype}` : `no tensor ${name}`,
-          'a floating-point tensor of that name',
+          `${name} of type ${tensor.dtype}`,
+          'floating-point weights',
+          'Convert the model as it was before it was quantized.',
         );
       }
       const { storage } = tensor;

@@ -1,10 +1,13 @@
 import type { TensorSource } from '../model/tensors.ts';
 import { unpickle, type Constructor, type PickleValue } from './pickle.ts';
-import { TensorRef, badCheckpoint, findConstructor, storageOf, storedTensors } from './torch.ts';
+import { MAX_PICKLE_BYTES, TensorRef, badCheckpoint, findConstructor, storageOf, storedTensors } from './torch.ts';
 import type { TorchArchive } from './torch-zip.ts';
 
 /** Modules nest a handful deep; a pickle can make an object contain itself. */
 const MAX_DEPTH = 32;
+
+/** Characters of a tensor's whole name: a pickle can name a long one many times over. */
+const MAX_NAME = 512;
 
 /** A module of a TorchScript archive: its class by name, and what it holds. No code of it is ever run. */
 class ScriptObject {
@@ -72,6 +75,9 @@ export async function readScriptModule(
       throw badCheckpoint(`modules nested ${depth} deep`, `at most ${MAX_DEPTH}`);
     }
     for (const [name, value] of object.attributes) {
+      if (path.length + name.length > MAX_NAME) {
+        throw badCheckpoint(`a name of ${path.length + name.length} characters`, `at most ${MAX_NAME}`);
+      }
       if (value instanceof TensorRef) {
         tensors.set(path + name, value);
       } else if (value instanceof ScriptObject) {
@@ -96,16 +102,10 @@ export async function readScriptModule(
   );
 
   const eps = new Map<string, number>();
-  const code = new Map<string, string>();
-  const readCode = async (file: string) => {
-    const text = code.get(file) ?? new TextDecoder().decode(await read(file));
-    code.set(file, text);
-    return text;
-  };
+  const code = new NormCode(names, read, constantTensors);
   for (const [path, norm] of norms) {
     if (!tensors.has(`${path}eps`)) {
-      const value =
-        norm.attributes.get('eps_exp') ?? (await constantOfCode(norm.className, names, readCode, constantTensors));
+      const value = norm.attributes.get('eps_exp') ?? (await code.epsOf(norm.className));
       if (typeof value === 'number' && value > 0) {
         eps.set(`${path}eps`, Math.log(value));
       }
@@ -123,24 +123,51 @@ export async function readScriptModule(
   };
 }
 
-/** The number that a traced BasicNorm adds to the mean square: `pow(add(…, CONSTANTS.c3), -0.5)` in its class's code. */
-async function constantOfCode(
-  className: string,
-  names: ReadonlySet<string>,
-  readCode: (file: string) => Promise<string>,
-  constants: TensorSource,
-): Promise<number | undefined> {
-  const parts = className.split('.');
-  const file = `code/${parts.slice(0, -1).join('/')}.py`;
-  if (!names.has(file)) {
-    return undefined;
+/** What a traced BasicNorm adds to the mean square: `pow(add(…, CONSTANTS.c3), -0.5)` in its class's code. */
+class NormCode {
+  readonly #names: ReadonlySet<string>;
+  readonly #read: (name: string) => Promise<Uint8Array>;
+  readonly #constants: TensorSource;
+  /** Of each file the number, or the constant's, by the name of the class. */
+  readonly #files = new Map<string, ReadonlyMap<string, { constant?: string; literal?: string }>>();
+  #bytes = 0;
+
+  constructor(names: ReadonlySet<string>, read: (name: string) => Promise<Uint8Array>, constants: TensorSource) {
+    this.#names = names;
+    this.#read = read;
+    this.#constants = constants;
   }
-  const code = await readCode(file);
-  const own = code.slice(Math.max(0, code.indexOf(`class ${parts[parts.length - 1]}(`)));
-  const constant = /torch\.add\(\w+, CONSTANTS\.c(\d+)\), -0\.5\)/.exec(own)?.[1];
-  const literal = /torch\.add\(\w+, ([\d.e+-]+)\), -0\.5\)/.exec(own)?.[1];
-  if (constant !== undefined && constants.tensors.has(constant)) {
-    return (await constants.read(constant))[0];
+
+  async epsOf(className: string): Promise<number | undefined> {
+    const parts = className.split('.');
+    const file = `code/${parts.slice(0, -1).join('/')}.py`;
+    if (!this.#names.has(file)) {
+      return undefined;
+    }
+    const classes = this.#files.get(file) ?? (await this.#open(file));
+    const { constant, literal } = classes.get(parts[parts.length - 1]) ?? {};
+    if (constant !== undefined && this.#constants.tensors.has(constant)) {
+      return (await this.#constants.read(constant))[0];
+    }
+    return literal === undefined ? undefined : Number(literal);
   }
-  return literal === undefined ? undefined : Number(literal);
+
+  /** Reads a file once, and no more of all files than of a pickle: they may be compressed. */
+  async #open(file: string): Promise<ReadonlyMap<string, { constant?: string; literal?: string }>> {
+    const bytes = await this.#read(file);
+    this.#bytes += bytes.length;
+    if (this.#bytes > MAX_PICKLE_BYTES) {
+      throw badCheckpoint(`more than ${MAX_PICKLE_BYTES} bytes of TorchScript code`, 'the code of one network');
+    }
+    const [, ...pieces] = new TextDecoder().decode(bytes).split(/^class (\w+)\(/m);
+    const classes = new Map<string, { constant?: string; literal?: string }>();
+    for (let i = 0; i < pieces.length; i += 2) {
+      const found = /torch\.add\(\w+, (?:CONSTANTS\.c(\d+)|([\d.e+-]+))\), -0\.5\)/.exec(pieces[i + 1]);
+      if (found) {
+        classes.set(pieces[i], { constant: found[1], literal: found[2] });
+      }
+    }
+    this.#files.set(file, classes);
+    return classes;
+  }
 }

@@ -94,7 +94,7 @@ function checkBand(options: FbankOptions): void {
 export function parseJson(text: string, name = 'config.json'): Json {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw bad(`${name} that is not JSON (${String(cause)})`, 'a JSON object');
   }
@@ -104,11 +104,17 @@ export function parseJson(text: string, name = 'config.json'): Json {
   return json;
 }
 
-const encoderPart = (json: Json): Json => (isObject(json.encoder) ? json.encoder : json);
+/** The sizes that a config states: Rill's, at the root or under `encoder`, or icefall's parameters by their names. */
+function statedSizes(json: Json): Json {
+  const { feature_dim, encoder_dim, encoder, feature } = json;
+  const numMelBins = isObject(feature) ? feature.num_mel_bins : undefined;
+  const names = { num_features: feature_dim ?? numMelBins, d_model: encoder_dim };
+  return { ...names, ...json, ...(isObject(encoder) && encoder) };
+}
 
 /** Mel bins, when a config states them; tensors alone leave up to four candidates. */
 export function configuredFeatures(json: Json): number | undefined {
-  const value = encoderPart(json).num_features;
+  const value = statedSizes(json).num_features;
   if (value !== undefined && !(Number.isInteger(value) && (value as number) >= 9 && (value as number) <= 4096)) {
     throw bad(`num_features: ${shown(value)}`, 'a whole number from 9 to 4096');
   }
@@ -122,7 +128,7 @@ export function configuredFeatures(json: Json): number | undefined {
  * @throws RillError `bad-model`.
  */
 export function parseConfig(json: Json, sizes: ModelSizes): ModelConfig {
-  const stated = { ...json, ...encoderPart(json) };
+  const stated = statedSizes(json);
   const actual = sizesToJson(sizes);
   for (const [key, value] of Object.entries({ ...actual, ...actual.encoder })) {
     if (typeof value === 'number' && stated[key] !== undefined && stated[key] !== value) {
@@ -133,7 +139,7 @@ export function parseConfig(json: Json, sizes: ModelSizes): ModelConfig {
   const unkId = json.unk_id === undefined || json.unk_id === null ? undefined : member(json, 'unk_id', 0);
   for (const [key, id] of Object.entries({ blank_id: blankId, unk_id: unkId ?? 0 })) {
     if (!Number.isInteger(id) || id < 0 || id >= (sizes.vocabSize ?? Infinity)) {
-      throw bad(`${key}: ${id}`, `a token id below ${sizes.vocabSize}`);
+      throw bad(`${key}: ${id}`, sizes.vocabSize === undefined ? 'a token id' : `a token id below ${sizes.vocabSize}`);
     }
   }
   const features = json.feature ?? {};

@@ -103,14 +103,17 @@ export function inferSizes(
   tensors: ReadonlyMap<string, TensorInfo>,
   numFeatures?: number,
 ): ModelSizes {
+  const has = (part: string) => [...tensors.keys()].some((name) => name.startsWith(part));
+  const isPart = (has('decoder.') || has('joiner.')) && !(has('encoder.') && has('decoder.') && has('joiner.output'));
   const shapeOf = (name: string, rank: number): readonly number[] => {
     const shape = tensors.get(name)?.shape;
     if (shape?.length !== rank || shape.includes(0)) {
       throw new RillError(code, {
         got: shape ? `${name} of shape ${shapeText(shape)}` : `no tensor ${name}`,
         expected: `a tensor of rank ${rank} with no empty axis`,
-        remedy:
-          'Check that this is an icefall LSTM transducer (lstm_transducer_stateless); other encoders are not supported.',
+        remedy: isPart
+          ? 'This is only a part of a network: name encoder, decoder and joiner together, or the folder with all three.'
+          : 'Check that this is an icefall LSTM transducer (lstm_transducer_stateless); other encoders are not supported.',
       });
     }
     return shape;
@@ -119,6 +122,13 @@ export function inferSizes(
   const channels = [0, 3, 6].map((position) => shapeOf(`${EMBED}.conv.${position}.weight`, 4)[0]);
   const [dModel, flattened] = shapeOf(`${EMBED}.out.weight`, 2);
   const freqs = Math.floor(flattened / channels[2]);
+  if (numFeatures !== undefined && subsampledFreqs(numFeatures)[2] !== freqs) {
+    throw new RillError('bad-model', {
+      got: `a configuration of ${numFeatures} mel bins`,
+      expected: `${4 * freqs + 5} to ${4 * freqs + 8}, as ${EMBED}.out.weight has it`,
+      remedy: 'Correct config.json.',
+    });
+  }
   const hasProjection = tensors.has(`${layerName(0)}.lstm.weight_hr_l0`);
   let numEncoderLayers = 1;
   while (tensors.has(`${layerName(numEncoderLayers)}.lstm.weight_ih_l0`)) {

@@ -52,7 +52,10 @@ export class TokenTable {
     const bad = (got: string, expected: string) =>
       new RillError('bad-model', { got, expected, remedy: 'Use the tokens.txt that belongs to the checkpoint.' });
     const symbols: string[] = [];
-    const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+    const lines = text
+      .replace(/^\uFEFF/, '')
+      .split(/\r?\n/)
+      .filter((line) => line.trim() !== '');
     for (const [number, line] of lines.entries()) {
       // A symbol may be any space but these two; a line without one stands for the space.
       const match = /^([^ \t]*)[ \t]+(\d+)[ \t]*$/.exec(line);

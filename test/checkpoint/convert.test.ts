@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint, countParameters, openCheckpoint } from '../../src/checkpoint/convert.ts';
 import { openModel } from '../../src/model/model.ts';
+import { foldScales } from '../../src/checkpoint/fold.ts';
 import { expectedTensors } from '../../src/model/sizes.ts';
 import { elementCount } from '../../src/model/tensors.ts';
 import { op, torchZip } from '../support/checkpoints.ts';
@@ -185,11 +186,46 @@ describe('convertCheckpoint', () => {
       failure('bad-model', async () => convertCheckpoint(await small(), options));
     expect(await refuse({ config: '{"d_model": 512}' })).toContain('d_model: 512');
     expect(await refuse({ config: '{"feature": {"use_energy": true}}' })).toContain('use_energy');
-    expect(await refuse({ config: '{"feature": {"num_mel_bins": 40}}' })).toContain('num_mel_bins: 40');
+    expect(await refuse({ config: '{"feature": {"num_mel_bins": 400}}' })).toContain('of 400 mel bins');
+    expect(await refuse({ config: '{"encoder_dim": 9}' })).toContain('d_model: 9');
     expect(await refuse({ config: '{"blank_id": 99}' })).toContain('blank_id: 99');
     expect(await refuse({ config: 'not json' })).toContain('not JSON');
     expect(await refuse({ tokens: 'a 0\nb 1\n' })).toContain('2 tokens');
   });
+
+  it('takes the mel bins by whichever name a config has them, and a config as an editor may save it', async () => {
+    const { sizes } = await openCheckpoint(await small());
+    // One fewer gives the same shapes.
+    const numFeatures = sizes.encoder.numFeatures - 1;
+    for (const config of [
+      { num_features: numFeatures },
+      { encoder: { num_features: numFeatures } },
+      { encoder: {}, num_features: numFeatures },
+      { feature_dim: numFeatures },
+      { feature: { num_mel_bins: numFeatures } },
+    ]) {
+      const opened = await openCheckpoint(await small(), { config: `\uFEFF${JSON.stringify(config)}` });
+      expect(opened.sizes.encoder.numFeatures, JSON.stringify(config)).toBe(numFeatures);
+      expect(opened.config.features.numMelBins).toBe(numFeatures);
+    }
+  });
+
+  it('asks for the rest of a network of which it got a part', async () => {
+    const part = bytesSource(await readFixture('golden/formats/joiner.onnx'));
+    expect(await failure('bad-checkpoint', () => openCheckpoint(part))).toContain(
+      'name encoder, decoder and joiner together',
+    );
+  });
+
+  it.each(['module.', '_orig_mod.', 'model.', 'module._orig_mod.', 'model._orig_mod.module.'])(
+    'looks behind the prefix %s',
+    (prefix) => {
+      const names = ['encoder_embed.conv.0.weight', 'encoder.layers.0.norm_final.eps'];
+      const tensors = new Map(names.map((name) => [prefix + name, { dtype: 'F32', shape: [1] }]));
+      const folded = foldScales({ tensors, read: async () => new Float32Array(1) });
+      expect([...folded.tensors.keys()]).toEqual(names.map((name) => `encoder.${name}`));
+    },
+  );
 
   it('keeps the layers that are named, in their order', async () => {
     const config = await text('wake-words/config.json');

@@ -91,6 +91,40 @@ describe('ONNX', () => {
     expect(tensors.size).toBe(1);
   });
 
+  it.each(['bytes', 'numbers'])('tells weights apart that were rounded to bfloat16, as %s', async (form) => {
+    const [rows, columns] = [512, 256];
+    const weight = (name: string, seed: number) => {
+      const values = Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(i * seed));
+      new Uint32Array(values.buffer).forEach((word, i, words) => (words[i] = word & 0xffff0000));
+      return form === 'bytes'
+        ? onnxTensor(name, [rows, columns], FLOAT, values)
+        : message([1, rows], [1, columns], [2, FLOAT], [4, new Uint8Array(values.buffer)], [8, name]);
+    };
+    const nodes = ['a', 'b', 'again'].map((name) => onnxNode('MatMul', ['in2', name], `${name} product`));
+    // The third is the first one, written once more.
+    const refused = failure('bad-checkpoint', () =>
+      open([...JOINER, ...nodes], [weight('a', 1), weight('b', 2), weight('again', 1)]),
+    );
+    expect(await refused).toContain('a joiner with 2 matrices');
+  });
+
+  it('refuses weights in another file, more nodes than networks have, and more bytes than protobuf', async () => {
+    const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product')];
+    const external = message([1, 3], [1, 2], [2, FLOAT], [8, 'w'], [14, 1]);
+    expect(await failure('bad-checkpoint', () => open(nodes, [external]))).toContain('"w", whose data lie in another');
+    // Two bytes each, without any field.
+    const graph = Uint8Array.from({ length: 2 * 200_001 }, (_, i) => (i % 2 === 0 ? 0x0a : 0));
+    expect(await failure('bad-checkpoint', () => openTensors(bytesSource(message([1, 8], [7, graph]))))).toContain(
+      'more than 200000 nodes',
+    );
+    const start = onnxModel(nodes, []);
+    const large = {
+      size: 2 ** 31,
+      read: async (offset: number, length: number) => start.slice(offset, offset + length),
+    };
+    expect(await failure('bad-checkpoint', () => openTensors(large))).toContain('2147483648 bytes');
+  });
+
   it('refuses weights whose size is not what they hold', async () => {
     const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product')];
     const short = onnxTensor('w', [3, 2], FLOAT, new Float32Array(5));

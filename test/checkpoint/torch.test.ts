@@ -144,6 +144,81 @@ describe('a checkpoint', () => {
     expect(message).toContain('data.pkl of');
   });
 
+  it('reads legacy files of later pickle protocols', async () => {
+    const legacy = await readFixture('golden/formats/legacy.pt');
+    const [protocol, magic] = [2, 13];
+    const framed = Buffer.concat([Uint8Array.of(0x80, 4, 0x95, magic, 0, 0, 0, 0, 0, 0, 0), legacy.subarray(protocol)]);
+    const [actual, expected] = await Promise.all([framed, legacy].map((bytes) => openTensors(bytesSource(bytes))));
+    const [[name]] = expected.tensors;
+    expect([...actual.tensors.keys()]).toEqual([...expected.tensors.keys()]);
+    expect(await actual.read(name)).toEqual(await expected.read(name));
+  });
+
+  it('says when a legacy file’s pickles are larger than a state dict’s', async () => {
+    const magic = (await readFixture('golden/formats/legacy.pt')).subarray(0, 15);
+    const pickle = new Uint8Array(5 << 20).fill(0x30);
+    pickle.set([...magic, ...op.proto, 0x58, 0xff, 0xff, 0x4f, 0]);
+    expect(await failure('bad-checkpoint', () => openTensors(bytesSource(pickle)))).toContain('pickles that go on');
+  });
+
+  it('passes over what training scripts keep beside the weights', async () => {
+    const beside = [
+      ['numpy.core.multiarray', 'scalar'],
+      ['numpy._core.multiarray', '_reconstruct'],
+      ['argparse', 'Namespace'],
+      ['collections', 'Counter'],
+      ['torch.serialization', '_get_layout'],
+      ['_codecs', 'encode'],
+    ];
+    const pickle = [
+      ...op.proto,
+      ...op.emptyDict,
+      ...op.mark,
+      ...beside.flatMap(([module, name], i) => [
+        ...op.string(`${i}`),
+        ...op.global(module, name),
+        ...op.emptyTuple,
+        ...op.reduce,
+      ]),
+      ...op.string('w'),
+      ...op.tensor('0', 12, 0, [12], [1]),
+      ...op.setItems,
+      ...op.stop,
+    ];
+    const { tensors } = await openTensors(await torchZip(pickle, { 0: storage }));
+    expect([...tensors.keys()]).toEqual(['w']);
+  });
+
+  /** A TorchScript archive whose root holds `modules`, each of a class of its own file of code. */
+  const script = (modules: readonly string[], code: string) => {
+    const object = (name: string) => [...op.global(`__torch__.${name}`, 'BasicNorm'), ...op.emptyTuple, 0x81];
+    const pickle = [
+      ...op.proto,
+      ...object('root'),
+      ...op.emptyDict,
+      ...modules.flatMap((name) => [...op.string(name), ...object(name), ...op.emptyDict, 0x62, ...op.setItem]),
+      0x62,
+      ...op.stop,
+    ];
+    const files = Object.fromEntries(modules.map((name) => [`code/__torch__/${name}.py`, code]));
+    return torchZip(pickle, {}, { 'constants.pkl': '(t.', ...files });
+  };
+
+  it('reads the eps of a scripted norm from the code of its own class', async () => {
+    const norm = (name: string, eps: number) => `class ${name}(Module):\n  pow(torch.add(x, ${eps}), -0.5)\n`;
+    const source = await script(['a', 'b'], norm('Other', 0.5) + norm('BasicNorm', 0.25) + norm('Last', 0.125));
+    const { tensors, read } = await openTensors(source);
+    expect([...tensors.keys()]).toEqual(['a.eps', 'b.eps']);
+    expect(await read('b.eps')).toEqual(Float32Array.of(Math.log(0.25)));
+  });
+
+  it('refuses TorchScript of more code or longer names than a network has', async () => {
+    const much = await script(['a', 'b'], ' '.repeat(3 << 20));
+    expect(await failure('bad-checkpoint', () => openTensors(much))).toContain('bytes of TorchScript code');
+    const long = await script(['a'.repeat(600)], '');
+    expect(await failure('bad-checkpoint', () => openTensors(long))).toContain('a name of 600 characters');
+  });
+
   it('refuses compressed entries', async () => {
     const source = await torchZip(oneTensor('w', op.tensor('0', 12, 0, [12], [1])), { 0: storage }, {}, 9);
     await failure('bad-checkpoint', () => openTensors(source));
@@ -209,6 +284,14 @@ describe('unpickle', () => {
     expect(run(0x8c, 1, 0x61, 0x94, 0x30, 0x68, 0, ...op.stop)).toBe('a');
     expect(run(0x5d, ...op.mark, 0x4b, 1, 0x88, 0x4e, 0x65, ...op.stop)).toEqual([1, true, null]);
     expect(run(0x49, 0x31, 0x32, 0x0a, ...op.stop)).toBe(12);
+    expect(run(0x8f, ...op.mark, 0x4b, 1, 0x90, ...op.stop)).toEqual([1]);
+    expect(run(...op.mark, 0x4b, 1, 0x91, ...op.stop)).toEqual([1]);
+    expect(run(0x96, 2, 0, 0, 0, 0, 0, 0, 0, 8, 9, ...op.stop)).toEqual(Uint8Array.of(8, 9));
+  });
+
+  it('refuses more dicts than a checkpoint has', async () => {
+    const dicts = new Uint8Array(500_001).fill(0x7d);
+    expect(await failure('bad-checkpoint', () => unpickle(dicts, options))).toContain('more than 500000');
   });
 
   it.each([

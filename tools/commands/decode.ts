@@ -1,5 +1,5 @@
 import { readModelFiles } from '../files.ts';
-import { Progress, print } from '../terminal.ts';
+import { Progress, print, printable } from '../terminal.ts';
 import { RUNTIME_OPTIONS, count, parse, usageError, withRuntime, type Command } from './arguments.ts';
 import { readBatch } from './batch.ts';
 import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-options.ts';
@@ -32,7 +32,7 @@ export const decode: Command = {
         progress.end();
       });
       for (const { tokens, frames, text, logProb } of results) {
-        print(values.json ? JSON.stringify({ tokens, frames, text, log_prob: logProb }) : text);
+        print(values.json ? JSON.stringify({ tokens, frames, text, log_prob: logProb }) : printable(text));
       }
     });
   },

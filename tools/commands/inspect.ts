@@ -6,7 +6,7 @@ import { openModel } from '../../src/model/model.ts';
 import { shapeText, type TensorInfo } from '../../src/model/tensors.ts';
 import { withCheckpoint } from '../checkpoints.ts';
 import { isFolder, readModelFiles } from '../files.ts';
-import { print, table } from '../terminal.ts';
+import { print, printable, table } from '../terminal.ts';
 import { parse, usageError, type Command } from './arguments.ts';
 
 const usage = 'inspect <checkpoint or model dir> [--norm-eps-from CHECKPOINT] [--use-averaged-model] [--json]';
@@ -63,10 +63,10 @@ export const inspect: Command = {
       print(JSON.stringify({ tensors: list, parameters, config, ignored }));
       return;
     }
-    print(table([...tensors].map(([name, { shape, dtype }]) => [name, shapeText(shape), dtype])));
+    print(table([...tensors].map(([name, { shape, dtype }]) => [printable(name), shapeText(shape), dtype])));
     print('');
     print(table(Object.entries(parameters).map(([part, count]) => [`${part} parameters`, count.toLocaleString('en')])));
     print(`\nconfiguration ${JSON.stringify(config, null, 2)}`);
-    print(`\nignored: ${ignored.length ? ignored.join(', ') : 'nothing'}`);
+    print(`\nignored: ${ignored.length ? printable(ignored.join(', ')) : 'nothing'}`);
   },
 };

@@ -1,5 +1,5 @@
 import { readText } from '../files.ts';
-import { print } from '../terminal.ts';
+import { print, printable } from '../terminal.ts';
 import { RUNTIME_OPTIONS, parse, usageError, type Command } from './arguments.ts';
 import { eachRecording } from './audio.ts';
 import { timedLine } from './transcribe.ts';
@@ -29,7 +29,7 @@ export const spot: Command = {
       (event) => {
         if (event.type === 'keyword' && !values.json) {
           const { keyword, start, end, score } = event.hit;
-          print(`${timedLine(start, end, keyword)}  ${score.toFixed(3)}`);
+          print(`${timedLine(start, end, printable(keyword))}  ${score.toFixed(3)}`);
         }
       },
       (path, { keywords: heard }) => {

@@ -1,4 +1,4 @@
-import { note, print } from '../terminal.ts';
+import { note, print, printable } from '../terminal.ts';
 import { RUNTIME_OPTIONS, parse, usageError, type Command } from './arguments.ts';
 import { eachRecording } from './audio.ts';
 import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-options.ts';
@@ -31,7 +31,7 @@ export const transcribe: Command = {
         runtime.run('transcribe', { ...recording, options: { decodingMethod: method, ...options } }, onEvent),
       (event) => {
         if (event.type === 'word' && !values.json) {
-          print(timedLine(event.word.start, event.word.end, event.word.word));
+          print(timedLine(event.word.start, event.word.end, printable(event.word.word)));
         }
       },
       (path, { result, stats }) => {
@@ -39,7 +39,7 @@ export const transcribe: Command = {
         if (values.json) {
           print(JSON.stringify({ audio: path, text, tokens, timestamps, words }));
         } else {
-          print(`${path}: ${text}`);
+          print(`${path}: ${printable(text)}`);
         }
         note(`${stats.audioSeconds.toFixed(2)} s, real-time factor ${stats.realTimeFactor.toFixed(3)}`);
       },
