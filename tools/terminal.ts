@@ -63,7 +63,6 @@ export function markdownTable(rows: Rows): string {
 
 /** A name out of an untrusted file: what a terminal would take for commands is shown as \\u…. */
 export const printable = (text: string) =>
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
   text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** A table for a terminal. */

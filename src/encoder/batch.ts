@@ -130,14 +130,21 @@ export async function runBatch(
       await underWay.shift();
     }
   };
-  for (let first = 0; first < lengths.length; first += group) {
-    const members: Member[] = [];
-    try {
-      for (const [i, count] of frames.slice(first, first + group).entries()) {
-        members.push({ utterance: first + i, count, state: encoder.createState() });
-      }
-      if (initial) {
-        members.forEach(({ utterance, state }) => state.write(initial[utterance]));
+  // One group after another in the same slots, which nobody else can take meanwhile.
+  const slots: EncoderState[] = [];
+  try {
+    while (slots.length < Math.min(group, lengths.length)) {
+      slots.push(encoder.createState());
+    }
+    for (let first = 0; first < lengths.length; first += group) {
+      const members = frames.slice(first, first + group).map((count, i): Member => {
+        return { utterance: first + i, count, state: slots[i] };
+      });
+      for (const { utterance, state } of members) {
+        state.reset();
+        if (initial) {
+          state.write(initial[utterance]);
+        }
       }
       const end = Math.max(...members.map(({ count }) => count));
       for (let at = 0; at < end;) {
@@ -155,12 +162,12 @@ export async function runBatch(
       for (const { state } of members) {
         states.push(await state.read());
       }
-    } finally {
-      await Promise.allSettled(underWay);
-      members.forEach(({ state }) => {
-        state.dispose();
-      });
     }
+  } finally {
+    await Promise.allSettled(underWay);
+    slots.forEach((state) => {
+      state.dispose();
+    });
   }
   return states;
 }

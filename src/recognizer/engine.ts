@@ -97,15 +97,19 @@ export class StreamEngine {
     try {
       step = await this.encoder.stepLate(prepare, [this.input], () => (submitted = true));
     } catch (error) {
-      await before;
-      taken.forEach(({ stream, values, epoch }) => {
-        if (submitted) {
-          // The GPU's states are behind these frames and the results are lost: the stream cannot go on from here.
-          stream.fail(error, epoch);
-        } else {
+      if (!submitted) {
+        // At once: the step behind takes what is next.
+        taken.forEach(({ stream, values, epoch }) => {
           stream.giveBack(values, epoch);
-        }
-      });
+        });
+      }
+      await before;
+      if (submitted) {
+        // The GPU's states are behind these frames and the results are lost: the streams cannot go on from here.
+        taken.forEach(({ stream, epoch }) => {
+          stream.fail(error, epoch);
+        });
+      }
       throw error;
     }
     await before;
