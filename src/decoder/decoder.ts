@@ -37,6 +37,8 @@ export interface DecoderEnding {
 }
 
 const MAX_ACTIVE_PATHS = 1000;
+/** What a token may earn; one log-probability is hardly below -50, and sums of huge boosts would be no numbers. */
+export const MAX_BOOST = 1000;
 
 /** @throws RillError `bad-argument` for numbers that a search cannot work with. */
 export function checkSearchNumbers(numbers: Readonly<Record<string, number | undefined>>): void {
@@ -44,11 +46,13 @@ export function checkSearchNumbers(numbers: Readonly<Record<string, number | und
     const isCount = name === 'maxActivePaths';
     const valid = isCount
       ? Number.isInteger(value) && (value ?? 0) >= 1 && (value ?? 0) <= MAX_ACTIVE_PATHS
-      : Number.isFinite(value);
+      : Number.isFinite(value) && (!name.endsWith('Score') || Math.abs(value ?? 0) <= MAX_BOOST);
     if (value !== undefined && !valid) {
       throw new RillError('bad-argument', {
         got: `${name}: ${value}`,
-        expected: isCount ? `a whole number from 1 to ${MAX_ACTIVE_PATHS}` : 'a finite number',
+        expected: isCount
+          ? `a whole number from 1 to ${MAX_ACTIVE_PATHS}`
+          : `a finite number${name.endsWith('Score') ? `, at most ${MAX_BOOST}` : ''}`,
         remedy: 'Leave it out for the default.',
       });
     }

@@ -1,13 +1,10 @@
 import { RillError, shown } from '../errors.ts';
 import { WORD_BOUNDARY, startsUnmarked, type TokenTable } from '../model/tokens.ts';
 import type { ContextPhrase } from './context-graph.ts';
-import type { DecodedToken } from './decoder.ts';
+import { MAX_BOOST, type DecodedToken } from './decoder.ts';
 
 /** Mean token probability that a keyword must reach, unless its line says otherwise (sherpa-onnx's default). */
 export const DEFAULT_KEYWORD_THRESHOLD = 0.25;
-
-/** What a token may earn; one log-probability is hardly below -50, and sums of huge boosts would be no numbers. */
-const MAX_BOOST = 1000;
 
 /** Letters of a phrase that is given as text: splitting it takes time with their square. */
 const MAX_TEXT = 500;

@@ -53,7 +53,7 @@ describe('keywords', () => {
     ]);
   });
 
-  it.each(['x\n', 'a :much\n', '@name\n', 'a #\n', 'a #1.5\n', 'a :1e300\n'])(
+  it.each(['x\n', 'a :much\n', '@name\n', 'a #\n', 'a #1.5\n', 'a :1e300\n', 'a :-1e300\n'])(
     'refuses %j with its line',
     async (text) => {
       expect(await failure('bad-model', () => parseKeywords(`a\n${text}`, ended))).toContain('line 2');
@@ -86,6 +86,21 @@ describe('keywords', () => {
       ['short', 9, 10],
     ]);
     expect(reported[0].score).toBeCloseTo(0.5, 6);
+  });
+});
+
+describe('KeywordReport', () => {
+  const token = (id: number, probability = 0.9, frame = 0) => ({ id, frame, logProb: Math.log(probability) });
+
+  it('wants a mean probability of a quarter, where the line says nothing else', () => {
+    const heard = (probability: number, line = 'a b\n') =>
+      new KeywordReport(parseKeywords(line, ended)).accept([token(2, probability), token(3, probability)]).length;
+    expect([heard(0.26), heard(0.24), heard(0.24, 'a b #0.2\n'), heard(0.26, 'a b #0.3\n')]).toEqual([1, 0, 1, 0]);
+  });
+
+  it('counts a token for one hit only', () => {
+    const report = new KeywordReport(parseKeywords('a a\n', ended));
+    expect([1, 2, 3, 4].map((frame) => report.accept([token(2, 0.9, frame)]).length)).toEqual([0, 1, 0, 1]);
   });
 });
 

@@ -9,6 +9,7 @@ import { TransducerJoiner } from '../../src/head/transducer.ts';
 import { openModel } from '../../src/model/model.ts';
 import { largestDifference } from '../support/close.ts';
 import { GOLDEN_CASES, goldenModel, readGolden, readFixture } from '../support/fixtures.ts';
+import { likeliest, plainJoiner } from '../support/joiner.ts';
 import { randoms } from '../support/random.ts';
 
 /** The bound for joiner and decoder; float32 sums of up to 64 products differ by some 3e-6. */
@@ -80,6 +81,74 @@ describe.each(GOLDEN_CASES)('golden case %s', (name) => {
       }
     },
   );
+});
+
+describe.each(['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'] as const)('%s', (method) => {
+  const options = { vocabSize: 4, blankId: 0 };
+  /** Decodes frames of [token, probability] by the method; the transducer's joiner has no memory. */
+  const decode = (frames: readonly (readonly [number, number])[], more: { unkId?: number; blankPenalty?: number }) => {
+    const transducers = { greedy_search: GreedySearchDecoder, modified_beam_search: ModifiedBeamSearchDecoder };
+    const decoder =
+      method === 'greedy_search' || method === 'modified_beam_search'
+        ? new transducers[method](plainJoiner(4), { ...options, ...more })
+        : createDecoder(method, { ...options, ...more }, {});
+    decoder.accept(likeliest(4, frames));
+    return decoder;
+  };
+
+  it('takes the unknown token for a blank', () => {
+    const frames = [1, 3, 3, 3].map((id) => [id, 0.9] as const);
+    const decoder = decode(frames, { unkId: 3 });
+    expect([result(decoder).tokens, decoder.trailingBlanks]).toEqual([[1], 3]);
+    expect(result(decode(frames, {})).tokens.slice(0, 2)).toEqual([1, 3]);
+  });
+
+  it('counts the blanks behind the last token', () => {
+    expect(decode([[0, 0.9]], {}).trailingBlanks).toBe(1);
+    expect(decode([1, 0, 2].map((id) => [id, 0.9]), {}).trailingBlanks).toBe(0); // prettier-ignore
+    expect(decode([1, 0, 2, 0, 0].map((id) => [id, 0.9]), {}).trailingBlanks).toBe(2); // prettier-ignore
+  });
+
+  it('hears what a blank penalty lets through', () => {
+    const frames = [[0, 0.9] as const, [1, 0.9] as const];
+    expect(result(decode(frames, {})).tokens).toEqual([1]);
+    expect(result(decode(frames, { blankPenalty: 10 })).frames[0]).toBe(0);
+  });
+});
+
+describe('hotwords', () => {
+  it.each(['ctc_beam', 'modified_beam_search'] as const)('decide between what is nearly as likely: %s', (method) => {
+    const heard = (hotwords?: ContextGraph) => {
+      const options = { vocabSize: 4, blankId: 0, hotwords };
+      const decoder =
+        method === 'ctc_beam'
+          ? createDecoder(method, options, {})
+          : new ModifiedBeamSearchDecoder(plainJoiner(4), options);
+      decoder.accept(Float32Array.from([0.04, 0.5, 0.44, 0.02, 0.94, 0.02, 0.02, 0.02].map(Math.log)));
+      return result(decoder).tokens;
+    };
+    expect(heard()).toEqual([1]);
+    expect(heard(new ContextGraph([{ tokens: [2], score: 1 }]))).toEqual([2]);
+    expect(heard(new ContextGraph([{ tokens: [2, 3], score: 1 }]))).toEqual([1]);
+  });
+});
+
+describe('CTC beam search', () => {
+  it('settles tokens that it never takes back', () => {
+    const decoder = new CtcBeamDecoder({ vocabSize: 5, blankId: 0, maxActivePaths: 8 });
+    const frames = randoms(200 * 5, 3, 1);
+    let settled: number[] = [];
+    let unsettled = 0;
+    for (let frame = 0; frame < 200; frame++) {
+      decoder.accept(frames.subarray(frame * 5, (frame + 1) * 5));
+      const { tokens } = result(decoder);
+      expect(tokens.slice(0, settled.length)).toEqual(settled);
+      settled = tokens.slice(0, decoder.settled);
+      unsettled += tokens.length - settled.length;
+    }
+    expect(settled.length).toBeGreaterThan(5);
+    expect(unsettled).toBeGreaterThan(0);
+  });
 });
 
 describe('modified beam search', () => {
@@ -261,6 +330,14 @@ describe('ContextGraph', () => {
     expect(kept(graph, [1, 2, 3])).toBe(3 + 4);
     expect(kept(graph, [1, 2, 3, 9, 2, 3])).toBe(7 + 4);
     expect(kept(graph, [1, 2, 1, 2, 3])).toBe(7);
+  });
+
+  it('says which phrase ends inside of a longer one', () => {
+    const nested = new ContextGraph([
+      { tokens: [1, 2, 3, 4], score: 1 },
+      { tokens: [2, 3], score: 1 },
+    ]);
+    expect(run(nested, [1, 2, 3, 4]).map(({ matched }) => matched)).toEqual(['', '', '23', '1234']);
   });
 
   it('says which phrase ends where', () => {

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fetchModel, type LoadEvent } from '../../src/model/fetch.ts';
 import type { ModelFiles } from '../../src/model/model.ts';
@@ -131,6 +132,8 @@ describe('fetchModel', () => {
   it.each([
     [403, 'loaded'],
     [404, 'loaded'],
+    [410, 'loaded'],
+    [200, 'loaded'],
     [503, 'network'],
   ])('takes an answer of %i for a file that need not be there: %s', async (status, outcome) => {
     answer = (request, response) => {
@@ -163,6 +166,84 @@ describe('fetchModel', () => {
     requests = [];
     await fetchModel(url);
     expect(requests).toContain('GET model.safetensors');
+  });
+
+  it('fetches again what has another date, and what the server will not tell of', async () => {
+    const { caches } = memoryCaches();
+    vi.stubGlobal('caches', caches);
+    let date = 'Mon, 01 Jan 2024 00:00:00 GMT';
+    let headStatus = 200;
+    answer = (request, response) => {
+      const file = request.url?.endsWith('config.json')
+        ? files['config.json']
+        : request.url?.endsWith('.safetensors')
+          ? files['model.safetensors']
+          : undefined;
+      requests.push(`${request.method} ${request.url?.split('/').pop()}`);
+      const status = file === undefined ? 404 : request.method === 'HEAD' ? headStatus : 200;
+      response.writeHead(status, { 'last-modified': date });
+      response.end(request.method === 'HEAD' ? undefined : file);
+    };
+    const fetched = async () => {
+      requests = [];
+      await fetchModel(url);
+      return requests.includes('GET model.safetensors');
+    };
+    expect([await fetched(), await fetched()]).toEqual([true, false]);
+    date = 'Tue, 02 Jan 2024 00:00:00 GMT';
+    expect([await fetched(), await fetched()]).toEqual([true, false]);
+    headStatus = 405;
+    expect(await fetched()).toBe(true);
+  });
+
+  it('counts a compressed file as what comes of it', async () => {
+    answer = (request, response) => {
+      const file = request.url?.endsWith('config.json') ? files['config.json'] : undefined;
+      if (!file) {
+        send(request, response);
+        return;
+      }
+      const bytes = gzipSync(file);
+      expect(bytes.length).toBeLessThan(file.length);
+      response.writeHead(200, { 'content-length': bytes.length, 'content-encoding': 'gzip' }).end(bytes);
+    };
+    const events: LoadEvent[] = [];
+    await fetchModel(url, { onProgress: (event) => events.push(event) });
+    const shares = events.flatMap((event) => ('progress' in event ? [event.progress] : []));
+    expect(Math.max(...shares)).toBe(100);
+  });
+
+  it('serves nothing without a network where keeping broke off half-way', async () => {
+    const { caches, kept } = memoryCaches();
+    vi.stubGlobal('caches', caches);
+    await fetchModel(url);
+    files = { ...files, 'config.json': `${files['config.json']} ` };
+    const cache = await caches.open();
+    vi.spyOn(cache, 'put').mockRejectedValue(new Error('no room'));
+    await fetchModel(url);
+    expect(kept.has(`${url}/config.json`)).toBe(false);
+    server.close();
+    server.closeAllConnections();
+    await failure('network', () => fetchModel(url));
+  });
+
+  it('ends the other downloads when one fails', async () => {
+    let ended: () => void;
+    const closed = new Promise<void>((resolve) => (ended = resolve));
+    answer = (request, response) => {
+      if (request.url?.endsWith('model.safetensors')) {
+        response.on('close', () => ended());
+        response.writeHead(200, { 'content-length': 1e6 });
+        response.write(new Uint8Array(1000));
+      } else if (request.url?.endsWith('config.json')) {
+        response.writeHead(200, { 'content-length': 1000 });
+        response.write('{', () => setTimeout(() => response.destroy(), 50));
+      } else {
+        send(request, response);
+      }
+    };
+    await failure('network', () => fetchModel(url));
+    await closed;
   });
 
   it('is cancelled by its signal, with the reason, and keeps nothing half', async () => {

@@ -152,6 +152,19 @@ describe('TokenTable', () => {
     expect(table.encode('ÄÖ')).toBeUndefined();
   });
 
+  it('joins from the left where letters repeat', () => {
+    expect(TokenTable.parse('<blk> 0\naa 1\n▁ 2\na 3\n').encode('aaa')).toEqual([1, 3, 2]);
+  });
+
+  it('knows a BPE table by its letters at the end, but for a few of its user’s own', () => {
+    const bpe = '<blk> 0\n★ 1\nTH 2\nHE 3\nT 4\nH 5\nE 6\n';
+    expect(TokenTable.parse(bpe).encode('THE')).toEqual([2, 6]);
+  });
+
+  it('takes a byte order mark for none of the symbols', () => {
+    expect(TokenTable.parse('\uFEFF<blk> 0\na 1\n').symbols).toEqual(['<blk>', 'a']);
+  });
+
   it('splits words as sentencepiece’s unigram model does, all but a few: tokens.txt does not have its scores', async () => {
     const { tokens, words } = JSON.parse(new TextDecoder().decode(await readFixture('sentencepiece-unigram.json'))) as {
       tokens: string;

@@ -148,6 +148,36 @@ describe('SessionManager', () => {
     expect(results[results.length - 1]).toEqual(alone.get('smart-mirror'));
   });
 
+  it('hears a long call in segments, as the recognizer does', async () => {
+    const audio = await sample('stream');
+    const expected: RecognitionResult[] = [];
+    for await (const result of recognizer.transcribe([audio])) {
+      if (result.isFinal) {
+        expected.push(result);
+      }
+    }
+    expect(expected.length).toBeGreaterThan(3);
+    const { session, results, closed } = open(new SessionManager(recognizer, { maxBacklogSeconds: 60 }));
+    session.push(audio);
+    session.finish();
+    expect((await closed).reason).toBe('finished');
+    expect(results.filter(({ isFinal }) => isFinal)).toEqual(expected);
+    const partial = results.filter(({ isFinal }) => !isFinal);
+    expect(partial.length).toBeGreaterThan(expected.length);
+    // Nothing is told twice.
+    for (let i = 1; i < results.length; i++) {
+      expect(results[i]).not.toEqual(results[i - 1]);
+    }
+  });
+
+  it('looks for idle sessions again when it has been empty', async () => {
+    const manager = new SessionManager(recognizer, { idleSeconds: 0.1 });
+    for (let i = 0; i < 2; i++) {
+      expect((await open(manager).closed).reason).toBe('idle');
+      expect(manager.list()).toEqual([]);
+    }
+  });
+
   it('closes a session that stays idle, and not one that goes on', async () => {
     const manager = new SessionManager(recognizer, { idleSeconds: 0.2 });
     const [idle, busy] = [open(manager), open(manager)];
@@ -231,7 +261,8 @@ describe('SessionManager', () => {
       try {
         session.push({ samples: samples.subarray(at, at + 320), sampleRate });
         at += 320;
-      } catch {
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'busy' });
         await pause(1);
       }
     }

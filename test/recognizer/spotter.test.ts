@@ -87,7 +87,21 @@ describe('KeywordSpotter', () => {
   });
 
   it('refuses options out of range at once', async () => {
+    const before = [...gpu.memory];
     await failure('bad-argument', () => KeywordSpotter.create(gpu, model, { maxActivePaths: 0 }));
+    await failure('bad-argument', () => KeywordSpotter.create(gpu, model, { keywordsScore: 1e300 }));
+    expect([...gpu.memory]).toEqual(before);
+  });
+
+  it('wants the probability that its options say', async () => {
+    const strict = await KeywordSpotter.create(gpu, model, {
+      maxStreams: 1,
+      chunkFrames: 8,
+      keywordsThreshold: 0.9999,
+    });
+    expect(await hear('alexa', 'a l e x a ▁ @alexa', strict)).toEqual([]);
+    expect(await hear('alexa', 'a l e x a ▁ @alexa #0.5', strict)).toEqual(['alexa']);
+    strict.dispose();
   });
 
   it('changes keywords in mid-stream, and keeps what was heard', async () => {
