@@ -62,9 +62,13 @@ export function drawRing(
   }
 }
 
-/** The colour that a CSS custom property has now. */
+const probe = document.body.appendChild(create('span'));
+probe.hidden = true;
+
+/** The colour that a CSS custom property has now, which may be `light-dark()`: as a canvas takes it. */
 export function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
 }
 
 /** Dark blue over magenta to yellow, for 0 to 1. */

@@ -11,6 +11,8 @@ const hits = element('hits', HTMLUListElement);
 
 export class Heard {
   #settled: RecognitionResult[] = [];
+  /** The text of every segment that has ended. */
+  #texts = new Map<number, string>();
   #current: RecognitionResult | undefined;
   #segment = -1;
   #ended = false;
@@ -21,6 +23,7 @@ export class Heard {
 
   clear(label?: string): void {
     this.#settled = [];
+    this.#texts.clear();
     this.#current = undefined;
     this.#segment = -1;
     this.#ended = false;
@@ -43,9 +46,12 @@ export class Heard {
     }
     this.#shownHits = result.keywords.length;
     if (result.isFinal) {
-      this.#settled = [...this.#settled.filter(({ segment }) => segment !== result.segment), result].slice(
-        -KEPT_SEGMENTS,
-      );
+      // Segments of silence push nothing out.
+      if (result.text !== '') {
+        const others = this.#settled.filter(({ segment }) => segment !== result.segment);
+        this.#settled = [...others, result].slice(-KEPT_SEGMENTS);
+        this.#texts.set(result.segment, result.text);
+      }
       this.#current = undefined;
     } else {
       this.#current = result;
@@ -60,10 +66,7 @@ export class Heard {
 
   /** All that was heard, segment by segment. */
   get text(): string {
-    return [...this.#settled, ...(this.#current ? [this.#current] : [])]
-      .map((result) => result.text)
-      .filter(Boolean)
-      .join(' ');
+    return [...this.#texts.values(), this.#current?.text].filter(Boolean).join(' ');
   }
 
   /** Words and keywords with their times, for the picture. */
@@ -94,15 +97,20 @@ export class Heard {
     mark.type = 'button';
     mark.title = say('markFalse');
     mark.setAttribute('aria-label', `${keyword}: ${say('markFalse')}`);
+    const isFalse = this.#label !== undefined && !this.#label.includes(keyword);
+    const setFalse = (value: boolean) => {
+      item.classList.toggle('false', value);
+      mark.setAttribute('aria-pressed', String(value));
+    };
     mark.addEventListener('click', () => {
-      this.#count(item.classList.toggle('false') ? 1 : -1);
+      const value = !item.classList.contains('false');
+      setFalse(value);
+      this.#count(value ? 1 : -1);
     });
+    setFalse(isFalse);
+    this.#count(isFalse ? 1 : 0);
     item.append(mark);
     hits.append(item);
-    if (this.#label !== undefined && !this.#label.includes(keyword)) {
-      item.classList.add('false');
-      this.#count(1);
-    }
   }
 
   #count(change: number): void {

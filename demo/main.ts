@@ -23,6 +23,8 @@ import { Timeline } from './timeline.ts';
 const BUNDLED = 'wake-words/';
 /** How often a recording is handed over, as a microphone would. */
 const PIECE_SECONDS = 0.04;
+/** How far a recording that goes as fast as it can is handed over ahead of what is decoded. */
+const SECONDS_AHEAD = 5;
 /** Feature frames beyond its own that the last frame of a chunk sees, in milliseconds. */
 const LOOKAHEAD_MS = 50;
 
@@ -56,14 +58,14 @@ const client = new RecognizerClient(new Worker(new URL('./worker.ts', import.met
   onRecovered: (recovered) => {
     showModel(recovered, false);
     warn('');
-    tell(say('recovered', { adapter: recovered.adapter }));
+    tell(() => say('recovered', { adapter: recovered.adapter }));
   },
   onRecoveryFailed: (error) => {
     info = undefined;
     abandon();
     setBusy(false);
     warnOf(error);
-    button('retry').hidden = false;
+    offerRetry();
   },
 });
 let info: RecognizerInfo | undefined;
@@ -75,13 +77,43 @@ let run = 0;
 let pressed: string | undefined;
 let source: string | ModelFiles = BUNDLED;
 let modelName = 'wake-words';
+/** The model whose keywords are in the list. */
+let shown: string | ModelFiles | undefined;
+/** The model that was asked for last, for another try. */
+let wanted: { source: string | ModelFiles; name: string } = { source, name: modelName };
 let lastRecording: WaveformChunk | undefined;
 let loading: AbortController | undefined;
+let busy = false;
+/** Whether the worker has ended: only a new page has another one. */
+let isDead = false;
+/** The copies of a recording that are running, if any. */
+let crowding: Promise<void> | undefined;
+/** Seconds of the current stream that have been decoded. */
+let decoded = 0;
+/** What the status says, in whatever language. */
+let told = () => '';
 /** Tokens of the segment whose probabilities are drawn. */
 let drawn = { segment: -1, tokens: 0 };
 
-function tell(text: string): void {
-  status.textContent = text;
+/** Says something new once: screen readers read out each change. */
+function tell(text: () => string): void {
+  told = text;
+  if (status.textContent !== text()) {
+    status.textContent = text();
+  }
+}
+
+/** Hides a button; the focus, which would be lost with it, goes to the status. */
+function hide(id: string): void {
+  if (document.activeElement === button(id)) {
+    status.focus();
+  }
+  button(id).hidden = true;
+}
+
+function offerRetry(): void {
+  button('retry').textContent = say(isDead ? 'reload' : 'retry');
+  button('retry').hidden = false;
 }
 
 function warn(text: string): void {
@@ -93,6 +125,13 @@ function warnOf(error: unknown): void {
   warn(error instanceof Error ? error.message : String(error));
   if (error instanceof RillError && (error.code === 'no-webgpu' || error.code === 'no-adapter')) {
     element('unsupported', HTMLElement).hidden = false;
+  }
+  if (error instanceof RillError && error.code === 'worker') {
+    isDead = true;
+    info = undefined;
+    tell(() => '');
+    setBusy(false);
+    offerRetry();
   }
 }
 
@@ -109,6 +148,7 @@ function show(update: StreamUpdate): void {
   for (; drawn.tokens < result.tokens.length; drawn.tokens++) {
     probabilities.add(result.timestamps[drawn.tokens], Math.exp(result.tokenLogProbs[drawn.tokens]));
   }
+  decoded = chunk.end;
   if (chunk.seconds > 0) {
     chunkTimes.add(chunk.end, chunk.computeMs + chunk.readbackMs, 1000 * chunk.seconds);
     setText('compute', milliseconds(chunk.computeMs));
@@ -159,7 +199,7 @@ function stop(): void {
   } else {
     abandon();
   }
-  tell(say('ready'));
+  tell(() => say('ready'));
 }
 
 /** @returns undefined when another source has begun meanwhile */
@@ -171,6 +211,7 @@ async function openStream(own: number, label?: string): Promise<WorkerStream | u
     chart.clear();
   });
   drawn = { segment: -1, tokens: 0 };
+  decoded = 0;
   const beam = info?.method === 'modified_beam_search' || info?.method === 'ctc_beam';
   const stream = await client.createStream({
     keywords: keywordText(),
@@ -216,8 +257,7 @@ function setPressed(name: string | undefined): void {
   for (const each of element('clips', HTMLElement).querySelectorAll('button')) {
     each.setAttribute('aria-pressed', String(each.textContent === name));
   }
-  button('microphone').textContent = say(name === 'microphone' ? 'stop' : 'microphone');
-  button('microphone').setAttribute('aria-pressed', String(name === 'microphone'));
+  button('microphone').textContent = say(name === undefined ? 'microphone' : 'stop');
 }
 
 async function listenToMicrophone(): Promise<void> {
@@ -255,7 +295,7 @@ async function listenToMicrophone(): Promise<void> {
         open.close();
       },
     };
-    tell(say('listeningMicrophone'));
+    tell(() => say('listeningMicrophone'));
   } catch (error) {
     microphone?.close();
     if (own === run) {
@@ -266,6 +306,10 @@ async function listenToMicrophone(): Promise<void> {
 }
 
 async function listenToRecording(name: string, load: () => Promise<ArrayBuffer>, label?: string): Promise<void> {
+  if (!info) {
+    warn(say('noModel'));
+    return;
+  }
   const own = begin(name);
   let audio: WaveformChunk;
   try {
@@ -285,16 +329,21 @@ async function listenToRecording(name: string, load: () => Promise<ArrayBuffer>,
     lastRecording = audio;
     showVoices();
     const realTime = slider('real-time').checked;
-    const player = realTime ? playAudio(audio) : undefined;
-    listening = { stream, cut: () => player?.stop() };
-    tell(say('listeningTo', { name }));
+    const opened: typeof listening = { stream, cut: () => undefined };
+    listening = opened;
+    if (realTime) {
+      opened.cut = playAudio(audio).stop;
+    }
+    tell(() => say('listeningTo', { name }));
     await pushRecording(own, stream, audio, realTime);
     await finished(own);
-    if (own === run) {
-      player?.stop();
+    // It may have been stopped before its end.
+    if (own === run && listening === opened) {
+      opened.cut();
       listening = undefined;
       setPressed(undefined);
-      tell(heard.text ? say('heardIn', { name, text: heard.text }) : say('heardNothing', { name }));
+      const { text } = heard;
+      tell(() => (text ? say('heardIn', { name, text }) : say('heardNothing', { name })));
     }
   } catch (error) {
     if (own === run) {
@@ -313,6 +362,7 @@ async function pushRecording(
 ): Promise<void> {
   const piece = Math.ceil(PIECE_SECONDS * sampleRate);
   const started = performance.now();
+  const seconds = samples.length / sampleRate;
   const isWanted = () => own === run && listening?.stream === stream;
   for (let at = 0; at < samples.length && isWanted(); at += piece) {
     const part = samples.subarray(at, at + piece);
@@ -323,10 +373,14 @@ async function pushRecording(
         return;
       }
     }
+    while (!realTime && isWanted() && at / sampleRate - decoded > SECONDS_AHEAD) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     timeline.addAudio(part, sampleRate);
     stream.push({ samples: part, sampleRate, capturedAt: performance.timeOrigin + performance.now() });
-    progress.value = (at + part.length) / samples.length;
+    progress.value = realTime ? (at + part.length) / samples.length : decoded / seconds;
   }
+  progress.value = 1;
   if (isWanted()) {
     stream.finish();
   }
@@ -351,10 +405,13 @@ async function load(next: string | ModelFiles, name = modelName): Promise<boolea
   abandon();
   warn('');
   loading?.abort();
+  wanted = { source: next, name };
   const own = (loading = new AbortController());
   setBusy(true);
-  tell(say('loading', { percent: 0 }));
+  tell(() => say('loading'));
   try {
+    // They run on the model that would go.
+    await crowding;
     const loaded = await client.load(next, {
       signal: own.signal,
       dtype: dtype.value as WeightDtype | 'auto',
@@ -365,31 +422,34 @@ async function load(next: string | ModelFiles, name = modelName): Promise<boolea
       onProgress: (event) => {
         if (event.status === 'progress_total') {
           progress.value = event.progress / 100;
-          tell(say('loading', { percent: event.progress.toFixed(0) }));
         } else if (event.status === 'ready') {
-          tell(say('starting'));
-          button('cancel').hidden = true;
+          tell(() => say('starting'));
+          hide('cancel');
         }
       },
     });
     if (own !== loading) {
       return false;
     }
-    const isNew = next !== source || info === undefined;
     source = next;
     modelName = name;
-    showModel(loaded, isNew);
-    tell(say('ready'));
+    showModel(loaded, next !== shown);
+    shown = next;
+    // The slider may have been moved meanwhile.
+    await client.setChunkFrames(Number(slider('chunk').value));
+    tell(() => say('ready'));
     return true;
   } catch (error) {
     if (own.signal.aborted) {
       if (own === loading) {
-        tell(say('cancelled'));
-        button('retry').hidden = false;
+        tell(() => say('cancelled'));
+        offerRetry();
       }
     } else if (own === loading) {
-      tell(info ? say('ready') : '');
-      button('retry').hidden = info !== undefined;
+      tell(() => (info ? say('ready') : ''));
+      if (!info) {
+        offerRetry();
+      }
       warnOf(error);
     }
     return false;
@@ -400,13 +460,16 @@ async function load(next: string | ModelFiles, name = modelName): Promise<boolea
   }
 }
 
-function setBusy(busy: boolean): void {
-  button('cancel').hidden = !busy;
+function setBusy(isBusy: boolean): void {
+  busy = isBusy;
   if (busy) {
-    button('retry').hidden = true;
+    button('cancel').hidden = false;
+    hide('retry');
+  } else {
+    hide('cancel');
   }
   const usable = !busy && info !== undefined;
-  for (const id of ['microphone', 'lose', 'run-voices']) {
+  for (const id of ['microphone', 'lose']) {
     button(id).disabled = !usable;
   }
   for (const each of element('clips', HTMLElement).querySelectorAll('button')) {
@@ -429,8 +492,13 @@ function showModel(loaded: RecognizerInfo, isNew: boolean): void {
     layer.value = String(layers - 1);
   }
   const isBundled = source === BUNDLED;
-  button('save').hidden = isBundled;
-  button('bundled').hidden = isBundled;
+  for (const id of ['save', 'bundled']) {
+    if (isBundled) {
+      hide(id);
+    } else {
+      button(id).hidden = false;
+    }
+  }
   const methods = DECODING_METHODS.filter((each) => (each.startsWith('ctc') ? sizes.hasCtc : sizes.transducer));
   method.replaceChildren(...methods.map((each) => new Option(each, each)));
   method.value = loaded.method;
@@ -458,27 +526,26 @@ function showChunk(): void {
 const voiceCount = () => 2 ** Number(slider('voices').value);
 
 function showVoices(): void {
+  slider('voices').setAttribute('aria-valuetext', String(voiceCount()));
   button('run-voices').textContent = say('voicesRun', { count: voiceCount() });
-  button('run-voices').disabled = info === undefined || lastRecording === undefined;
+  button('run-voices').disabled = busy || crowding !== undefined || info === undefined || lastRecording === undefined;
 }
 
-async function runVoices(): Promise<void> {
-  if (!lastRecording) {
-    return;
-  }
-  button('run-voices').disabled = true;
+async function runVoices(recording: WaveformChunk): Promise<void> {
   try {
-    const { sessions, audioSeconds, wallSeconds } = await client.crowd(voiceCount(), lastRecording);
+    const { sessions, audioSeconds, wallSeconds } = await client.crowd(voiceCount(), recording);
     const speed = audioSeconds / wallSeconds;
     const item = create('li', '', say('voicesResult', { count: sessions, speed: speed.toFixed(1) }));
     const meter = create('meter');
-    meter.max = 100;
+    meter.max = Math.max(100, speed);
     meter.value = speed;
+    meter.setAttribute('aria-label', item.textContent ?? '');
     item.append(meter);
     element('voices-results', HTMLUListElement).append(item);
   } catch (error) {
     warnOf(error);
   }
+  crowding = undefined;
   showVoices();
 }
 
@@ -493,25 +560,38 @@ async function take(files: readonly File[]): Promise<void> {
       const converted = await client.convert([...checkpoints], { config, tokens }, (event) => {
         if (event.status === 'progress_total') {
           progress.value = event.progress / 100;
-          tell(say('converting', { name: first.name, percent: event.progress.toFixed(0) }));
+          tell(() => say('converting', { name: first.name }));
         }
       });
       // Without tokens of its own a model with the bundled one's classes is taken to have its tokens.
-      const complete = converted['tokens.txt'] ? converted : { ...converted, ...(await borrowTokens()) };
+      const complete = converted['tokens.txt'] ? converted : { ...converted, ...(await borrowTokens(converted)) };
       await load(complete, first.name);
     } else if (audio[0]) {
       await listenToRecording(audio[0].name, () => audio[0].arrayBuffer());
+    } else if (files[0]) {
+      warn(say('notAudio', { name: files[0].name }));
     }
   } catch (error) {
-    tell('');
+    tell(() => '');
     warnOf(error);
   }
 }
 
-/** The bundled model's tokens and keywords. */
-async function borrowTokens(): Promise<Pick<ModelFiles, 'tokens.txt' | 'keywords.txt'>> {
-  const text = async (name: string) => (await fetch(BUNDLED + name)).text();
-  return { 'tokens.txt': await text('tokens.txt'), 'keywords.txt': await text('keywords.txt') };
+/** The bundled model's tokens and keywords, where a model has as many tokens. */
+async function borrowTokens({ 'config.json': config }: ModelFiles): Promise<Partial<ModelFiles>> {
+  const [tokens, keywords] = await Promise.all(
+    ['tokens.txt', 'keywords.txt'].map(async (name) => (await fetchBundled(name)).text()),
+  );
+  const { vocab_size: count } = JSON.parse(config) as { vocab_size?: number };
+  return tokens.trim().split('\n').length === count ? { 'tokens.txt': tokens, 'keywords.txt': keywords } : {};
+}
+
+async function fetchBundled(name: string): Promise<Response> {
+  const response = await fetch(BUNDLED + name);
+  if (!response.ok) {
+    throw new Error(`${response.url}: ${response.status}`);
+  }
+  return response;
 }
 
 interface Labels {
@@ -519,7 +599,7 @@ interface Labels {
 }
 
 async function showClips(): Promise<void> {
-  const labels = (await (await fetch(`${BUNDLED}samples/labels.json`)).json()) as Labels;
+  const labels = (await (await fetchBundled('samples/labels.json')).json()) as Labels;
   // Parts of a longer recording are listed too, under no file of their own.
   const own = labels.clips.filter(({ file }) => file.endsWith('.wav'));
   const clips = [{ file: 'stream.wav', label: own.map(({ label }) => label).join(' ') }, ...own];
@@ -527,13 +607,13 @@ async function showClips(): Promise<void> {
     ...clips.map(({ file, label }) => {
       const clip = create('button', '', file.replace('.wav', ''));
       clip.type = 'button';
-      clip.disabled = info === undefined;
+      clip.disabled = busy || info === undefined;
       clip.addEventListener('click', () => {
         if (pressed === clip.textContent) {
           stop();
           return;
         }
-        const bytes = async () => (await fetch(`${BUNDLED}samples/${file}`)).arrayBuffer();
+        const bytes = async () => (await fetchBundled(`samples/${file}`)).arrayBuffer();
         void listenToRecording(clip.textContent ?? file, bytes, label.replaceAll('_', ' '));
       });
       return clip;
@@ -543,10 +623,10 @@ async function showClips(): Promise<void> {
 
 function connectControls(): void {
   button('microphone').addEventListener('click', () => {
-    if (button('microphone').getAttribute('aria-pressed') === 'true') {
-      stop();
-    } else {
+    if (pressed === undefined) {
       void listenToMicrophone();
+    } else {
+      stop();
     }
   });
   const file = slider('file');
@@ -555,24 +635,33 @@ function connectControls(): void {
     file.value = '';
   });
   const drop = element('drop', HTMLLabelElement);
+  const hasFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files') ?? false;
   document.addEventListener('dragover', (event) => {
-    event.preventDefault();
-    drop.classList.add('over');
+    // Text may be dragged into the list of keywords.
+    if (hasFiles(event)) {
+      event.preventDefault();
+      drop.classList.add('over');
+    }
   });
   document.addEventListener('dragleave', () => drop.classList.remove('over'));
   document.addEventListener('drop', (event) => {
-    event.preventDefault();
     drop.classList.remove('over');
-    if (event.dataTransfer) {
+    if (event.dataTransfer && hasFiles(event)) {
+      event.preventDefault();
       void droppedFiles(event.dataTransfer).then(take);
     }
   });
+  let change = 0;
   const changeKeywords = () => {
     const error = element('keywords-error', HTMLElement);
+    const own = ++change;
     error.hidden = true;
     listening?.stream.setKeywords(keywordText()).catch((cause: unknown) => {
-      error.textContent = cause instanceof Error ? cause.message : String(cause);
-      error.hidden = false;
+      // A later list may be right.
+      if (own === change) {
+        error.textContent = cause instanceof Error ? cause.message : String(cause);
+        error.hidden = false;
+      }
     });
   };
   keywords.addEventListener('input', changeKeywords);
@@ -596,9 +685,20 @@ function connectControls(): void {
     listening?.stream.setOptions({ features: true, stateLayer: Number(layer.value) });
   });
   slider('voices').addEventListener('input', showVoices);
-  button('run-voices').addEventListener('click', () => void runVoices());
+  button('run-voices').addEventListener('click', () => {
+    if (lastRecording) {
+      crowding = runVoices(lastRecording);
+      showVoices();
+    }
+  });
   button('cancel').addEventListener('click', () => loading?.abort());
-  button('retry').addEventListener('click', () => void load(source));
+  button('retry').addEventListener('click', () => {
+    if (isDead) {
+      location.reload();
+    } else {
+      void load(wanted.source, wanted.name);
+    }
+  });
   button('save').addEventListener('click', () => {
     if (typeof source !== 'string') {
       saveFolder(source).catch((error: unknown) => {
@@ -622,8 +722,10 @@ function connectControls(): void {
     showVoices();
     showModelName();
     setPressed(pressed);
-    warn('');
-    tell(listening ? '' : say('ready'));
+    tell(told);
+    if (!button('retry').hidden) {
+      offerRetry();
+    }
   });
 }
 

@@ -13,6 +13,7 @@ export class StatesView {
   constructor(canvas: HTMLCanvasElement) {
     this.#canvas = canvas;
     this.clear();
+    new ResizeObserver(() => (this.#drawn = false)).observe(canvas);
   }
 
   clear(): void {

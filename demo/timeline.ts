@@ -33,6 +33,7 @@ export class Timeline {
     this.#canvas = canvas;
     this.#spectrogram.width = COLUMNS;
     this.#spectrogram.height = 80;
+    new ResizeObserver(() => (this.#drawn = false)).observe(canvas);
   }
 
   clear(numFeatures: number): void {
@@ -107,6 +108,8 @@ export class Timeline {
       const right = Math.max(left + 2 * scale, x(end));
       context.fillStyle = isKeyword ? 'rgb(255 214 10 / 0.35)' : 'rgb(255 255 255 / 0.18)';
       context.fillRect(left, top, right - left, this.#canvas.height - top);
+      context.fillStyle = 'rgb(0 0 0 / 0.7)';
+      context.fillRect(left, top, context.measureText(text).width + 6 * scale, 20 * scale);
       context.fillStyle = '#fff';
       context.fillText(text, left + 3 * scale, top + 3 * scale);
     }

@@ -114,7 +114,7 @@ describe('the packed package', () => {
       const page = await browser.newPage();
       await page.goto(server.resolvedUrls?.local[0] ?? '');
       await page.click('#start');
-      await page.waitForFunction(() => document.querySelector('#captions')?.textContent?.includes('computer'), {
+      await page.waitForFunction(() => document.querySelector('p:has(#captions)')?.textContent?.includes('computer'), {
         timeout: 60_000,
       });
       await page.goto(`${server.resolvedUrls?.local[0] ?? ''}wake.html`);

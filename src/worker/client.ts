@@ -123,7 +123,9 @@ export class RecognizerClient {
         new RillError('worker', {
           got: message ? `an error in the worker: ${message}` : 'a worker whose script could not be loaded',
           expected: 'a worker whose file calls serveRecognizer()',
-          remedy: 'Check the address of its file, that it is a module, and worker-src of the content-security policy.',
+          remedy: message
+            ? 'Create a new worker and client; in a page, reload it.'
+            : 'Check the address of its file, that it is a module, and worker-src of the content-security policy.',
         }),
       );
     };

@@ -210,6 +210,41 @@ describe.each([
       return data.some((value, i) => i % 4 < 3 && value > 0);
     });
     expect(drawn).toBe(true);
+    // In the accent's colour of a light page.
+    const charted = await page.$eval('#probabilities canvas', (canvas) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, width, height);
+      return Array.from({ length: data.length / 4 }, (_, i) => data.slice(4 * i, 4 * i + 3).join()).includes(
+        '11,107,203',
+      );
+    });
+    expect(charted).toBe(true);
+  });
+
+  it('stops a recording with the button that says so, without a verdict', async () => {
+    await click(page, '#real-time');
+    await choose(page, `${wakeWordsFolder}/samples/stream.wav`);
+    await waitForStatus(page, 'Listening to stream.wav');
+    expect(await text(page, '#microphone')).toBe('Stop');
+    await click(page, '#microphone');
+    expect(await text(page, '#microphone')).toBe('Speak');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(await text(page, '#status')).toContain('Ready');
+    await click(page, '#real-time');
+  });
+
+  it('keeps the words of a recording that goes on in silence', async () => {
+    const path = join(tmpdir(), `rill-long-${process.pid}.wav`);
+    const wav = await readFile(`${wakeWordsFolder}/samples/alexa.wav`);
+    const silence = Buffer.alloc(2 * 16000 * 60);
+    const long = Buffer.concat([wav, silence]);
+    long.writeUInt32LE(long.length - 8, 4);
+    long.writeUInt32LE(long.length - 44, 40);
+    await writeFile(path, long);
+    await choose(page, path);
+    await waitForStatus(page, ': alexa');
+    expect(await text(page, '#text')).toContain('alexa');
+    await rm(path);
   });
 
   it('changes chunk size, weights and method', async () => {
@@ -305,11 +340,85 @@ describe.each([
     );
     await bare.waitForSelector('#unsupported:not([hidden])');
     expect(await text(bare, '#unsupported')).toMatch(/Chrome.*Safari.*Firefox/);
+    await choose(bare, `${wakeWordsFolder}/samples/alexa.wav`);
+    await waitForText(bare, '#notice', 'No model is loaded');
+    await bare.select('#language', 'zh');
+    await bare.select('#language', 'en');
+    expect(await text(bare, '#status')).toBe('');
     await bare.close();
   });
 
   it('complained about nothing', () => {
     expect(complaints).toEqual([]);
+  });
+});
+
+describe('the demo page', () => {
+  let site: Site;
+  let browser: Browser;
+  let page: Page;
+
+  beforeAll(async () => {
+    site = await serveDevelopment();
+    browser = await launchBrowser('chrome');
+    page = await browser.newPage();
+    await page.evaluateOnNewDocument(() => {
+      document.addEventListener('DOMContentLoaded', () => {
+        const said: string[] = [];
+        Object.assign(window, { said });
+        const status = document.querySelector('#status')!;
+        new MutationObserver(() => said.push(status.textContent ?? '')).observe(status, { childList: true });
+      });
+    });
+    await page.goto(site.url);
+    await waitForStatus(page, 'Ready');
+  });
+  afterAll(async () => {
+    await browser.close();
+    await site.close();
+  });
+
+  it('says little while it loads, for those who hear it', async () => {
+    const said = await page.evaluate(() => (window as unknown as { said: string[] }).said);
+    expect(said.length).toBeLessThanOrEqual(3);
+    expect(said[said.length - 1]).toContain('Ready');
+  });
+
+  it('does not lose the focus with a button that goes', async () => {
+    await page.select('#dtype', 'f16');
+    await page.focus('#cancel');
+    await waitForStatus(page, 'Ready');
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('status');
+  });
+
+  it('names every field, and each label names one', async () => {
+    const unnamed = await page.$$eval('input, select, textarea, meter, progress', (fields) =>
+      fields
+        .filter((field) => !field.ariaLabel && ((field as HTMLInputElement).labels?.length ?? 0) === 0)
+        .map(({ id }) => id),
+    );
+    expect(unnamed).toEqual([]);
+    const crowded = await page.$$eval(
+      'label',
+      (labels) =>
+        labels.filter((label) => label.querySelectorAll('input, select, textarea, button, output').length > 1).length,
+    );
+    expect(crowded).toBe(0);
+  });
+
+  it('offers to start anew when its worker has failed', async () => {
+    await page.workers()[0].evaluate(() => {
+      setTimeout(() => {
+        throw new Error('out of order');
+      });
+    });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await clickClip(page, 'alexa');
+    await waitForText(page, '#notice', 'out of order');
+    expect(await text(page, '#retry')).toBe('Reload the page');
+    expect(await page.$eval('#microphone', (button) => (button as HTMLButtonElement).disabled)).toBe(true);
+    await Promise.all([page.waitForNavigation(), click(page, '#retry')]);
+    await waitForStatus(page, 'Ready');
   });
 });
 
