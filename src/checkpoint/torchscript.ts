@@ -123,13 +123,19 @@ export async function readScriptModule(
   };
 }
 
+/** A number, or which constant of the archive it is. */
+interface Eps {
+  constant?: string;
+  literal?: string;
+}
+
 /** What a traced BasicNorm adds to the mean square: `pow(add(…, CONSTANTS.c3), -0.5)` in its class's code. */
 class NormCode {
   readonly #names: ReadonlySet<string>;
   readonly #read: (name: string) => Promise<Uint8Array>;
   readonly #constants: TensorSource;
-  /** Of each file the number, or the constant's, by the name of the class. */
-  readonly #files = new Map<string, ReadonlyMap<string, { constant?: string; literal?: string }>>();
+  /** Of each file, by the name of the class. */
+  readonly #files = new Map<string, ReadonlyMap<string, Eps>>();
   #bytes = 0;
 
   constructor(names: ReadonlySet<string>, read: (name: string) => Promise<Uint8Array>, constants: TensorSource) {
@@ -153,14 +159,14 @@ class NormCode {
   }
 
   /** Reads a file once, and no more of all files than of a pickle: they may be compressed. */
-  async #open(file: string): Promise<ReadonlyMap<string, { constant?: string; literal?: string }>> {
+  async #open(file: string): Promise<ReadonlyMap<string, Eps>> {
     const bytes = await this.#read(file);
     this.#bytes += bytes.length;
     if (this.#bytes > MAX_PICKLE_BYTES) {
       throw badCheckpoint(`more than ${MAX_PICKLE_BYTES} bytes of TorchScript code`, 'the code of one network');
     }
     const [, ...pieces] = new TextDecoder().decode(bytes).split(/^class (\w+)\(/m);
-    const classes = new Map<string, { constant?: string; literal?: string }>();
+    const classes = new Map<string, Eps>();
     for (let i = 0; i < pieces.length; i += 2) {
       const found = /torch\.add\(\w+, (?:CONSTANTS\.c(\d+)|([\d.e+-]+))\), -0\.5\)/.exec(pieces[i + 1]);
       if (found) {

@@ -132,6 +132,26 @@ describe('a recognizer in a worker', () => {
     expect(outcome).toEqual({ errors: ['closed'], text: 'alexa' });
   });
 
+  it('gives the device of a model back when another is loaded', async () => {
+    await page.evaluate(`(async () => {
+      const { RecognizerClient } = await import(${JSON.stringify(entry)});
+      window.client = new RecognizerClient(new Worker('/worker.ts', { type: 'module' }));
+      await client.load('wake-words/');
+    })()`);
+    const worker = page.workers()[page.workers().length - 1];
+    await worker.evaluate(`
+      globalThis.destroyed = 0;
+      const { destroy } = GPUDevice.prototype;
+      GPUDevice.prototype.destroy = function () {
+        destroyed++;
+        return destroy.call(this);
+      };
+    `);
+    await page.evaluate(`client.load('wake-words/').then(() => undefined)`);
+    expect(await worker.evaluate('destroyed')).toBe(1);
+    await page.evaluate('client.dispose()');
+  });
+
   it('says so when the worker’s script cannot be loaded', async () => {
     const error = await page.evaluate(`(async () => {
       const { RecognizerClient } = await import(${JSON.stringify(entry)});
