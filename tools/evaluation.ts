@@ -22,25 +22,27 @@ export interface Utterance extends Item {
   frames: number;
 }
 
-/** Lines of `audio,text`; paths are relative to the list; a first line of just those words is a heading. */
+/** A line of two fields, either of which may stand in quotes, with quotes in it doubled. */
+const TWO_FIELDS = /^(?:"((?:[^"]|"")*)"|([^",][^,]*)),\s*(?:"((?:[^"]|"")*)"|(.*))$/;
+
+/** Lines of `audio,text` (CSV); paths are relative to the list; a first line of just those words is a heading. */
 async function readList(path: string): Promise<Item[]> {
   const lines = (await readText(path)).split(/\r?\n/).map((line, index) => ({ line: line.trim(), number: index + 1 }));
   const items = lines
-    .filter(({ line, number }) => line !== '' && !(number === 1 && line.toLowerCase() === 'audio,text'))
+    .filter(({ line }) => line !== '')
+    .filter(({ line }, index) => index > 0 || !/^"?audio"?,\s*"?text"?$/i.test(line))
     .map(({ line, number }) => {
-      const comma = line.indexOf(',');
-      if (comma < 1) {
+      const fields = TWO_FIELDS.exec(line);
+      if (!fields) {
         throw new RillError('bad-argument', {
           got: `line ${number} of ${path}: ${JSON.stringify(line.slice(0, 60))}`,
           expected: 'audio,text',
           remedy: 'Put a path, a comma and what is said on each line.',
         });
       }
-      const text = line
-        .slice(comma + 1)
-        .trim()
-        .replace(/^"(.*)"$/, '$1');
-      return { audio: resolve(dirname(path), line.slice(0, comma).trim()), text };
+      const [, quotedAudio, audio, quotedText, text] = fields.map((field: string | undefined) => field);
+      const field = (quoted: string | undefined, plain = '') => quoted?.replaceAll('""', '"') ?? plain.trim();
+      return { audio: resolve(dirname(path), field(quotedAudio, audio)), text: field(quotedText, text) };
     });
   if (items.length === 0) {
     throw new RillError('bad-argument', {
@@ -93,16 +95,19 @@ export function score(results: readonly Heard[], keywords: readonly string[]) {
     substitutions,
     insertions,
     deletions,
-    wordErrorRate: words > 0 ? (substitutions + insertions + deletions) / words : 0,
-    exact: results.filter(({ text, heard }) => text.toLowerCase() === heard.toLowerCase()).length,
+    /** Null where nothing was said. */
+    wordErrorRate: words > 0 ? (substitutions + insertions + deletions) / words : null,
+    exact: errors.filter((each) => each.substitutions + each.insertions + each.deletions === 0).length,
     keywords: perKeyword,
-    keywordAccuracy: said > 0 ? detected / said : 0,
+    /** Null where no keyword was said. */
+    keywordAccuracy: said > 0 ? detected / said : null,
     falseAlarms,
     falseAlarmsPerHour: hours > 0 ? falseAlarms / hours : 0,
   };
 }
 
-/** The phrases of a model folder's keywords. */
+/** The phrases of a model folder's keywords, each once: one may be spelt in several ways. */
 export function keywordPhrases({ keywords, tokens }: Model): string[] {
-  return keywords && tokens ? parseKeywords(keywords, tokens).map(({ phrase }) => phrase) : [];
+  const phrases = keywords && tokens ? parseKeywords(keywords, tokens).map(({ phrase }) => phrase) : [];
+  return [...new Map(phrases.map((phrase) => [phrase.toLowerCase().split(/\s+/).join(' '), phrase])).values()];
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, realpath, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ByteSource } from '../src/checkpoint/bytes.ts';
 import { RillError } from '../src/errors.ts';
@@ -116,7 +116,12 @@ export async function writeFolder(
   }
 }
 
-/** Writes one file, whole or not at all. */
-export function writeOutput(path: string, data: Uint8Array): Promise<void> {
-  return writeFolder(dirname(path), { [basename(path)]: data });
+/** Writes one file, whole or not at all; what is no file of its own (a pipe, a device) is written into. */
+export async function writeOutput(path: string, data: Uint8Array): Promise<void> {
+  const target = existsSync(path) ? await realpath(path) : path;
+  if (existsSync(target) && !(await stat(target)).isFile() && !(await isFolder(target))) {
+    await writeFile(target, data);
+    return;
+  }
+  await writeFolder(dirname(target), { [basename(target)]: data });
 }

@@ -16,7 +16,7 @@ function bad(got: string, expected: string): RillError {
   return new RillError('bad-argument', {
     got,
     expected,
-    remedy: 'Save it with numpy.save(path, array.astype(numpy.float32)).',
+    remedy: 'Save it with numpy.save(path, numpy.ascontiguousarray(array, dtype=numpy.float32)).',
   });
 }
 

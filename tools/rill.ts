@@ -55,8 +55,22 @@ async function main([name, ...args]: string[]): Promise<number> {
 }
 
 // A reader that has seen enough (`rill … | head`) is no failure.
-process.stdout.on('error', () => process.exit(0));
+function endWithoutOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') {
+    process.exit(0);
+  }
+  process.stderr.write(`rill: the output cannot be written (${error.message})\n`);
+  process.exit(1);
+}
+process.stdout.on('error', endWithoutOutput);
+// Nor is one that does not want to be told.
+process.stderr.on('error', () => undefined);
 
 // Dawn keeps the event loop alive; what was written must be out before the process ends.
 const status = await main(process.argv.slice(2));
-process.stdout.write('', () => process.stderr.write('', () => process.exit(status)));
+process.stdout.write('', () => {
+  if (process.stdout.errored) {
+    endWithoutOutput(process.stdout.errored);
+  }
+  process.stderr.write('', () => process.exit(status));
+});

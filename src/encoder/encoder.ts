@@ -155,8 +155,13 @@ export class RnnEncoder {
     return this.#workspace.cost(frames, lanes);
   }
 
-  /** Adds a head: from now on its dispatches run at the end of every step. */
+  /**
+   * Adds a head: from now on its dispatches run at the end of every step.
+   *
+   * @throws RillError `closed`.
+   */
   attach(head: EncoderHead): void {
+    this.#check();
     const bound = this.#workspace.attach(head);
     this.#coming?.workspace.attach(head);
     this.#heads.push(head);
@@ -494,6 +499,8 @@ export class RnnEncoder {
         () => undefined,
       );
       const values = await ring.read(place, bytes);
+      // Commands that the device refused leave in the buffer what was there before.
+      this.context.check();
       const readAt = performance.now();
       // The time that a step waited for the one before is not its own.
       const startedAt = Math.max(submittedAt, Math.min(this.#doneAt, readAt));

@@ -1,6 +1,9 @@
 import { RillError } from '../errors.ts';
 import { BufferScope, type GpuContext } from './context.ts';
 
+/** Room for the tokens of a step of many streams: only what is rarer lets a buffer grow while streams run. */
+const LEAST_BYTES = 16384;
+
 /** A place in the ring: one step's results at a time. */
 interface ReadbackPlace {
   buffer?: GPUBuffer;
@@ -37,7 +40,7 @@ export class ReadbackRing {
         remedy: 'Read fewer outputs, or advance fewer streams in a step.',
       });
     }
-    const size = Math.max(bytes, Math.min(2 * (place.buffer?.size ?? 0), maxBufferSize));
+    const size = Math.max(bytes, Math.min(Math.max(LEAST_BYTES, 2 * (place.buffer?.size ?? 0)), maxBufferSize));
     for (const each of this.#free) {
       if ((each.buffer?.size ?? 0) < size) {
         this.#resize(each, size);
@@ -99,6 +102,7 @@ export async function readBuffers(
   parts: readonly { buffer: GPUBuffer; offset?: number; bytes: number }[],
 ): Promise<Float32Array<ArrayBuffer>> {
   const scope = new BufferScope(context);
+  let values: Float32Array<ArrayBuffer>;
   try {
     const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
@@ -110,12 +114,15 @@ export async function readBuffers(
       at += bytes;
     }
     context.device.queue.submit([encoder.finish()]);
-    return await readMapped(context, target, total);
+    values = await readMapped(context, target, total);
   } catch (cause) {
     throw await context.explain(cause);
   } finally {
     scope.dispose();
   }
+  // Commands that the device refused leave nothing in the buffer.
+  context.check();
+  return values;
 }
 
 /** The first `bytes` of a buffer, copied out. */

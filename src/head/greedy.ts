@@ -74,7 +74,8 @@ export class GreedyHead implements EncoderHead {
         dispatchOf(pick.bind({ logits, lanes, contexts, picked, step, at }), (count) => [count, 1, 1]),
       ],
       output: { name: GREEDY_TOKENS, buffer: picked, width: 2 },
-      widest: joinerDim,
+      // The logits are of one frame, all else of all.
+      widest: Math.max(joinerDim, Math.ceil(vocabSize / room.frames)),
       states: contexts,
       reset: (slot) => {
         this.#device.queue.writeBuffer(contexts, slot * initial.byteLength, initial);

@@ -109,6 +109,28 @@ describe('RnnEncoder', () => {
     state.dispose();
   });
 
+  it('gives no results of commands that the device refused', async () => {
+    const context = await createNodeContext();
+    const own = await RnnEncoder.create(context, model, { maxStreams: 2, maxFrames: 4, kernels: PLAIN });
+    const [state, other] = [own.createState(), own.createState()];
+    const [{ outputs }] = await own.step([{ state, features: chunk(21) }]);
+    const { queue } = context.device;
+    const submit = queue.submit.bind(queue);
+    vi.spyOn(queue, 'submit').mockImplementationOnce(() => {
+      const commands = context.device.createCommandEncoder();
+      commands.popDebugGroup();
+      submit([commands.finish()]);
+    });
+    await failure('gpu', () => own.step([{ state, features: chunk(4) }]));
+    vi.restoreAllMocks();
+    const [next] = await own.step([{ state: other, features: chunk(21) }]);
+    expectSameBytes(next.outputs[ENCODER_OUT], outputs[ENCODER_OUT], 'the step after');
+    own.dispose();
+    await failure('closed', () => {
+      own.attach({} as Parameters<RnnEncoder['attach']>[0]);
+    });
+  });
+
   it('reads the states of a slot whose room grows again before it is there', async () => {
     const growing = await RnnEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 1 });
     const state = Array.from({ length: 5 }, () => growing.createState())[4];

@@ -1,7 +1,7 @@
 /** What the commands over recordings share: each file through a job, what it says on the way, what it gives. */
 import type { ModelFiles } from '../../src/model/model.ts';
-import { readWav } from '../../src/waveform/wav.ts';
-import { readInput, readModelFiles } from '../files.ts';
+import { readRecording } from '../audio-features.ts';
+import { readModelFiles } from '../files.ts';
 import type { JobEvent } from '../runtime/jobs.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Progress } from '../terminal.ts';
@@ -26,13 +26,13 @@ export async function eachRecording<Output>(
   [folder, ...paths]: readonly string[],
   options: { chunk?: string; runtime?: string; adapter?: string },
   run: (runtime: Runtime, recording: Recording, onEvent: (event: JobEvent) => void) => Promise<Output>,
-  onEvent: (event: JobEvent) => void,
+  onEvent: (event: JobEvent, path: string) => void,
   onResult: (path: string, output: Output) => void,
 ): Promise<void> {
   const chunkFrames = count(command, 'chunk', options.chunk) ?? DEFAULT_CHUNK_FRAMES;
   const model = await readModelFiles(folder);
   // All files are read before the first is decoded: a bad one must not cost the others' time.
-  const recordings = await Promise.all(paths.map(async (path) => ({ path, ...readWav(await readInput(path)) })));
+  const recordings = await Promise.all(paths.map(async (path) => ({ path, ...(await readRecording(path)) })));
   await withRuntime(command, options, async (runtime) => {
     for (const { path, samples, sampleRate } of recordings) {
       const progress = new Progress(path);
@@ -41,7 +41,7 @@ export async function eachRecording<Output>(
           progress.listen(event);
         } else {
           progress.end();
-          onEvent(event);
+          onEvent(event, path);
         }
       }).finally(() => {
         progress.end();

@@ -27,7 +27,7 @@ function rows(reports: readonly DtypeReport[]): string[][] {
       ...differences.flatMap(({ largest, rms }) => [largest, rms].map((value) => value.toExponential(1))),
       `${right} / ${score.words}`,
       String(score.insertions),
-      `${(100 * score.keywordAccuracy).toFixed(1)} %`,
+      score.keywordAccuracy === null ? '–' : `${(100 * score.keywordAccuracy).toFixed(1)} %`,
       String(score.falseAlarms),
     ];
   });

@@ -8,7 +8,7 @@ import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-option
 const usage = `eval <model dir> <list.csv> ${SEARCH_USAGE} [--memory-mb N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]`;
 
 function report(result: ReturnType<typeof score>): string {
-  const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+  const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(2)} %`);
   const { words, substitutions, insertions, deletions } = result;
   const rows = [
     ['recordings', String(result.recordings)],

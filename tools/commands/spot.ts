@@ -26,10 +26,11 @@ export const spot: Command = {
       positionals,
       values,
       (runtime, recording, onEvent) => runtime.run('spot', { ...recording, options: { keywords } }, onEvent),
-      (event) => {
+      (event, path) => {
         if (event.type === 'keyword' && !values.json) {
           const { keyword, start, end, score } = event.hit;
-          print(`${timedLine(start, end, printable(keyword))}  ${score.toFixed(3)}`);
+          const where = positionals.length > 2 ? `${path}: ` : '';
+          print(`${where}${timedLine(start, end, printable(keyword))}  ${score.toFixed(3)}`);
         }
       },
       (path, { keywords: heard }) => {
