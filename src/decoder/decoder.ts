@@ -37,22 +37,23 @@ export interface DecoderEnding {
 }
 
 const MAX_ACTIVE_PATHS = 1000;
-/** What a token may earn; one log-probability is hardly below -50, and sums of huge boosts would be no numbers. */
+/** What a token may earn or lose; one log-probability is hardly below -50, and sums of huge boosts would be no numbers. */
 export const MAX_BOOST = 1000;
 
 /** @throws RillError `bad-argument` for numbers that a search cannot work with. */
 export function checkSearchNumbers(numbers: Readonly<Record<string, number | undefined>>): void {
   for (const [name, value] of Object.entries(numbers)) {
     const isCount = name === 'maxActivePaths';
+    const isBoost = name.endsWith('Score') || name === 'blankPenalty';
     const valid = isCount
       ? Number.isInteger(value) && (value ?? 0) >= 1 && (value ?? 0) <= MAX_ACTIVE_PATHS
-      : Number.isFinite(value) && (!name.endsWith('Score') || Math.abs(value ?? 0) <= MAX_BOOST);
+      : Number.isFinite(value) && (!isBoost || Math.abs(value ?? 0) <= MAX_BOOST);
     if (value !== undefined && !valid) {
       throw new RillError('bad-argument', {
         got: `${name}: ${value}`,
         expected: isCount
           ? `a whole number from 1 to ${MAX_ACTIVE_PATHS}`
-          : `a finite number${name.endsWith('Score') ? `, at most ${MAX_BOOST}` : ''}`,
+          : `a finite number${isBoost ? `, at most ${MAX_BOOST}` : ''}`,
         remedy: 'Leave it out for the default.',
       });
     }

@@ -401,6 +401,7 @@ describe('OnlineRecognizer', () => {
     await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { chunkFrames: 8, maxFrames: 4 }));
     await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { maxActivePaths: 0 }));
     await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { blankPenalty: NaN }));
+    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { blankPenalty: 1e39 }));
     const held = gpu.memory.get('weights');
     const noHeads: Model = { ...model, sizes: { ...model.sizes, hasCtc: false, transducer: undefined } };
     await failure('bad-model', () => OnlineRecognizer.create(gpu, noHeads));
