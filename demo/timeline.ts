@@ -103,15 +103,20 @@ export class Timeline {
     const scale = window.devicePixelRatio;
     context.font = `${13 * scale}px system-ui`;
     context.textBaseline = 'top';
+    let [row, taken] = [0, -Infinity];
     for (const { text, start, end, isKeyword } of this.#marks) {
       const left = x(start);
       const right = Math.max(left + 2 * scale, x(end));
       context.fillStyle = isKeyword ? 'rgb(255 214 10 / 0.35)' : 'rgb(255 255 255 / 0.18)';
       context.fillRect(left, top, right - left, this.#canvas.height - top);
+      // A word that would hide the one before goes below it.
+      row = left < taken && row === 0 ? 1 : 0;
+      taken = left + context.measureText(text).width + 6 * scale;
+      const y = top + row * 20 * scale;
       context.fillStyle = 'rgb(0 0 0 / 0.7)';
-      context.fillRect(left, top, context.measureText(text).width + 6 * scale, 20 * scale);
+      context.fillRect(left, y, taken - left, 20 * scale);
       context.fillStyle = '#fff';
-      context.fillText(text, left + 3 * scale, top + 3 * scale);
+      context.fillText(text, left + 3 * scale, y + 3 * scale);
     }
   }
 }

@@ -22,6 +22,9 @@ const isModelFolder = async (path: string) => (await isFolder(path)) && existsSy
 
 async function inspectPath(path: string, donor: string | undefined, useAveragedModel = false): Promise<Inspection> {
   if (await isModelFolder(path)) {
+    if (donor !== undefined || useAveragedModel) {
+      throw usageError(`${path}, a model folder, with an option for checkpoints`, { usage });
+    }
     const { sizes, config, weights } = openModel(await readModelFiles(path));
     return {
       tensors: weights.tensors,
