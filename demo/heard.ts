@@ -97,18 +97,16 @@ export class Heard {
     mark.type = 'button';
     mark.title = say('markFalse');
     mark.setAttribute('aria-label', `${keyword}: ${say('markFalse')}`);
-    const isFalse = this.#label !== undefined && !this.#label.includes(keyword);
-    const setFalse = (value: boolean) => {
-      item.classList.toggle('false', value);
-      mark.setAttribute('aria-pressed', String(value));
+    mark.setAttribute('aria-pressed', 'false');
+    const toggle = () => {
+      const isFalse = item.classList.toggle('false');
+      mark.setAttribute('aria-pressed', String(isFalse));
+      this.#count(isFalse ? 1 : -1);
     };
-    mark.addEventListener('click', () => {
-      const value = !item.classList.contains('false');
-      setFalse(value);
-      this.#count(value ? 1 : -1);
-    });
-    setFalse(isFalse);
-    this.#count(isFalse ? 1 : 0);
+    mark.addEventListener('click', toggle);
+    if (this.#label !== undefined && !this.#label.includes(keyword)) {
+      toggle();
+    }
     item.append(mark);
     hits.append(item);
   }

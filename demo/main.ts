@@ -75,12 +75,11 @@ let listening: { stream: WorkerStream; cut: () => void } | undefined;
 let run = 0;
 /** The button of what is listened to. */
 let pressed: string | undefined;
-let source: string | ModelFiles = BUNDLED;
+/** The model that was loaded last. */
+let source: string | ModelFiles | undefined;
 let modelName = 'wake-words';
-/** The model whose keywords are in the list. */
-let shown: string | ModelFiles | undefined;
 /** The model that was asked for last, for another try. */
-let wanted: { source: string | ModelFiles; name: string } = { source, name: modelName };
+let wanted: { source: string | ModelFiles; name: string } = { source: BUNDLED, name: modelName };
 let lastRecording: WaveformChunk | undefined;
 let loading: AbortController | undefined;
 let busy = false;
@@ -103,17 +102,19 @@ function tell(text: () => string): void {
   }
 }
 
-/** Hides a button; the focus, which would be lost with it, goes to the status. */
-function hide(id: string): void {
-  if (document.activeElement === button(id)) {
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Shows or hides a button; the focus, which would be lost with it, goes to the status. */
+function reveal(id: string, isShown: boolean): void {
+  if (!isShown && document.activeElement === button(id)) {
     status.focus();
   }
-  button(id).hidden = true;
+  button(id).hidden = !isShown;
 }
 
 function offerRetry(): void {
   button('retry').textContent = say(isDead ? 'reload' : 'retry');
-  button('retry').hidden = false;
+  reveal('retry', true);
 }
 
 function warn(text: string): void {
@@ -364,40 +365,31 @@ async function pushRecording(
   const started = performance.now();
   const seconds = samples.length / sampleRate;
   const isWanted = () => own === run && listening?.stream === stream;
-  for (let at = 0; at < samples.length && isWanted(); at += piece) {
+  for (let at = 0; at < samples.length; at += piece) {
     const part = samples.subarray(at, at + piece);
     const ahead = (at + part.length) / sampleRate - (performance.now() - started) / 1000;
     if (realTime && ahead > 0) {
-      await new Promise((resolve) => setTimeout(resolve, 1000 * ahead));
-      if (!isWanted()) {
-        return;
-      }
+      await pause(1000 * ahead);
     }
     while (!realTime && isWanted() && at / sampleRate - decoded > SECONDS_AHEAD) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
+    }
+    if (!isWanted()) {
+      return;
     }
     timeline.addAudio(part, sampleRate);
     stream.push({ samples: part, sampleRate, capturedAt: performance.timeOrigin + performance.now() });
     progress.value = realTime ? (at + part.length) / samples.length : decoded / seconds;
   }
   progress.value = 1;
-  if (isWanted()) {
-    stream.finish();
-  }
+  stream.finish();
 }
 
 /** Resolves when the last update of a stream has come. */
-function finished(own: number): Promise<void> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (own !== run || heard.isFinal) {
-        resolve();
-      } else {
-        setTimeout(look, 20);
-      }
-    };
-    look();
-  });
+async function finished(own: number): Promise<void> {
+  while (own === run && !heard.isFinal) {
+    await pause(20);
+  }
 }
 
 /** Loads a model into the worker; the page can be used when it is there. */
@@ -424,17 +416,17 @@ async function load(next: string | ModelFiles, name = modelName): Promise<boolea
           progress.value = event.progress / 100;
         } else if (event.status === 'ready') {
           tell(() => say('starting'));
-          hide('cancel');
+          reveal('cancel', false);
         }
       },
     });
     if (own !== loading) {
       return false;
     }
+    const isNew = next !== source;
     source = next;
     modelName = name;
-    showModel(loaded, next !== shown);
-    shown = next;
+    showModel(loaded, isNew);
     // The slider may have been moved meanwhile.
     await client.setChunkFrames(Number(slider('chunk').value));
     tell(() => say('ready'));
@@ -462,11 +454,9 @@ async function load(next: string | ModelFiles, name = modelName): Promise<boolea
 
 function setBusy(isBusy: boolean): void {
   busy = isBusy;
+  reveal('cancel', busy);
   if (busy) {
-    button('cancel').hidden = false;
-    hide('retry');
-  } else {
-    hide('cancel');
+    reveal('retry', false);
   }
   const usable = !busy && info !== undefined;
   for (const id of ['microphone', 'lose']) {
@@ -492,13 +482,8 @@ function showModel(loaded: RecognizerInfo, isNew: boolean): void {
     layer.value = String(layers - 1);
   }
   const isBundled = source === BUNDLED;
-  for (const id of ['save', 'bundled']) {
-    if (isBundled) {
-      hide(id);
-    } else {
-      button(id).hidden = false;
-    }
-  }
+  reveal('save', !isBundled);
+  reveal('bundled', !isBundled);
   const methods = DECODING_METHODS.filter((each) => (each.startsWith('ctc') ? sizes.hasCtc : sizes.transducer));
   method.replaceChildren(...methods.map((each) => new Option(each, each)));
   method.value = loaded.method;
@@ -545,8 +530,6 @@ async function runVoices(recording: WaveformChunk): Promise<void> {
   } catch (error) {
     warnOf(error);
   }
-  crowding = undefined;
-  showVoices();
 }
 
 async function take(files: readonly File[]): Promise<void> {
@@ -678,7 +661,7 @@ function connectControls(): void {
     }
   });
   for (const select of [dtype, method]) {
-    select.addEventListener('change', () => void load(source));
+    select.addEventListener('change', () => void load(source ?? BUNDLED));
   }
   layer.addEventListener('change', () => {
     states.clear();
@@ -687,7 +670,10 @@ function connectControls(): void {
   slider('voices').addEventListener('input', showVoices);
   button('run-voices').addEventListener('click', () => {
     if (lastRecording) {
-      crowding = runVoices(lastRecording);
+      crowding = runVoices(lastRecording).finally(() => {
+        crowding = undefined;
+        showVoices();
+      });
       showVoices();
     }
   });
@@ -700,7 +686,7 @@ function connectControls(): void {
     }
   });
   button('save').addEventListener('click', () => {
-    if (typeof source !== 'string') {
+    if (typeof source === 'object') {
       saveFolder(source).catch((error: unknown) => {
         // Closing the folder picker is no failure.
         if (!(error instanceof DOMException && error.name === 'AbortError')) {

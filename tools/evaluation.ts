@@ -6,7 +6,7 @@ import type { FbankOptions } from '../src/features/fbank.ts';
 import type { Model } from '../src/model/model.ts';
 import { readFeatures } from './audio-features.ts';
 import { readText } from './files.ts';
-import { countPhrase, wordErrors } from './word-errors.ts';
+import { countPhrase, split, wordErrors } from './word-errors.ts';
 
 /** Silence behind each recording, so that the last letters come out. */
 const TAIL_PADDING_SECONDS = 0.5;
@@ -30,7 +30,6 @@ async function readList(path: string): Promise<Item[]> {
   const lines = (await readText(path)).split(/\r?\n/).map((line, index) => ({ line: line.trim(), number: index + 1 }));
   const items = lines
     .filter(({ line }) => line !== '')
-    .filter(({ line }, index) => index > 0 || !/^"?audio"?,\s*"?text"?$/i.test(line))
     .map(({ line, number }) => {
       const fields = TWO_FIELDS.exec(line);
       if (!fields) {
@@ -40,10 +39,12 @@ async function readList(path: string): Promise<Item[]> {
           remedy: 'Put a path, a comma and what is said on each line.',
         });
       }
-      const [, quotedAudio, audio, quotedText, text] = fields.map((field: string | undefined) => field);
+      const [, quotedAudio, audio, quotedText, text] = fields as (string | undefined)[];
       const field = (quoted: string | undefined, plain = '') => quoted?.replaceAll('""', '"') ?? plain.trim();
-      return { audio: resolve(dirname(path), field(quotedAudio, audio)), text: field(quotedText, text) };
-    });
+      return { audio: field(quotedAudio, audio), text: field(quotedText, text) };
+    })
+    .filter(({ audio, text }, index) => index > 0 || `${audio},${text}`.toLowerCase() !== 'audio,text')
+    .map(({ audio, text }) => ({ audio: resolve(dirname(path), audio), text }));
   if (items.length === 0) {
     throw new RillError('bad-argument', {
       got: `${path} without recordings`,
@@ -109,5 +110,5 @@ export function score(results: readonly Heard[], keywords: readonly string[]) {
 /** The phrases of a model folder's keywords, each once: one may be spelt in several ways. */
 export function keywordPhrases({ keywords, tokens }: Model): string[] {
   const phrases = keywords && tokens ? parseKeywords(keywords, tokens).map(({ phrase }) => phrase) : [];
-  return [...new Map(phrases.map((phrase) => [phrase.toLowerCase().split(/\s+/).join(' '), phrase])).values()];
+  return [...new Map(phrases.map((phrase) => [split(phrase).join(' '), phrase])).values()];
 }

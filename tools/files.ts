@@ -119,9 +119,10 @@ export async function writeFolder(
 /** Writes one file, whole or not at all; what is no file of its own (a pipe, a device) is written into. */
 export async function writeOutput(path: string, data: Uint8Array): Promise<void> {
   const target = existsSync(path) ? await realpath(path) : path;
-  if (existsSync(target) && !(await stat(target)).isFile() && !(await isFolder(target))) {
+  const about = existsSync(target) ? await stat(target) : undefined;
+  if (about && !about.isFile() && !about.isDirectory()) {
     await writeFile(target, data);
-    return;
+  } else {
+    await writeFolder(dirname(target), { [basename(target)]: data });
   }
-  await writeFolder(dirname(target), { [basename(target)]: data });
 }

@@ -72,4 +72,8 @@ export function table(rows: Rows): string {
     .join('\n');
 }
 
+/** A share as a percentage; a dash where there is none. */
+export const percent = (share: number | null, digits: number) =>
+  share === null ? '–' : `${(100 * share).toFixed(digits)} %`;
+
 export const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);

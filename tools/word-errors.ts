@@ -6,7 +6,8 @@ export interface WordErrors {
   deletions: number;
 }
 
-const split = (text: string) => text.toLowerCase().split(/\s+/).filter(Boolean);
+/** The words of a text as they are compared: whatever its case and its spaces. */
+export const split = (text: string) => text.toLowerCase().split(/\s+/).filter(Boolean);
 
 /** Least-cost alignment (Levenshtein) of two texts, ties in favour of substitutions. */
 export function wordErrors(reference: string, hypothesis: string): WordErrors {

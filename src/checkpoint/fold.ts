@@ -7,17 +7,13 @@ const WRAPPERS = ['module.', '_orig_mod.', 'model.'];
 /** Prefixes that a network can stand behind, the innermost last: wrappers, then a lone encoder without `encoder.`. */
 function withFullNames(source: TensorSource): Map<string, string> {
   const names = [...source.tensors.keys()];
-  const [first = ''] = names;
-  let wrapped = 0;
-  for (;;) {
-    const wrapper = WRAPPERS.find((each) => first.startsWith(each, wrapped));
-    if (!wrapper || !names.every((name) => name.startsWith(first.slice(0, wrapped + wrapper.length)))) {
-      break;
-    }
-    wrapped += wrapper.length;
+  let prefix = '';
+  const isBehind = (wrapper: string) => names.length > 0 && names.every((name) => name.startsWith(prefix + wrapper));
+  for (let wrapper = WRAPPERS.find(isBehind); wrapper; wrapper = WRAPPERS.find(isBehind)) {
+    prefix += wrapper;
   }
-  const bareEncoder = names.includes(`${first.slice(0, wrapped)}encoder_embed.conv.0.weight`);
-  return new Map(names.map((name) => [(bareEncoder ? 'encoder.' : '') + name.slice(wrapped), name]));
+  const bareEncoder = names.includes(`${prefix}encoder_embed.conv.0.weight`);
+  return new Map(names.map((name) => [(bareEncoder ? 'encoder.' : '') + name.slice(prefix.length), name]));
 }
 
 /** The learned log-scale of a tensor; an embedding's is called `scale` alone. */

@@ -34,7 +34,7 @@ export const isTorchLegacy = (start: Uint8Array) => magicEnd(start) !== undefine
  */
 export async function openTorchLegacy(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
   const start = await source.read(0, Math.min(source.size, MAX_PICKLE_BYTES));
-  const isCut = start.length < source.size && start.length === MAX_PICKLE_BYTES;
+  const isCut = source.size > MAX_PICKLE_BYTES;
   const storages = new Map<string, StorageRef>();
   const persistentLoad = (id: PickleValue) => {
     const storage = storageOf(id);

@@ -141,7 +141,9 @@ export async function runBatch(
         return { utterance: first + i, count, state: slots[i] };
       });
       for (const { utterance, state } of members) {
-        state.reset();
+        if (first > 0) {
+          state.reset();
+        }
         if (initial) {
           state.write(initial[utterance]);
         }

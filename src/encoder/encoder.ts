@@ -499,8 +499,6 @@ export class RnnEncoder {
         () => undefined,
       );
       const values = await ring.read(place, bytes);
-      // Commands that the device refused leave in the buffer what was there before.
-      this.context.check();
       const readAt = performance.now();
       // The time that a step waited for the one before is not its own.
       const startedAt = Math.max(submittedAt, Math.min(this.#doneAt, readAt));
@@ -524,7 +522,7 @@ export class RnnEncoder {
       if (this.#disposed) {
         this.#check();
       }
-      throw error instanceof RillError ? error : await this.context.explain(error);
+      throw await this.context.explain(error);
     }
   }
 

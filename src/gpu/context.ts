@@ -213,6 +213,9 @@ export class GpuContext {
 
   /** Why an operation on the device was rejected; the notice of a lost device may come a turn later. */
   async explain(cause: unknown): Promise<RillError> {
+    if (cause instanceof RillError) {
+      return cause;
+    }
     await new Promise((resolve) => setTimeout(resolve, 0));
     try {
       this.check();

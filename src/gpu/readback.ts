@@ -102,7 +102,6 @@ export async function readBuffers(
   parts: readonly { buffer: GPUBuffer; offset?: number; bytes: number }[],
 ): Promise<Float32Array<ArrayBuffer>> {
   const scope = new BufferScope(context);
-  let values: Float32Array<ArrayBuffer>;
   try {
     const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
@@ -114,21 +113,20 @@ export async function readBuffers(
       at += bytes;
     }
     context.device.queue.submit([encoder.finish()]);
-    values = await readMapped(context, target, total);
+    return await readMapped(context, target, total);
   } catch (cause) {
     throw await context.explain(cause);
   } finally {
     scope.dispose();
   }
-  // Commands that the device refused leave nothing in the buffer.
-  context.check();
-  return values;
 }
 
 /** The first `bytes` of a buffer, copied out. */
 async function readMapped(context: GpuContext, buffer: GPUBuffer, bytes: number): Promise<Float32Array<ArrayBuffer>> {
   await context.until(buffer.mapAsync(GPUMapMode.READ, 0, bytes));
   try {
+    // Commands that the device refused leave in the buffer what was there before.
+    context.check();
     return new Float32Array(buffer.getMappedRange(0, bytes).slice(0));
   } finally {
     buffer.unmap();

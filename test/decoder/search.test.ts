@@ -105,8 +105,18 @@ describe.each(['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'
 
   it('counts the blanks behind the last token', () => {
     expect(decode([[0, 0.9]], {}).trailingBlanks).toBe(1);
-    expect(decode([1, 0, 2].map((id) => [id, 0.9]), {}).trailingBlanks).toBe(0); // prettier-ignore
-    expect(decode([1, 0, 2, 0, 0].map((id) => [id, 0.9]), {}).trailingBlanks).toBe(2); // prettier-ignore
+    expect(
+      decode(
+        [1, 0, 2].map((id) => [id, 0.9]),
+        {},
+      ).trailingBlanks,
+    ).toBe(0);
+    expect(
+      decode(
+        [1, 0, 2, 0, 0].map((id) => [id, 0.9]),
+        {},
+      ).trailingBlanks,
+    ).toBe(2);
   });
 
   it('hears what a blank penalty lets through', () => {
@@ -130,24 +140,6 @@ describe('hotwords', () => {
     expect(heard()).toEqual([1]);
     expect(heard(new ContextGraph([{ tokens: [2], score: 1 }]))).toEqual([2]);
     expect(heard(new ContextGraph([{ tokens: [2, 3], score: 1 }]))).toEqual([1]);
-  });
-});
-
-describe('CTC beam search', () => {
-  it('settles tokens that it never takes back', () => {
-    const decoder = new CtcBeamDecoder({ vocabSize: 5, blankId: 0, maxActivePaths: 8 });
-    const frames = randoms(200 * 5, 3, 1);
-    let settled: number[] = [];
-    let unsettled = 0;
-    for (let frame = 0; frame < 200; frame++) {
-      decoder.accept(frames.subarray(frame * 5, (frame + 1) * 5));
-      const { tokens } = result(decoder);
-      expect(tokens.slice(0, settled.length)).toEqual(settled);
-      settled = tokens.slice(0, decoder.settled);
-      unsettled += tokens.length - settled.length;
-    }
-    expect(settled.length).toBeGreaterThan(5);
-    expect(unsettled).toBeGreaterThan(0);
   });
 });
 
@@ -186,6 +178,22 @@ function bruteForce(probs: Float32Array, vocabSize: number): Map<string, number>
 }
 
 describe('CTC beam search', () => {
+  it('settles tokens that it never takes back', () => {
+    const decoder = new CtcBeamDecoder({ vocabSize: 5, blankId: 0, maxActivePaths: 8 });
+    const frames = randoms(200 * 5, 3, 1);
+    let settled: number[] = [];
+    let unsettled = 0;
+    for (let frame = 0; frame < 200; frame++) {
+      decoder.accept(frames.subarray(frame * 5, (frame + 1) * 5));
+      const { tokens } = result(decoder);
+      expect(tokens.slice(0, settled.length)).toEqual(settled);
+      settled = tokens.slice(0, decoder.settled);
+      unsettled += tokens.length - settled.length;
+    }
+    expect(settled.length).toBeGreaterThan(5);
+    expect(unsettled).toBeGreaterThan(0);
+  });
+
   it.each([1, 2, 3, 4, 5])('finds the most probable sequence of all alignments (seed %i)', (seed) => {
     const vocabSize = 4;
     const raw = randoms(7 * vocabSize, seed, 2);

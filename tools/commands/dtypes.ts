@@ -5,7 +5,7 @@ import { openModel } from '../../src/model/model.ts';
 import { keywordPhrases, readUtterances, score } from '../evaluation.ts';
 import { readModelFiles } from '../files.ts';
 import type { DtypeOutput } from '../runtime/dtypes-job.ts';
-import { Progress, markdownTable, print, table } from '../terminal.ts';
+import { Progress, markdownTable, percent, print, table } from '../terminal.ts';
 import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
 
 const usage =
@@ -27,7 +27,7 @@ function rows(reports: readonly DtypeReport[]): string[][] {
       ...differences.flatMap(({ largest, rms }) => [largest, rms].map((value) => value.toExponential(1))),
       `${right} / ${score.words}`,
       String(score.insertions),
-      score.keywordAccuracy === null ? '–' : `${(100 * score.keywordAccuracy).toFixed(1)} %`,
+      percent(score.keywordAccuracy, 1),
       String(score.falseAlarms),
     ];
   });

@@ -1,20 +1,19 @@
 import { openModel } from '../../src/model/model.ts';
 import { keywordPhrases, readUtterances, score, type Heard } from '../evaluation.ts';
 import { readModelFiles } from '../files.ts';
-import { Progress, note, print, table } from '../terminal.ts';
+import { Progress, note, percent, print, table } from '../terminal.ts';
 import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
 import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-options.ts';
 
 const usage = `eval <model dir> <list.csv> ${SEARCH_USAGE} [--memory-mb N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]`;
 
 function report(result: ReturnType<typeof score>): string {
-  const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(2)} %`);
   const { words, substitutions, insertions, deletions } = result;
   const rows = [
     ['recordings', String(result.recordings)],
     ['hours', result.hours.toFixed(3)],
     ['words', String(words)],
-    ['word error rate', percent(result.wordErrorRate)],
+    ['word error rate', percent(result.wordErrorRate, 2)],
     ['substitutions / insertions / deletions', `${substitutions} / ${insertions} / ${deletions}`],
     ['texts exactly right', String(result.exact)],
   ];
@@ -28,7 +27,7 @@ function report(result: ReturnType<typeof score>): string {
     return table(rows);
   }
   rows.push(
-    ['keyword accuracy', percent(result.keywordAccuracy)],
+    ['keyword accuracy', percent(result.keywordAccuracy, 2)],
     ['false alarms per hour', result.falseAlarmsPerHour.toFixed(2)],
   );
   return `${table(rows)}\n\n${table([['keyword', 'said', 'detected', 'false alarms'], ...keywords])}`;
