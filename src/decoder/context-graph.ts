@@ -23,18 +23,25 @@ interface Node<Phrase extends ContextPhrase> extends ContextState<Phrase> {
   pending: number;
   tokenScore: number;
   matched: Phrase | undefined;
-  /** What completed phrases keep: the scores of all that end here. */
-  earned: number;
+  /** What the longest phrase that ends here has earned. */
+  earned: number | undefined;
 }
 
 function createNode<Phrase extends ContextPhrase>(depth: number, pending: number, tokenScore: number): Node<Phrase> {
-  const node = { next: new Map<number, Node<Phrase>>(), depth, pending, tokenScore, matched: undefined, earned: 0 };
+  const node = {
+    next: new Map<number, Node<Phrase>>(),
+    depth,
+    pending,
+    tokenScore,
+    matched: undefined,
+    earned: undefined,
+  };
   return Object.assign(node, { fail: node }) as Node<Phrase>;
 }
 
 /**
- * Aho-Corasick automaton over token sequences (icefall's context_graph.py): every token of a phrase earns its
- * score at once, a match that fails gives back what it had earned, a match that completes keeps it.
+ * Aho-Corasick automaton over token sequences (icefall's and sherpa-onnx's context graph): every token of a phrase earns
+ * its score at once, a match that fails gives back what it had earned, a match that completes keeps it.
  */
 export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
   readonly #root = createNode<Phrase>(0, 0, 0);
@@ -61,15 +68,25 @@ export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
     return this.#root;
   }
 
-  /** The state after a token, and what the token adds to a path's score (less than zero when a match fails). */
-  advance(state: ContextState<Phrase>, token: number): { state: ContextState<Phrase>; score: number } {
-    const from = state as Node<Phrase>;
-    let node = from;
+  /** The state after a token. */
+  advance(state: ContextState<Phrase>, token: number): ContextState<Phrase> {
+    let node = state as Node<Phrase>;
     while (node !== this.#root && !node.next.has(token)) {
       node = node.fail;
     }
-    const to = node.next.get(token) ?? this.#root;
-    return { state: to, score: to.pending - from.pending + to.earned };
+    return node.next.get(token) ?? this.#root;
+  }
+
+  /**
+   * The state after a token in a search for words, and what the token adds to a path's score: less than zero when a match
+   * fails. A phrase that completes keeps what it has earned, once, and the next one starts afresh (sherpa-onnx without
+   * its strict mode): of phrases within one another the first to complete counts.
+   */
+  favour(state: ContextState<Phrase>, token: number): { state: ContextState<Phrase>; score: number } {
+    const to = this.advance(state, token) as Node<Phrase>;
+    return to.earned === undefined
+      ? { state: to, score: to.pending - state.pending }
+      : { state: this.#root, score: to.earned - state.pending };
   }
 
   /** Breadth first: a node's suffix is shorter than the node, so its own links are there already. */
@@ -86,7 +103,7 @@ export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
           }
           const target = suffix.next.get(token);
           child.fail = target && target !== child ? target : this.#root;
-          child.earned = (child.matched ? child.pending : 0) + child.fail.earned;
+          child.earned = child.matched ? child.pending : child.fail.earned;
           child.matched ??= child.fail.matched;
           below.push(child);
         }

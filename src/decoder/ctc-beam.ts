@@ -1,7 +1,7 @@
 import { CTC_LOG_PROBS } from '../head/ctc.ts';
 import { DEFAULT_ACTIVE_PATHS } from './beam.ts';
 import type { ContextState } from './context-graph.ts';
-import { argMax, type DecodedToken, type Decoder, type DecoderEnding } from './decoder.ts';
+import { argMax, countsAsBlank, type DecodedToken, type Decoder, type DecoderEnding } from './decoder.ts';
 import type { BeamSearchOptions } from './modified-beam-search.ts';
 import { chainTokens, commonChain, extendChain, largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
 
@@ -71,13 +71,12 @@ export class CtcBeamDecoder implements Decoder {
 
   /** @param logProbs (frames, vocab_size) */
   accept(logProbs: Float32Array): void {
-    const { vocabSize, blankId, unkId, blankPenalty = 0 } = this.#options;
+    const { vocabSize, blankId, blankPenalty = 0 } = this.#options;
     for (let start = 0; start < logProbs.length; start += vocabSize) {
       const frame = logProbs.slice(start, start + vocabSize);
       frame[blankId] -= blankPenalty;
       this.#advance(frame);
-      const id = argMax(frame, 0, vocabSize);
-      this.#trailingBlanks = id === blankId || id === unkId ? this.#trailingBlanks + 1 : 0;
+      this.#trailingBlanks = countsAsBlank(this.#options, argMax(frame)) ? this.#trailingBlanks + 1 : 0;
       this.#frame++;
     }
   }
@@ -88,7 +87,7 @@ export class CtcBeamDecoder implements Decoder {
   }
 
   #advance(logProbs: Float32Array): void {
-    const { blankId, unkId, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
+    const { blankId, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
     const next: NextPrefix[] = [];
     /** Adds a path to the prefix of these tokens in `next`; a new one takes what `like` has beside its probabilities. */
     const add = (
@@ -115,7 +114,7 @@ export class CtcBeamDecoder implements Decoder {
       const last = prefix.tokens?.token.id ?? this.#held;
       for (const id of candidates) {
         const own = logProbs[id];
-        if (id === blankId || id === unkId) {
+        if (countsAsBlank(this.#options, id)) {
           add('blank', total(prefix) + own, prefix.tokens, prefix);
           continue;
         }
@@ -139,7 +138,7 @@ export class CtcBeamDecoder implements Decoder {
     if (!graph || !hotwords) {
       return { tokens, bonus, hotwords };
     }
-    const { state, score } = graph.advance(hotwords, id);
+    const { state, score } = graph.favour(hotwords, id);
     return { tokens, bonus: bonus + score, hotwords: state };
   }
 }

@@ -1,5 +1,12 @@
 import { CTC_LOG_PROBS, CTC_TOKENS } from '../head/ctc.ts';
-import { argMax, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
+import {
+  argMax,
+  countsAsBlank,
+  type DecodedToken,
+  type Decoder,
+  type DecoderEnding,
+  type SearchOptions,
+} from './decoder.ts';
 
 /**
  * Streaming CTC greedy search: the most probable token of each frame, repeats merged, blanks dropped. A token
@@ -49,8 +56,7 @@ abstract class CtcGreedy implements Decoder {
 
   /** The choice of the next frame. */
   protected take(id: number, logProb: number): void {
-    const { blankId, unkId } = this.options;
-    const isBlank = id === blankId || id === unkId;
+    const isBlank = countsAsBlank(this.options, id);
     if (!isBlank && id !== this.#previous) {
       this.#tokens.push({ id, frame: this.#frame, logProb });
     }
@@ -74,7 +80,7 @@ export class CtcGreedyDecoder extends CtcGreedy {
         frame = frame.slice();
         frame[blankId] -= blankPenalty;
       }
-      const id = argMax(frame, 0, vocabSize);
+      const id = argMax(frame);
       this.take(id, logProbs[start + id]);
     }
   }

@@ -36,24 +36,36 @@ export interface DecoderEnding {
   held?: number;
 }
 
-const MAX_ACTIVE_PATHS = 1000;
 /** What a token may earn or lose; one log-probability is hardly below -50, and sums of huge boosts would be no numbers. */
 export const MAX_BOOST = 1000;
 
-/** @throws RillError `bad-argument` for numbers that a search cannot work with. */
-export function checkSearchNumbers(numbers: Readonly<Record<string, number | undefined>>): void {
-  for (const [name, value] of Object.entries(numbers)) {
-    const isCount = name === 'maxActivePaths';
-    const isBoost = name.endsWith('Score') || name === 'blankPenalty';
-    const valid = isCount
-      ? Number.isInteger(value) && (value ?? 0) >= 1 && (value ?? 0) <= MAX_ACTIVE_PATHS
-      : Number.isFinite(value) && (!isBoost || Math.abs(value ?? 0) <= MAX_BOOST);
-    if (value !== undefined && !valid) {
+/** What a search can work with. */
+const RANGES: readonly { name: keyof SearchNumbers; least: number; most: number; whole?: boolean }[] = [
+  { name: 'maxActivePaths', least: 1, most: 1000, whole: true },
+  { name: 'numTrailingBlanks', least: 0, most: 1000, whole: true },
+  { name: 'keywordsThreshold', least: 0, most: 1 },
+  { name: 'keywordsScore', least: -MAX_BOOST, most: MAX_BOOST },
+  { name: 'hotwordsScore', least: -MAX_BOOST, most: MAX_BOOST },
+  { name: 'blankPenalty', least: -MAX_BOOST, most: MAX_BOOST },
+];
+
+interface SearchNumbers {
+  maxActivePaths?: number;
+  numTrailingBlanks?: number;
+  keywordsThreshold?: number;
+  keywordsScore?: number;
+  hotwordsScore?: number;
+  blankPenalty?: number;
+}
+
+/** @throws RillError `bad-argument` for a number out of the range that a search can work with. */
+export function checkSearchNumbers(numbers: SearchNumbers): void {
+  for (const { name, least, most, whole = false } of RANGES) {
+    const value = numbers[name];
+    if (value !== undefined && !(value >= least && value <= most && (!whole || Number.isInteger(value)))) {
       throw new RillError('bad-argument', {
         got: `${name}: ${value}`,
-        expected: isCount
-          ? `a whole number from 1 to ${MAX_ACTIVE_PATHS}`
-          : `a finite number${isBoost ? `, at most ${MAX_BOOST}` : ''}`,
+        expected: `a ${whole ? 'whole ' : ''}number from ${least} to ${most}`,
         remedy: 'Leave it out for the default.',
       });
     }
@@ -70,11 +82,15 @@ export interface SearchOptions {
   blankPenalty?: number;
 }
 
-/** The index of the largest of `count` values from `start` on. */
-export function argMax(values: Float32Array, start: number, count: number): number {
+/** Whether a token says nothing: the blank, or `<unk>`. */
+export const countsAsBlank = ({ blankId, unkId }: Pick<SearchOptions, 'blankId' | 'unkId'>, id: number) =>
+  id === blankId || id === unkId;
+
+/** The index of the largest value, the first of equal ones. */
+export function argMax(values: Float32Array): number {
   let best = 0;
-  for (let k = 1; k < count; k++) {
-    if (values[start + k] > values[start + best]) {
+  for (let k = 1; k < values.length; k++) {
+    if (values[k] > values[best]) {
       best = k;
     }
   }

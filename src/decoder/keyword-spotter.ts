@@ -1,8 +1,9 @@
-import { JOINER_ENCODER_PROJ, type TransducerJoiner } from '../head/transducer.ts';
+import { JOINER_ENCODER_PROJ, initialContext, type TransducerJoiner } from '../head/transducer.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import { ContextGraph, type ContextState } from './context-graph.ts';
 import {
   checkSearchNumbers,
+  countsAsBlank,
   type DecodedToken,
   type Decoder,
   type DecoderEnding,
@@ -10,7 +11,6 @@ import {
 } from './decoder.ts';
 import { DEFAULT_KEYWORD_THRESHOLD, type Keyword, type KeywordHit } from './keywords.ts';
 import { chainTokens, extendChain } from './token-chain.ts';
-import { initialContext } from './transducer.ts';
 
 export interface SpotterOptions extends SearchOptions {
   /** Paths kept from frame to frame. */
@@ -120,9 +120,8 @@ export class KeywordSpotterDecoder implements Decoder {
   }
 
   #advance(encoderProj: Float32Array): void {
-    const { blankId, unkId } = this.#options;
     const paths = extendPaths(this.#joiner, this.#paths, encoderProj, this.#options).map(({ path, id, own, total }) =>
-      id === blankId || id === unkId
+      countsAsBlank(this.#options, id)
         ? { ...path, logProb: total, trailingBlanks: path.trailingBlanks + 1 }
         : this.#extend(path, { id, frame: this.#frame, logProb: own }, total),
     );
@@ -130,7 +129,7 @@ export class KeywordSpotterDecoder implements Decoder {
   }
 
   #extend(path: Path, token: DecodedToken, total: number): Path {
-    const { state } = this.#graph.advance(path.keyword, token.id);
+    const state = this.#graph.advance(path.keyword, token.id);
     // One score for each token and no more: were the whole phrase rewarded again at its end, as hotwords are, a
     // first token of any probability would pay in silence, since the decoder foretells the others well.
     const score = state.pending - path.keyword.pending;

@@ -66,14 +66,14 @@ function parseLines(text: string, table: TokenTable, what: string): PhraseLine[]
         parsed.phrase = rest.replaceAll('_', ' ');
       } else if (word.startsWith(':') && Number.isFinite(number)) {
         if (Math.abs(number) > MAX_BOOST) {
-          throw bad(`a boost of ${number}`, `at most ${MAX_BOOST}`);
+          throw bad(`a boost of ${number}`, `a number from ${-MAX_BOOST} to ${MAX_BOOST}`);
         }
-        parsed.boost = number;
+        parsed.boost = number || undefined;
       } else if (word.startsWith('#') && Number.isFinite(number)) {
         if (number < 0 || number > 1) {
           throw bad(`a threshold of ${number}`, 'a probability from 0 to 1');
         }
-        parsed.threshold = number;
+        parsed.threshold = number || undefined;
       } else {
         said.push(word);
       }
@@ -101,6 +101,7 @@ function parseLines(text: string, table: TokenTable, what: string): PhraseLine[]
 
 /**
  * Reads a keyword file of sherpa-onnx: one keyword a line, `tok tok … :boost #threshold @phrase`, or text for the tokens.
+ * A boost or threshold of 0 stands for the default, as there.
  *
  * @throws RillError `bad-model` with the line.
  */

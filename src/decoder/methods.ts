@@ -1,11 +1,11 @@
-import { TransducerJoiner } from '../head/transducer.ts';
+import { TransducerJoiner, initialContext, noTransducer } from '../head/transducer.ts';
 import { RillError } from '../errors.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import { CtcBeamDecoder } from './ctc-beam.ts';
 import { CtcGreedyDecoder, CtcTokensDecoder } from './ctc-greedy.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from './decoder.ts';
 import { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './modified-beam-search.ts';
-import { GreedySearchDecoder, GreedyTokensDecoder, initialContext } from './transducer.ts';
+import { GreedySearchDecoder, GreedyTokensDecoder } from './transducer.ts';
 
 export const DECODING_METHODS = ['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'] as const;
 
@@ -16,7 +16,7 @@ export const isTransducerMethod = (method: DecodingMethod) =>
   method === 'greedy_search' || method === 'modified_beam_search';
 export const isBeamMethod = (method: DecodingMethod) => method === 'ctc_beam' || method === 'modified_beam_search';
 
-/** Without a wish: greedy, over the CTC head when there is one. */
+/** The default: greedy, over the CTC head when there is one. */
 export const defaultMethod = ({ hasCtc }: ModelSizes): DecodingMethod => (hasCtc ? 'ctc_greedy' : 'greedy_search');
 
 /** What a search needs beside a head's output. */
@@ -31,7 +31,8 @@ export interface SearchParts {
  * A search for one stream.
  *
  * @param before where the segment before ended; a fresh start by default
- * @throws RillError `bad-argument` for hotwords in a greedy search, which could not favour them.
+ * @throws RillError `bad-argument` for hotwords in a greedy search, which could not favour them, and for a method or
+ * numbers that there are not.
  */
 export function createDecoder(
   method: DecodingMethod,
@@ -40,6 +41,13 @@ export function createDecoder(
   before: DecoderEnding = { tokens: [] },
 ): Decoder {
   const { maxActivePaths, blankPenalty } = options;
+  if (!DECODING_METHODS.includes(method)) {
+    throw new RillError('bad-argument', {
+      got: `decodingMethod: ${JSON.stringify(method)}`,
+      expected: DECODING_METHODS.join(', '),
+      remedy: 'Leave it out for the default.',
+    });
+  }
   checkSearchNumbers({ maxActivePaths, blankPenalty });
   if (options.hotwords && !isBeamMethod(method)) {
     throw new RillError('bad-argument', {
@@ -55,11 +63,7 @@ export function createDecoder(
     return new CtcBeamDecoder(options, before.held);
   }
   if (!transducer) {
-    throw new RillError('bad-model', {
-      got: `${method} without decoder and joiner`,
-      expected: 'a transducer head',
-      remedy: 'Use a checkpoint of the whole transducer, or decode with ctc_greedy.',
-    });
+    throw noTransducer();
   }
   const context = [...initialContext(transducer, options.blankId), ...before.tokens].slice(-transducer.contextSize);
   if (!(transducer instanceof TransducerJoiner)) {

@@ -1,9 +1,8 @@
-import { JOINER_ENCODER_PROJ, type TransducerJoiner } from '../head/transducer.ts';
+import { JOINER_ENCODER_PROJ, initialContext, type TransducerJoiner } from '../head/transducer.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import type { ContextGraph, ContextState } from './context-graph.ts';
-import type { DecodedToken, Decoder, DecoderEnding, SearchOptions } from './decoder.ts';
+import { countsAsBlank, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
 import { chainTokens, commonChain, extendChain } from './token-chain.ts';
-import { initialContext } from './transducer.ts';
 
 interface Path extends BeamPath {
   /** How much of which hotwords has been matched. */
@@ -83,14 +82,14 @@ export class ModifiedBeamSearchDecoder implements Decoder {
   }
 
   #advance(encoderProj: Float32Array): void {
-    const { blankId, unkId, hotwords } = this.#options;
+    const { hotwords } = this.#options;
     const paths = extendPaths(this.#joiner, this.#paths, encoderProj, this.#options).map(({ path, id, own, total }) => {
       const next: Path = { ...path, logProb: total };
-      if (id !== blankId && id !== unkId) {
+      if (!countsAsBlank(this.#options, id)) {
         next.context = [...path.context.slice(1), id];
         next.tokens = extendChain(path.tokens, { id, frame: this.#frame, logProb: own });
         if (hotwords && path.hotwords) {
-          const { state, score } = hotwords.advance(path.hotwords, id);
+          const { state, score } = hotwords.favour(path.hotwords, id);
           next.hotwords = state;
           next.logProb += score;
         }

@@ -55,14 +55,14 @@ export const logAdd = (a: number, b: number): number => {
   return larger === -Infinity ? larger : larger + Math.log1p(Math.exp(-Math.abs(a - b)));
 };
 
-/** Indices of the `count` largest of `length` values from `start` on, the largest first. */
-export function largest(values: Float32Array, count: number, start = 0, length = values.length - start): number[] {
+/** Indices of the `count` largest values, the largest first. */
+export function largest(values: Float32Array, count: number): number[] {
   const best: number[] = [];
-  for (let k = 0; k < length; k++) {
-    const value = values[start + k];
-    if (best.length < count || value > values[start + best[best.length - 1]]) {
+  for (let k = 0; k < values.length; k++) {
+    const value = values[k];
+    if (best.length < count || value > values[best[best.length - 1]]) {
       let at = best.length;
-      while (at > 0 && value > values[start + best[at - 1]]) {
+      while (at > 0 && value > values[best[at - 1]]) {
         at--;
       }
       best.splice(at, 0, k);

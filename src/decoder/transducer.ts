@@ -1,25 +1,28 @@
 import { GREEDY_TOKENS } from '../head/greedy.ts';
-import { JOINER_ENCODER_PROJ, logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
-import { argMax, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
-
-/** A fresh hypothesis starts from the context [-1, …, blank]. */
-export function initialContext({ contextSize }: { contextSize: number }, blankId: number): number[] {
-  return [...Array<number>(contextSize - 1).fill(-1), blankId];
-}
+import { JOINER_ENCODER_PROJ, initialContext, logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
+import {
+  argMax,
+  countsAsBlank,
+  type DecodedToken,
+  type Decoder,
+  type DecoderEnding,
+  type SearchOptions,
+} from './decoder.ts';
 
 /** What both ways of a greedy search keep: the tokens so far, at most one per frame. */
 abstract class GreedyDecoder implements Decoder {
   abstract readonly input: string;
   readonly #options: SearchOptions;
   readonly #tokens: DecodedToken[] = [];
-  #context: readonly number[];
+  /** The last tokens, as the joiner's decoder sees them. */
+  protected context: readonly number[];
   #frame = 0;
   #logProb = 0;
 
   /** @param context the last tokens of what came before */
   constructor(options: SearchOptions, context: readonly number[]) {
     this.#options = options;
-    this.#context = context;
+    this.context = context;
   }
 
   abstract accept(values: Float32Array): void;
@@ -33,7 +36,7 @@ abstract class GreedyDecoder implements Decoder {
   }
 
   get ending(): DecoderEnding {
-    return { tokens: this.#context };
+    return { tokens: this.context };
   }
 
   get logProb(): number {
@@ -50,10 +53,9 @@ abstract class GreedyDecoder implements Decoder {
 
   /** The choice of the next frame. */
   protected take(id: number, logProb: number): void {
-    const { blankId, unkId } = this.#options;
-    if (id !== blankId && id !== unkId) {
+    if (!countsAsBlank(this.#options, id)) {
       this.#tokens.push({ id, frame: this.#frame, logProb });
-      this.#context = [...this.#context.slice(1), id];
+      this.context = [...this.context.slice(1), id];
     }
     this.#logProb += logProb;
     this.#frame++;
@@ -81,12 +83,12 @@ export class GreedySearchDecoder extends GreedyDecoder {
 
   /** @param encoderProj (frames, joiner_dim) */
   override accept(encoderProj: Float32Array): void {
-    const { joinerDim, vocabSize } = this.#joiner;
+    const { joinerDim } = this.#joiner;
     for (let start = 0; start < encoderProj.length; start += joinerDim) {
       const frame = encoderProj.subarray(start, start + joinerDim);
-      const logits = this.#joiner.logits(frame, this.#joiner.decoderProj(this.ending.tokens));
+      const logits = this.#joiner.logits(frame, this.#joiner.decoderProj(this.context));
       const logProbs = logSoftmax(logits, this.#blankId, this.#blankPenalty);
-      const id = argMax(logProbs, 0, vocabSize);
+      const id = argMax(logProbs);
       this.take(id, logProbs[id]);
     }
   }

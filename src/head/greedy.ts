@@ -9,7 +9,7 @@ import { Kernel } from '../gpu/kernel.ts';
 import * as kernels from '../gpu/kernels.generated.ts';
 import type { Model } from '../model/model.ts';
 import { loadLinear } from './linear.ts';
-import { noTransducer } from './transducer.ts';
+import { initialContext, noTransducer } from './transducer.ts';
 
 /** The greedy search's output in a step's results, (frames, 2): the token chosen, and its log-probability. */
 export const GREEDY_TOKENS = 'greedy_tokens';
@@ -89,13 +89,11 @@ async function loadParts(encoder: RnnEncoder, model: Model, blankPenalty: number
   if (!transducer || vocabSize === undefined) {
     throw noTransducer();
   }
-  const { context, weights, dtype, kernels: choice, sizes } = encoder;
+  const { context, scope, dtype, kernels: choice, sizes } = encoder;
   const { blankId, unkId } = model.config;
   const { decoderDim, joinerDim, contextSize } = transducer;
-  const load = new WeightLoader(weights, model.weights, dtype, storageFor(choice));
-  // A fresh hypothesis starts from the context [-1, …, blank].
-  const initial = new Int32Array(contextSize).fill(-1);
-  initial[contextSize - 1] = blankId;
+  const load = new WeightLoader(scope, model.weights, dtype, storageFor(choice));
+  const initial = Int32Array.from(initialContext(transducer, blankId));
   const [decoder, join, pick] = await Promise.all([
     Kernel.create(context, kernels.decoder, { vec4s: vec4s(decoderDim), context_size: contextSize }),
     Kernel.create(context, kernels.join, { vec4s: vec4s(joinerDim) }),

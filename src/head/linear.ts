@@ -26,13 +26,13 @@ export type LinearLayer = (ends: LinearEnds, rowsOf?: RowsOf) => Dispatch;
  * @param adjust changes the bias before it is uploaded
  */
 export async function loadLinear(
-  { context, weights, dtype, kernels: choice, capacity }: RnnEncoder,
+  { context, scope, dtype, kernels: choice, capacity }: RnnEncoder,
   model: Model,
   layer: string,
   [outputs, inputs]: readonly [number, number],
   adjust?: (bias: Float32Array) => void,
 ): Promise<LinearLayer> {
-  const load = new WeightLoader(weights, model.weights, dtype, storageFor(choice));
+  const load = new WeightLoader(scope, model.weights, dtype, storageFor(choice));
   const matrix = await load.matrix(`${layer}.weight`, [outputs, inputs]);
   const bias = await load.vector([`${layer}.bias`], outputs, { adjust });
   const linear = await new MatrixCompiler(context, choice.matrices, dtype, capacity).linear(

@@ -20,6 +20,11 @@ export function noTransducer(): RillError {
   });
 }
 
+/** @internal The context of a fresh hypothesis: [-1, …, blank], as in icefall's beam_search.py. */
+export function initialContext({ contextSize }: { contextSize: number }, blankId: number): number[] {
+  return [...Array<number>(contextSize - 1).fill(-1), blankId];
+}
+
 /** `joiner.encoder_proj`, run in the encoder's own step: all that a transducer search needs of a frame. */
 export class TransducerHead implements EncoderHead {
   readonly #linear: LinearLayer;
@@ -97,7 +102,7 @@ export class TransducerJoiner {
   }
 
   /** @throws RillError `bad-model` when the model has no transducer head. */
-  static async load({ weights, ...model }: Model): Promise<TransducerJoiner> {
+  static async load(model: Model): Promise<TransducerJoiner> {
     const names = [
       'decoder.embedding.weight',
       'decoder.conv.weight',
@@ -111,10 +116,10 @@ export class TransducerJoiner {
     }
     const loaded: Record<string, Float32Array> = {};
     for (const name of names) {
-      loaded[name] = await weights.read(name);
+      loaded[name] = await model.weights.read(name);
       requireFinite('bad-model', name, loaded[name]);
     }
-    return new TransducerJoiner({ weights, ...model }, loaded);
+    return new TransducerJoiner(model, loaded);
   }
 
   /**

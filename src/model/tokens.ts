@@ -6,8 +6,14 @@ export const WORD_BOUNDARY = '▁';
 /** Tokens that are no letters: `<blk>`, `<unk>`, bytes. */
 const SPECIAL = /^<.+>$/;
 
-/** Whether a word begins with a character that has no mark in front in any table: Chinese is written without spaces. */
+/** Whether a word begins with a character that needs no mark in front: Chinese is written without spaces. */
 export const startsUnmarked = (word: string) => /^\p{Script=Han}/u.test(word);
+
+/** Words of a text: between spaces, and where Chinese and another script meet. */
+const WORDS = /\p{Script=Han}+|[^\p{Script=Han}\s]+/gu;
+
+/** Spaces between Chinese characters, which some tables mark like words. */
+const SPACES_IN_CHINESE = /(?<=\p{Script=Han}) +(?=\p{Script=Han})/gu;
 
 /** A token that stands for one byte of UTF-8 (BPE with byte fallback). */
 const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
@@ -88,11 +94,12 @@ export class TokenTable {
   }
 
   /**
-   * Joins tokens into text: word boundaries become spaces, byte tokens (`<0xE4>`) characters, the ends are
-   * trimmed. Bytes at the end that are not a character yet are held back.
+   * Joins tokens into text: word boundaries become spaces, but not between Chinese characters, byte tokens (`<0xE4>`)
+   * characters, the ends are trimmed. Bytes at the end that are not a character yet are held back.
    */
   text(ids: readonly number[]): string {
-    return joinSymbols(ids.map((id) => this.symbols[id] ?? `<${id}>`)).trim();
+    const text = joinSymbols(ids.map((id) => this.symbols[id] ?? `<${id}>`));
+    return text.replace(SPACES_IN_CHINESE, '').trim();
   }
 
   /**
@@ -100,12 +107,14 @@ export class TokenTable {
    * neighbours that make a token are joined, the token with the lowest id (the first one learned) before the others. In
    * one of its unigram model, where tokens stand in the order of their probability, the likeliest split is taken; their
    * probabilities are not in tokens.txt and are reckoned from that order. Letters are taken in the case that the table has;
-   * characters that it lacks in either become bytes, where it has those.
+   * characters that it lacks in either are taken as Unicode's NFKC has them, as sentencepiece does, or become bytes, where
+   * it has those.
    *
    * @returns ids, or undefined when the tokens cannot spell the text
    */
   encode(text: string): number[] | undefined {
-    const candidates = [text, text.toUpperCase(), text.toLowerCase()];
+    const forms = new Set([text, text.normalize('NFKC')]);
+    const candidates = [...forms].flatMap((form) => [form, form.toUpperCase(), form.toLowerCase()]);
     for (const candidate of candidates) {
       const ids = this.#spell(candidate, false);
       if (ids) {
@@ -118,21 +127,28 @@ export class TokenTable {
   }
 
   #spell(text: string, inBytes: boolean): number[] | undefined {
-    const words = text.split(/\s+/).filter(Boolean);
+    const words = text.match(WORDS) ?? [];
     const ids = words.flatMap((word) => {
       const letters = [...word];
-      if (this.marksStart && !startsUnmarked(word)) {
+      if (startsUnmarked(word)) {
+        return this.#split(letters).flatMap((piece) => {
+          // Where Chinese was spaced out for training, its characters stand behind the mark of a word.
+          return this.idOf(piece) ?? this.idOf(WORD_BOUNDARY + piece) ?? (inBytes ? this.#bytes(piece) : undefined);
+        });
+      }
+      if (this.marksStart) {
         letters.unshift(WORD_BOUNDARY);
-      } else if (!this.marksStart && this.idOf(WORD_BOUNDARY) !== undefined) {
+      } else if (this.idOf(WORD_BOUNDARY) !== undefined) {
         letters.push(WORD_BOUNDARY);
       }
-      const pieces = this.#isUnigram ? this.#likeliest(letters) : this.#joined(letters);
-      return pieces.flatMap((piece): (number | undefined)[] => {
-        const id = this.idOf(piece);
-        return id === undefined && inBytes ? this.#bytes(piece) : [id];
-      });
+      return this.#split(letters).flatMap((piece) => this.idOf(piece) ?? (inBytes ? this.#bytes(piece) : undefined));
     });
     return ids.every((id) => id !== undefined) ? ids : undefined;
+  }
+
+  /** Letters joined into pieces, each a token where it can be one. */
+  #split(letters: readonly string[]): string[] {
+    return this.#isUnigram ? this.#likeliest(letters) : this.#joined(letters);
   }
 
   /** Neighbours joined while they make tokens. */

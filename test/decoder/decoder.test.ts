@@ -118,7 +118,7 @@ function readHotwords(text: string): number {
   for (const { tokens } of hotwords) {
     let state = graph.root;
     for (const token of [...tokens, 0]) {
-      const next = graph.advance(state, token);
+      const next = graph.favour(state, token);
       if (!Number.isFinite(next.score)) {
         expect.fail(`a score of ${next.score}`);
       }
@@ -166,6 +166,19 @@ describe('joinWords', () => {
     const table = TokenTable.parse('<blk> 0\n▁ 1\n<0xE4> 2\n<0xBD> 3\n<0xA0> 4\nb 5\n');
     const tokens = [1, 2, 3, 4, 5, 1, 2, 3].map((id, frame) => ({ id, frame, logProb: 0 }));
     expect(joinWords(tokens, table).map(({ text }) => text)).toEqual(['你b', '']);
+  });
+
+  it('takes each Chinese character for a word, complete at once, and none of it for English', () => {
+    const table = TokenTable.parse('<blk> 0\n你 1\n好 2\n▁WOR 3\nLD 4\n世界 5\n');
+    const tokens = [1, 2, 3, 4, 5, 4].map((id, frame) => ({ id, frame, logProb: 0 }));
+    expect(joinWords(tokens, table)).toEqual([
+      { text: '你', startFrame: 0, endFrame: 0, complete: true },
+      { text: '好', startFrame: 1, endFrame: 1, complete: true },
+      { text: 'WORLD', startFrame: 2, endFrame: 3, complete: true },
+      { text: '世', startFrame: 4, endFrame: 4, complete: true },
+      { text: '界', startFrame: 4, endFrame: 4, complete: true },
+      { text: 'LD', startFrame: 5, endFrame: 5, complete: false },
+    ]);
   });
 
   it('ends a word at a mark behind it, or at one before the next', () => {

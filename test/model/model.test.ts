@@ -192,6 +192,25 @@ describe('TokenTable', () => {
     expect(table.encode('hié')).toEqual([2, 6, 8]);
   });
 
+  it('spells Chinese as the table has it: bare, behind marks, beside English', () => {
+    const bare = TokenTable.parse('<blk> 0\n▁WOR 1\n▁W 2\nLD 3\nOR 4\n你 5\n好 6\n▁ 7\n');
+    expect(bare.encode('你好WORLD')).toEqual([5, 6, 1, 3]);
+    expect(bare.encode('你好 WORLD')).toEqual([5, 6, 1, 3]);
+    expect(bare.text([5, 6, 1, 3])).toBe('你好 WORLD');
+    const spaced = TokenTable.parse('<blk> 0\n▁A 1\n▁我 2\n▁们 3\n<0xE6> 4\n<0x88> 5\n<0x91> 6\n');
+    expect(spaced.encode('我们')).toEqual([2, 3]);
+    expect(spaced.text([2, 3, 1, 2])).toBe('我们 A 我');
+    // A mark that words end with is none of Chinese.
+    expect(TokenTable.parse('<blk> 0\n你 1\n好 2\n▁ 3\na 4\n').encode('你好 a')).toEqual([1, 2, 4, 3]);
+  });
+
+  it('takes other spellings of the same letters as NFKC has them', () => {
+    const table = TokenTable.parse('<blk> 0\n▁C 1\nA 2\nF 3\nÉ 4\n▁ 5\n');
+    for (const text of ['CAFÉ', 'CAFÉ'.normalize('NFD'), 'ＣＡＦÉ', 'café'.normalize('NFD')]) {
+      expect(table.encode(text), text).toEqual([1, 2, 3, 4]);
+    }
+  });
+
   it('has spaces of any kind as symbols', () => {
     const table = TokenTable.parse('<blk> 0\n  1\n\u3000 2\na\t3\n');
     expect(table.symbols).toEqual(['<blk>', '▁', '\u3000', 'a']);
