@@ -177,7 +177,7 @@ class Soak {
       audioMinutes: this.#audioSeconds / 60,
       sessions: this.#sessions,
       hungUp: this.#hungUp,
-      buffers: this.#gpu.buffers,
+      buffers: this.#gpu.resources,
       gpu: Object.fromEntries(this.#gpu.memory),
       rss,
       heap: heapUsed,
@@ -262,7 +262,7 @@ async function main(args: string[]): Promise<void> {
   };
   manager.dispose();
   recognizer.dispose();
-  const left = gpu.buffers;
+  const left = gpu.resources;
   await writeFolder(values.out, {
     'soak.svg': draw(samples),
     'soak.json': `${JSON.stringify(output)}\n`,

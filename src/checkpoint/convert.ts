@@ -24,7 +24,7 @@ export interface ConvertOptions {
   /** Encoder layers to keep, counted from 0, in this order; all by default. For experiments with pruned models. */
   layers?: readonly number[];
   /** Called as the weights are written. */
-  progress?: (loaded: number, total: number) => void;
+  onWritten?: (loaded: number, total: number) => void;
 }
 
 /** A checkpoint that was opened and understood, its weights not read yet. */
@@ -133,7 +133,7 @@ export async function convertCheckpoint(
       },
     })),
     options.dtype,
-    options.progress,
+    options.onWritten,
   );
   return {
     'config.json': writeConfig(config, sizes),

@@ -14,7 +14,7 @@ export interface BatchOptions {
   /** States to start each utterance from; zero by default. */
   states?: readonly StateValues[];
   /** Called after each step with the encoder frames done and their total. */
-  progress?: (done: number, total: number) => void;
+  onStep?: (done: number, total: number) => void;
 }
 
 /** A batch of whole utterances, padded. */
@@ -90,7 +90,7 @@ export async function runBatch(
   const frames = lengths.map(encoderFrames);
   const total = frames.reduce((sum, count) => sum + count, 0);
   const states: StateValues[] = [];
-  const { chunkFrames, states: initial, progress } = options;
+  const { chunkFrames, states: initial, onStep } = options;
   const group = Math.max(1, encoder.freeLanes);
   const underWay: Promise<void>[] = [];
   let rows = FIRST_ROWS;
@@ -113,7 +113,7 @@ export async function runBatch(
         onResult(members[i].utterance, at, result);
         done += result.frames;
       });
-      progress?.(done, total);
+      onStep?.(done, total);
       // The time that it waited for the one before is not its own.
       const now = performance.now();
       const ms = now - Math.max(submittedAt, lastAt);
@@ -175,7 +175,7 @@ export async function runBatch(
 }
 
 /** A larger batch has to bring this much more per second to be worth its memory. */
-const WORTHWHILE = 1.1;
+const MIN_GAIN = 1.1;
 const MEASURED_STEPS = 2;
 const MEASURED_FRAMES = 2;
 
@@ -211,7 +211,7 @@ export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memo
         shortest = i === 0 ? Infinity : Math.min(shortest, performance.now() - started);
       }
       const rate = lanes / shortest;
-      if (rate < WORTHWHILE * best.rate) {
+      if (rate < MIN_GAIN * best.rate) {
         break;
       }
       best = { lanes, rate };

@@ -1,7 +1,7 @@
 import { RillError } from '../errors.ts';
 import { BufferScope, type GpuContext } from '../gpu/context.ts';
 import { Pace } from '../gpu/pace.ts';
-import { ReadbackRing, readBuffers } from '../gpu/readback.ts';
+import { ReadbackRing, readBuffers, type ReadbackPlace } from '../gpu/readback.ts';
 import { DispatchTimer, type KernelTime } from '../gpu/timer.ts';
 import { WEIGHT_DTYPES, storedDtype, type WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
@@ -12,7 +12,7 @@ import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type 
 import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
 import { EncoderState } from './state.ts';
 import { chooseKernels } from './tuning.ts';
-import { WeightLoader, loadEncoderWeights, padded, type EncoderWeights } from './weights.ts';
+import { WeightLoader, loadEncoderWeights, padded, restride, type EncoderWeights } from './weights.ts';
 import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWatch } from './workspace.ts';
 
 export interface EncoderOptions extends Partial<EncoderCapacity> {
@@ -35,7 +35,7 @@ export interface EncoderOptions extends Partial<EncoderCapacity> {
    */
   kernels?: KernelChoice | 'auto';
   /** Called as each tensor is uploaded, with its name. */
-  progress?: (tensor: string) => void;
+  onTensor?: (tensor: string) => void;
 }
 
 const DEFAULT_CAPACITY = { maxStreams: 16, maxFrames: 16 };
@@ -64,10 +64,24 @@ export interface StepResult {
 /** A step's results and what they took. */
 export interface TimedStep {
   results: StepResult[];
-  /** Milliseconds from the submit until the GPU is done, or until the results are there where that is told first. */
+  /** Milliseconds from the submit until the GPU is done, or until the results are there, if those come first. */
   computeMs: number;
   /** Milliseconds from then until the results are there. */
   readbackMs: number;
+}
+
+/** A step that is on the GPU. */
+interface SubmittedStep {
+  lanes: number;
+  /** Of the longest lane, and of each. */
+  frames: number;
+  counts: readonly number[];
+  /** That are read back. */
+  bytes: number;
+  /** That the device had reported before. */
+  failures: number;
+  /** When it was submitted. */
+  at: number;
 }
 
 /**
@@ -80,25 +94,24 @@ export interface TimedStep {
 export class RnnEncoder {
   readonly context: GpuContext;
   /** Buffers as long-lived as the encoder: its weights, and those of its heads. */
-  readonly weights: BufferScope;
+  readonly scope: BufferScope;
   readonly sizes: EncoderSizes;
   /** What the matrices are in GPU memory. */
   readonly dtype: WeightDtype;
   /** How the kernels that read weights work. */
   readonly kernels: Readonly<KernelChoice>;
-  /** What it is made for; a head with a wide output can lower the lanes of a step. */
-  capacity: Readonly<EncoderCapacity>;
-  readonly #kernels: EncoderKernels;
+  readonly #compiled: EncoderKernels;
   readonly #weights: EncoderWeights;
   readonly #heads: EncoderHead[] = [];
+  #capacity: Readonly<EncoderCapacity>;
   readonly #ring: ReadbackRing;
   readonly #pace = new Pace();
   readonly #states = new Set<EncoderState>();
   readonly #freeSlots: number[] = [];
   #workspace: Workspace;
-  /** A larger workspace of which it is not known yet whether there was memory for it, and what is to be done in it. */
+  /** The next, larger workspace while it is not known whether there was memory for it, and the writes that wait for it. */
   #coming: { workspace: Workspace; changes: (() => void)[] } | undefined;
-  /** Until that is known. */
+  /** Resolves when that is known. */
   #growth: Promise<void> | undefined;
   /** When the last step that came back was done on the GPU. */
   #doneAt = 0;
@@ -113,12 +126,12 @@ export class RnnEncoder {
     weights: EncoderWeights,
   ) {
     this.context = scope.context;
-    this.weights = scope;
+    this.scope = scope;
     this.sizes = sizes;
     this.dtype = weights.dtype;
     this.kernels = choice;
-    this.capacity = capacity;
-    this.#kernels = kernels;
+    this.#capacity = capacity;
+    this.#compiled = kernels;
     this.#weights = weights;
     this.#ring = new ReadbackRing(this.context, STEPS_IN_FLIGHT);
     this.#workspace = this.#createWorkspace(Math.min(FIRST_SLOTS, capacity.maxStreams));
@@ -132,14 +145,14 @@ export class RnnEncoder {
    */
   static async create(context: GpuContext, model: Model, options: EncoderOptions = {}): Promise<RnnEncoder> {
     context.check();
-    await context.looksSeldom();
+    await context.reportsLate();
     const sizes = model.sizes.encoder;
-    const capacity = checkCapacity(context, sizes, options);
-    const dtype = chooseDtype(options.dtype, model.weights);
-    const choice = await checkKernels(context, model, dtype, capacity, options);
+    const capacity = resolveCapacity(context, sizes, options);
+    const dtype = resolveDtype(options.dtype, model.weights);
+    const choice = await resolveKernels(context, model, dtype, capacity, options);
     const scope = new BufferScope(context);
     try {
-      const loader = new WeightLoader(scope, model.weights, dtype, storageFor(choice), options.progress);
+      const loader = new WeightLoader(scope, model.weights, dtype, storageFor(choice), options.onTensor);
       const weights = await loadEncoderWeights(loader, sizes);
       const kernels = await compileEncoder(context, sizes, dtype, choice, capacity);
       context.check();
@@ -148,6 +161,11 @@ export class RnnEncoder {
       scope.dispose();
       throw error;
     }
+  }
+
+  /** What it is made for; a head with a wide output can lower the lanes of a step. */
+  get capacity(): Readonly<EncoderCapacity> {
+    return this.#capacity;
   }
 
   /** What one step costs: dispatches, and bytes of weights that they read, each once per dispatch. */
@@ -168,7 +186,7 @@ export class RnnEncoder {
     const { maxFrames, maxLanes } = this.capacity;
     const { widest = bound.output.width } = bound;
     const fitting = Math.max(1, Math.floor(this.context.largestBinding / (4 * maxFrames * padded(widest))));
-    this.capacity = { ...this.capacity, maxLanes: Math.min(maxLanes, fitting) };
+    this.#capacity = { ...this.#capacity, maxLanes: Math.min(maxLanes, fitting) };
     // Those without a slot in the workspace yet are reset when they get it.
     [...this.#states]
       .filter(({ slot }) => slot < this.#workspace.room.slots)
@@ -382,15 +400,22 @@ export class RnnEncoder {
     const { lanes: roomLanes, frames: roomFrames } = this.#workspace.room;
     const scope = new BufferScope(context);
     try {
-      const room = 4 * roomLanes * roomFrames * padded(sizes.dModel);
+      const stride = padded(sizes.dModel);
+      const room = 4 * roomLanes * roomFrames * stride;
       const buffer = scope.createStorage('trace', 'trace', stages * room);
       const { results, lanes, frames } = await this.#run(() => inputs, [ENCODER_OUT], { trace: buffer });
-      const stageSize = lanes * frames * padded(sizes.dModel);
+      const stageSize = lanes * frames * stride;
       const values = await readBuffers(context, [{ buffer, bytes: 4 * stages * stageSize }]);
       return results.map((result, lane) => ({
         ...result,
         trace: Array.from({ length: stages }, (_, stage) =>
-          unpad(values, stage * stageSize + lane * frames * padded(sizes.dModel), result.frames, sizes.dModel),
+          restride(
+            values.subarray(stage * stageSize + lane * frames * stride),
+            result.frames,
+            sizes.dModel,
+            stride,
+            sizes.dModel,
+          ),
         ),
       }));
     } finally {
@@ -428,7 +453,7 @@ export class RnnEncoder {
     this.#workspace.dispose();
     this.#coming?.workspace.dispose();
     this.#coming = undefined;
-    this.weights.dispose();
+    this.scope.dispose();
     this.#states.forEach((state) => state.dispose());
   }
 
@@ -436,17 +461,16 @@ export class RnnEncoder {
     this.dispose();
   }
 
+  /** A step from its inputs to its results, in a place of the ring. */
   async #run(
     prepare: () => readonly StepInput[],
     read: readonly string[],
     { onSubmit, ...watch }: StepWatch & { onSubmit?: () => void } = {},
   ) {
     this.#check();
-    const ring = this.#ring;
     // With a free place nothing is awaited before the submit.
-    const acquired = ring.acquire();
+    const acquired = this.#ring.acquire();
     const place = acquired instanceof Promise ? await acquired : acquired;
-    let submitted = false;
     try {
       if (this.#growth) {
         await this.settled();
@@ -456,74 +480,80 @@ export class RnnEncoder {
       const outputs = this.#findOutputs(read);
       const inputs = prepare();
       if (inputs.length === 0) {
-        ring.release(place);
         return { results: [], lanes: 0, frames: 0, computeMs: 0, readbackMs: 0 };
       }
-      const counts = inputs.map((input) => this.#checkInput(input));
-      this.#checkTogether(inputs);
-      const lanes = inputs.length;
-      const frames = Math.max(...counts);
-      const sizes = outputs.map(({ width }) => 4 * lanes * frames * padded(width));
-      const bytes = sizes.reduce((sum, size) => sum + size, 0);
-      const readback = ring.reserve(place, bytes);
-      const laneInputs = inputs.map(({ state, features }, lane) => {
-        return { slot: state.slot, frames: counts[lane], fresh: !state.started, features };
-      });
-      this.#workspace.upload(laneInputs, frames);
-      const encoder = this.context.device.createCommandEncoder();
-      this.#workspace.record(encoder, lanes, frames, watch);
-      outputs.reduce((at, { buffer }, i) => {
-        encoder.copyBufferToBuffer(buffer, 0, readback, at, sizes[i]);
-        return at + sizes[i];
-      }, 0);
-      this.context.device.queue.submit([encoder.finish()]);
-      submitted = true;
-      inputs.forEach(({ state }) => {
-        state.advance();
-      });
+      const step = this.#submit(inputs, outputs, place, watch);
       onSubmit?.();
-      const submittedAt = performance.now();
-      if (this.context.polls) {
-        await this.#pace.untilDue(lanes, frames);
-        if (this.#disposed) {
-          // The buffer is gone with the encoder: mapping it would be an error of the whole device.
-          ring.release(place);
-          this.#check();
-        }
-      }
-      const pausedUntil = performance.now();
-      let doneAt = Infinity;
-      this.context.device.queue.onSubmittedWorkDone().then(
-        () => (doneAt = performance.now()),
-        // A lost device is told by the readback.
-        () => undefined,
-      );
-      const values = await ring.read(place, bytes);
-      const readAt = performance.now();
-      // The time that a step waited for the one before is not its own.
-      const startedAt = Math.max(submittedAt, Math.min(this.#doneAt, readAt));
-      this.#doneAt = Math.max(startedAt, Math.min(doneAt, readAt));
-      const computeMs = this.#doneAt - startedAt;
-      this.#pace.learn(lanes, frames, computeMs, this.#doneAt - pausedUntil);
-      const results = counts.map((count, lane): StepResult => {
-        let start = 0;
-        const named = outputs.map(({ name, width }) => {
-          const output = unpad(values, start + lane * frames * padded(width), count, width);
-          start += lanes * frames * padded(width);
-          return [name, output] as const;
-        });
-        return { frames: count, outputs: Object.fromEntries(named) };
-      });
-      return { results, lanes, frames, computeMs, readbackMs: Math.max(0, readAt - this.#doneAt) };
+      const { values, computeMs, readbackMs } = await this.#await(step, place);
+      const { lanes, frames } = step;
+      return { results: resultsOf(values, step, outputs), lanes, frames, computeMs, readbackMs };
     } catch (error) {
-      if (!submitted) {
-        ring.release(place);
-      }
       if (this.#disposed) {
         this.#check();
       }
       throw await this.context.explain(error);
+    } finally {
+      this.#ring.release(place);
     }
+  }
+
+  /** Checks, uploads, records and submits a step, with the copy of its outputs into a place of the ring. */
+  #submit(
+    inputs: readonly StepInput[],
+    outputs: readonly StepOutput[],
+    place: ReadbackPlace,
+    watch: StepWatch,
+  ): SubmittedStep {
+    const counts = inputs.map((input) => this.#checkInput(input));
+    this.#checkTogether(inputs);
+    const lanes = inputs.length;
+    const frames = Math.max(...counts);
+    const sizes = outputs.map(({ width }) => 4 * lanes * frames * padded(width));
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    const readback = this.#ring.reserve(place, bytes);
+    const laneInputs = inputs.map(({ state, features }, lane) => {
+      return { slot: state.slot, frames: counts[lane], fresh: !state.started, features };
+    });
+    const { device, failures } = this.context;
+    this.#workspace.upload(laneInputs, frames);
+    const encoder = device.createCommandEncoder();
+    this.#workspace.record(encoder, lanes, frames, watch);
+    outputs.reduce((at, { buffer }, i) => {
+      encoder.copyBufferToBuffer(buffer, 0, readback, at, sizes[i]);
+      return at + sizes[i];
+    }, 0);
+    device.queue.submit([encoder.finish()]);
+    inputs.forEach(({ state }) => {
+      state.advance();
+    });
+    return { lanes, frames, counts, bytes, failures, at: performance.now() };
+  }
+
+  /** Waits for a step and reads its outputs back, with the milliseconds that each took. */
+  async #await(
+    { lanes, frames, bytes, failures, at }: SubmittedStep,
+    place: ReadbackPlace,
+  ): Promise<{ values: Float32Array; computeMs: number; readbackMs: number }> {
+    if (this.context.polls) {
+      await this.#pace.untilDue(lanes, frames);
+      // With the encoder its buffers go: mapping one of them then would be an error of the whole device.
+      this.#check();
+    }
+    const pausedUntil = performance.now();
+    let doneAt = Infinity;
+    this.context.device.queue.onSubmittedWorkDone().then(
+      () => (doneAt = performance.now()),
+      // A lost device is told by the readback.
+      () => undefined,
+    );
+    const values = await this.#ring.read(place, bytes, failures);
+    const readAt = performance.now();
+    // The time that a step waited for the one before is not its own.
+    const startedAt = Math.max(at, Math.min(this.#doneAt, readAt));
+    this.#doneAt = Math.max(startedAt, Math.min(doneAt, readAt));
+    const computeMs = this.#doneAt - startedAt;
+    this.#pace.learn(lanes, frames, computeMs, this.#doneAt - pausedUntil);
+    return { values, computeMs, readbackMs: Math.max(0, readAt - this.#doneAt) };
   }
 
   #findOutputs(read: readonly string[]): StepOutput[] {
@@ -599,7 +629,7 @@ export class RnnEncoder {
   #createWorkspace(slots: number, taken = 0): Workspace {
     const { maxFrames, maxLanes } = this.capacity;
     const room = { slots, lanes: Math.min(slots, maxLanes), frames: maxFrames };
-    const workspace = new Workspace(this.context, this.sizes, this.#weights, this.#kernels, this.#heads, room);
+    const workspace = new Workspace(this.context, this.sizes, this.#weights, this.#compiled, this.#heads, room);
     for (let slot = slots - 1; slot >= taken; slot--) {
       this.#freeSlots.push(slot);
     }
@@ -607,8 +637,8 @@ export class RnnEncoder {
   }
 }
 
-/** Fills in defaults; without a wish, as many lanes as the device's largest buffer allows. */
-function checkCapacity(
+/** Fills in defaults; lanes are by default as many as the device's largest buffer allows. */
+function resolveCapacity(
   context: GpuContext,
   sizes: EncoderSizes,
   { maxStreams = DEFAULT_CAPACITY.maxStreams, maxFrames = DEFAULT_CAPACITY.maxFrames, maxLanes }: EncoderOptions,
@@ -633,7 +663,7 @@ function checkCapacity(
   return { maxStreams, maxFrames, maxLanes: Math.min(maxLanes ?? fitting, maxStreams) };
 }
 
-function chooseDtype(dtype: WeightDtype | 'auto' = 'auto', { tensors }: TensorSource): WeightDtype {
+function resolveDtype(dtype: WeightDtype | 'auto' = 'auto', { tensors }: TensorSource): WeightDtype {
   if (dtype === 'auto') {
     return storedDtype(tensors);
   }
@@ -647,7 +677,7 @@ function chooseDtype(dtype: WeightDtype | 'auto' = 'auto', { tensors }: TensorSo
   return dtype;
 }
 
-async function checkKernels(
+async function resolveKernels(
   context: GpuContext,
   model: Model,
   dtype: WeightDtype,
@@ -676,12 +706,20 @@ async function checkKernels(
   return wanted;
 }
 
-/** `rows` of `width` elements out of rows padded to vec4. */
-function unpad(values: Float32Array, start: number, rows: number, width: number): Float32Array<ArrayBuffer> {
-  const stride = padded(width);
-  const output = new Float32Array(rows * width);
-  for (let row = 0; row < rows; row++) {
-    output.set(values.subarray(start + row * stride, start + row * stride + width), row * width);
-  }
-  return output;
+/** What each stream gets of a step's outputs, which lie one behind the other, padded to lanes of as many frames. */
+function resultsOf(
+  values: Float32Array,
+  { lanes, frames, counts }: SubmittedStep,
+  outputs: readonly StepOutput[],
+): StepResult[] {
+  return counts.map((count, lane): StepResult => {
+    let start = 0;
+    const named = outputs.map(({ name, width }) => {
+      const stride = padded(width);
+      const output = restride(values.subarray(start + lane * frames * stride), count, width, stride, width);
+      start += lanes * frames * stride;
+      return [name, output] as const;
+    });
+    return { frames: count, outputs: Object.fromEntries(named) };
+  });
 }

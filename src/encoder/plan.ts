@@ -87,7 +87,17 @@ export interface Room {
 /** Uniform blocks at a dynamic offset start at multiples of this (WebGPU's default limit). */
 export const UNIFORM_STRIDE = 256;
 
-const ceilDiv = (a: number, b: number) => Math.ceil(a / b);
+/**
+ * Times that each convolution gives for n encoder frames: the last one n, and one of stride 2 and kernel 3 needs
+ * 2n + 1 of the one before.
+ */
+const CONV_TIMES = [
+  { perFrame: 4, extra: 3 },
+  { perFrame: 2, extra: 1 },
+  { perFrame: 1, extra: 0 },
+] as const;
+const timesOf = ({ perFrame, extra }: (typeof CONV_TIMES)[number], frames: number) => perFrame * frames + extra;
+
 /** Bytes that one stream in a step takes up in the largest buffer. */
 export function bytesPerLane(sizes: EncoderSizes, frames: number): number {
   return 4 * Math.max(...Object.values(activationSizes(sizes, frames)));
@@ -104,11 +114,12 @@ function activationSizes(
   frames: number,
 ) {
   const freqs = subsampledFreqs(numFeatures);
+  const [times1, times2, times3] = CONV_TIMES;
   return {
     features: SUBSAMPLING_FACTOR * frames * numFeatures,
-    conv0: (4 * frames + 3) * freqs[0] * padded(channels[0]),
-    conv1: (2 * frames + 1) * freqs[1] * padded(channels[1]),
-    conv2: frames * freqs[2] * padded(channels[2]),
+    conv0: timesOf(times1, frames) * freqs[0] * padded(channels[0]),
+    conv1: timesOf(times2, frames) * freqs[1] * padded(channels[1]),
+    conv2: timesOf(times3, frames) * freqs[2] * padded(channels[2]),
     x: frames * padded(dModel),
     gates: frames * 4 * padded(rnnHiddenSize),
     feedForward: frames * padded(dimFeedforward),
@@ -173,21 +184,21 @@ export async function compileEncoder(
     outFreqs: number,
     inputs: number,
     outputs: number,
-    times: readonly [number, number],
+    times: (typeof CONV_TIMES)[number],
   ) =>
     ConvKernel.compile(context, choice.convolutions, {
       in_freqs: inFreqs,
       out_freqs: outFreqs,
       in_vec4s: inputs,
       out_vec4s: outputs,
-      times_per_frame: times[0],
-      times_extra: times[1],
+      times_per_frame: times.perFrame,
+      times_extra: times.extra,
     });
   const [convFirst, conv2, conv3, saveContext, out, norm, gatesX, cell, projection, carry, ff1, ff2] =
     await Promise.all([
       Kernel.create(context, kernels.convFirst, { num_features: numFeatures, out_vec4s: channels1 }),
-      convStrided(freqs1, freqs2, channels1, channels2, [2, 1]),
-      convStrided(freqs2, freqs3, channels2, channels3, [1, 0]),
+      convStrided(freqs1, freqs2, channels1, channels2, CONV_TIMES[1]),
+      convStrided(freqs2, freqs3, channels2, channels3, CONV_TIMES[2]),
       Kernel.create(context, kernels.saveContext, { num_features: numFeatures }),
       matrices.linear(freqs3 * channels3, dModel),
       Kernel.create(context, choice.matrices === 'quads' ? kernels.basicNormQuad : kernels.basicNorm, {
@@ -213,12 +224,13 @@ export function bindEncoder(
 ): EncoderPlan {
   const { lanes, step, at, h, c, x, m, gates, feedForward } = buffers;
   const [freqs1, freqs2, freqs3] = subsampledFreqs(numFeatures);
+  const [times1, times2, times3] = CONV_TIMES;
   const channels1 = vec4s(channels[0]);
   const size = (kernel: { source: { workgroupSize: readonly [number, number, number] } }) =>
     kernel.source.workgroupSize[0];
   const perLane =
     (outputs: number, workgroupSize: number) =>
-    (lanes: number): Workgroups => [ceilDiv(outputs, workgroupSize), lanes, 1];
+    (lanes: number): Workgroups => [Math.ceil(outputs / workgroupSize), lanes, 1];
 
   const { convs } = buffers;
   const embed = [
@@ -231,15 +243,19 @@ export function bindEncoder(
         y: convs[0],
         step,
       }),
-      (lanes, frames) => [ceilDiv(ceilDiv(freqs1, 4) * channels1, size(convFirst)), 4 * frames + 3, lanes],
+      (lanes, frames) => [
+        Math.ceil((Math.ceil(freqs1 / 4) * channels1) / size(convFirst)),
+        timesOf(times1, frames),
+        lanes,
+      ],
       weights.convFirst.weight.size,
     ),
     dispatchOf(
       saveContext.bind({ features: buffers.features, lanes, context: buffers.context, step }),
       perLane(numFeatures, size(saveContext)),
     ),
-    conv2.bind({ ...weights.convs[0], x: convs[0], y: convs[1], step }, (frames) => (2 * frames + 1) * freqs2),
-    conv3.bind({ ...weights.convs[1], x: convs[1], y: convs[2], step }, (frames) => frames * freqs3),
+    conv2.bind({ ...weights.convs[0], x: convs[0], y: convs[1], step }, (frames) => timesOf(times2, frames) * freqs2),
+    conv3.bind({ ...weights.convs[1], x: convs[1], y: convs[2], step }, (frames) => timesOf(times3, frames) * freqs3),
     out.bind({ ...weights.out, bias: weights.biasOut, x: convs[2], y: x, step }, allFrames),
   ];
   const normed = ({ normEps }: { normEps: GPUBuffer }) => dispatchOf(norm.bind({ eps: normEps, x, step }), perRow);

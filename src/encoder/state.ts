@@ -3,7 +3,7 @@ import type { GpuContext } from '../gpu/context.ts';
 import { readBuffers } from '../gpu/readback.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import type { EncoderBuffers } from './plan.ts';
-import { padded } from './weights.ts';
+import { padded, restride } from './weights.ts';
 
 /** The recurrent states of one stream, as PyTorch has them for N = 1. */
 export interface StateValues {
@@ -11,21 +11,6 @@ export interface StateValues {
   h: Float32Array<ArrayBuffer>;
   /** (num_layers, rnn_hidden_size) */
   c: Float32Array<ArrayBuffer>;
-}
-
-/** Rows of `width` elements, given padded to vec4 or the other way round. */
-function restride(
-  values: Float32Array,
-  rows: number,
-  width: number,
-  from: number,
-  to: number,
-): Float32Array<ArrayBuffer> {
-  const output = new Float32Array(rows * to);
-  for (let row = 0; row < rows; row++) {
-    output.set(values.subarray(row * from, row * from + width), row * to);
-  }
-  return output;
 }
 
 /** Buffers of all streams' states. */

@@ -42,7 +42,7 @@ export const kernelsOf = (matrices: MatrixMethod): KernelChoice => {
 };
 
 /** A method must be this much faster than the plain one to be taken: less is noise. */
-const WORTHWHILE = 0.97;
+const MAX_SHARE = 0.97;
 /**
  * How far f16 arithmetic may lie from the plain kernels, as a share of each buffer's root mean square: many times what
  * rounding does (2^-11 a product), and far less than what a wrong kernel would.
@@ -52,7 +52,7 @@ const HALF_TOLERANCE = 0.02;
 const FEW_STREAMS = 8;
 /** What a step size is timed for, also where one is told of finished work some milliseconds late; and the most steps. */
 const TIMED_MS = 12;
-const TIMED_SELDOM_MS = 80;
+const TIMED_LATE_MS = 80;
 const TIMED_STEPS = 500;
 /** Each time is the fastest of so many, the choices in turns: other work comes and goes. */
 const ROUNDS = 5;
@@ -203,7 +203,7 @@ export function candidateKernels(
 export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
   const [plain] = rehearsals;
   const fastest = (part: Part) => {
-    let [best, share]: [KernelChoice, number] = [plain.choice, WORTHWHILE];
+    let [best, share]: [KernelChoice, number] = [plain.choice, MAX_SHARE];
     for (const { choice, ms } of rehearsals) {
       const logarithms = ms?.[part].map((each, i) => Math.log(each / (plain.ms?.[part][i] ?? NaN))) ?? [];
       const mean = Math.exp(logarithms.reduce((sum, each) => sum + each, 0) / logarithms.length);
@@ -217,7 +217,7 @@ export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
 }
 
 /** Raised when something else than a shader changes what a rehearsal would say: tiles, bounds, steps. */
-const VERSION = 3;
+const REHEARSAL_VERSION = 3;
 
 /** A number of all shaders together: what was measured with others does not count. */
 function shadersHash(): number {
@@ -247,15 +247,15 @@ export function chooseKernels(
   capacity: Pick<EncoderCapacity, 'maxStreams' | 'maxFrames'>,
   arithmetic: Arithmetic = 'f32',
 ): Promise<KernelChoice> {
-  const able = candidateKernels(context, model, dtype, arithmetic);
+  const candidates = candidateKernels(context, model, dtype, arithmetic);
   const steps = rehearsedSteps(capacity.maxStreams);
   const checked = checkedSteps(capacity);
   const key = JSON.stringify([
-    VERSION,
+    REHEARSAL_VERSION,
     context.adapterName,
     globalThis.navigator?.userAgent,
     shadersHash(),
-    able,
+    candidates,
     model.sizes.encoder,
     dtype,
     steps,
@@ -277,7 +277,7 @@ export function chooseKernels(
         return recalled;
       }
     }
-    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps, checked, able));
+    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps, checked, candidates));
     await keepChoice(key, kernels);
     return kernels;
   });
@@ -346,7 +346,7 @@ class Actor {
     if (first) {
       times.push((await this.#run(step, { only })) / layers);
     }
-    const timedMs = (await this.#context.looksSeldom()) ? TIMED_SELDOM_MS : TIMED_MS;
+    const timedMs = (await this.#context.reportsLate()) ? TIMED_LATE_MS : TIMED_MS;
     const shortest = times[times.length - 1];
     const expected = layers * shortest;
     const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(timedMs / expected)));

@@ -1,3 +1,4 @@
+import { RillError } from '../errors.ts';
 import type { BufferScope, GpuContext } from '../gpu/context.ts';
 import type { Resource } from '../gpu/kernel.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
@@ -8,6 +9,21 @@ import { requireFinite, type TensorSource } from '../model/tensors.ts';
 export const vec4s = (n: number) => Math.ceil(n / 4);
 /** `n` rounded up to whole vec4s. */
 export const padded = (n: number) => 4 * vec4s(n);
+
+/** Rows of `width` elements that lie `from` apart, laid out `to` apart: padded to vec4s, or the other way round. */
+export function restride(
+  values: Float32Array,
+  rows: number,
+  width: number,
+  from: number,
+  to: number,
+): Float32Array<ArrayBuffer> {
+  const output = new Float32Array(rows * to);
+  for (let row = 0; row < rows; row++) {
+    output.set(values.subarray(row * from, row * from + width), row * to);
+  }
+  return output;
+}
 
 /** Where matrices are kept. */
 export type MatrixStorage = 'buffer' | 'texture';
@@ -161,7 +177,7 @@ export class WeightLoader {
   readonly storage: WeightStorage;
   readonly #scope: BufferScope;
   readonly #source: TensorSource;
-  readonly #progress: ((name: string) => void) | undefined;
+  readonly #onTensor: ((name: string) => void) | undefined;
   /** Gathered matrices, by kind. */
   readonly #gathered = new Map<string, GPUBuffer>();
   #noScale: GPUBuffer | undefined;
@@ -171,19 +187,19 @@ export class WeightLoader {
     source: TensorSource,
     dtype: WeightDtype,
     storage: WeightStorage,
-    progress?: (name: string) => void,
+    onTensor?: (name: string) => void,
   ) {
     this.#scope = scope;
     this.#source = source;
     this.dtype = dtype;
     this.storage = storage;
-    this.#progress = progress;
+    this.#onTensor = onTensor;
   }
 
   async read(name: string): Promise<Float32Array> {
     const values = await this.#source.read(name);
     requireFinite('bad-model', name, values);
-    this.#progress?.(name);
+    this.#onTensor?.(name);
     return values;
   }
 
@@ -240,7 +256,11 @@ export class WeightLoader {
   gathered(kind: string): GPUBuffer {
     const buffer = this.#gathered.get(kind);
     if (!buffer) {
-      throw new Error(`no ${kind} has been gathered`);
+      throw new RillError('internal', {
+        got: `no gathered ${kind}`,
+        expected: 'weights of all layers, gathered for the waves',
+        remedy: 'Please report it.',
+      });
     }
     return buffer;
   }

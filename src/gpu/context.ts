@@ -21,9 +21,12 @@ export interface ContextOptions {
  * To be deleted when that bug is closed.
  */
 const NUDGE_MS = 3;
-/** Who takes longer than this to tell that nothing is to be done is such a one; at the best of a few attempts. */
-const SELDOM_MS = 20;
+/** A device that takes longer than this to answer an empty submit, at the best of a few attempts, reports late. */
+const LATE_MS = 20;
 const ATTEMPTS = 3;
+
+/** What GPU memory is for; `profile` and `trace` come with those calls and go with them. */
+export type MemoryPart = 'weights' | 'states' | 'activations' | 'readback' | 'profile' | 'trace';
 
 /** Features that some kernels need; others do without. */
 const KERNEL_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'shader-f16'];
@@ -39,13 +42,15 @@ export class GpuContext {
   /** Whether waiting for results keeps the thread busy: not in a browser, but in Node's `webgpu`, which is handed in. */
   readonly polls: boolean;
   readonly adapter: AdapterDescription;
-  /** Bytes of the GPU buffers and textures that exist, by part: `weights`, `states`, `activations`, `readback`. */
-  readonly memory = new Map<string, number>();
-  /** GPU buffers and textures that exist. */
-  buffers = 0;
+  readonly #memory = new Map<MemoryPart, number>();
+  #resources = 0;
+  /** What went wrong and nobody has been told yet. */
   #failure: RillError | undefined;
+  /** The last of all that went wrong, and how many there were. */
+  #lastFailure: RillError | undefined;
+  #failures = 0;
   #closed = false;
-  #looksSeldom = false;
+  #late = false;
   #probing: Promise<void> | undefined;
   #nearestSampler: GPUSampler | undefined;
 
@@ -58,7 +63,7 @@ export class GpuContext {
     this.adapter = { vendor, architecture, device: name, description, isFallbackAdapter };
     void device.lost.then(({ reason, message }) => {
       if (!this.#closed) {
-        this.#failure = new RillError('device-lost', {
+        this.#failure = this.#lastFailure = new RillError('device-lost', {
           got: `a lost GPU device (${reason}${message ? `: ${message}` : ''})`,
           expected: 'a device that stays',
           remedy: 'Create a new device and load the model again; the streams on this one are gone.',
@@ -66,11 +71,13 @@ export class GpuContext {
       }
     });
     device.addEventListener('uncapturederror', ({ error }) => {
-      this.#failure ??= new RillError('gpu', {
+      this.#failures++;
+      this.#lastFailure = new RillError('gpu', {
         got: `an error from the GPU: ${error.message}`,
         expected: 'none',
         remedy: 'If it says out of memory, use fewer streams or frames per step; otherwise report it.',
       });
+      this.#failure ??= this.#lastFailure;
     });
   }
 
@@ -89,7 +96,7 @@ export class GpuContext {
         got: 'no navigator.gpu',
         expected: 'WebGPU',
         remedy:
-          'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node give what GpuContext.create makes of the package `webgpu` as `device`.',
+          'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass `device: await GpuContext.create(create([]))`, with `create` and the globals of the package `webgpu`.',
       });
     }
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
@@ -114,8 +121,24 @@ export class GpuContext {
       );
     });
     const context = new GpuContext(device, adapter.info, gpu);
-    await context.looksSeldom();
+    await context.reportsLate();
     return context;
+  }
+
+  /** Bytes of the GPU buffers and textures that exist, by what they are for. */
+  get memory(): ReadonlyMap<MemoryPart, number> {
+    return this.#memory;
+  }
+
+  /** GPU buffers and textures that exist. */
+  get resources(): number {
+    return this.#resources;
+  }
+
+  /** @internal So many buffers or textures more, or fewer, with so many bytes. */
+  account(part: MemoryPart, count: number, bytes: number): void {
+    this.#resources += count;
+    this.#memory.set(part, (this.#memory.get(part) ?? 0) + bytes);
   }
 
   /** The adapter in one line, for people. */
@@ -125,13 +148,12 @@ export class GpuContext {
   }
 
   /**
-   * Finds out once whether this device is told of finished work only seldom; {@link until} makes up for it from then on.
-   *
-   * @returns whether it is
+   * Whether this device reports finished work late, as Firefox does. Found out once; {@link until} makes up for it from
+   * then on.
    */
-  async looksSeldom(): Promise<boolean> {
+  async reportsLate(): Promise<boolean> {
     await (this.#probing ??= this.#probe());
-    return this.#looksSeldom;
+    return this.#late;
   }
 
   async #probe(): Promise<void> {
@@ -144,16 +166,16 @@ export class GpuContext {
       queue.submit([]);
       // A lost device is told by what comes next.
       await queue.onSubmittedWorkDone().catch(() => undefined);
-      if (performance.now() - start < SELDOM_MS) {
+      if (performance.now() - start < LATE_MS) {
         return;
       }
     }
-    this.#looksSeldom = true;
+    this.#late = true;
   }
 
   /** Waits for what the queue is to tell: finished work, or a mapped buffer. */
   async until<Told>(told: Promise<Told>): Promise<Told> {
-    if (!this.#looksSeldom) {
+    if (!this.#late) {
       return told;
     }
     const nudging = setInterval(() => {
@@ -204,6 +226,23 @@ export class GpuContext {
     }
   }
 
+  /** How many errors the device has reported so far, for {@link checkSince}. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /**
+   * Raises what went wrong since there were so many {@link failures}, also when somebody else was told of it.
+   *
+   * @throws RillError `device-lost`, `gpu` or `closed`.
+   */
+  checkSince(failures: number): void {
+    this.check();
+    if (this.#failures > failures && this.#lastFailure) {
+      throw this.#lastFailure;
+    }
+  }
+
   /** Drops what went wrong since the last {@link check}; a lost device stays lost. */
   forgive(): void {
     if (this.#failure?.code !== 'device-lost') {
@@ -249,7 +288,7 @@ export class GpuContext {
 /** Buffers and textures that live and die together, counted by part in {@link GpuContext.memory}. */
 export class BufferScope {
   readonly context: GpuContext;
-  readonly #parts = new Map<GPUBuffer | GPUTexture, { part: string; bytes: number }>();
+  readonly #parts = new Map<GPUBuffer | GPUTexture, { part: MemoryPart; bytes: number }>();
 
   constructor(context: GpuContext) {
     this.context = context;
@@ -258,10 +297,9 @@ export class BufferScope {
   /**
    * A zeroed storage buffer that can be written, copied from and copied to.
    *
-   * @param part what the memory is for: `weights`, `states`, `activations`
    * @throws RillError `bad-argument` when one binding cannot hold it.
    */
-  createStorage(part: string, label: string, bytes: number): GPUBuffer {
+  createStorage(part: MemoryPart, label: string, bytes: number): GPUBuffer {
     const limit = this.context.largestBinding;
     if (bytes > limit) {
       throw new RillError('bad-argument', {
@@ -275,7 +313,7 @@ export class BufferScope {
   }
 
   /** A buffer of any usage; at least 16 bytes, so that any binding fits. */
-  createBuffer(part: string, label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+  createBuffer(part: MemoryPart, label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
     return this.#keep(part, size, this.context.device.createBuffer({ label, size, usage }));
   }
@@ -286,7 +324,7 @@ export class BufferScope {
    * @throws RillError `bad-argument` when the device has none as large.
    */
   createTexture(
-    part: string,
+    part: MemoryPart,
     label: string,
     bytes: number,
     format: GPUTextureFormat,
@@ -314,8 +352,7 @@ export class BufferScope {
     const kept = this.#parts.get(resource);
     if (kept) {
       this.#parts.delete(resource);
-      this.#count(kept.part, -kept.bytes);
-      this.context.buffers--;
+      this.context.account(kept.part, -1, -kept.bytes);
       resource.destroy();
     }
   }
@@ -327,15 +364,9 @@ export class BufferScope {
     }
   }
 
-  #keep<Resource extends GPUBuffer | GPUTexture>(part: string, bytes: number, resource: Resource): Resource {
+  #keep<Resource extends GPUBuffer | GPUTexture>(part: MemoryPart, bytes: number, resource: Resource): Resource {
     this.#parts.set(resource, { part, bytes });
-    this.#count(part, bytes);
-    this.context.buffers++;
+    this.context.account(part, 1, bytes);
     return resource;
-  }
-
-  #count(part: string, bytes: number): void {
-    const { memory } = this.context;
-    memory.set(part, (memory.get(part) ?? 0) + bytes);
   }
 }

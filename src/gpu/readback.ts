@@ -5,7 +5,7 @@ import { BufferScope, type GpuContext } from './context.ts';
 const LEAST_BYTES = 16384;
 
 /** A place in the ring: one step's results at a time. */
-interface ReadbackPlace {
+export interface ReadbackPlace {
   buffer?: GPUBuffer;
 }
 
@@ -72,17 +72,16 @@ export class ReadbackRing {
   }
 
   /**
-   * Maps the first `bytes` of a place's buffer, copies them out and releases the place.
+   * Maps the first `bytes` of a place's buffer and copies them out.
    *
+   * @param failures of the context before the commands that wrote them
    * @throws RillError `device-lost`, `gpu` or `closed`.
    */
-  async read(place: ReadbackPlace, bytes: number): Promise<Float32Array<ArrayBuffer>> {
+  async read(place: ReadbackPlace, bytes: number, failures: number): Promise<Float32Array<ArrayBuffer>> {
     try {
-      return await readMapped(this.#scope.context, this.reserve(place, bytes), bytes);
+      return await readMapped(this.#scope.context, this.reserve(place, bytes), bytes, failures);
     } catch (cause) {
       throw await this.#scope.context.explain(cause);
-    } finally {
-      this.release(place);
     }
   }
 
@@ -103,6 +102,7 @@ export async function readBuffers(
 ): Promise<Float32Array<ArrayBuffer>> {
   const scope = new BufferScope(context);
   try {
+    const { failures } = context;
     const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const target = scope.createBuffer('readback', 'readback', total, usage);
@@ -113,7 +113,7 @@ export async function readBuffers(
       at += bytes;
     }
     context.device.queue.submit([encoder.finish()]);
-    return await readMapped(context, target, total);
+    return await readMapped(context, target, total, failures);
   } catch (cause) {
     throw await context.explain(cause);
   } finally {
@@ -122,11 +122,16 @@ export async function readBuffers(
 }
 
 /** The first `bytes` of a buffer, copied out. */
-async function readMapped(context: GpuContext, buffer: GPUBuffer, bytes: number): Promise<Float32Array<ArrayBuffer>> {
+async function readMapped(
+  context: GpuContext,
+  buffer: GPUBuffer,
+  bytes: number,
+  failures: number,
+): Promise<Float32Array<ArrayBuffer>> {
   await context.until(buffer.mapAsync(GPUMapMode.READ, 0, bytes));
   try {
     // Commands that the device refused leave in the buffer what was there before.
-    context.check();
+    context.checkSince(failures);
     return new Float32Array(buffer.getMappedRange(0, bytes).slice(0));
   } finally {
     buffer.unmap();

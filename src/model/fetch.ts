@@ -157,11 +157,17 @@ class Download {
   async all(): Promise<Files> {
     try {
       // All headers first: the total is known before the first byte counts.
-      const opened = await Promise.all([
+      const opening = [
         ...REQUIRED.map((file) => this.#open(file, true)),
         ...OPTIONAL.map((file) => this.#open(file, false)),
-      ]);
-      const files = opened.filter((each) => each !== undefined);
+      ];
+      // Where several fail, for one reason most likely, the error names a file that must be there.
+      const opened = await Promise.allSettled(opening);
+      const failed = opened.find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') {
+        throw failed.reason;
+      }
+      const files = opened.flatMap((each) => (each.status === 'fulfilled' && each.value) || []);
       const read = await Promise.all(files.map(async (each) => [each.file, await this.#read(each)] as const));
       return new Map(read);
     } catch (error) {
@@ -177,8 +183,8 @@ class Download {
     if (!required && ((isPage && response.ok) || NOT_THERE.includes(response.status))) {
       return undefined;
     }
-    if (!response.ok) {
-      throw this.#bad(file, `status ${response.status}`);
+    if (!response.ok || isPage) {
+      throw this.#bad(file, response.ok ? 'a web page' : `status ${response.status}`);
     }
     this.#files[file] = { loaded: 0, total: Number(response.headers.get('content-length')) || 0 };
     return { file, response, kept };
@@ -245,7 +251,8 @@ class Download {
       {
         got: `${got} for ${this.#base}${file}`,
         expected: 'a model folder with config.json and model.safetensors',
-        remedy: 'Check the address of the model folder, and the network.',
+        remedy:
+          'Check the address of the model folder and the network; another origin must allow this one (Access-Control-Allow-Origin).',
       },
       cause === undefined ? undefined : { cause },
     );

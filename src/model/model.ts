@@ -30,8 +30,22 @@ export interface ModelFiles {
  * @throws RillError `bad-model`.
  */
 export function openModel(files: ModelFiles): Model {
+  for (const [name, isRequired] of [
+    ['config.json', true],
+    ['tokens.txt', false],
+    ['keywords.txt', false],
+  ] as const) {
+    const text: unknown = files[name];
+    if (typeof text !== 'string' && (isRequired || text !== undefined)) {
+      throw wrongFile(name, text, 'its text');
+    }
+  }
+  const bytes: unknown = files['model.safetensors'];
+  if (!(bytes instanceof Uint8Array)) {
+    throw wrongFile('model.safetensors', bytes, 'its bytes in a Uint8Array');
+  }
   const json = parseJson(files['config.json']);
-  const weights = readSafetensors(files['model.safetensors']);
+  const weights = readSafetensors(bytes);
   const sizes = inferSizes('bad-model', weights.tensors, configuredFeatures(json));
   const config = parseConfig(json, sizes);
   const tokens = files['tokens.txt'] === undefined ? undefined : TokenTable.parse(files['tokens.txt']);
@@ -43,4 +57,12 @@ export function openModel(files: ModelFiles): Model {
     });
   }
   return { sizes, config, weights, tokens, keywords: files['keywords.txt'] };
+}
+
+function wrongFile(name: string, got: unknown, expected: string): RillError {
+  return new RillError('bad-model', {
+    got: got === undefined ? `no ${name}` : `${name} as ${Object.prototype.toString.call(got)}`,
+    expected,
+    remedy: 'Read the files of the model folder: text in UTF-8, weights as bytes.',
+  });
 }

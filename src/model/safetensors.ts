@@ -238,27 +238,25 @@ function dataOf({ name, shape }: TensorToWrite, dtype: WeightDtype, values: Floa
  * Writes a safetensors file. One tensor is held beside the file at a time.
  *
  * @param dtype of the matrices; everything else is f32
- * @param progress called after each tensor with the bytes written and the total
+ * @param onWritten called after each tensor with the bytes written and the total
  * @throws RillError `bad-model` for a value beyond the range of f16.
  */
 export async function writeSafetensors(
   tensors: readonly TensorToWrite[],
   dtype: WeightDtype = 'f32',
-  progress?: (loaded: number, total: number) => void,
+  onWritten?: (loaded: number, total: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   // Wide elements first, as the reference implementation has them: every tensor is aligned to its own.
   const parts = tensors
     .flatMap((tensor) => partsOf(tensor, dtype))
     .sort((a, b) => ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype]);
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
-  const begins = new Map<string, number>();
+  const entries: Record<string, { dtype: string; shape: readonly number[]; data_offsets: [number, number] }> = {};
   let total = 0;
   for (const { name, dtype: stored, shape, bytes } of parts) {
-    header[name] = { dtype: stored, shape, data_offsets: [total, total + bytes] };
-    begins.set(name, total);
+    entries[name] = { dtype: stored, shape, data_offsets: [total, total + bytes] };
     total += bytes;
   }
-  const json = new TextEncoder().encode(JSON.stringify(header));
+  const json = new TextEncoder().encode(JSON.stringify({ __metadata__: { format: 'pt' }, ...entries }));
   const start = 8 + Math.ceil(json.length / 8) * 8;
   const file = new Uint8Array(start + total).fill(0x20, 8, start);
   file.set(json, 8);
@@ -268,10 +266,10 @@ export async function writeSafetensors(
     const data = dataOf(tensor, dtype, await tensor.read());
     partsOf(tensor, dtype).forEach(({ name, bytes }, i) => {
       const { buffer, byteOffset, byteLength } = data[i];
-      file.set(new Uint8Array(buffer, byteOffset, byteLength), start + (begins.get(name) ?? 0));
+      file.set(new Uint8Array(buffer, byteOffset, byteLength), start + entries[name].data_offsets[0]);
       written += bytes;
     });
-    progress?.(written, total);
+    onWritten?.(written, total);
   }
   return file;
 }

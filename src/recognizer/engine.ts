@@ -19,6 +19,8 @@ export class StreamEngine {
   #chunkFrames: number;
   /** The head's output that the streams' searches read. */
   readonly input: string;
+  /** Chunks of each stream that are asked for and not taken yet: their steps wait for their turn. */
+  readonly #asked = new WeakMap<OnlineStream, number>();
   /** The call before: its results are handed out first, whether it failed or not. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -48,7 +50,14 @@ export class StreamEngine {
 
   /** Whether a whole chunk waits, or, at the end of the input, any part of one. */
   isReady(stream: OnlineStream): boolean {
-    return stream.framesReady >= (stream.isInputFinished ? 1 : this.chunkFrames);
+    const asked = (this.#asked.get(stream) ?? 0) * this.chunkFrames;
+    return stream.framesReady - asked >= (stream.isInputFinished ? 1 : this.chunkFrames);
+  }
+
+  #ask(streams: readonly OnlineStream[], chunks: 1 | -1): void {
+    streams.forEach((stream) => {
+      this.#asked.set(stream, (this.#asked.get(stream) ?? 0) + chunks);
+    });
   }
 
   /**
@@ -83,7 +92,16 @@ export class StreamEngine {
 
   async #run(streams: readonly OnlineStream[], before: Promise<unknown>): Promise<void> {
     let taken: Taken[] = [];
+    let asking = true;
+    const endAsking = () => {
+      if (asking) {
+        asking = false;
+        this.#ask(streams, -1);
+      }
+    };
+    this.#ask(streams, 1);
     const prepare = () => {
+      endAsking();
       const ready = streams.filter((stream) => !stream.state.closed && this.isReady(stream));
       const inputs = ready.map((stream) => ({
         state: stream.state,
@@ -97,6 +115,7 @@ export class StreamEngine {
     try {
       step = await this.encoder.stepLate(prepare, [this.input], () => (submitted = true));
     } catch (error) {
+      endAsking();
       if (!submitted) {
         // At once: the step behind takes what is next.
         taken.forEach(({ stream, values, epoch }) => {

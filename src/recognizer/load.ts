@@ -1,20 +1,35 @@
+import { RillError } from '../errors.ts';
 import { GpuContext } from '../gpu/context.ts';
 import { fetchModel, type FetchOptions } from '../model/fetch.ts';
 import type { Model } from '../model/model.ts';
 
 /** How to come by a model and a GPU in one call. */
 export interface LoadOptions extends FetchOptions {
-  /** An open GPU device; a new one by default, which goes with what is loaded onto it. */
+  /**
+   * An open GPU device; a new one by default, which goes with what is loaded onto it. In Node, where the package `webgpu`
+   * must be held for as long as its devices, a {@link GpuContext}.
+   */
   device?: GpuContext | GPUDevice;
 }
 
 /** Devices that were handed in: each is listened to once. */
 const contexts = new WeakMap<GPUDevice, GpuContext>();
 
-function contextOf(device: GPUDevice): GpuContext {
+function contextOf(device: GpuContext | GPUDevice): GpuContext {
+  if (device instanceof GpuContext) {
+    return device;
+  }
+  // Whatever is handed in by plain JavaScript, and contexts of another copy of the library.
+  if (typeof (device as Partial<GPUDevice>).createComputePipelineAsync !== 'function') {
+    throw new RillError('bad-argument', {
+      got: `a device that is ${Object.prototype.toString.call(device)}`,
+      expected: 'a GPUDevice, or a GpuContext of this copy of rill',
+      remedy: 'In Node make one with GpuContext.create(create([])), with create from the package webgpu.',
+    });
+  }
   const context = contexts.get(device) ?? new GpuContext(device);
   contexts.set(device, context);
-  if (context.buffers === 0) {
+  if (context.resources === 0) {
     // What others have done on the device since the last load has ended is not this one's.
     context.forgive();
   }
@@ -32,7 +47,7 @@ export async function load<Loaded extends { dispose(): void }>(
   create: (context: GpuContext, model: Model) => Promise<Loaded>,
 ): Promise<{ loaded: Loaded; ownContext: GpuContext | undefined }> {
   const own = device === undefined;
-  const opening = device instanceof GpuContext ? device : device ? contextOf(device) : GpuContext.create();
+  const opening = device === undefined ? GpuContext.create() : contextOf(device);
   const fetching = typeof source === 'string' ? fetchModel(source, options) : source;
   const [opened, fetched] = await Promise.allSettled([opening, fetching]);
   try {
@@ -42,16 +57,41 @@ export async function load<Loaded extends { dispose(): void }>(
     if (fetched.status === 'rejected') {
       throw fetched.reason;
     }
-    const loaded = await create(opened.value, fetched.value);
-    if (options.signal?.aborted) {
-      loaded.dispose();
-      options.signal.throwIfAborted();
-    }
+    options.signal?.throwIfAborted();
+    const loaded = await unlessAborted(create(opened.value, fetched.value), options.signal);
     return { loaded, ownContext: own ? opened.value : undefined };
   } catch (error) {
     if (own && opened.status === 'fulfilled') {
       opened.value.dispose();
     }
     throw error;
+  }
+}
+
+/** What is being made, or the signal's reason as soon as there is one: what is made then is disposed of. */
+async function unlessAborted<Made extends { dispose(): void }>(
+  making: Promise<Made>,
+  signal: AbortSignal | undefined,
+): Promise<Made> {
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => {
+      reject(new Error('aborted'));
+    };
+  });
+  signal?.addEventListener('abort', abort);
+  try {
+    return await Promise.race([making, aborted]);
+  } catch (error) {
+    making.then(
+      (late) => {
+        late.dispose();
+      },
+      () => undefined,
+    );
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
   }
 }

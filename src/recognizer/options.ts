@@ -17,7 +17,7 @@ const DEFAULT_TAIL_PADDING_SECONDS = 0.5;
 const MAX_TAIL_PADDING_SECONDS = 60;
 
 /** Fills in defaults. @throws RillError `bad-model` without tokens, `bad-argument` for values out of range. */
-export function checkStreamOptions(
+export function resolveStreamingOptions(
   { tokens }: Model,
   {
     chunkFrames = DEFAULT_CHUNK_FRAMES,

@@ -1,15 +1,17 @@
-import { ENDPOINT_DEFAULTS, isEndpoint, type EndpointRules } from '../decoder/endpoint.ts';
+import { isEndpoint, resolveEndpointRules, type EndpointRules } from '../decoder/endpoint.ts';
 import { parseKeywords, type Keyword } from '../decoder/keywords.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
+import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { joinWords } from '../text/words.ts';
 import { StreamEngine } from './engine.ts';
 import { load, type LoadOptions } from './load.ts';
-import { checkStreamOptions, type StreamingOptions } from './options.ts';
+import { resolveStreamingOptions, type StreamingOptions } from './options.ts';
+import { StreamReports } from './reports.ts';
 import { seconds, timedKeywords, type TimedKeyword } from './results.ts';
 import { Search, type SearchSettings } from './search.ts';
 import { OnlineStream, type WaveformChunk } from './stream.ts';
@@ -23,6 +25,8 @@ export interface RecognizerOptions extends SearchSettings, StreamingOptions, Enc
 
 /** What a stream may have of its own. */
 export interface StreamOptions {
+  /** Keywords to report, as the text of a keyword file; the recognizer's by default. */
+  keywords?: string;
   /** Phrases to favour, as the text of a hotwords file; the recognizer's by default. */
   hotwords?: string;
 }
@@ -111,17 +115,12 @@ export class OnlineRecognizer {
    * Loads the model onto the GPU.
    *
    * @throws RillError `bad-model` without the head that the method needs or without tokens, `bad-argument` for
-   * options out of range.
+   * options out of range, `shader`, `gpu`, `device-lost`.
    */
   static async create(context: GpuContext, model: Model, options: RecognizerOptions = {}): Promise<OnlineRecognizer> {
-    const { tokens, chunkFrames, tailPaddingSeconds } = checkStreamOptions(model, options);
+    const { tokens, chunkFrames, tailPaddingSeconds } = resolveStreamingOptions(model, options);
     const keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
-    const { rule1, rule2, rule3 } = { ...options.endpointRules };
-    const endpointRules = {
-      rule1: rule1 ?? ENDPOINT_DEFAULTS.rule1,
-      rule2: rule2 ?? ENDPOINT_DEFAULTS.rule2,
-      rule3: rule3 ?? ENDPOINT_DEFAULTS.rule3,
-    };
+    const endpointRules = resolveEndpointRules(options.endpointRules);
     const encoder = await RnnEncoder.create(context, model, {
       ...options,
       maxFrames: options.maxFrames ?? chunkFrames,
@@ -153,15 +152,19 @@ export class OnlineRecognizer {
     return this.#parts.search.method;
   }
 
-  /** @throws RillError `busy` when all slots are taken, `bad-argument` for hotwords that do not fit the search. */
-  createStream(streamOptions: StreamOptions = {}): OnlineStream {
-    const { model, search, keywords, tailPaddingSeconds } = this.#parts;
-    const createDecoder = search.decoders(streamOptions.hotwords);
+  /**
+   * @throws RillError `busy` when all slots are taken, `bad-argument` for hotwords that do not fit the search, `bad-model`
+   * for phrases that the model cannot spell.
+   */
+  createStream({ hotwords, keywords }: StreamOptions = {}): OnlineStream {
+    const { model, search, tailPaddingSeconds } = this.#parts;
+    const createDecoder = search.decoderFactory(hotwords);
+    const own = keywords === undefined ? this.#parts.keywords : this.parseKeywords(keywords);
     return new OnlineStream({
       model,
       state: this.encoder.createState(),
       createDecoder,
-      keywords,
+      keywords: own,
       tailPaddingSeconds,
     });
   }
@@ -182,7 +185,7 @@ export class OnlineRecognizer {
     return this.#parts.engine.decode(streams instanceof OnlineStream ? [streams] : streams);
   }
 
-  /** What was heard in the current segment so far. */
+  /** What was heard in the current segment so far. May be asked for as often as one likes. */
   getResult(stream: OnlineStream): RecognitionResult {
     return this.#result(stream, stream.isInputFinished && !stream.isUnderWay && !this.isReady(stream));
   }
@@ -213,7 +216,7 @@ export class OnlineRecognizer {
 
   /** Whether the speaker has come to an end, by the endpoint rules. */
   isEndpoint(stream: OnlineStream): boolean {
-    const { hasSpeech, trailingBlanks, frames } = stream.silence;
+    const { hasSpeech, trailingBlanks, frames } = stream.heard;
     const { secondsPerFrame } = stream;
     return isEndpoint(this.#parts.endpointRules, {
       hasSpeech,
@@ -242,7 +245,7 @@ export class OnlineRecognizer {
   }
 
   /**
-   * Transcribes audio as it comes: a result after every chunk that changed the text, and the final one of each
+   * Transcribes audio as it comes: a result after every chunk that brought something new, and the final one of each
    * segment, which an endpoint or the end of the audio closes.
    *
    * @param audio samples in any pieces; ends when the iterable does
@@ -251,27 +254,32 @@ export class OnlineRecognizer {
   async *transcribe(audio: AsyncIterable<WaveformChunk> | Iterable<WaveformChunk>): AsyncGenerator<RecognitionResult> {
     const stream = this.createStream();
     try {
+      const reports = new StreamReports(this, stream);
       for await (const chunk of audio) {
         stream.acceptWaveform(chunk);
-        yield* this.#advance(stream);
+        yield* this.#advance(stream, reports);
       }
       stream.inputFinished();
-      yield* this.#advance(stream);
-      yield* this.#lastResults(stream);
+      yield* this.#advance(stream, reports);
     } finally {
       stream.dispose();
     }
   }
 
-  /** {@link transcribe} as a transform: waveform chunks in, results out. */
+  /** {@link transcribe} as a transform: waveform chunks in, results out. It takes a slot when the first chunk comes. */
   transcriptionStream(): TransformStream<WaveformChunk, RecognitionResult> {
-    const stream = this.createStream();
     type Controller = TransformStreamDefaultController<RecognitionResult>;
+    let opened: { stream: OnlineStream; reports: StreamReports } | undefined;
+    const open = () => {
+      const stream = this.createStream();
+      return (opened = { stream, reports: new StreamReports(this, stream) });
+    };
     /** Passes on what is new; a failure ends the stream and gives its slot back. */
-    const pass = async (controller: Controller, feed: () => void) => {
+    const pass = async (controller: Controller, feed: (stream: OnlineStream) => void) => {
+      const { stream, reports } = opened ?? open();
       try {
-        feed();
-        for await (const result of this.#advance(stream)) {
+        feed(stream);
+        for await (const result of this.#advance(stream, reports)) {
           controller.enqueue(result);
         }
       } catch (error) {
@@ -281,48 +289,35 @@ export class OnlineRecognizer {
     };
     const transformer: Transformer<WaveformChunk, RecognitionResult> & { cancel: () => void } = {
       transform: (chunk, controller) =>
-        pass(controller, () => {
+        pass(controller, (stream) => {
           stream.acceptWaveform(chunk);
         }),
       flush: async (controller) => {
-        await pass(controller, () => {
+        await pass(controller, (stream) => {
           stream.inputFinished();
         });
-        this.#lastResults(stream).forEach((result) => {
-          controller.enqueue(result);
-        });
-        stream.dispose();
+        opened?.stream.dispose();
       },
       // Called where streams are up to date with the standard: the reader has left, or the writer aborted.
       cancel: () => {
-        stream.dispose();
+        opened?.stream.dispose();
       },
     };
     return new TransformStream(transformer);
   }
 
-  /** What stands at the end of the audio, unless the last segment is an empty one behind others. */
-  #lastResults(stream: OnlineStream): RecognitionResult[] {
-    const result = this.getResult(stream);
-    return result.text !== '' || result.segment === 0 ? [result] : [];
-  }
-
-  /** Decodes what is ready and yields each result that says something new. */
-  async *#advance(stream: OnlineStream): AsyncGenerator<RecognitionResult> {
-    let text = this.getResult(stream).text;
+  /** Decodes what is ready and yields what there is to tell; at the end of the input also where nothing was ready. */
+  async *#advance(stream: OnlineStream, reports: StreamReports): AsyncGenerator<RecognitionResult> {
     while (this.isReady(stream)) {
       await this.decode(stream);
-      const result = this.getResult(stream);
-      if (this.isEndpoint(stream) && !result.isFinal) {
-        const closed = this.reset(stream);
-        if (closed.text !== '') {
-          yield closed;
-        }
-        text = '';
-      } else if (result.text !== text && !result.isFinal) {
-        text = result.text;
+      const result = reports.next();
+      if (result) {
         yield result;
       }
+    }
+    const last = stream.isInputFinished ? reports.next() : undefined;
+    if (last) {
+      yield last;
     }
   }
 
@@ -333,9 +328,16 @@ export class OnlineRecognizer {
    *
    * @param latencyMs from the end of a word's sound to its text
    * @returns encoder frames, at least 1; set {@link chunkFrames} to it
-   * @throws RillError `busy` when all slots are taken.
+   * @throws RillError `busy` when all slots are taken, `bad-argument`.
    */
   async chooseChunkFrames({ latencyMs }: { latencyMs: number }): Promise<number> {
+    if (!(latencyMs > 0)) {
+      throw new RillError('bad-argument', {
+        got: `latencyMs: ${latencyMs}`,
+        expected: 'milliseconds, more than 0',
+        remedy: 'A second is short for captions and long for commands.',
+      });
+    }
     const { capacity, sizes } = this.encoder;
     const { features } = this.#parts.model.config;
     const frameMs = SUBSAMPLING_FACTOR * features.frameShiftMs;

@@ -69,7 +69,7 @@ export class Search {
     this.#settings = settings;
     this.#hotwords = this.#contextGraph(settings.hotwords ?? '');
     // Settings that do not go together are refused here, not at the first decoder.
-    this.input = this.decoders()().input;
+    this.input = this.decoderFactory()().input;
   }
 
   /**
@@ -104,7 +104,7 @@ export class Search {
    * @param hotwords as the text of a hotwords file; those of the settings by default
    * @throws RillError `bad-argument` when they do not fit the method, `bad-model` for tokens the model does not have.
    */
-  decoders(hotwords?: string): (before?: DecoderEnding) => Decoder {
+  decoderFactory(hotwords?: string): (before?: DecoderEnding) => Decoder {
     const { sizes, config } = this.#model;
     const { maxActivePaths, blankPenalty } = this.#settings;
     const options = {
@@ -116,6 +116,7 @@ export class Search {
       hotwords: hotwords === undefined ? this.#hotwords : this.#contextGraph(hotwords),
     };
     const create = (before?: DecoderEnding) => createDecoder(this.method, options, this.#parts, before);
+    // Hotwords that do not fit are refused here, not at the first chunk.
     create();
     return create;
   }

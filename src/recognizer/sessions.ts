@@ -1,5 +1,6 @@
 import { RillError } from '../errors.ts';
 import type { OnlineRecognizer, RecognitionResult, StreamOptions } from './recognizer.ts';
+import { StreamReports } from './reports.ts';
 import type { OnlineStream, StreamStats, WaveformChunk } from './stream.ts';
 
 export interface SessionManagerOptions {
@@ -47,8 +48,7 @@ export class Session {
   readonly #options: SessionOptions;
   /** When audio came, or the last of it was decoded. */
   #lastActive = performance.now();
-  /** What the last result told, in short. */
-  #said = '';
+  readonly #reports: StreamReports;
   #closed: CloseReason | undefined;
   #waitingSince: number | undefined;
 
@@ -57,6 +57,7 @@ export class Session {
     this.id = id;
     this.#manager = manager;
     this.#stream = stream;
+    this.#reports = new StreamReports(manager.recognizer, stream);
     this.#options = options;
     stream.onAdvance = () => {
       this.#lastActive = performance.now();
@@ -164,27 +165,12 @@ export class Session {
     if (!this.isOpen) {
       return;
     }
-    const { recognizer } = this.#manager;
-    const result = recognizer.getResult(this.#stream);
-    if (result.isFinal) {
-      // Behind other segments an empty last one says nothing.
-      if (result.text !== '' || result.segment === 0) {
-        this.#tell(result);
-      }
+    const result = this.#reports.next();
+    if (result) {
+      this.#tell(result);
+    }
+    if (this.#reports.ended) {
       this.end('finished');
-    } else if (recognizer.isEndpoint(this.#stream)) {
-      const segment = recognizer.reset(this.#stream);
-      this.#said = '';
-      if (segment.text !== '') {
-        this.#tell({ ...segment, isFinal: true });
-      }
-    } else {
-      const { text, words, keywords } = result;
-      const said = `${text} ${words.length} ${keywords.length}`;
-      if (said !== this.#said && (text !== '' || this.#said !== '')) {
-        this.#said = said;
-        this.#tell(result);
-      }
     }
   }
 
@@ -224,6 +210,15 @@ export class Session {
       remedy: 'Please report it, with what was said if you may; the other sessions go on.',
     };
     this.end('failed', cause instanceof RillError ? cause : new RillError('internal', complaint, { cause }));
+  }
+
+  /** @internal Nothing has come for long: tells what was heard as final, and ends. */
+  endIdle(): void {
+    const result = this.#manager.recognizer.reset(this.#stream);
+    if (result.text !== '') {
+      this.#tell(result);
+    }
+    this.end('idle');
   }
 
   /** @internal */
@@ -291,7 +286,7 @@ export class SessionManager {
         remedy: 'Create the recognizer with a larger maxStreams.',
       });
     }
-    if (!(idleSeconds > 0) || !(maxBacklogSeconds > 0)) {
+    if (![idleSeconds, maxBacklogSeconds].every((each) => typeof each === 'number' && each > 0)) {
       throw new RillError('bad-argument', {
         got: `idleSeconds: ${idleSeconds}, maxBacklogSeconds: ${maxBacklogSeconds}`,
         expected: 'more than 0 seconds',
@@ -425,7 +420,7 @@ export class SessionManager {
       () => {
         for (const session of [...this.#sessions.values()]) {
           if (session.info.idleSeconds > idleSeconds && !this.#awake.has(session)) {
-            session.end('idle');
+            session.endIdle();
           }
         }
       },

@@ -7,7 +7,8 @@ import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { StreamEngine } from './engine.ts';
 import { load, type LoadOptions } from './load.ts';
-import { checkStreamOptions, type StreamingOptions } from './options.ts';
+import { resolveStreamingOptions, type StreamingOptions } from './options.ts';
+import type { StreamOptions } from './recognizer.ts';
 import { timedKeywords, type TimedKeyword } from './results.ts';
 import { OnlineStream } from './stream.ts';
 
@@ -73,7 +74,8 @@ export class KeywordSpotter {
    * Fetches a model, opens a GPU and makes a spotter of both: all that a page needs.
    *
    * @param source the address of a model folder, or a model
-   * @throws RillError `no-webgpu`, `no-adapter`, `bad-model`, `bad-argument`; what the signal is aborted with.
+   * @throws RillError `no-webgpu`, `no-adapter`, `network`, `bad-model`, `bad-argument`, `shader`, `gpu`, `device-lost`;
+   * what the signal is aborted with.
    */
   static async load(
     source: string | Model,
@@ -89,10 +91,11 @@ export class KeywordSpotter {
   /**
    * Loads the model onto the GPU.
    *
-   * @throws RillError `bad-model` without a transducer head or tokens, `bad-argument` for options out of range.
+   * @throws RillError `bad-model` without a transducer head or tokens, `bad-argument` for options out of range, `shader`,
+   * `gpu`, `device-lost`.
    */
   static async create(context: GpuContext, model: Model, options: KeywordSpotterOptions = {}): Promise<KeywordSpotter> {
-    const { tokens, chunkFrames, tailPaddingSeconds } = checkStreamOptions(model, options);
+    const { tokens, chunkFrames, tailPaddingSeconds } = resolveStreamingOptions(model, options);
     const joiner = await TransducerJoiner.load(model);
     const encoder = await RnnEncoder.create(context, model, {
       ...options,
@@ -109,10 +112,10 @@ export class KeywordSpotter {
   }
 
   /**
-   * @param keywords as the text of a keyword file; the spotter's own by default
+   * @param options keywords of the stream's own, as the text of a keyword file; the spotter's by default
    * @throws RillError `busy` when all slots are taken, `bad-model` for tokens that the model does not have.
    */
-  createStream(keywords?: string): OnlineStream {
+  createStream({ keywords }: Pick<StreamOptions, 'keywords'> = {}): OnlineStream {
     const own = keywords === undefined ? this.#keywords : this.parseKeywords(keywords);
     return new OnlineStream({
       model: this.#model,

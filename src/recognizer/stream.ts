@@ -16,6 +16,9 @@ export interface WaveformChunk {
   sampleRate: number;
 }
 
+/** Audio may exceed 1 by what a microphone's gain does, but not by what whole numbers do. */
+const LOUDEST = 64;
+
 /** What a stream has cost so far. */
 export interface StreamStats {
   /** Steps this stream took part in, and encoder frames they gave. */
@@ -156,13 +159,18 @@ export class OnlineStream {
         remedy: 'Create a new stream when the source changes.',
       });
     }
-    const index = samples.findIndex((sample) => !Number.isFinite(sample));
-    if (index >= 0) {
-      throw new RillError('bad-audio', {
-        got: `${samples[index]} at sample ${index}`,
-        expected: 'finite samples in [-1, 1]',
-        remedy: 'Check how the audio was decoded.',
+    const bad = (got: string) =>
+      new RillError('bad-audio', {
+        got,
+        expected: 'finite samples in [-1, 1] in a Float32Array',
+        remedy: 'Check how the audio was decoded; samples of 16 bits are to be divided by 32768.',
       });
+    if (!(samples instanceof Float32Array)) {
+      throw bad(`samples in ${Object.prototype.toString.call(samples)}`);
+    }
+    const index = samples.findIndex((sample) => !(Math.abs(sample) <= LOUDEST));
+    if (index >= 0) {
+      throw bad(`${samples[index]} at sample ${index}`);
     }
     this.#resampler = resampler;
     this.#addFeatures(this.#fbank.accept(resampler.accept(samples)));
@@ -228,7 +236,7 @@ export class OnlineStream {
   }
 
   /** What endpoint rules look at, in encoder frames of this segment. */
-  get silence(): { hasSpeech: boolean; trailingBlanks: number; frames: number } {
+  get heard(): { hasSpeech: boolean; trailingBlanks: number; frames: number } {
     const { tokens, trailingBlanks, frames } = this.#decoder;
     return { hasSpeech: tokens.length > 0, trailingBlanks, frames };
   }
@@ -253,7 +261,11 @@ export class OnlineStream {
     return this.state.read();
   }
 
-  /** Looks for other keywords from now on; what was heard so far stays. */
+  /**
+   * Looks for other keywords from now on; what was heard so far stays.
+   *
+   * @param keywords as the recognizer's or spotter's `parseKeywords` reads them
+   */
   setKeywords(keywords: readonly Keyword[]): void {
     this.#keywords = keywords;
     this.#report = new KeywordReport(keywords);
@@ -339,6 +351,7 @@ export class OnlineStream {
     this.#segmentStart += this.#decoder.frames;
     this.#segment++;
     this.#decoder = this.#setup.createDecoder(this.#decoder.ending, this.#keywords);
+    // A keyword may begin in one segment and end in the next.
     this.#clearResults();
   }
 
@@ -354,6 +367,7 @@ export class OnlineStream {
     this.#finished = false;
     this.#segment = this.#segmentStart = 0;
     this.#decoder = this.#setup.createDecoder(undefined, this.#keywords);
+    this.#report = new KeywordReport(this.#keywords);
     this.#clearResults();
   }
 
@@ -390,7 +404,6 @@ export class OnlineStream {
   }
 
   #clearResults(): void {
-    this.#report = new KeywordReport(this.#keywords);
     this.#reported = 0;
     this.#hits = [];
   }

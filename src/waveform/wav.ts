@@ -41,7 +41,8 @@ function badWav(got: string, expected: string): RillError {
  *
  * @throws RillError `bad-audio`.
  */
-export function readWav(bytes: Uint8Array): Waveform {
+export function readWav(file: Uint8Array | ArrayBuffer): Waveform {
+  const bytes = file instanceof ArrayBuffer ? new Uint8Array(file) : file;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tag = (offset: number) => String.fromCharCode(...bytes.subarray(offset, offset + 4));
   if (bytes.length < 12 || tag(0) !== 'RIFF' || tag(8) !== 'WAVE') {

@@ -28,7 +28,16 @@ export interface WorkerStreamHandlers extends WorkerStreamOptions {
   onUpdate: (update: StreamUpdate) => void;
   /** Called with log-mel features, (frames, num_features), when {@link WorkerStreamOptions.features} is set. */
   onFeatures?: (features: Float32Array) => void;
+  /** Called when the stream has failed, which ends it; without it the error is the page's own (`window.onerror`). */
   onError?: (error: Error) => void;
+}
+
+function tellError({ onError }: WorkerStreamHandlers, error: Error): void {
+  if (onError) {
+    onError(error);
+  } else {
+    globalThis.reportError?.(error);
+  }
 }
 
 export interface WorkerHandlers {
@@ -50,7 +59,7 @@ export class WorkerStream {
     this.#client = client;
   }
 
-  /** Takes the next samples; they are copied. */
+  /** Takes the next samples; they are copied. What comes after the stream's end is dropped. */
   push({ samples, sampleRate, capturedAt }: WorkerAudio): void {
     const copy = samples.slice();
     this.#client.tell('push', [this.id, { samples: copy, sampleRate, capturedAt }], [copy.buffer]);
@@ -116,6 +125,15 @@ export class RecognizerClient {
     this.#handlers = handlers;
     worker.onmessage = ({ data }: MessageEvent<FromHost>) => {
       this.#receive(data);
+    };
+    worker.onmessageerror = () => {
+      this.#end(
+        new RillError('worker', {
+          got: 'a message of the worker that cannot be read',
+          expected: 'one of the same version of rill',
+          remedy: 'Build page and worker together, and reload the page.',
+        }),
+      );
     };
     // A script that cannot be loaded is told of without a message.
     worker.onerror = ({ message }: Partial<ErrorEvent>) => {
@@ -225,7 +243,9 @@ export class RecognizerClient {
     this.call(method, args, transfer).catch((error: unknown) => {
       const id = args[0];
       const handlers = typeof id === 'number' ? this.#streams.get(id) : undefined;
-      handlers?.onError?.(error instanceof Error ? error : new Error(String(error)));
+      if (handlers) {
+        tellError(handlers, error instanceof Error ? error : new Error(String(error)));
+      }
     });
   }
 
@@ -242,9 +262,9 @@ export class RecognizerClient {
         reject(this.#ended);
         return;
       }
-      this.#calls.set(call, { resolve, reject, onProgress });
       // The union of all calls pairs each method with its arguments; TypeScript cannot follow it through a variable.
       this.#post({ call, method, args } as ToHost, transfer);
+      this.#calls.set(call, { resolve, reject, onProgress });
     });
   }
 
@@ -258,7 +278,9 @@ export class RecognizerClient {
     waiting.forEach(({ reject }) => {
       reject(error);
     });
-    streams.forEach(({ onError }) => onError?.(error));
+    streams.forEach((handlers) => {
+      tellError(handlers, error);
+    });
   }
 
   #post(message: ToHost, transfer: Transferable[] = []): void {
@@ -279,23 +301,35 @@ export class RecognizerClient {
     }
   }
 
+  #update(stream: number, update: StreamUpdate): void {
+    const handlers = this.#streams.get(stream);
+    if (update.ended) {
+      this.#streams.delete(stream);
+    }
+    handlers?.onUpdate(update);
+  }
+
+  #endStream(stream: number, error: Error): void {
+    const handlers = this.#streams.get(stream);
+    this.#streams.delete(stream);
+    if (handlers) {
+      tellError(handlers, error);
+    }
+  }
+
   #tellEvent(event: HostEvent): void {
     switch (event.type) {
       case 'progress':
         this.#calls.get(event.call)?.onProgress?.(event.event);
         break;
       case 'update':
-        this.#streams.get(event.stream)?.onUpdate(event.update);
-        if (event.update.ended) {
-          this.#streams.delete(event.stream);
-        }
+        this.#update(event.stream, event.update);
         break;
       case 'features':
         this.#streams.get(event.stream)?.onFeatures?.(event.features);
         break;
       case 'error':
-        this.#streams.get(event.stream)?.onError?.(receiveError(event.error));
-        this.#streams.delete(event.stream);
+        this.#endStream(event.stream, receiveError(event.error));
         break;
       case 'device-lost':
         this.#handlers.onDeviceLost?.(receiveError(event.error));

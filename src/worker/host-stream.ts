@@ -1,3 +1,4 @@
+import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { OnlineRecognizer, RecognitionResult } from '../recognizer/recognizer.ts';
 import { withRealTimeFactor, type OnlineStream, type StreamStats } from '../recognizer/stream.ts';
 import type { StreamUpdate, WorkerAudio, WorkerStreamOptions } from './messages.ts';
@@ -17,7 +18,6 @@ const REWIND_SECONDS = 2;
 
 /** States are looked at by people: no more often than they can see. */
 const STATES_EVERY_MS = 80;
-const SECONDS_PER_FEATURE_FRAME = 0.01;
 
 const NO_STATS = withRealTimeFactor({ chunks: 0, frames: 0, computeMs: 0, readbackMs: 0, audioSeconds: 0 });
 /** Of an update that no chunk brought. */
@@ -42,6 +42,8 @@ export class HostStream {
   #repeatedFrames = 0;
   /** Encoder frames at the start of the stream that only bring its states to where those before it were. */
   #warmUpFrames = 0;
+  /** Where the last keyword ends that was told before a device was lost, in seconds: it is not told again. */
+  #keywordsTold = 0;
   #statesAt = 0;
   #states: StreamUpdate['states'];
 
@@ -94,7 +96,7 @@ export class HostStream {
     }
     if (stream.stats.frames < this.#warmUpFrames) {
       // Nothing new was heard: the next one starts where this one did.
-      this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(this.#before.seconds));
+      this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(stream, this.#before.seconds));
       return;
     }
     const result = this.#recognizer.getResult(stream);
@@ -114,6 +116,7 @@ export class HostStream {
       };
       this.#post(stream, complete, NO_TIMES, false);
     }
+    this.#keywordsTold = Math.max(this.#keywordsTold, ...result.keywords.map(({ end }) => this.#before.seconds + end));
     const from = Math.max(said, stats.audioSeconds - REWIND_SECONDS);
     // Whole chunks before it, so that what was said ends where a chunk does.
     const chunkSeconds = chunkFrames * secondsPerFrame;
@@ -133,7 +136,7 @@ export class HostStream {
         const heard = seconds - startOf(audio);
         return { ...audio, samples: audio.samples.subarray(Math.max(0, Math.round(heard * audio.sampleRate))) };
       });
-    this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(seconds));
+    this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(stream, seconds));
   }
 
   /** Goes on behind what was decoded, on another recognizer. */
@@ -166,15 +169,7 @@ export class HostStream {
 
   #open(): OnlineStream {
     const { hotwords, keywords } = this.#options;
-    const stream = this.#recognizer.createStream({ hotwords });
-    try {
-      if (keywords !== undefined) {
-        stream.setKeywords(this.#recognizer.parseKeywords(keywords));
-      }
-    } catch (error) {
-      stream.dispose();
-      throw error;
-    }
+    const stream = this.#recognizer.createStream({ hotwords, keywords });
     stream.onFeatures = (features) => {
       this.#postFeatures(features);
     };
@@ -217,7 +212,7 @@ export class HostStream {
     }
     const result = this.#recognizer.getResult(stream);
     const ends = !result.isFinal && this.#recognizer.isEndpoint(stream);
-    this.#post(stream, ends ? { ...this.#recognizer.reset(stream), isFinal: true } : result, times, !ends);
+    this.#post(stream, ends ? this.#recognizer.reset(stream) : result, times, !ends);
     this.#lookAtStates(stream);
   }
 
@@ -252,7 +247,9 @@ export class HostStream {
         startTime: result.startTime + seconds,
         timestamps: result.timestamps.map((time) => time + seconds),
         words: result.words.map((word) => ({ ...word, start: word.start + seconds, end: word.end + seconds })),
-        keywords: result.keywords.map((hit) => ({ ...hit, start: hit.start + seconds, end: hit.end + seconds })),
+        keywords: result.keywords
+          .map((hit) => ({ ...hit, start: hit.start + seconds, end: hit.end + seconds }))
+          .filter(({ start }) => start >= this.#keywordsTold),
       },
       ended: mayEnd && result.isFinal,
       stats: addStats(this.#before.stats, stats),
@@ -286,7 +283,9 @@ export class HostStream {
 /** Seconds from the start of the stream to the start of a piece. */
 const startOf = ({ end, samples, sampleRate }: Pending) => end - samples.length / sampleRate;
 
-const featureFrames = (seconds: number) => Math.round(seconds / SECONDS_PER_FEATURE_FRAME);
+/** Feature frames in so many seconds of a stream. */
+const featureFrames = ({ secondsPerFrame }: OnlineStream, seconds: number) =>
+  Math.round((SUBSAMPLING_FACTOR * seconds) / secondsPerFrame);
 
 function addStats(a: StreamStats, b: StreamStats): StreamStats {
   return withRealTimeFactor({

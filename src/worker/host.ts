@@ -45,16 +45,15 @@ interface Loaded {
   recognizer: OnlineRecognizer;
 }
 
-const DEFAULT_CHUNK_FRAMES = 4;
 const DEFAULT_MAX_FRAMES = 16;
 /** How long the notice of a lost device may come after the first failure. */
 const LOSS_NOTICE_MS = 250;
 const CROWD_PIECE_SECONDS = 0.5;
 
-/** Promises or not: what the methods may return. */
+/** The methods with the number of the call behind their arguments, for its progress; promises or not. */
 type Handlers = {
   [Method in keyof HostMethods]: (
-    ...args: Parameters<HostMethods[Method]>
+    ...args: [...Parameters<HostMethods[Method]>, call: number]
   ) => ReturnType<HostMethods[Method]> | Promise<ReturnType<HostMethods[Method]>>;
 };
 
@@ -63,8 +62,6 @@ class RecognizerHost implements Handlers {
   readonly #streams = new Map<number, HostStream>();
   readonly #cancels = new Map<number, AbortController>();
   #loaded: Loaded | undefined;
-  /** The call that is being answered, for its progress. */
-  #current = 0;
   /** Loading and recovering take turns. */
   #turn: Promise<unknown> = Promise.resolve();
   #recovering: Promise<void> | undefined;
@@ -81,11 +78,10 @@ class RecognizerHost implements Handlers {
       return;
     }
     const { call, method, args } = message;
-    this.#current = call;
     try {
       // The message pairs a method with its arguments; TypeScript cannot follow that through the table.
       const methods = this as unknown as Record<string, (...args: unknown[]) => unknown>;
-      this.#postMessage({ call, value: await methods[method](...args) });
+      this.#postMessage({ call, value: await methods[method](...args, call) });
     } catch (error) {
       this.#postMessage({ call, error: postError(error) });
     } finally {
@@ -93,8 +89,11 @@ class RecognizerHost implements Handlers {
     }
   }
 
-  async load(source: string | ModelFiles, { cache, ...options }: WorkerRecognizerOptions): Promise<RecognizerInfo> {
-    const call = this.#current;
+  async load(
+    source: string | ModelFiles,
+    { cache, ...options }: WorkerRecognizerOptions,
+    call: number,
+  ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
     const { signal } = cancel;
     this.#cancels.set(call, cancel);
@@ -115,12 +114,12 @@ class RecognizerHost implements Handlers {
     });
   }
 
-  convert(files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions): Promise<ModelFiles> {
-    const progress = this.#progress(this.#current);
+  convert(files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions, call: number): Promise<ModelFiles> {
+    const progress = this.#progress(call);
     return convertCheckpoint(files.map(blobSource), {
       ...options,
       normEpsFrom: normEpsFrom && blobSource(normEpsFrom),
-      progress: (loaded, total) => {
+      onWritten: (loaded, total) => {
         const share = { loaded, total, progress: (100 * loaded) / total };
         progress({ status: 'progress_total', name: 'convert', files: {}, ...share });
       },
@@ -239,7 +238,6 @@ class RecognizerHost implements Handlers {
     try {
       const recognizer = await OnlineRecognizer.create(gpu, model, {
         ...options,
-        chunkFrames: options.chunkFrames ?? DEFAULT_CHUNK_FRAMES,
         maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
       });
       return { model, options, gpu, recognizer };

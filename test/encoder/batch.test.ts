@@ -80,14 +80,14 @@ describe('runBatch', () => {
     const { encoder, open } = fakeEncoder({ freeLanes: 2, room: 2 });
     const lengths = [9, 17, 13, 9, 25];
     const initial = lengths.map((_, i) => ({ h: Float32Array.of(100 * i), c: new Float32Array(0) }));
-    const progress = vi.fn();
+    const onStep = vi.fn();
     const run = (states?: typeof initial) =>
-      runBatch(encoder, new Float32Array(5 * 25), lengths, { states, progress }, [], () => undefined);
+      runBatch(encoder, new Float32Array(5 * 25), lengths, { states, onStep }, [], () => undefined);
     expect((await run(initial)).map(({ h }) => h[0])).toEqual([1, 103, 202, 301, 405]);
     expect((await run()).map(({ h }) => h[0])).toEqual([1, 3, 2, 1, 5]);
     expect(open()).toBe(0);
-    expect(progress).toHaveBeenLastCalledWith(12, 12);
-    expect(progress.mock.calls[0][0]).toBeLessThan(12);
+    expect(onStep).toHaveBeenLastCalledWith(12, 12);
+    expect(onStep.mock.calls[0][0]).toBeLessThan(12);
   });
 });
 

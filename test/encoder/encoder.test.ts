@@ -225,7 +225,7 @@ describe('RnnEncoder', () => {
   it('profiles a step: every dispatch of it is timed, and its bytes are those of a plain step', async () => {
     const [plain, profiled] = [encoder.createState(), encoder.createState()];
     const [expected] = await encoder.step([{ state: plain, features: chunk(17) }]);
-    const { buffers, memory } = gpu;
+    const { resources: buffers, memory } = gpu;
     const before = new Map(memory);
     const { results, kernels: times } = await encoder.profile([{ state: profiled, features: chunk(17) }]);
     expectSameBytes(results[0].outputs[ENCODER_OUT], expected.outputs[ENCODER_OUT], 'profiled');
@@ -235,7 +235,7 @@ describe('RnnEncoder', () => {
       3 * encoder.sizes.numEncoderLayers,
     );
     expect(times.reduce((sum, { ms }) => sum + ms, 0)).toBeGreaterThan(0);
-    expect(gpu.buffers).toBe(buffers);
+    expect(gpu.resources).toBe(buffers);
     expect(Object.fromEntries(memory)).toEqual({ ...Object.fromEntries(before), profile: 0 });
     plain.dispose();
     profiled.dispose();

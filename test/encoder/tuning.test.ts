@@ -148,7 +148,7 @@ describe('a rehearsal', () => {
     expect([inTextures(vocabRows, large), inTextures(vocabRows - 1, large)]).toEqual([true, false]);
     largest.mockReturnValue(1);
     const message = await failure('bad-argument', () => {
-      new BufferScope(gpu).createTexture('test', 'too large', 4096, 'rgba32float', [512, 2]);
+      new BufferScope(gpu).createTexture('activations', 'too large', 4096, 'rgba32float', [512, 2]);
     });
     expect(message).toContain('at most 1 on a side');
   });

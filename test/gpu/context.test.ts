@@ -54,8 +54,8 @@ describe('waiting for a device', () => {
   it('that looks for finished work only every 100 ms is helped by submitting nothing', async () => {
     const { context, work, submit, stop } = pretendedDevice({ seldom: true });
     expect(await timeOf(context.until(work(8)))).toBe(POLL_MS);
-    await timeOf(context.looksSeldom());
-    expect(await context.looksSeldom()).toBe(true);
+    await timeOf(context.reportsLate());
+    expect(await context.reportsLate()).toBe(true);
     submit.mockClear();
     expect(await timeOf(context.until(work(8)))).toBeLessThan(15);
     expect(submit.mock.calls.every(([buffers]) => buffers.length === 0)).toBe(true);
@@ -70,8 +70,8 @@ describe('waiting for a device', () => {
 
   it('that tells at once is left alone', async () => {
     const { context, work, submit, stop } = pretendedDevice({ seldom: false });
-    await timeOf(context.looksSeldom());
-    expect(await context.looksSeldom()).toBe(false);
+    await timeOf(context.reportsLate());
+    expect(await context.reportsLate()).toBe(false);
     submit.mockClear();
     expect(await timeOf(context.until(work(8)))).toBeLessThan(15);
     expect(submit).not.toHaveBeenCalled();

@@ -9,8 +9,7 @@ const context = {
     limits: { maxBufferSize: 50_000 },
     createBuffer: ({ size }: { size: number }) => ({ size, destroy: () => undefined }),
   },
-  memory: new Map<string, number>(),
-  buffers: 0,
+  account: () => undefined,
 } as unknown as GpuContext;
 
 beforeAll(() => {

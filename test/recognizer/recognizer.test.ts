@@ -332,13 +332,76 @@ describe('OnlineRecognizer', () => {
       stream.acceptWaveform(await sample('alexa'));
       await drain([stream], other);
     }
-    const before = speech ? stream.silence.frames - stream.silence.trailingBlanks : 0;
+    const before = speech ? stream.heard.frames - stream.heard.trailingBlanks : 0;
     stream.acceptWaveform({ samples: new Float32Array(22 * 16000), sampleRate: 16000 });
     while (!other.isEndpoint(stream) && other.isReady(stream)) {
       await other.decode(stream);
     }
-    expect((stream.silence.frames - before) * stream.secondsPerFrame).toBeCloseTo(seconds, 6);
+    expect((stream.heard.frames - before) * stream.secondsPerFrame).toBeCloseTo(seconds, 6);
     other.dispose();
+  });
+
+  it('reports a keyword that a reset cuts in two, once', async () => {
+    const stream = recognizer.createStream({ keywords: 'c o m p u t e r ▁ @machine' });
+    stream.acceptWaveform(await sample('computer'));
+    stream.inputFinished();
+    const keywords: string[] = [];
+    let cuts = 0;
+    while (recognizer.isReady(stream)) {
+      await recognizer.decode(stream);
+      const { text, keywords: heard } = recognizer.reset(stream);
+      cuts += text === '' ? 0 : 1;
+      keywords.push(...heard.map(({ keyword }) => keyword));
+    }
+    keywords.push(...recognizer.getResult(stream).keywords.map(({ keyword }) => keyword));
+    expect(cuts).toBeGreaterThan(1);
+    expect(keywords).toEqual(['machine']);
+    stream.dispose();
+  });
+
+  it('refuses what is no audio: whole numbers, and samples of 16 bits', async () => {
+    const stream = recognizer.createStream();
+    const { samples, sampleRate } = await sample('computer');
+    const whole = Int16Array.from(samples, (sample) => 32767 * sample);
+    for (const bad of [whole, Float32Array.from(whole), [...samples], new Float32Array([NaN])]) {
+      const push = () => {
+        stream.acceptWaveform({ samples: bad as Float32Array, sampleRate });
+      };
+      expect(await failure('bad-audio', push)).toContain('32768');
+    }
+    stream.dispose();
+  });
+
+  it('is not ready for more than it has, whether one waits for a chunk or not', async () => {
+    const stream = recognizer.createStream();
+    stream.acceptWaveform(await sample('computer'));
+    stream.inputFinished();
+    const decoding: Promise<void>[] = [];
+    while (recognizer.isReady(stream) && decoding.length < 100) {
+      decoding.push(recognizer.decode(stream));
+    }
+    await Promise.all(decoding);
+    expect(decoding.length).toBeLessThan(100);
+    expect(recognizer.getResult(stream)).toMatchObject({ text: 'computer', isFinal: true });
+    stream.dispose();
+  });
+
+  it('takes no slot for a transcription that has not begun', async () => {
+    for (let i = 0; i < 10; i++) {
+      recognizer.transcriptionStream();
+    }
+    recognizer.createStream().dispose();
+  });
+
+  it.each([
+    { endpointRules: { rule1: { mustContainNonSilence: false, minTrailingSilence: NaN, minUtteranceLength: 0 } } },
+    { decodingMethod: 'greedy' as 'greedy_search' },
+  ])('refuses %o', async (options) => {
+    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, options));
+  });
+
+  it('refuses a latency that is none', async () => {
+    await failure('bad-argument', () => recognizer.chooseChunkFrames({ latencyMs: NaN }));
   });
 
   it('zeroes the encoder at a reset if asked to, without a gap in the audio', async () => {

@@ -198,6 +198,14 @@ describe('SessionManager', () => {
     await failure('closed', () => idle.session.push({ samples: new Float32Array(1), sampleRate }));
   });
 
+  it('tells what it has heard before it closes a session that stays idle', async () => {
+    const manager = new SessionManager(recognizer, { idleSeconds: 0.2 });
+    const { session, results, closed } = open(manager);
+    session.push(await sample('computer'));
+    expect((await closed).reason).toBe('idle');
+    expect(results.at(-1)).toMatchObject({ text: expect.stringMatching(/^comp/) as string, isFinal: true });
+  });
+
   it('ends a session whose handler throws, and no other', async () => {
     const manager = new SessionManager(recognizer);
     const broken = open(manager, {

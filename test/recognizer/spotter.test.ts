@@ -29,7 +29,7 @@ describe('KeywordSpotter', () => {
   }
 
   async function hear(name: string, keywords?: string, by = spotter): Promise<string[]> {
-    const stream = by.createStream(keywords);
+    const stream = by.createStream({ keywords });
     stream.acceptWaveform(await sample(name));
     stream.inputFinished();
     await drain([stream], by);
@@ -81,7 +81,7 @@ describe('KeywordSpotter', () => {
     expect(await hear('alexa', 'a l e x a ▁ #0.999 @alexa')).toEqual([]);
     expect(await hear('alexa', 'Alexa :1.5')).toEqual(['alexa']);
     for (let i = 0; i < 5; i++) {
-      await failure('bad-model', () => spotter.createStream('ж é'));
+      await failure('bad-model', () => spotter.createStream({ keywords: 'ж é' }));
     }
     spotter.createStream().dispose();
   });
@@ -105,7 +105,7 @@ describe('KeywordSpotter', () => {
   });
 
   it('changes keywords in mid-stream, and keeps what was heard', async () => {
-    const stream = spotter.createStream('a l e x a ▁ @first');
+    const stream = spotter.createStream({ keywords: 'a l e x a ▁ @first' });
     const { samples, sampleRate } = await sample('alexa');
     const pause = new Float32Array(sampleRate);
     stream.acceptWaveform({ samples, sampleRate });

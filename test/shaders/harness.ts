@@ -46,14 +46,14 @@ export async function runOnGpu<Source extends KernelSource>(
   for (const [name, values] of Object.entries<Given>(buffers)) {
     if ('texels' in values) {
       const { texels, format, size } = values;
-      const texture = scope.createTexture('test', name, texels.byteLength, format, size);
+      const texture = scope.createTexture('activations', name, texels.byteLength, format, size);
       gpu.device.queue.writeTexture({ texture }, texels, { bytesPerRow: texels.byteLength / size[1] }, size);
       textures[name] = texture;
       continue;
     }
     const uniform = source.bindings[name].type === 'uniform';
     const usage = uniform ? GPUBufferUsage.UNIFORM : GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
-    created[name] = scope.createBuffer('test', name, values.byteLength, usage | GPUBufferUsage.COPY_DST);
+    created[name] = scope.createBuffer('activations', name, values.byteLength, usage | GPUBufferUsage.COPY_DST);
     gpu.device.queue.writeBuffer(created[name], 0, values);
   }
   const bound = { ...created, ...textures } as Record<BindingNames<Source>, GPUBuffer | GPUTexture>;

@@ -54,7 +54,7 @@ export const convert: Command = {
         dtype,
         layers,
         useAveragedModel: values['use-averaged-model'],
-        progress: (done, total) => {
+        onWritten: (done, total) => {
           progress.update(done, total);
         },
       }),

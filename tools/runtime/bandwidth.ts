@@ -30,14 +30,14 @@ async function bufferGBps(gpu: GpuContext, vec4s: number): Promise<number> {
   const scope = new BufferScope(gpu);
   try {
     const size = turns * TURN * VEC4_BYTES;
-    const values = scope.createStorage('bench', 'values', size);
+    const values = scope.createStorage('profile', 'values', size);
     gpu.device.queue.writeBuffer(values, 0, written(size));
     let best = 0;
     for (const parts of [fewest, ...more.filter((count) => count <= turns)]) {
       const partVec4s = Math.floor(turns / parts) * TURN;
       const kernel = await Kernel.create(gpu, kernels.readBandwidth, { part_vec4s: partVec4s });
       const label = `sums of ${parts}`;
-      const sums = scope.createStorage('bench', label, parts * kernel.source.workgroupSize[0] * VEC4_BYTES);
+      const sums = scope.createStorage('profile', label, parts * kernel.source.workgroupSize[0] * VEC4_BYTES);
       const bytes = parts * partVec4s * VEC4_BYTES;
       best = Math.max(best, await bestGBps(gpu, kernel.bind({ values, sums }), parts, bytes));
     }
@@ -53,12 +53,12 @@ async function textureGBps(gpu: GpuContext, texels: number): Promise<number> {
     const kernel = await Kernel.create(gpu, kernels.readBandwidthTexels, {});
     const rows = Math.min(Math.ceil(texels / ROW_TEXELS), gpu.device.limits.maxTextureDimension2D);
     const bytes = rows * ROW_TEXELS * VEC4_BYTES;
-    const values = scope.createTexture('bench', 'values', bytes, 'rgba32float', [ROW_TEXELS, rows]);
+    const values = scope.createTexture('profile', 'values', bytes, 'rgba32float', [ROW_TEXELS, rows]);
     const layout = { bytesPerRow: ROW_TEXELS * VEC4_BYTES };
     gpu.device.queue.writeTexture({ texture: values }, written(bytes), layout, [ROW_TEXELS, rows]);
     const bound = kernel.bind({
       values,
-      sums: scope.createStorage('bench', 'sums', rows * kernel.source.workgroupSize[0] * VEC4_BYTES),
+      sums: scope.createStorage('profile', 'sums', rows * kernel.source.workgroupSize[0] * VEC4_BYTES),
     });
     return await bestGBps(gpu, bound, rows, bytes);
   } finally {

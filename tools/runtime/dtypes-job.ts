@@ -74,7 +74,7 @@ class Candidate {
 
   /** Hears a batch. @returns by output, the values of each step, in the order of the steps */
   async hear({ members, features, lengths }: UtteranceBatch): Promise<Float32Array[][]> {
-    const createDecoder = this.#search.decoders();
+    const createDecoder = this.#search.decoderFactory();
     const decoders = lengths.map(() => createDecoder());
     const values = this.names.map((): Float32Array[] => []);
     // Steps of a fixed size, so that those of one dtype are those of the others.

@@ -123,7 +123,7 @@ async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<En
     const { states, ...batch } = await encoder.encode(features, lengths, {
       chunkFrames: input.chunkFrames,
       states: input.states && initialStates(input.states, encoder.sizes, lengths.length),
-      progress: (done, total) => emit({ type: 'progress', done, total }),
+      onStep: (done, total) => emit({ type: 'progress', done, total }),
     });
     const [h, c] = (['h', 'c'] as const).map((key) =>
       joinStates(
@@ -179,10 +179,10 @@ async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<De
   try {
     const search = await Search.attach(encoder, model, { ...input.options, decodingMethod: input.method });
     const { input: name } = search;
-    const createDecoder = search.decoders();
+    const createDecoder = search.decoderFactory();
     const decoders = lengths.map(() => createDecoder());
-    const progress = (done: number, total: number) => emit({ type: 'progress', done, total });
-    await runBatch(encoder, features, lengths, { chunkFrames, progress }, [name], (utterance, _, { outputs }) => {
+    const onStep = (done: number, total: number) => emit({ type: 'progress', done, total });
+    await runBatch(encoder, features, lengths, { chunkFrames, onStep }, [name], (utterance, _, { outputs }) => {
       decoders[utterance].accept(outputs[name]);
     });
     return decoders.map((decoder) => decodeOutput(model, decoder));
@@ -218,7 +218,7 @@ async function decodeAll(
   const encoder = await RnnEncoder.create(gpu, model, { maxStreams: Math.min(utterances.length, MAX_STREAMS) });
   try {
     const search = await Search.attach(encoder, model, { ...options, decodingMethod: method });
-    const createDecoder = search.decoders();
+    const createDecoder = search.decoderFactory();
     const decoders = utterances.map(() => createDecoder());
     const batchSize = await findBatchSize(encoder, { memoryBytes });
     let done = 0;

@@ -1,0 +1,49 @@
+import type { OnlineRecognizer, RecognitionResult } from './recognizer.ts';
+import type { OnlineStream } from './stream.ts';
+
+/**
+ * What of a stream is worth telling, chunk by chunk: each result that says something new, and the last one of each
+ * segment, which an endpoint or the end of the input closes.
+ */
+export class StreamReports {
+  readonly #recognizer: OnlineRecognizer;
+  readonly #stream: OnlineStream;
+  /** What the last result told, in short. */
+  #told = '';
+  #ended = false;
+
+  constructor(recognizer: OnlineRecognizer, stream: OnlineStream) {
+    this.#recognizer = recognizer;
+    this.#stream = stream;
+  }
+
+  /** Whether all of the stream was decoded and told. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** What there is to tell now, after a chunk or after the end of the input; closes the segment at an endpoint. */
+  next(): RecognitionResult | undefined {
+    if (this.#ended) {
+      return undefined;
+    }
+    const result = this.#recognizer.getResult(this.#stream);
+    if (result.isFinal) {
+      this.#ended = true;
+      // Behind other segments an empty last one says nothing.
+      return result.text !== '' || result.segment === 0 ? result : undefined;
+    }
+    if (this.#recognizer.isEndpoint(this.#stream)) {
+      this.#told = '';
+      const closed = this.#recognizer.reset(this.#stream);
+      return closed.text !== '' ? closed : undefined;
+    }
+    const { text, words, keywords } = result;
+    const saying = `${text} ${words.length} ${keywords.length}`;
+    if (saying === this.#told || (text === '' && this.#told === '')) {
+      return undefined;
+    }
+    this.#told = saying;
+    return result;
+  }
+}
