@@ -39,7 +39,8 @@ async function main([name, ...args]: string[]): Promise<number> {
       });
     }
     if (args.includes('--help') || args.includes('-h')) {
-      print(`rill ${command.usage}\n  ${command.summary}`);
+      const details = command.details?.map((line) => `\n  ${line}`).join('') ?? '';
+      print(`rill ${command.usage}\n  ${command.summary}${details && `\n${details}`}`);
       return 0;
     }
     await command.run(args);

@@ -30,6 +30,8 @@ const AHEAD_SECONDS = 4;
 const HANG_UP_SHARE = 1 / 8;
 const MS_BETWEEN_SAMPLES = 500;
 const TABLE_ROWS = 12;
+/** What the process may have grown by at the end: its heap breathes, a leak of an hour would show. */
+const RSS_GROWTH = 1.25;
 /** Buffers and states grow until all sessions have been there at once. */
 const WARM_UP_SHARE = 0.1;
 /** And for so long at least: until then a further readback buffer may still be wanted. */
@@ -188,7 +190,8 @@ class Soak {
 /** What changed after the warm-up. */
 function summarize(samples: readonly Sample[]) {
   const first = samples.findIndex(({ wallSeconds }) => wallSeconds >= WARM_UP_SECONDS);
-  const steady = samples.slice(Math.max(first, Math.ceil(WARM_UP_SHARE * samples.length)));
+  const from = Math.max(first, Math.ceil(WARM_UP_SHARE * samples.length));
+  const steady = samples.slice(Math.min(from, samples.length - 1));
   const range = (values: readonly number[]) => ({ least: Math.min(...values), most: Math.max(...values) });
   return {
     buffers: range(steady.map(({ buffers }) => buffers)),
@@ -271,7 +274,14 @@ async function main(args: string[]): Promise<void> {
     `${gpu.adapterName}; ${join(values.out, 'soak.svg')} and soak.json written; GPU buffers left afterwards: ${left}`,
   );
   print(values.json ? JSON.stringify(output) : report(samples));
-  const { buffers, gpuBytes } = output.steady;
+  const { buffers, gpuBytes, rss } = output.steady;
+  if (last.rss > RSS_GROWTH * rss.least) {
+    throw new RillError('internal', {
+      got: `a process of ${megabytes(last.rss)} MB at the end`,
+      expected: `at most ${RSS_GROWTH} times the ${megabytes(rss.least)} MB after the warm-up`,
+      remedy: 'Something is not given back: see soak.json.',
+    });
+  }
   if (left > 0 || buffers.least !== buffers.most || gpuBytes.least !== gpuBytes.most) {
     throw new RillError('gpu', {
       got: `${buffers.least} to ${buffers.most} GPU buffers, ${gpuBytes.least} to ${gpuBytes.most} bytes, ${left} buffers left`,

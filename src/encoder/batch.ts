@@ -1,4 +1,5 @@
 import { RillError } from '../errors.ts';
+import { clockTick } from '../gpu/clock.ts';
 import { CONTEXT_FRAMES, MIN_FEATURE_FRAMES, SUBSAMPLING_FACTOR, encoderFrames } from '../model/sizes.ts';
 import type { RnnEncoder, StepResult } from './encoder.ts';
 import type { EncoderState, StateValues } from './state.ts';
@@ -210,7 +211,7 @@ export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memo
         await encoder.step(states.map((state) => ({ state, features })));
         shortest = i === 0 ? Infinity : Math.min(shortest, performance.now() - started);
       }
-      const rate = lanes / shortest;
+      const rate = lanes / Math.max(shortest, clockTick());
       if (rate < MIN_GAIN * best.rate) {
         break;
       }

@@ -1,4 +1,5 @@
 import { RillError } from '../errors.ts';
+import { clockTick } from '../gpu/clock.ts';
 import { BufferScope, type GpuContext } from '../gpu/context.ts';
 import * as kernelSources from '../gpu/kernels.generated.ts';
 import { readBuffers } from '../gpu/readback.ts';
@@ -16,6 +17,7 @@ import {
   type MatrixMethod,
 } from './matrices.ts';
 import { compileEncoder, type EncoderCapacity } from './plan.ts';
+import { sameBytes } from './self-test.ts';
 import { WeightLoader, loadEncoderWeights, type EncoderWeights } from './weights.ts';
 import { Workspace } from './workspace.ts';
 
@@ -50,10 +52,19 @@ const MAX_SHARE = 0.97;
 const HALF_TOLERANCE = 0.02;
 /** Encoders for no more streams than this are judged by one. */
 const FEW_STREAMS = 8;
-/** What a step size is timed for, also where one is told of finished work some milliseconds late; and the most steps. */
+/**
+ * What a step size is timed for, also where finished work is reported some milliseconds late, in ticks of the clock where
+ * it is coarse, at most, and the most steps.
+ */
 const TIMED_MS = 12;
 const TIMED_LATE_MS = 80;
+const TIMED_TICKS = 25;
+const LONGEST_TIMED_MS = 200;
 const TIMED_STEPS = 500;
+/** A first time has to be so many ticks of the clock. */
+const LEAST_TICKS = 5;
+/** What takes so many times as long as the fastest in one round is not timed in the others. */
+const HOPELESS = 3;
 /** Each time is the fastest of so many, the choices in turns: other work comes and goes. */
 const ROUNDS = 5;
 /** Layers that are rehearsed where waves are: enough for them to be in several layers at a time. */
@@ -156,10 +167,13 @@ export async function rehearseKernels(
     }
     for (const part of ['embedding', 'layers'] as const) {
       for (const step of steps) {
+        let contenders = actors;
         for (let round = 0; round < ROUNDS; round++) {
-          for (const actor of actors) {
+          for (const actor of contenders) {
             await actor.time(part, step, round === 0);
           }
+          const shortest = Math.min(...contenders.map((actor) => actor.last(part)));
+          contenders = contenders.filter((actor) => actor.last(part) <= HOPELESS * shortest);
         }
       }
     }
@@ -179,6 +193,13 @@ export async function rehearseKernels(
  */
 const WITH_BARRIERS: readonly MatrixMethod[] = ['split', 'waves'];
 
+/**
+ * Their workgroups are as small as the few lanes of a processor that emulates a GPU: they leave most of a GPU's subgroup
+ * idle, and cost as long to compile as any.
+ */
+const IN_SMALL_GROUPS: readonly MatrixMethod[] = ['texels', 'quads'];
+const WIDE_SUBGROUP = 16;
+
 /** Each method once, the plain one first. */
 export function ableKernels(context: GpuContext, { sizes }: Model, dtype: WeightDtype): KernelChoice[] {
   return ableMethods(context, sizes, dtype).map(kernelsOf);
@@ -191,10 +212,11 @@ export function candidateKernels(
   dtype: WeightDtype,
   arithmetic: Arithmetic = 'f32',
 ): KernelChoice[] {
-  const { isFallbackAdapter } = context.adapter;
+  const { isFallbackAdapter, subgroupMinSize = 0 } = context.adapter;
   return ableKernels(context, model, dtype).filter(
     ({ matrices }) =>
       !(isFallbackAdapter && WITH_BARRIERS.includes(matrices)) &&
+      !(subgroupMinSize >= WIDE_SUBGROUP && IN_SMALL_GROUPS.includes(matrices)) &&
       (arithmetic === 'f16' || arithmeticOf(matrices) === 'f32'),
   );
 }
@@ -217,7 +239,7 @@ export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
 }
 
 /** Raised when something else than a shader changes what a rehearsal would say: tiles, bounds, steps. */
-const REHEARSAL_VERSION = 3;
+const REHEARSAL_VERSION = 4;
 
 /** A number of all shaders together: what was measured with others does not count. */
 function shadersHash(): number {
@@ -252,7 +274,7 @@ export function chooseKernels(
   const checked = checkedSteps(capacity);
   const key = JSON.stringify([
     REHEARSAL_VERSION,
-    context.adapterName,
+    context.adapter,
     globalThis.navigator?.userAgent,
     shadersHash(),
     candidates,
@@ -339,19 +361,32 @@ class Actor {
     return after;
   }
 
+  /** The fastest so far of the step that was timed last. */
+  last(part: Part): number {
+    return this.ms[part].at(-1) ?? Infinity;
+  }
+
   /** Times a part of a step. @param first of this part and step */
   async time(only: Part, step: StepSize, first: boolean): Promise<void> {
     const times = this.ms[only];
     const layers = only === 'layers' ? this.#sizes.numEncoderLayers : 1;
+    const tick = clockTick();
     if (first) {
-      times.push((await this.#run(step, { only })) / layers);
+      let repeats = 1;
+      let took = await this.#run(step, { only });
+      while (took < LEAST_TICKS * tick && repeats < TIMED_STEPS) {
+        repeats = Math.min(2 * repeats, TIMED_STEPS);
+        took = await this.#run(step, { only, repeats });
+      }
+      times.push(Math.max(took, tick) / repeats / layers);
     }
-    const timedMs = (await this.#context.reportsLate()) ? TIMED_LATE_MS : TIMED_MS;
-    const shortest = times[times.length - 1];
+    const least = (await this.#context.reportsLate()) ? TIMED_LATE_MS : TIMED_MS;
+    const timedMs = Math.max(least, Math.min(TIMED_TICKS * tick, LONGEST_TIMED_MS));
+    const shortest = this.last(only);
     const expected = layers * shortest;
     const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(timedMs / expected)));
     const took = await this.#run(step, { only, repeats, expectedMs: repeats * expected });
-    times[times.length - 1] = Math.min(shortest, took / repeats / layers);
+    times[times.length - 1] = Math.min(shortest, Math.max(took, tick) / repeats / layers);
   }
 
   dispose(): void {
@@ -393,7 +428,9 @@ export function objection(
   expected: readonly Float32Array[],
 ): string | undefined {
   if (arithmeticOf(matrices) === 'f32') {
-    return sameBytes(actual, expected) ? undefined : 'other bytes than the plain kernels';
+    return actual.every((values, i) => sameBytes(values, expected[i]))
+      ? undefined
+      : 'other bytes than the plain kernels';
   }
   const off = Math.max(...actual.map((values, i) => relativeError(values, expected[i])));
   return off <= HALF_TOLERANCE ? undefined : `off by ${(100 * off).toFixed(1)} % of the plain kernels’ values`;
@@ -404,14 +441,6 @@ export function relativeError(actual: Float32Array, expected: Float32Array): num
   const squares = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
   const error = Math.sqrt(squares(actual.map((value, k) => value - expected[k])) / squares(expected));
   return Number.isNaN(error) ? Infinity : error;
-}
-
-function sameBytes(a: readonly Float32Array[], b: readonly Float32Array[]): boolean {
-  const words = ({ buffer, byteOffset, length }: Float32Array) => new Uint32Array(buffer, byteOffset, length);
-  return a.every((values, i) => {
-    const others = words(b[i]);
-    return words(values).every((word, k) => word === others[k]);
-  });
 }
 
 /** Where browsers keep choices; not every context has it, and none may fail for it. */

@@ -8,6 +8,8 @@ export interface AdapterDescription {
   description: string;
   /** Whether it is a processor that plays a GPU. */
   isFallbackAdapter: boolean;
+  /** The fewest invocations that run as one, where it is told. */
+  subgroupMinSize?: number;
 }
 
 export interface ContextOptions {
@@ -60,7 +62,8 @@ export class GpuContext {
     this.gpu = gpu;
     this.polls = gpu !== undefined && gpu !== globalThis.navigator?.gpu;
     const { vendor = '', architecture = '', device: name = '', description = '', isFallbackAdapter = false } = adapter;
-    this.adapter = { vendor, architecture, device: name, description, isFallbackAdapter };
+    const { subgroupMinSize } = adapter;
+    this.adapter = { vendor, architecture, device: name, description, isFallbackAdapter, subgroupMinSize };
     void device.lost.then(({ reason, message }) => {
       if (!this.#closed) {
         this.#failure = this.#lastFailure = new RillError('device-lost', {

@@ -15,14 +15,23 @@ export interface MicrophoneOptions {
   onSilence?: (silent: boolean) => void;
   /** Called when the device goes away while it is listened to. */
   onEnd?: () => void;
+  /** 2 by default. */
   silenceSeconds?: number;
+  /** Gives up opening, while the user is asked, too; what it is aborted with is thrown. */
+  signal?: AbortSignal;
+  /** The address of `capture.worklet.js`, where a bundler does not find it by itself (esbuild). */
+  workletUrl?: string | URL;
   /** Which device and how; a mono channel without the browser's own noise treatment by default. */
   constraints?: MediaTrackConstraints;
 }
 
 const SILENCE_SECONDS = 2;
+/** How long the audio may take to start: where a gesture is missing, Chrome never tells. */
+const START_MS = 2000;
 /** What a connected microphone in a quiet room exceeds: about -80 dB. */
 const SILENCE_LEVEL = 1e-4;
+const CHECK_MS = 250;
+const LATE_CHECK_MS = 1000;
 const DEFAULT_CONSTRAINTS: MediaTrackConstraints = {
   channelCount: 1,
   echoCancellation: false,
@@ -44,7 +53,7 @@ export class Microphone {
   readonly #media: MediaStream;
   readonly #options: MicrophoneOptions;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #lastSound = performance.now();
+  #lastSound = 0;
   #silent = false;
   #closed = false;
 
@@ -54,15 +63,22 @@ export class Microphone {
     this.#options = options;
   }
 
-  /** @throws RillError `no-microphone` when there is none, when it is denied, or where pages may not ask. */
+  /**
+   * @throws RillError `no-microphone` when there is none, when it is denied, where pages may not ask, and where audio does
+   * not start without a gesture; what the signal is aborted with.
+   */
   static async open(options: MicrophoneOptions): Promise<Microphone> {
+    const { signal, workletUrl = new URL('./capture.worklet.js', import.meta.url) } = options;
+    signal?.throwIfAborted();
     const media = await openMedia({ ...DEFAULT_CONSTRAINTS, ...options.constraints });
     let microphone: Microphone | undefined;
     try {
+      signal?.throwIfAborted();
       const context = new AudioContext({ latencyHint: 'interactive' });
       microphone = new Microphone(context, media, options);
-      await context.audioWorklet.addModule(new URL('./capture.worklet.js', import.meta.url));
-      await context.resume();
+      await context.audioWorklet.addModule(workletUrl);
+      await start(context);
+      signal?.throwIfAborted();
       microphone.#connect();
       return microphone;
     } catch (cause) {
@@ -70,15 +86,14 @@ export class Microphone {
       media.getTracks().forEach((track) => {
         track.stop();
       });
-      throw new RillError(
-        'no-microphone',
-        {
-          got: `a microphone whose audio cannot be captured (${String(cause)})`,
-          expected: 'an AudioWorklet',
-          remedy: 'Check that the page may load capture.worklet.js (content-security policy: script-src).',
-        },
-        { cause },
-      );
+      signal?.throwIfAborted();
+      throw cause instanceof RillError
+        ? cause
+        : bad(
+            `a microphone whose audio cannot be captured (${String(cause)})`,
+            'Check that the page may load capture.worklet.js (content-security policy: script-src).',
+            cause,
+          );
     }
   }
 
@@ -95,7 +110,8 @@ export class Microphone {
       this.#media.getTracks().forEach((track) => {
         track.stop();
       });
-      void this.#context.close();
+      // A context that is closed already says so.
+      this.#context.close().catch(() => undefined);
     }
   }
 
@@ -104,7 +120,11 @@ export class Microphone {
   }
 
   #connect(): void {
-    const { onEnd, silenceSeconds = SILENCE_SECONDS } = this.#options;
+    const { silenceSeconds = SILENCE_SECONDS } = this.#options;
+    const [track] = this.#media.getAudioTracks();
+    if (track.readyState === 'ended') {
+      throw bad('a microphone that went away while it was opened', 'Connect it again, then try again.');
+    }
     const source = new MediaStreamAudioSourceNode(this.#context, { mediaStream: this.#media });
     const capture = new AudioWorkletNode(this.#context, 'rill-capture');
     capture.port.onmessage = ({ data }: MessageEvent<Float32Array<ArrayBuffer>>) => {
@@ -112,16 +132,34 @@ export class Microphone {
     };
     // Connected to the end because a node that nothing listens to may not run; what it gives out is silence.
     source.connect(capture).connect(this.#context.destination);
-    this.#media.getAudioTracks()[0].addEventListener('ended', () => {
+    const end = () => {
       if (!this.#closed) {
         this.close();
-        onEnd?.();
+        this.#options.onEnd?.();
       }
-    });
+    };
+    track.addEventListener('ended', end);
+    capture.addEventListener('processorerror', end);
+    // A call, a lock screen or another output device interrupts the audio; when that is over it has to be asked to go on.
+    const goOn = () => {
+      if (!this.#closed && this.#context.state !== 'running') {
+        this.#context.resume().catch(() => undefined);
+      }
+    };
+    this.#context.addEventListener('statechange', goOn);
+    track.addEventListener('unmute', goOn);
     // A device that is muted or asleep may send nothing at all.
+    let checkedAt = (this.#lastSound = performance.now());
     this.#timer = setInterval(() => {
-      this.#setSilent(performance.now() - this.#lastSound > 1000 * silenceSeconds);
-    }, 250);
+      const now = performance.now();
+      if (now - checkedAt > LATE_CHECK_MS) {
+        // The page has stood still: what has come meanwhile is told first.
+        this.#lastSound = Math.max(this.#lastSound, now - 1000 * silenceSeconds);
+      }
+      checkedAt = now;
+      goOn();
+      this.#setSilent(now - this.#lastSound > 1000 * silenceSeconds);
+    }, CHECK_MS);
   }
 
   #accept(samples: Float32Array<ArrayBuffer>): void {
@@ -144,9 +182,21 @@ export class Microphone {
   }
 }
 
+const bad = (got: string, remedy: string, cause?: unknown) =>
+  new RillError('no-microphone', { got, expected: 'a microphone that this page may listen to', remedy }, { cause });
+
+/** Starts the audio. @throws RillError `no-microphone` where it waits for a gesture */
+async function start(context: AudioContext): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise((resolve) => (timer = setTimeout(resolve, START_MS)));
+  await Promise.race([context.resume(), patience]);
+  clearTimeout(timer);
+  if (context.state !== 'running') {
+    throw bad('audio that does not start', 'Open the microphone from a click or another gesture of the user.');
+  }
+}
+
 async function openMedia(audio: MediaTrackConstraints): Promise<MediaStream> {
-  const bad = (got: string, remedy: string, cause?: unknown) =>
-    new RillError('no-microphone', { got, expected: 'a microphone that this page may listen to', remedy }, { cause });
   // Absent on pages that are not secure, whatever the types say.
   const devices = globalThis.navigator?.mediaDevices as MediaDevices | undefined;
   if (!devices) {

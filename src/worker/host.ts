@@ -49,6 +49,12 @@ const DEFAULT_MAX_FRAMES = 16;
 /** How long the notice of a lost device may come after the first failure. */
 const LOSS_NOTICE_MS = 250;
 const CROWD_PIECE_SECONDS = 0.5;
+/** Devices that may be lost within a minute; browsers take WebGPU away from pages that lose more. */
+const MOST_LOSSES = 3;
+const LOSSES_WITHIN_MS = 60_000;
+/** How often an adapter is asked for after a loss, and what lies between. */
+const ADAPTER_ATTEMPTS = 5;
+const ADAPTER_PAUSE_MS = 1000;
 
 /** The methods with the number of the call behind their arguments, for its progress; promises or not. */
 type Handlers = {
@@ -66,6 +72,8 @@ class RecognizerHost implements Handlers {
   #turn: Promise<unknown> = Promise.resolve();
   #recovering: Promise<void> | undefined;
   #pumping = false;
+  /** When devices were lost, the last few. */
+  #losses: number[] = [];
 
   constructor(postMessage: (message: FromHost, transfer?: Transferable[]) => void) {
     this.#postMessage = postMessage;
@@ -247,6 +255,30 @@ class RecognizerHost implements Handlers {
     }
   }
 
+  /** @throws RillError the loss itself, where device after device is lost: the work may be what they fail at. */
+  #countLoss(error: RillError): void {
+    const now = performance.now();
+    this.#losses = [...this.#losses.filter((at) => now - at < LOSSES_WITHIN_MS), now];
+    if (this.#losses.length > MOST_LOSSES) {
+      throw error;
+    }
+  }
+
+  /** Starts again after a loss: right after one, or when a computer wakes up, there may be no adapter for a moment. */
+  async #restart(model: Model, options: WorkerRecognizerOptions): Promise<Loaded> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#start(model, options);
+      } catch (error) {
+        const mayCome = error instanceof RillError && error.code === 'no-adapter' && attempt < ADAPTER_ATTEMPTS;
+        if (!mayCome) {
+          throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, ADAPTER_PAUSE_MS));
+      }
+    }
+  }
+
   /** Makes a loaded model the one in use, and watches its device. */
   #adopt(loaded: Loaded): void {
     this.#loaded = loaded;
@@ -277,7 +309,8 @@ class RecognizerHost implements Handlers {
     lost.recognizer.dispose();
     let loaded: Loaded | undefined;
     try {
-      const started = (loaded = await this.#start(lost.model, { ...lost.options, chunkFrames }));
+      this.#countLoss(error);
+      const started = (loaded = await this.#restart(lost.model, { ...lost.options, chunkFrames }));
       for (const [id, stream] of [...this.#streams]) {
         try {
           stream.resume(started.recognizer);

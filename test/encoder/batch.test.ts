@@ -16,6 +16,7 @@ function fakeEncoder({ freeLanes = 64, stepMs = () => 0, room = Infinity }: Fake
   const lanes: number[] = [];
   let open = 0;
   let underWay = 0;
+  let queue: Promise<unknown> = Promise.resolve();
   const createState = () => {
     if (open >= room) {
       throw new RillError('gpu', { got: 'no memory', expected: 'memory', remedy: 'Close a stream.' });
@@ -45,7 +46,9 @@ function fakeEncoder({ freeLanes = 64, stepMs = () => 0, room = Infinity }: Fake
     const results = inputs.map(({ state, features }) => {
       return { frames: (state as unknown as ReturnType<typeof createState>).advance(features.length) };
     });
-    await new Promise((resolve) => setTimeout(resolve, stepMs(inputs.length)));
+    // One after the other, as on a GPU.
+    queue = queue.then(() => new Promise((resolve) => setTimeout(resolve, stepMs(inputs.length))));
+    await queue;
     underWay--;
     return results;
   };
@@ -88,6 +91,44 @@ describe('runBatch', () => {
     expect(open()).toBe(0);
     expect(onStep).toHaveBeenLastCalledWith(12, 12);
     expect(onStep.mock.calls[0][0]).toBeLessThan(12);
+  });
+});
+
+describe('a step of a batch', () => {
+  it('stays below a second, however many lanes there are', async () => {
+    vi.useFakeTimers();
+    const stepMs = (lanes: number) => 100 * lanes;
+    const { encoder, lanes } = fakeEncoder({ freeLanes: 64, stepMs });
+    // Sixty utterances of one encoder frame: nothing else decides how many go side by side.
+    const running = runBatch(encoder, new Float32Array(60 * 9), Array<number>(60).fill(9), {}, [], () => undefined);
+    await vi.runAllTimersAsync();
+    await running;
+    vi.useRealTimers();
+    expect(lanes[0]).toBe(16);
+    expect(Math.max(...lanes.slice(2))).toBeLessThanOrEqual(10);
+    expect(lanes.reduce((sum, each) => sum + each, 0)).toBe(60);
+  });
+
+  it('is over before its slots are given back, also after a failure', async () => {
+    const { encoder, open } = fakeEncoder({ freeLanes: 2, stepMs: () => 20 });
+    const steps: Promise<unknown>[] = [];
+    const step = encoder.step.bind(encoder);
+    let ended = 0;
+    vi.spyOn(encoder, 'step').mockImplementation((inputs, read) => {
+      const stepping = step(inputs, read).finally(() => {
+        ended++;
+        expect(open()).toBe(2);
+      });
+      steps.push(stepping);
+      return stepping;
+    });
+    const fail = () => {
+      throw new Error('mine');
+    };
+    const running = runBatch(encoder, new Float32Array(2 * 405), [405, 405], { chunkFrames: 10 }, [], fail);
+    await expect(running).rejects.toThrow('mine');
+    expect(ended).toBe(steps.length);
+    expect(open()).toBe(0);
   });
 });
 

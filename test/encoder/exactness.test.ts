@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
 import type { KernelChoice } from '../../src/encoder/matrices.ts';
 import { ableKernels } from '../../src/encoder/tuning.ts';
@@ -11,6 +11,7 @@ import { expectSameBytes } from '../support/close.ts';
 import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
 
+const PLAIN = { convolutions: 'plain', matrices: 'plain' } as const;
 const FRAMES = 37;
 const CHUNKS = [1, 2, 3, 4, 8, 16, FRAMES];
 
@@ -182,6 +183,23 @@ describe.each([
     same(await stream(small, small.createState(), features, 2), 'small engine');
     small.dispose();
   });
+});
+
+it('an encoder finds out by itself whether it is exact', async () => {
+  const gpu = await createNodeContext();
+  const model = openModel(await goldenModel('odd'));
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 4, kernels: PLAIN });
+  expect(await encoder.isExact()).toBe(true);
+  // A step that depends on how many streams there are.
+  const step = encoder.step.bind(encoder);
+  vi.spyOn(encoder, 'step').mockImplementation(async (inputs, read) => {
+    const results = await step(inputs, read);
+    results[0].outputs[ENCODER_OUT][0] += inputs.length > 1 ? 1e-6 : 0;
+    return results;
+  });
+  expect(await encoder.isExact()).toBe(false);
+  expect(encoder.freeLanes).toBe(16);
+  encoder.dispose();
 });
 
 it('the output bytes of a stream are the same alone and among 200', async () => {

@@ -131,6 +131,54 @@ describe('a rehearsal', () => {
     );
   });
 
+  it('has no kernels in small workgroups on a GPU, whose subgroups they would leave idle', async () => {
+    const { device, gpu, adapter } = await createNodeContext();
+    const context = new GpuContext(device, { ...adapter, isFallbackAdapter: false, subgroupMinSize: 32 }, gpu);
+    const choices = candidateKernels(context, openModel(await goldenModel('odd')), 'f32');
+    expect(choices).toEqual([PLAIN, WIDE, SPLIT, WAVES]);
+  });
+
+  it('gives every choice a time, also by a clock that ticks once in 20 ms', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => 20 * Math.floor(now() / 20));
+    vi.resetModules();
+    const { rehearseKernels: rehearse } = await import('../../src/encoder/tuning.ts');
+    const rehearsals = await rehearse(gpu, model, 'f32', [{ lanes: 1, frames: 1 }], [], [PLAIN, WIDE]);
+    vi.resetModules();
+    for (const { ms } of rehearsals) {
+      const times = [...(ms?.embedding ?? []), ...(ms?.layers ?? [])];
+      expect(times).toHaveLength(2);
+      // Over many steps: not a whole tick for each.
+      times.forEach((each) => {
+        expect(each).toBeGreaterThan(0);
+        expect(each).toBeLessThan(20);
+      });
+    }
+  });
+
+  it('refuses kernels that leave other states behind, and gives back what they had', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    const create = gpu.device.createShaderModule.bind(gpu.device);
+    vi.spyOn(gpu.device, 'createShaderModule').mockImplementation((descriptor) =>
+      descriptor.label === 'lstm_cell_texels'
+        ? create({ ...descriptor, code: descriptor.code.replace('c[cell] = next;', 'c[cell] = next + next;') })
+        : create(descriptor),
+    );
+    const rehearsals = await rehearseKernels(gpu, model, 'f32', [], [{ lanes: 1, frames: 1 }], [PLAIN, TEXELS]);
+    expect(rehearsals.map(({ refused }) => refused)).toEqual([undefined, 'other bytes than the plain kernels']);
+    expect(gpu.resources).toBe(0);
+  });
+
+  it('fails where the plain kernels do not compile', async () => {
+    const gpu = await createNodeContext();
+    const model = openModel(await goldenModel('odd'));
+    vi.spyOn(gpu.device, 'createComputePipelineAsync').mockRejectedValue(new Error('a bad driver'));
+    await failure('shader', () => rehearseKernels(gpu, model, 'f32', [], [{ lanes: 1, frames: 1 }], [PLAIN, WIDE]));
+  });
+
   it('has no textures where a matrix would exceed one', async () => {
     const gpu = await createNodeContext();
     const model = openModel(await goldenModel('odd'));
@@ -251,6 +299,22 @@ describe('a choice that a browser keeps', () => {
     expect(await (await nextVisit())(gpu, model, 'f32', FEW)).toEqual(WIDE);
     // Four steps of two choices, and what reads back three buffers after each.
     expect(submits.mock.calls.length).toBeLessThan(40);
+  });
+
+  it('is of one adapter, dtype and number of streams', async () => {
+    const { device, gpu, adapter } = await createNodeContext();
+    const context = (description: string) => new GpuContext(device, { ...adapter, description }, gpu);
+    const model = openModel(await goldenModel('odd'));
+    const kept = stubCaches();
+    const choose = await nextVisit();
+    const [one, other] = [context('one card'), context('another card')];
+    await choose(one, model, 'f32', FEW);
+    await choose(one, model, 'f32', FEW);
+    expect(kept.size).toBe(1);
+    await choose(one, model, 'int8', FEW);
+    await choose(one, model, 'f32', { ...FEW, maxStreams: 16 });
+    await choose(other, model, 'f32', FEW);
+    expect(kept.size).toBe(4);
   });
 
   it('is made anew when the driver no longer takes it', async () => {

@@ -292,15 +292,32 @@ describe('rill', () => {
 
   it('bench measures at the chunk sizes asked for', async () => {
     const random = ['bench', '--random', 'd=20,h=24,ff=32,layers=2', '--chunks', '1,3', '--seconds', '0', '--json'];
-    const { parameters, readGBps, chunks } = JSON.parse(await printed(...random)) as {
+    const { parameters, readGBps, chunks, exact } = JSON.parse(await printed(...random)) as {
       parameters: number;
       readGBps: number;
-      chunks: { chunkFrames: number; medianMs: number; steps: number }[];
+      exact: boolean;
+      chunks: {
+        chunkFrames: number;
+        medianMs: number;
+        realTimeFactor: number;
+        weightBytes: number;
+        weightGBps: number;
+        steps: number;
+      }[];
     };
-    expect(parameters).toBeGreaterThan(0);
+    // Convolutions, the linear layer behind them, and two layers, by hand: lstm.py's shapes, without eps.
+    const [d, h, ff] = [20, 24, 32];
+    const convolutions = 9 * 8 + 8 + 9 * 8 * 32 + 32 + 9 * 32 * 128 + 128;
+    const layer = 4 * h * (d + d + 2) + d * h + (ff * d + ff) + (d * ff + d);
+    expect(parameters).toBe(convolutions + (2304 * d + d) + 2 * layer);
     expect(readGBps).toBeGreaterThan(0);
+    expect(exact).toBe(true);
     expect(chunks.map(({ chunkFrames }) => chunkFrames)).toEqual([1, 3]);
-    chunks.forEach(({ medianMs, steps }) => expect(medianMs > 0 && steps >= 2).toBe(true));
+    for (const { chunkFrames, medianMs, realTimeFactor, weightBytes, weightGBps, steps } of chunks) {
+      expect(medianMs > 0 && steps >= 2).toBe(true);
+      expect(realTimeFactor).toBeCloseTo(medianMs / (40 * chunkFrames), 9);
+      expect(weightGBps * medianMs * 1e6).toBeCloseTo(weightBytes, 0);
+    }
   });
 
   it('bench measures streams, batches and kernels, in a dtype', async () => {
@@ -316,7 +333,27 @@ describe('rill', () => {
       ],
       batches: [{ utterances: 2, steps: 1 }],
     });
-    const [, { memory }] = output.streams as { memory: Record<string, number> }[];
+    interface Row {
+      streams: number;
+      medianMs: number;
+      p90Ms: number;
+      inputFramesPerSecond: number;
+      realTimeStreams?: number;
+      realTimeFactor: number;
+      keepsUp: boolean;
+      memory: Record<string, number>;
+    }
+    const rows = output.streams as Row[];
+    for (const { streams, medianMs, p90Ms, inputFramesPerSecond, realTimeStreams, keepsUp } of rows) {
+      // Four encoder frames of each: 160 ms, 16 feature frames.
+      expect(inputFramesPerSecond).toBeCloseTo((16_000 * streams) / medianMs, 3);
+      expect(realTimeStreams).toBe(medianMs <= 160 ? Math.floor((160 * streams) / medianMs) : undefined);
+      expect(keepsUp).toBe(p90Ms <= 160);
+    }
+    const [batch] = output.batches as Row[];
+    expect(batch.realTimeFactor).toBeCloseTo(batch.medianMs / 20_000, 9);
+    expect(batch.inputFramesPerSecond).toBeCloseTo((1000 * 2000) / batch.medianMs, 3);
+    const [, { memory }] = rows;
     expect(memory.weights > 0 && memory.states > 0 && memory.activations > 0).toBe(true);
     const [{ streams, kernels }] = output.kernels as {
       streams: number;

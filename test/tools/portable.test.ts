@@ -38,14 +38,23 @@ describe('the portable folder', () => {
 
   it('runs on its own', async () => {
     const rows = ['--chunks', '1', '--streams', '2', '--batches', '1', '--kernels', '1'];
-    const args = ['rill-bench.mjs', '--random', SIZES, '--seconds', '0', '--json', ...rows];
+    const args = ['rill-bench.mjs', '--adapter', 'software', '--random', SIZES, '--seconds', '0', '--json', ...rows];
     const { stdout } = await run(process.execPath, args, { cwd: folder });
-    const { sizes, ...sections } = JSON.parse(stdout) as { sizes: object } & Record<string, Row[]>;
+    const { sizes, exact, ...sections } = JSON.parse(stdout) as { sizes: object; exact: boolean } & Record<
+      string,
+      Row[]
+    >;
     expect(sizes).toMatchObject({ dModel: 128, rnnHiddenSize: 256, numEncoderLayers: 2 });
     for (const section of ['chunks', 'streams', 'batches']) {
       expect(sections[section][0].medianMs, section).toBeGreaterThan(0);
     }
     expect(sections.kernels).toHaveLength(1);
+    expect(exact).toBe(true);
+  });
+
+  it('says that there is no GPU where there is none, and nothing of browsers', async () => {
+    const outcome = run(process.execPath, ['rill-bench.mjs', '--random', SIZES, '--chunks', '1'], { cwd: folder });
+    await expect(outcome).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/adapter/i) as string });
   });
 
   it('has the same network in PyTorch, where there is one', async ({ skip }) => {
@@ -57,10 +66,10 @@ describe('the portable folder', () => {
     skip(missing, 'no PyTorch');
     const args = ['--random', SIZES, '--chunks', '1', '--streams', '2', '--batches', '1', '--seconds', '0', '--json'];
     const { stdout } = await run(python, [join(folder, 'pytorch_bench.py'), '--device', 'cpu', ...args]);
-    const { dtypes } = JSON.parse(stdout) as { dtypes: (Record<string, Row[]> & { weightBytes: number })[] };
-    const [{ weightBytes, chunks, streams, batches }] = dtypes;
+    const { dtypes } = JSON.parse(stdout) as { dtypes: (Record<string, Row[]> & { modelBytes: number })[] };
+    const [{ modelBytes, chunks, streams, batches }] = dtypes;
     // 1,191,792 of the encoder, as rill bench counts them without eps, 3 eps and the CTC head.
-    expect(weightBytes).toBe(4 * (1_191_792 + 3 + 500 * 129));
+    expect(modelBytes).toBe(4 * (1_191_792 + 3 + 500 * 129));
     [chunks, streams, batches].forEach(([{ medianMs }]) => expect(medianMs).toBeGreaterThan(0));
   });
 });

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
@@ -11,6 +13,8 @@ export interface Command {
   /** How it is called, without `rill`. */
   usage: string;
   summary: string;
+  /** Lines on its options, where their names do not say enough. */
+  details?: readonly string[];
   run(args: string[]): Promise<void>;
 }
 
@@ -80,6 +84,15 @@ export function randomSizes(command: Call, text: string): RandomSizes {
     sizes[SIZE_KEYS[key]] = Number(value);
   }
   return sizes;
+}
+
+/** The model that the project comes with; the package does not have it. */
+export function bundledModel(command: Call): string {
+  const folder = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
+  if (!existsSync(folder)) {
+    throw usageError('no model folder', command);
+  }
+  return folder;
 }
 
 /** The dtype to keep matrices in, if one is named. */

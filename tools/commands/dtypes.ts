@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { RillError } from '../../src/errors.ts';
 import { storedDtype } from '../../src/model/dtypes.ts';
 import { openModel } from '../../src/model/model.ts';
@@ -6,12 +5,10 @@ import { keywordPhrases, readUtterances, score } from '../evaluation.ts';
 import { readModelFiles } from '../files.ts';
 import type { DtypeOutput } from '../runtime/dtypes-job.ts';
 import { Progress, markdownTable, percent, print, table } from '../terminal.ts';
-import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
+import { RUNTIME_OPTIONS, bundledModel, parse, usageError, withRuntime, type Command } from './arguments.ts';
 
 const usage =
   'dtypes [model dir --list list.csv] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
-
-const BUNDLED = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
 
 /** What one dtype does to a model. */
 type DtypeReport = Omit<DtypeOutput, 'texts'> & { score: ReturnType<typeof score> };
@@ -45,11 +42,11 @@ export const dtypes: Command = {
       json: { type: 'boolean' },
       markdown: { type: 'boolean' },
     });
-    const [folder = BUNDLED] = positionals;
-    const list = values.list ?? `${BUNDLED}/samples/list.csv`;
     if (positionals.length > 1 || (positionals.length === 1 && values.list === undefined)) {
       throw usageError(`${positionals.length} model folders and ${values.list ? 'a' : 'no'} list`, { usage });
     }
+    const folder = positionals[0] ?? bundledModel({ usage });
+    const list = values.list ?? `${folder}/samples/list.csv`;
     const files = await readModelFiles(folder);
     const model = openModel(files);
     const stored = storedDtype(model.weights.tensors);

@@ -21,7 +21,7 @@ import type { CompareOptions, Comparison, Figures, Peer } from './page.ts';
 const command = {
   program: 'npm run bench:peers --',
   usage:
-    '[model dir | --random d=512,h=1024,ff=2048,layers=12] [--peers wasm,webgpu,tensorflow] [--chunks 1,4,8] [--threads N] [--rounds N] [--runtime chrome|firefox] [--adapter gpu|software] [--json]',
+    '[model dir | --full-size | --random d=128,h=256,ff=512,layers=4] [--peers wasm,webgpu,tensorflow] [--chunks 1,4,8] [--threads N] [--rounds N] [--runtime chrome|firefox] [--adapter gpu|software] [--json]',
 };
 const PEERS: readonly Peer[] = ['wasm', 'webgpu', 'tensorflow'];
 const BROWSERS = ['chrome', 'firefox'] as const;
@@ -151,6 +151,7 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   const { values, positionals } = parse(command, args, {
+    'full-size': { type: 'boolean' },
     random: { type: 'string' },
     peers: { type: 'string' },
     chunks: { type: 'string', default: '1,4,8' },
@@ -172,11 +173,12 @@ async function main(args: string[]): Promise<void> {
   if (!browser) {
     throw usageError(`--runtime ${values.runtime} (it must be ${BROWSERS.join(' or ')})`, command);
   }
-  if (values.random !== undefined && positionals.length > 0) {
-    throw usageError('a model folder and --random', command);
+  const random = values.random ?? (values['full-size'] ? '' : undefined);
+  if (random !== undefined && positionals.length > 0) {
+    throw usageError('a model folder and a random network', command);
   }
   const options: CompareOptions = {
-    random: values.random === undefined ? undefined : randomSizes(command, values.random),
+    random: random === undefined ? undefined : randomSizes(command, random),
     peers: PEERS.filter((peer) => peers.includes(peer)),
     chunkFrames: chunkSizes(command, values.chunks),
     threads: count(command, 'threads', values.threads) ?? availableParallelism(),
@@ -196,6 +198,14 @@ async function main(args: string[]): Promise<void> {
   const outcome = await runPage(folder, options, browser, adapterChoice(command, values.adapter));
   note(`onnxruntime-web ${outcome.versions.onnxRuntime}, TensorFlow.js ${outcome.versions.tensorFlow}`);
   print(values.json ? JSON.stringify(outcome) : report(outcome));
+  const wrong = outcome.chunks.flatMap(({ contenders }) => contenders.filter(({ problem }) => problem));
+  if (wrong.length > 0) {
+    throw new RillError('gpu', {
+      got: `${wrong.length} comparison${wrong.length === 1 ? '' : 's'} without a figure (${wrong[0].name}: ${wrong[0].problem})`,
+      expected: 'the same output of all, and no failure',
+      remedy: 'Leave that peer or chunk size out; if all differ, run npm test.',
+    });
+  }
 }
 
 try {

@@ -20,7 +20,7 @@ export type Create = (model: Model, frames: number) => Promise<Contender>;
 export const rill =
   (gpu: GpuContext): Create =>
   async (model, frames) => {
-    const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: frames });
+    const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: frames, dtype: 'f32' });
     const state = encoder.createState();
     const contextSize = CONTEXT_FRAMES * encoder.sizes.numFeatures;
     let isFirst = true;

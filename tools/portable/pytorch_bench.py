@@ -6,7 +6,8 @@ numbers of streams and batches. The LSTM is nn.LSTM with proj_size, so that cuDN
     python3 pytorch_bench.py --random d=128,h=256,ff=512,layers=2 --streams 1,4 --seconds 0.5 --json
 
 As in Rill's benchmark, a step begins with features in the CPU's memory and ends with the likeliest token of each frame and
-its log-probability there; a batch ends with the encoder's output and its last states.
+its log-probability there; a batch ends with the encoder's output and its last states. PyTorch runs eagerly, kernel by
+kernel, without CUDA graphs. float16 is all of it here, weights, activations and states; Rill's f16 is of the weights alone.
 """
 
 import argparse
@@ -109,7 +110,7 @@ class Bench:
         """One step: to the device, through the network, and the tokens back; states stay."""
         x, states = self.model(features.to(self.device, self.dtype), states)
         log_probs, tokens = self.model.greedy(x)
-        return (tokens.cpu(), log_probs.cpu()), states
+        return torch.stack((tokens.float(), log_probs)).cpu(), states
 
     def run_batch(self, features, states):
         """Whole utterances: to the device, through the network, and its output and states back."""
@@ -128,12 +129,16 @@ class Bench:
         return {"steps": len(times), "medianMs": median, "p10Ms": p10, "p90Ms": p90}
 
     def memory(self):
-        """Bytes on the card at most, since the last call; absent on a CPU."""
+        """Bytes on the card at most in this row; absent on a CPU."""
         if self.device.type != "cuda":
             return {}
-        peak = torch.cuda.max_memory_allocated(self.device)
-        torch.cuda.reset_peak_memory_stats(self.device)
-        return {"gpuBytes": peak}
+        return {"gpuBytes": torch.cuda.max_memory_allocated(self.device)}
+
+    def row(self, section, number):
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
+        return getattr(self, section)(number)
 
     def steps(self, streams, chunk_frames):
         features = self.features(streams, SUBSAMPLING * chunk_frames + CONTEXT_FRAMES)
@@ -185,7 +190,28 @@ def print_table(title, rows):
 
 
 def numbers(text):
-    return [int(number) for number in text.split(",")]
+    values = [int(number) for number in text.split(",")]
+    if min(values) < 1:
+        raise argparse.ArgumentTypeError("whole numbers from 1 on, with commas between them")
+    return values
+
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES.update(f32=torch.float32, f16=torch.float16, bf16=torch.bfloat16)
+
+
+def dtype_names(text):
+    names = text.split(",")
+    if not all(name in DTYPES for name in names):
+        raise argparse.ArgumentTypeError(f"of {', '.join(DTYPES)}")
+    return names
+
+
+def seconds(text):
+    value = float(text)
+    if not 0 <= value <= 3600:
+        raise argparse.ArgumentTypeError("from 0 to 3600")
+    return value
 
 
 def main():
@@ -193,8 +219,9 @@ def main():
     parser.add_argument("--random", default="", help="sizes: d=512,h=1024,ff=2048,layers=12")
     for section in SECTIONS:
         parser.add_argument(f"--{section}", type=numbers, help="only the sections named are measured; all by default")
-    parser.add_argument("--dtypes", help="float32,float16 on a GPU, float32 on a CPU")
-    parser.add_argument("--seconds", type=float, default=4.0, help="for each row, at the most")
+    parser.add_argument("--dtypes", type=dtype_names, help="float32,float16 on a GPU, float32 on a CPU")
+    parser.add_argument("--tf32", choices=["on", "off"], default="off", help="whether float32 may be multiplied in TF32")
+    parser.add_argument("--seconds", type=seconds, default=4.0, help="for each row, at the most")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -205,38 +232,53 @@ def main():
         if key not in sizes or not value.isdigit() or int(value) < 1:
             parser.error(f"--random with {pair}; expected d=512,h=1024,ff=2048,layers=12")
         sizes[key] = int(value)
+    if sizes["h"] < sizes["d"]:
+        parser.error(f"--random with h={sizes['h']}; expected at least d={sizes['d']}: nn.LSTM projects to fewer only")
     named = {name: getattr(args, name) for name in SECTIONS if getattr(args, name)}
-    device = torch.device(args.device)
+    try:
+        device = torch.device(args.device)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        parser.error(f"--device {args.device}: {error}")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.tf32 == "on"
+    torch.backends.cudnn.benchmark = True
     on_gpu = device.type == "cuda"
-    dtypes = (args.dtypes or ("float32,float16" if on_gpu else "float32")).split(",")
+    dtypes = args.dtypes or (["float32", "float16"] if on_gpu else ["float32"])
     output = {
-        "device": torch.cuda.get_device_name(device) if on_gpu else f"CPU, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name(device) if on_gpu else f"{device.type.upper()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
         "cudnn": torch.backends.cudnn.version() if on_gpu else None,
-        "tf32": {"matmul": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32},
+        "tf32": args.tf32,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "sizes": sizes,
         "dtypes": [],
     }
     with torch.inference_mode():
         for dtype in dtypes:
-            bench = Bench(sizes, device, getattr(torch, dtype), args.seconds)
-            result = {"dtype": dtype, "weightBytes": bench.model_bytes}
+            bench = Bench(sizes, device, DTYPES[dtype], args.seconds)
+            result = {"dtype": dtype, "modelBytes": bench.model_bytes}
+            output["dtypes"].append(result)
             for section, rows in (named or SECTIONS).items():
                 result[section] = []
                 for row in rows:
                     print(f"{dtype} {section} {row}", file=sys.stderr)
-                    result[section].append(getattr(bench, section)(row))
-            output["dtypes"].append(result)
+                    try:
+                        result[section].append(bench.row(section, row))
+                    except RuntimeError as error:
+                        # Out of memory, most likely: the rows before stand.
+                        output.setdefault("problems", []).append(f"{dtype} {section} {row}: {error}")
             del bench
+    for problem in output.get("problems", []):
+        print(problem, file=sys.stderr)
     if args.json:
         print(json.dumps(output))
-        return
-    print(f"{output['device']}, PyTorch {output['torch']}, cuDNN {output['cudnn']}; {sizes}")
+        sys.exit(1 if "problems" in output else 0)
+    print(f"{output['device']}, PyTorch {output['torch']} (eager), cuDNN {output['cudnn']}, TF32 {args.tf32}; {sizes}")
     for result in output["dtypes"]:
         for section in SECTIONS:
             if result.get(section):
                 print_table(f"{section}, {result['dtype']}", result[section])
+    sys.exit(1 if "problems" in output else 0)
 
 
 if __name__ == "__main__":

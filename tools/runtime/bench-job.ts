@@ -68,8 +68,10 @@ export interface StreamFigures extends Timing {
   streams: number;
   /** Feature frames (10 ms) a second, of all streams. */
   inputFramesPerSecond: number;
-  /** Streams that steps of this size keep up with; absent when a step takes longer than its audio. */
+  /** Streams that would keep up at the median time of this step; absent when it takes longer than its audio. */
   realTimeStreams?: number;
+  /** Whether nine in ten steps took no longer than their audio. */
+  keepsUp: boolean;
   memory: Memory;
 }
 
@@ -111,8 +113,10 @@ export interface BenchOutput {
   methods: MethodFigures[];
   /** How the kernels of each section worked: encoders for many streams may be given others than those for one. */
   chosen: Readonly<Partial<Record<keyof BenchSections, KernelChoice>>>;
-  /** Why there are no kernel times although they were asked for. */
-  kernelsProblem?: string;
+  /** Whether a stream's bytes depend neither on chunks nor on neighbours, see {@link RnnEncoder.isExact}. */
+  exact?: boolean;
+  /** What went wrong in a section; rows that were measured before stand. */
+  problems: Readonly<Partial<Record<keyof BenchSections | 'exact', string>>>;
 }
 
 /** Audio of one encoder frame. */
@@ -125,6 +129,8 @@ const MS_PER_FEATURE_FRAME = MS_PER_FRAME / SUBSAMPLING_FACTOR;
 /** Most encoder frames of an utterance in one step. */
 const BATCH_MAX_FRAMES = 16;
 const PROFILED_STEPS = 5;
+/** Streams side by side where their bytes are compared. */
+const EXACT_STREAMS = 16;
 
 /** Log-mel features like those of speech in size. */
 function randomFeatures(frames: number, { numFeatures }: EncoderSizes): Float32Array<ArrayBuffer> {
@@ -140,6 +146,7 @@ class Bench {
   #done = 0;
   #loadMs = 0;
   readonly #chosen: Partial<Record<keyof BenchSections, KernelChoice>> = {};
+  readonly #problems: Partial<Record<keyof BenchSections | 'exact', string>> = {};
 
   constructor(context: JobContext, input: BenchInput) {
     this.#context = context;
@@ -170,12 +177,28 @@ class Bench {
         this.#batch(encoder, count),
       ),
     };
-    const profiles = await this.#profiles();
-    const methods = [];
-    for (const maxStreams of this.#input.methods) {
-      methods.push(await this.#methods(maxStreams, measured.dtype));
+    const kernels = await this.#profiles();
+    const methods: MethodFigures[] = [];
+    await this.#guard('methods', async () => {
+      for (const maxStreams of this.#input.methods) {
+        methods.push(await this.#methods(maxStreams, measured.dtype));
+      }
+    });
+    const exact = await this.#guard('exact', () =>
+      this.#withEncoder(undefined, EXACT_STREAMS, STREAM_CHUNK, (encoder) => encoder.isExact()),
+    );
+    const [chosen, problems, loadMs] = [this.#chosen, this.#problems, this.#loadMs];
+    return { ...measured, kernels, methods, exact, chosen, problems, loadMs };
+  }
+
+  /** What fails in one section is told beside what the others give. */
+  async #guard<T>(section: keyof BenchSections | 'exact', measure: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await measure();
+    } catch (error) {
+      this.#problems[section] = error instanceof Error ? error.message : String(error);
+      return undefined;
     }
-    return { ...measured, ...profiles, methods, chosen: this.#chosen, loadMs: this.#loadMs };
   }
 
   async #methods(streams: number, dtype: WeightDtype): Promise<MethodFigures> {
@@ -195,21 +218,19 @@ class Bench {
     return { streams, steps, rehearsals, chosen: fastestKernels(rehearsals) };
   }
 
-  /** Without timestamp queries the other figures stand without these. */
-  async #profiles(): Promise<Pick<BenchOutput, 'kernels' | 'kernelsProblem'>> {
+  async #profiles(): Promise<KernelFigures[]> {
     const { kernels } = this.#input;
     if (kernels.length > 0 && !this.#context.gpu.device.features.has('timestamp-query')) {
-      return { kernels: [], kernelsProblem: 'this adapter has no timestamp queries' };
+      this.#problems.kernels = 'this adapter has no timestamp queries';
+      return [];
     }
-    return {
-      kernels: await this.#section('kernels', Math.max(...kernels), STREAM_CHUNK, (encoder, count) =>
-        this.#kernels(encoder, count),
-      ),
-    };
+    return this.#section('kernels', Math.max(...kernels), STREAM_CHUNK, (encoder, count) =>
+      this.#kernels(encoder, count),
+    );
   }
 
   async #withEncoder<T>(
-    section: keyof BenchSections,
+    section: keyof BenchSections | undefined,
     maxStreams: number,
     maxFrames: number,
     use: (encoder: RnnEncoder) => Promise<T>,
@@ -220,7 +241,9 @@ class Bench {
     const encoder = await RnnEncoder.create(this.#context.gpu, this.#model, { maxStreams, maxFrames, dtype, kernels });
     try {
       await CtcGreedyHead.attach(encoder, this.#model);
-      this.#chosen[section] = encoder.kernels;
+      if (section) {
+        this.#chosen[section] = encoder.kernels;
+      }
       // Later encoders find their pipelines in the driver's cache.
       this.#loadMs ||= performance.now() - start;
       return await use(encoder);
@@ -240,14 +263,16 @@ class Bench {
     if (numbers.length === 0) {
       return [];
     }
-    return this.#withEncoder(section, maxStreams, maxFrames, async (encoder) => {
-      const rows: Row[] = [];
-      for (const number of [...numbers].sort((a, b) => a - b)) {
-        rows.push(await measure(encoder, number));
-        this.#context.emit({ type: 'progress', done: ++this.#done, total: this.#total });
-      }
-      return rows;
-    });
+    const rows: Row[] = [];
+    await this.#guard(section, () =>
+      this.#withEncoder(section, maxStreams, maxFrames, async (encoder) => {
+        for (const number of [...numbers].sort((a, b) => a - b)) {
+          rows.push(await measure(encoder, number));
+          this.#context.emit({ type: 'progress', done: ++this.#done, total: this.#total });
+        }
+      }),
+    );
+    return rows;
   }
 
   get #memory(): Memory {
@@ -301,9 +326,10 @@ class Bench {
   async #streams(encoder: RnnEncoder, streams: number): Promise<StreamFigures> {
     const timing = await this.#time(encoder, streams, STREAM_CHUNK);
     const chunkMs = STREAM_CHUNK * MS_PER_FRAME;
-    const { medianMs } = timing;
+    const { medianMs, p90Ms } = timing;
     return {
       streams,
+      keepsUp: p90Ms <= chunkMs,
       ...timing,
       inputFramesPerSecond: (1000 * streams * STREAM_CHUNK * SUBSAMPLING_FACTOR) / medianMs,
       ...(medianMs <= chunkMs && { realTimeStreams: Math.floor((streams * chunkMs) / medianMs) }),

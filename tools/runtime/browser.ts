@@ -15,9 +15,22 @@ const START_TIMEOUT_MS = 60_000;
 
 const PAGE = '<!doctype html><meta charset="utf-8"><title>Rill</title><script type="module" src="page.js"></script>';
 
+/** @returns a handler of the failure to import a package that rill does not bring along */
+const missing = (name: string) => (cause: unknown) => {
+  throw new RillError(
+    'bad-argument',
+    {
+      got: `no package ${name} (${cause instanceof Error ? cause.message : String(cause)})`,
+      expected: 'puppeteer and vite beside rill, for a browser',
+      remedy: 'npm install puppeteer vite, or use --runtime node.',
+    },
+    { cause },
+  );
+};
+
 /** A page's script in one file, made on the spot; modules that match `external` are left for the page to find. */
 export async function bundlePage(page: URL, external: RegExp[] = []): Promise<string> {
-  const { build } = await import('vite');
+  const { build } = await import('vite').catch(missing('vite'));
   const result = await build({
     configFile: false,
     logLevel: 'error',
@@ -79,7 +92,7 @@ export async function launchBrowser(
           : 'Install Firefox, or set FIREFOX_PATH to one.',
     });
   }
-  const { launch } = await import('puppeteer');
+  const { launch } = await import('puppeteer').catch(missing('puppeteer'));
   return launch({
     browser: name,
     executablePath,
