@@ -43,10 +43,8 @@ class FakeContext extends EventTarget {
   }
 }
 
-let capture: EventTarget & { port: { onmessage?: (event: { data: Float32Array }) => void } };
-
 class FakeNode extends EventTarget {
-  readonly port = {};
+  readonly port: { onmessage?: (event: { data: Float32Array }) => void } = {};
 
   connect<Node>(node: Node): Node {
     return node;
@@ -55,10 +53,12 @@ class FakeNode extends EventTarget {
 
 describe('Microphone', () => {
   let track: FakeTrack;
+  let captures: FakeNode[];
 
   beforeEach(() => {
     vi.useFakeTimers();
     track = new FakeTrack();
+    captures = [];
     FakeContext.starts = true;
     const media = { getTracks: () => [track], getAudioTracks: () => [track] };
     vi.stubGlobal('navigator', { mediaDevices: { getUserMedia: async () => media } });
@@ -69,7 +69,7 @@ describe('Microphone', () => {
       class extends FakeNode {
         constructor() {
           super();
-          capture = this;
+          captures.push(this);
         }
       },
     );
@@ -104,7 +104,7 @@ describe('Microphone', () => {
     const onEnd = vi.fn();
     await Microphone.open({ onAudio: () => undefined, onEnd });
     track.dispatchEvent(new Event('ended'));
-    capture.dispatchEvent(new Event('processorerror'));
+    captures[0].dispatchEvent(new Event('processorerror'));
     expect(onEnd).toHaveBeenCalledTimes(1);
     track.readyState = 'ended';
     expect(await failure('no-microphone', () => Microphone.open({ onAudio: () => undefined }))).toContain('went away');
@@ -118,7 +118,7 @@ describe('Microphone', () => {
     expect(onSilence).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(500);
     expect(onSilence.mock.calls).toEqual([[true]]);
-    capture.port.onmessage?.({ data: new Float32Array(960).fill(0.1) });
+    captures[0].port.onmessage?.({ data: new Float32Array(960).fill(0.1) });
     expect(onSilence.mock.calls).toEqual([[true], [false]]);
     expect(heard).toMatchObject([{ sampleRate: 48000 }]);
     microphone.close();
