@@ -1,7 +1,7 @@
+import { badCheckpoint } from './bad-checkpoint.ts';
 import Pbf from 'pbf';
 import { RillError, shown } from '../errors.ts';
 import { DTYPE_BYTES, decodeFloats, elementCount, shapeText, type DType } from '../model/tensors.ts';
-import { badCheckpoint } from './torch.ts';
 
 /** A TensorProto. */
 export interface OnnxTensor {
@@ -44,20 +44,28 @@ const INT8 = 3;
 const UINT8 = 2;
 const FLOAT_TYPES: Readonly<Record<number, DType>> = { 1: 'F32', 10: 'F16', 11: 'F64', 16: 'BF16' };
 
+// Each reader names the fields of onnx.proto3 that it takes, by their numbers.
 function readTensor(tag: number, tensor: OnnxTensor, pbf: Pbf): void {
   if (tag === 1) {
+    // dims
     pbf.readPackedVarint(tensor.shape, true);
   } else if (tag === 2) {
+    // data_type
     tensor.dataType = pbf.readVarint();
   } else if (tag === 4) {
+    // float_data
     pbf.readPackedFloat(tensor.numbers);
   } else if (tag === 5) {
+    // int32_data
     pbf.readPackedVarint(tensor.numbers, true);
   } else if (tag === 8) {
+    // name
     tensor.name = pbf.readString();
   } else if (tag === 9) {
+    // raw_data
     tensor.raw = pbf.readBytes();
   } else if (tag === 14) {
+    // data_location
     tensor.external = pbf.readVarint() === 1;
   }
 }
@@ -80,22 +88,29 @@ interface OnnxAttribute {
 
 function readAttribute(tag: number, attribute: OnnxAttribute, pbf: Pbf): void {
   if (tag === 1) {
+    // name
     attribute.name = pbf.readString();
   } else if (tag === 3) {
+    // i
     attribute.int = pbf.readVarint(true);
   } else if (tag === 5) {
+    // t
     attribute.tensor = pbf.readMessage(readTensor, newTensor());
   }
 }
 
 function readNode(tag: number, node: OnnxNode, pbf: Pbf): void {
   if (tag === 1) {
+    // input
     node.inputs.push(pbf.readString());
   } else if (tag === 2) {
+    // output
     node.outputs.push(pbf.readString());
   } else if (tag === 4) {
+    // op_type
     node.op = pbf.readString();
   } else if (tag === 5) {
+    // attribute
     const { name, int, tensor } = pbf.readMessage<OnnxAttribute>(readAttribute, { name: '' });
     if (int !== undefined) {
       node.ints.set(name, int);
@@ -106,6 +121,7 @@ function readNode(tag: number, node: OnnxNode, pbf: Pbf): void {
 
 function readGraph(tag: number, graph: OnnxGraph, pbf: Pbf): void {
   if (tag === 1) {
+    // node
     const node = pbf.readMessage<OnnxNode>(readNode, { op: '', inputs: [], outputs: [], ints: new Map() });
     if (node.op === 'Constant' && node.value) {
       graph.constants.set(node.outputs[0], node.value);
@@ -113,6 +129,7 @@ function readGraph(tag: number, graph: OnnxGraph, pbf: Pbf): void {
       graph.nodes.push(node);
     }
   } else if (tag === 5) {
+    // initializer
     const tensor = pbf.readMessage(readTensor, newTensor());
     graph.constants.set(tensor.name, tensor);
   }
@@ -123,8 +140,10 @@ function readGraph(tag: number, graph: OnnxGraph, pbf: Pbf): void {
 
 function readModel(tag: number, graph: OnnxGraph, pbf: Pbf): void {
   if (tag === 7) {
+    // graph
     pbf.readMessage(readGraph, graph);
   } else if (tag === 14) {
+    // metadata_props
     const entry = pbf.readMessage(
       (field, pair: string[], inner) => {
         if (field === 1 || field === 2) {

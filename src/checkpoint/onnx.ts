@@ -1,7 +1,7 @@
+import { badCheckpoint } from './bad-checkpoint.ts';
 import { elementCount, shapeText, type TensorInfo, type TensorSource } from '../model/tensors.ts';
 import type { ByteSource } from './bytes.ts';
 import { isWeight, onnxValues, readOnnx, type OnnxGraph, type OnnxNode, type OnnxTensor } from './onnx-graph.ts';
-import { badCheckpoint } from './torch.ts';
 
 /** Tags that can follow ir_version in a ModelProto: producer, domain, model version, doc string, graph, opset. */
 const SECOND_TAGS: readonly number[] = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];

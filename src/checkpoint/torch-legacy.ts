@@ -1,9 +1,9 @@
+import { badCheckpoint } from './bad-checkpoint.ts';
 import type { TensorSource } from '../model/tensors.ts';
 import type { ByteSource } from './bytes.ts';
 import { unpickle, type PickleValue } from './pickle.ts';
 import {
   MAX_PICKLE_BYTES,
-  badCheckpoint,
   findConstructor,
   findStateDict,
   storageOf,

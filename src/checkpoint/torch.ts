@@ -1,5 +1,5 @@
 /** What all of PyTorch's file formats share: storages, tensors as views of them, and the allow-list of a pickle. */
-import { RillError } from '../errors.ts';
+import { badCheckpoint } from './bad-checkpoint.ts';
 import {
   DTYPE_BYTES,
   MAX_RANK,
@@ -79,14 +79,6 @@ export class TensorRef implements TensorInfo {
   get dtype(): string {
     return this.storage.type.dtype;
   }
-}
-
-export function badCheckpoint(
-  got: string,
-  expected: string,
-  remedy = 'Copy the checkpoint again; this file is damaged or foreign.',
-): RillError {
-  return new RillError('bad-checkpoint', { got, expected, remedy });
 }
 
 const isSize = (value: PickleValue): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

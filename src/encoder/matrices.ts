@@ -277,15 +277,14 @@ export class MatrixCompiler {
     this.#largest = largest;
   }
 
-  /** @param inputs vec4s @param outputs vec4s */
   linear(
-    inputs: number,
-    outputs: number,
+    inVec4s: number,
+    outVec4s: number,
     { doubleSwish = false, accumulate = false }: { doubleSwish?: boolean; accumulate?: boolean } = {},
   ): Promise<LinearKernel> {
     const sizes = {
-      in_vec4s: inputs,
-      out_vec4s: outputs,
+      in_vec4s: inVec4s,
+      out_vec4s: outVec4s,
       double_swish: Number(doubleSwish),
       accumulate: Number(accumulate),
     };
@@ -296,11 +295,15 @@ export class MatrixCompiler {
       quads: kernels.linearQuads,
       half: kernels.linearHalf,
     };
-    return this.#compile((form) => forms[form], sizes, outputs, this.#largest.maxLanes * this.#largest.maxFrames);
+    return this.#compile((form) => forms[form], sizes, outVec4s, this.#largest.maxLanes * this.#largest.maxFrames);
   }
 
-  /** @param width vec4s of h @param hidden units, padded */
-  cell(width: number, hidden: number, layers: number): Promise<MatrixKernel<keyof typeof kernels.lstmCell.bindings>> {
+  /** @param projVec4s of h @param hidden units, padded */
+  cell(
+    projVec4s: number,
+    hidden: number,
+    layers: number,
+  ): Promise<MatrixKernel<keyof typeof kernels.lstmCell.bindings>> {
     const forms = {
       plain: kernels.lstmCell,
       split: kernels.lstmCellSplit,
@@ -308,13 +311,18 @@ export class MatrixCompiler {
       quads: kernels.lstmCellQuads,
       half: kernels.lstmCellHalf,
     };
-    return this.#compile((form) => forms[form], { proj_vec4s: width, hidden, layers }, hidden, this.#largest.maxLanes);
+    return this.#compile(
+      (form) => forms[form],
+      { proj_vec4s: projVec4s, hidden, layers },
+      hidden,
+      this.#largest.maxLanes,
+    );
   }
 
-  /** @param hidden vec4s of units @param width vec4s of h */
+  /** @param hiddenVec4s of units @param projVec4s of h */
   projection(
-    hidden: number,
-    width: number,
+    hiddenVec4s: number,
+    projVec4s: number,
     layers: number,
   ): Promise<MatrixKernel<keyof typeof kernels.lstmProjection.bindings>> {
     const forms = {
@@ -324,8 +332,8 @@ export class MatrixCompiler {
       quads: kernels.lstmProjectionQuads,
       half: kernels.lstmProjectionHalf,
     };
-    const sizes = { hidden_vec4s: hidden, proj_vec4s: width, layers };
-    return this.#compile((form) => forms[form], sizes, width, this.#largest.maxLanes);
+    const sizes = { hidden_vec4s: hiddenVec4s, proj_vec4s: projVec4s, layers };
+    return this.#compile((form) => forms[form], sizes, projVec4s, this.#largest.maxLanes);
   }
 
   /** A kernel over one frame in several layers at a time. @param outputs as its header has them */

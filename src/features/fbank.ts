@@ -36,6 +36,10 @@ export const FBANK_DEFAULTS: Readonly<FbankOptions> = {
   usePower: true,
 };
 
+/** Samples from one frame to the next: whole ones, as Kaldi counts them. */
+export const frameShiftOf = ({ sampleRate, frameShiftMs }: FbankOptions) =>
+  Math.floor((sampleRate * frameShiftMs) / 1000);
+
 /** Energies are floored at float32's epsilon before the logarithm, as in Kaldi. */
 const LOG_FLOOR = 2 ** -23;
 
@@ -96,17 +100,17 @@ export class Fbank {
   #received = 0;
   #frames = 0;
 
-  /** @throws RillError `bad-argument` for a band outside 0 … Nyquist. */
+  /** @throws RillError `bad-argument` for a band outside 0 … Nyquist, or frames of fewer than 2 samples. */
   constructor(options: Partial<FbankOptions> = {}) {
     this.options = { ...FBANK_DEFAULTS, ...options };
-    const { sampleRate, frameLengthMs, frameShiftMs, window } = this.options;
+    const { sampleRate, frameLengthMs, window } = this.options;
     this.#frameLength = Math.floor((sampleRate * frameLengthMs) / 1000);
-    this.#frameShift = Math.floor((sampleRate * frameShiftMs) / 1000);
+    this.#frameShift = frameShiftOf(this.options);
     if (!(this.#frameLength >= 2 && this.#frameShift >= 1)) {
       throw new RillError('bad-argument', {
         got: `frames of ${this.#frameLength} samples every ${this.#frameShift}`,
         expected: 'at least 2 samples, at least 1 apart',
-        remedy: 'Check frame_length_ms, frame_shift_ms and sample_rate of the features.',
+        remedy: 'Check frameLengthMs, frameShiftMs and sampleRate (frame_length_ms and so on in a config.json).',
       });
     }
     const size = 2 ** Math.ceil(Math.log2(this.#frameLength));

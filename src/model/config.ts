@@ -1,5 +1,5 @@
 import { RillError, shown } from '../errors.ts';
-import { FBANK_DEFAULTS, Fbank, type FbankOptions } from '../features/fbank.ts';
+import { FBANK_DEFAULTS, Fbank, frameShiftOf, type FbankOptions } from '../features/fbank.ts';
 import { SUBSAMPLING_FACTOR, type ModelSizes } from './sizes.ts';
 
 /** What a model folder's `config.json` adds to its tensors. */
@@ -9,6 +9,10 @@ export interface ModelConfig {
   unkId?: number;
   features: FbankOptions;
 }
+
+/** Seconds from one encoder frame to the next. */
+export const secondsPerFrame = ({ features }: ModelConfig) =>
+  (SUBSAMPLING_FACTOR * frameShiftOf(features)) / features.sampleRate;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -28,7 +32,7 @@ function member<Value extends number | boolean | string>(json: Json, key: string
   return value as Value;
 }
 
-/** A second at 16 kHz: ten times what speech needs, and an FFT that every machine has room for. */
+/** A second at 16 kHz: forty times what speech needs, and an FFT that every machine has room for. */
 const MAX_FRAME_SAMPLES = 16384;
 
 /** Feature options that have one value here; any other is refused rather than ignored. */

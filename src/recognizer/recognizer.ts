@@ -4,6 +4,7 @@ import type { DecodingMethod } from '../decoder/methods.ts';
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
 import { RillError } from '../errors.ts';
+import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { TokenTable } from '../model/tokens.ts';
@@ -339,8 +340,7 @@ export class OnlineRecognizer {
       });
     }
     const { capacity, sizes } = this.encoder;
-    const { features } = this.#parts.model.config;
-    const frameMs = SUBSAMPLING_FACTOR * features.frameShiftMs;
+    const frameMs = 1000 * secondsPerFrame(this.#parts.model.config);
     const state = this.encoder.createState();
     try {
       let chosen = 1;

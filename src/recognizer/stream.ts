@@ -4,6 +4,7 @@ import { KeywordReport, type Keyword, type KeywordHit } from '../decoder/keyword
 import type { EncoderState, StateValues } from '../encoder/state.ts';
 import { RillError } from '../errors.ts';
 import { Fbank } from '../features/fbank.ts';
+import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import { Resampler } from '../waveform/resampler.ts';
@@ -243,7 +244,7 @@ export class OnlineStream {
 
   /** Seconds of one encoder frame. */
   get secondsPerFrame(): number {
-    return (SUBSAMPLING_FACTOR * this.#setup.model.config.features.frameShiftMs) / 1000;
+    return secondsPerFrame(this.#setup.model.config);
   }
 
   get stats(): StreamStats {

@@ -2,9 +2,9 @@ import { blobSource } from '../checkpoint/bytes.ts';
 import { convertCheckpoint, countParameters } from '../checkpoint/convert.ts';
 import { RillError } from '../errors.ts';
 import { GpuContext } from '../gpu/context.ts';
+import { secondsPerFrame } from '../model/config.ts';
 import { fetchModel, type LoadEvent } from '../model/fetch.ts';
 import { openModel, type Model, type ModelFiles } from '../model/model.ts';
-import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import { OnlineRecognizer } from '../recognizer/recognizer.ts';
 import { SessionManager } from '../recognizer/sessions.ts';
 import type { WaveformChunk } from '../recognizer/stream.ts';
@@ -366,7 +366,7 @@ class RecognizerHost implements Handlers {
       method: recognizer.decodingMethod,
       chunkFrames: recognizer.chunkFrames,
       maxFrames: encoder.capacity.maxFrames,
-      secondsPerFrame: (SUBSAMPLING_FACTOR * model.config.features.frameShiftMs) / 1000,
+      secondsPerFrame: secondsPerFrame(model.config),
       numFeatures: encoder.sizes.numFeatures,
       memory: Object.fromEntries(gpu.memory),
       keywords: model.keywords ?? '',
