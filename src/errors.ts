@@ -59,3 +59,31 @@ export function shown(value: unknown): string {
   }
   return String(value);
 }
+
+/**
+ * What is being made, or the signal's reason as soon as there is one.
+ *
+ * @param giveBack what is done with something that is made all the same
+ */
+export async function unlessAborted<Made>(
+  making: Promise<Made>,
+  signal: AbortSignal | undefined,
+  giveBack: (late: Made) => void = () => undefined,
+): Promise<Made> {
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => {
+      reject(new Error('aborted'));
+    };
+  });
+  signal?.addEventListener('abort', abort);
+  try {
+    return await Promise.race([making, aborted]);
+  } catch (error) {
+    making.then(giveBack, () => undefined);
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}

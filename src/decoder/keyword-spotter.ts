@@ -9,7 +9,7 @@ import {
   type DecoderEnding,
   type SearchOptions,
 } from './decoder.ts';
-import { DEFAULT_KEYWORD_THRESHOLD, type Keyword, type KeywordHit } from './keywords.ts';
+import { DEFAULT_KEYWORD_THRESHOLD, FORGET_AFTER_FRAMES, type Keyword, type KeywordHit } from './keywords.ts';
 import { chainTokens, extendChain } from './token-chain.ts';
 
 export interface SpotterOptions extends SearchOptions {
@@ -25,8 +25,6 @@ export interface SpotterOptions extends SearchOptions {
 
 const DEFAULT_KEYWORDS_SCORE = 1;
 const DEFAULT_TRAILING_BLANKS = 1;
-/** Encoder frames (1.5 s) without a token after which all paths are forgotten. */
-const FORGET_AFTER_FRAMES = 37;
 
 interface Phrase extends Keyword {
   score: number;

@@ -5,6 +5,8 @@ import { MAX_BOOST, type DecodedToken } from './decoder.ts';
 
 /** Mean token probability that a keyword must reach, unless its line says otherwise (sherpa-onnx's default). */
 export const DEFAULT_KEYWORD_THRESHOLD = 0.25;
+/** Encoder frames (1.5 s) without a token after which the beginning of a keyword is forgotten. */
+export const FORGET_AFTER_FRAMES = 37;
 
 /** Letters of a phrase that is given as text: splitting it takes time with their square. */
 const MAX_TEXT = 500;
@@ -142,6 +144,10 @@ export class KeywordReport {
       return hits;
     }
     for (const token of tokens) {
+      const before = this.#recent.at(-1);
+      if (before && token.frame - before.frame > FORGET_AFTER_FRAMES) {
+        this.#recent = [];
+      }
       this.#recent = [...this.#recent, token].slice(-this.#longest);
       const [best] = this.#keywords
         .flatMap((keyword) => this.#match(keyword) ?? [])

@@ -235,7 +235,8 @@ export class GpuContext {
   }
 
   /**
-   * Raises what went wrong since there were so many {@link failures}, also when somebody else was told of it.
+   * Raises what went wrong since there were so many {@link failures}, also when somebody else was told of it: an error does
+   * not say whose it is, so that all who were at work then get it.
    *
    * @throws RillError `device-lost`, `gpu` or `closed`.
    */

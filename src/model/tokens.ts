@@ -9,8 +9,12 @@ const SPECIAL = /^<.+>$/;
 /** Whether a word begins with a character that needs no mark in front: Chinese is written without spaces. */
 export const startsUnmarked = (word: string) => /^\p{Script=Han}/u.test(word);
 
-/** Words of a text: between spaces, and where Chinese and another script meet. */
-const WORDS = /\p{Script=Han}+|[^\p{Script=Han}\s]+/gu;
+/**
+ * Words of a text: between spaces, and where a script with spaces stands beside Chinese; kana and punctuation behind Chinese
+ * are of one piece with it.
+ */
+const WORDS =
+  /\p{Script=Han}(?:(?![\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}])\S)*|(?:(?!\p{Script=Han})\S)+/gu;
 
 /** Spaces between Chinese characters, which some tables mark like words. */
 const SPACES_IN_CHINESE = /(?<=\p{Script=Han}) +(?=\p{Script=Han})/gu;

@@ -19,8 +19,6 @@ export class StreamEngine {
   #chunkFrames: number;
   /** The head's output that the streams' searches read. */
   readonly input: string;
-  /** Chunks of each stream that are asked for and not taken yet: their steps wait for their turn. */
-  readonly #asked = new WeakMap<OnlineStream, number>();
   /** The call before: its results are handed out first, whether it failed or not. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -50,14 +48,8 @@ export class StreamEngine {
 
   /** Whether a whole chunk waits, or, at the end of the input, any part of one. */
   isReady(stream: OnlineStream): boolean {
-    const asked = (this.#asked.get(stream) ?? 0) * this.chunkFrames;
+    const asked = stream.chunksAsked * this.chunkFrames;
     return stream.framesReady - asked >= (stream.isInputFinished ? 1 : this.chunkFrames);
-  }
-
-  #ask(streams: readonly OnlineStream[], chunks: 1 | -1): void {
-    streams.forEach((stream) => {
-      this.#asked.set(stream, (this.#asked.get(stream) ?? 0) + chunks);
-    });
   }
 
   /**
@@ -96,10 +88,14 @@ export class StreamEngine {
     const endAsking = () => {
       if (asking) {
         asking = false;
-        this.#ask(streams, -1);
+        streams.forEach((stream) => {
+          stream.chunksAsked--;
+        });
       }
     };
-    this.#ask(streams, 1);
+    streams.forEach((stream) => {
+      stream.chunksAsked++;
+    });
     const prepare = () => {
       endAsking();
       const ready = streams.filter((stream) => !stream.state.closed && this.isReady(stream));

@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError, unlessAborted } from '../errors.ts';
 import { GpuContext } from '../gpu/context.ts';
 import { fetchModel, type FetchOptions } from '../model/fetch.ts';
 import type { Model } from '../model/model.ts';
@@ -20,7 +20,7 @@ function contextOf(device: GpuContext | GPUDevice): GpuContext {
     return device;
   }
   // Whatever is handed in by plain JavaScript, and contexts of another copy of the library.
-  if (typeof (device as Partial<GPUDevice>).createComputePipelineAsync !== 'function') {
+  if (typeof (device as Partial<GPUDevice> | null)?.createComputePipelineAsync !== 'function') {
     throw new RillError('bad-argument', {
       got: `a device that is ${Object.prototype.toString.call(device)}`,
       expected: 'a GPUDevice, or a GpuContext of this copy of rill',
@@ -58,40 +58,14 @@ export async function load<Loaded extends { dispose(): void }>(
       throw fetched.reason;
     }
     options.signal?.throwIfAborted();
-    const loaded = await unlessAborted(create(opened.value, fetched.value), options.signal);
+    const loaded = await unlessAborted(create(opened.value, fetched.value), options.signal, (late) => {
+      late.dispose();
+    });
     return { loaded, ownContext: own ? opened.value : undefined };
   } catch (error) {
     if (own && opened.status === 'fulfilled') {
       opened.value.dispose();
     }
     throw error;
-  }
-}
-
-/** What is being made, or the signal's reason as soon as there is one: what is made then is disposed of. */
-async function unlessAborted<Made extends { dispose(): void }>(
-  making: Promise<Made>,
-  signal: AbortSignal | undefined,
-): Promise<Made> {
-  let abort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      reject(new Error('aborted'));
-    };
-  });
-  signal?.addEventListener('abort', abort);
-  try {
-    return await Promise.race([making, aborted]);
-  } catch (error) {
-    making.then(
-      (late) => {
-        late.dispose();
-      },
-      () => undefined,
-    );
-    signal?.throwIfAborted();
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', abort);
   }
 }

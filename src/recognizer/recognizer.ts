@@ -149,6 +149,11 @@ export class OnlineRecognizer {
     this.#parts.engine.chunkFrames = frames;
   }
 
+  /** @internal */
+  get tokens(): TokenTable {
+    return this.#parts.tokens;
+  }
+
   get decodingMethod(): DecodingMethod {
     return this.#parts.search.method;
   }

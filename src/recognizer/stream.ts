@@ -97,6 +97,8 @@ export class OnlineStream {
   onFeatures?: (features: Float32Array) => void;
   /** @internal Called after each chunk, before the next one can come. */
   onAdvance?: () => void;
+  /** @internal Chunks that are asked for and not taken yet: their steps wait for their turn. */
+  chunksAsked = 0;
   #failure: { error: unknown } | undefined;
   /** Values at the start of the features that are in a step whose result is not there yet. */
   #underWay = 0;
@@ -202,9 +204,9 @@ export class OnlineStream {
     return this.framesReady * this.secondsPerFrame;
   }
 
-  /** @internal Whether a step over this stream is under way. */
+  /** @internal Whether a step over this stream is under way, or waits for its turn. */
   get isUnderWay(): boolean {
-    return this.#underWay > 0;
+    return this.#underWay > 0 || this.chunksAsked > 0;
   }
 
   get isInputFinished(): boolean {

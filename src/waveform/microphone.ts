@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError, unlessAborted } from '../errors.ts';
 
 /** Samples from a microphone, at the rate that the device gives. */
 export interface MicrophoneChunk {
@@ -31,7 +31,6 @@ const START_MS = 2000;
 /** What a connected microphone in a quiet room exceeds: about -80 dB. */
 const SILENCE_LEVEL = 1e-4;
 const CHECK_MS = 250;
-const LATE_CHECK_MS = 1000;
 const DEFAULT_CONSTRAINTS: MediaTrackConstraints = {
   channelCount: 1,
   echoCancellation: false,
@@ -70,22 +69,19 @@ export class Microphone {
   static async open(options: MicrophoneOptions): Promise<Microphone> {
     const { signal, workletUrl = new URL('./capture.worklet.js', import.meta.url) } = options;
     signal?.throwIfAborted();
-    const media = await openMedia({ ...DEFAULT_CONSTRAINTS, ...options.constraints });
+    const opening = openMedia({ ...DEFAULT_CONSTRAINTS, ...options.constraints });
+    const media = await unlessAborted(opening, signal, stop);
     let microphone: Microphone | undefined;
     try {
-      signal?.throwIfAborted();
       const context = new AudioContext({ latencyHint: 'interactive' });
       microphone = new Microphone(context, media, options);
       await context.audioWorklet.addModule(workletUrl);
-      await start(context);
-      signal?.throwIfAborted();
+      await unlessAborted(start(context), signal);
       microphone.#connect();
       return microphone;
     } catch (cause) {
       microphone?.close();
-      media.getTracks().forEach((track) => {
-        track.stop();
-      });
+      stop(media);
       signal?.throwIfAborted();
       throw cause instanceof RillError
         ? cause
@@ -107,9 +103,7 @@ export class Microphone {
     if (!this.#closed) {
       this.#closed = true;
       clearInterval(this.#timer);
-      this.#media.getTracks().forEach((track) => {
-        track.stop();
-      });
+      stop(this.#media);
       // A context that is closed already says so.
       this.#context.close().catch(() => undefined);
     }
@@ -149,16 +143,13 @@ export class Microphone {
     this.#context.addEventListener('statechange', goOn);
     track.addEventListener('unmute', goOn);
     // A device that is muted or asleep may send nothing at all.
-    let checkedAt = (this.#lastSound = performance.now());
+    this.#lastSound = performance.now();
     this.#timer = setInterval(() => {
-      const now = performance.now();
-      if (now - checkedAt > LATE_CHECK_MS) {
-        // The page has stood still: what has come meanwhile is told first.
-        this.#lastSound = Math.max(this.#lastSound, now - 1000 * silenceSeconds);
-      }
-      checkedAt = now;
       goOn();
-      this.#setSilent(now - this.#lastSound > 1000 * silenceSeconds);
+      // Behind what has come while the page stood still.
+      setTimeout(() => {
+        this.#setSilent(performance.now() - this.#lastSound > 1000 * silenceSeconds);
+      }, 0);
     }, CHECK_MS);
   }
 
@@ -175,11 +166,17 @@ export class Microphone {
   }
 
   #setSilent(silent: boolean): void {
-    if (silent !== this.#silent) {
+    if (silent !== this.#silent && !this.#closed) {
       this.#silent = silent;
       this.#options.onSilence?.(silent);
     }
   }
+}
+
+function stop(media: MediaStream): void {
+  media.getTracks().forEach((track) => {
+    track.stop();
+  });
 }
 
 const bad = (got: string, remedy: string, cause?: unknown) =>

@@ -106,10 +106,11 @@ export class HostStream {
     const said = wordEnd === undefined ? result.startTime : wordEnd + secondsPerFrame;
     if (wordEnd !== undefined) {
       const count = result.timestamps.filter((time) => time <= wordEnd).length;
+      const tokens = result.tokens.slice(0, count);
       const complete = {
         ...result,
-        text: result.words.map(({ word }) => word).join(' '),
-        tokens: result.tokens.slice(0, count),
+        text: this.#recognizer.tokens.text(tokens),
+        tokens,
         timestamps: result.timestamps.slice(0, count),
         tokenLogProbs: result.tokenLogProbs.slice(0, count),
         isFinal: true,
@@ -249,7 +250,8 @@ export class HostStream {
         words: result.words.map((word) => ({ ...word, start: word.start + seconds, end: word.end + seconds })),
         keywords: result.keywords
           .map((hit) => ({ ...hit, start: hit.start + seconds, end: hit.end + seconds }))
-          .filter(({ start }) => start >= this.#keywordsTold),
+          // Heard again, a keyword may come a frame later.
+          .filter((hit) => hit.end > this.#keywordsTold + stream.secondsPerFrame),
       },
       ended: mayEnd && result.isFinal,
       stats: addStats(this.#before.stats, stats),

@@ -255,12 +255,16 @@ class RecognizerHost implements Handlers {
     }
   }
 
-  /** @throws RillError the loss itself, where device after device is lost: the work may be what they fail at. */
-  #countLoss(error: RillError): void {
+  /** @throws RillError `device-lost` where device after device is lost: the work may be what they fail at. */
+  #countLoss(): void {
     const now = performance.now();
     this.#losses = [...this.#losses.filter((at) => now - at < LOSSES_WITHIN_MS), now];
     if (this.#losses.length > MOST_LOSSES) {
-      throw error;
+      throw new RillError('device-lost', {
+        got: `${this.#losses.length} lost GPU devices within a minute`,
+        expected: 'devices that stay',
+        remedy: 'Load the model again, with fewer streams or a smaller dtype; or restart the browser.',
+      });
     }
   }
 
@@ -309,7 +313,7 @@ class RecognizerHost implements Handlers {
     lost.recognizer.dispose();
     let loaded: Loaded | undefined;
     try {
-      this.#countLoss(error);
+      this.#countLoss();
       const started = (loaded = await this.#restart(lost.model, { ...lost.options, chunkFrames }));
       for (const [id, stream] of [...this.#streams]) {
         try {

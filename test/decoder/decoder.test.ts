@@ -161,6 +161,15 @@ describe.each([
   });
 });
 
+describe('KeywordReport', () => {
+  it('knows no keyword whose halves lie far apart', () => {
+    const report = () => new KeywordReport([{ phrase: 'ab', tokens: [2, 3] }]);
+    const at = (id: number, frame: number) => ({ id, frame, logProb: 0 });
+    expect(report().accept([at(2, 0), at(3, 30)])).toHaveLength(1);
+    expect(report().accept([at(2, 0), at(3, 60)])).toHaveLength(0);
+  });
+});
+
 describe('joinWords', () => {
   it('makes characters of byte tokens', () => {
     const table = TokenTable.parse('<blk> 0\n▁ 1\n<0xE4> 2\n<0xBD> 3\n<0xA0> 4\nb 5\n');

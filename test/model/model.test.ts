@@ -200,6 +200,10 @@ describe('TokenTable', () => {
     const spaced = TokenTable.parse('<blk> 0\n▁A 1\n▁我 2\n▁们 3\n<0xE6> 4\n<0x88> 5\n<0x91> 6\n');
     expect(spaced.encode('我们')).toEqual([2, 3]);
     expect(spaced.text([2, 3, 1, 2])).toBe('我们 A 我');
+    // Kana and punctuation behind it are one piece with it.
+    const mixed = TokenTable.parse('<blk> 0\n▁A 1\n東 2\n京 3\nタ 4\nワ 5\nー 6\n， 7\n▁ 8\n');
+    expect(mixed.encode('東京タワー')).toEqual([2, 3, 4, 5, 6]);
+    expect(mixed.encode('東，京a')).toEqual([2, 7, 3, 1]);
     // A mark that words end with is none of Chinese.
     expect(TokenTable.parse('<blk> 0\n你 1\n好 2\n▁ 3\na 4\n').encode('你好 a')).toEqual([1, 2, 4, 3]);
   });

@@ -386,6 +386,24 @@ describe('OnlineRecognizer', () => {
     stream.dispose();
   });
 
+  it('does not take a stream for finished whose last chunk waits for room that is coming', async () => {
+    const growing = await OnlineRecognizer.create(gpu, model, { maxStreams: 8, chunkFrames: 96 });
+    const stream = growing.createStream();
+    stream.acceptWaveform(await sample('computer'));
+    stream.inputFinished();
+    // The fifth makes it grow: steps wait until it is known whether there was memory.
+    const others = Array.from({ length: 4 }, () => growing.createStream());
+    const decoding = growing.decode(stream);
+    expect(growing.isReady(stream)).toBe(false);
+    expect(growing.getResult(stream).isFinal).toBe(false);
+    await decoding;
+    expect(growing.getResult(stream)).toMatchObject({ text: 'computer', isFinal: true });
+    others.forEach((each) => {
+      each.dispose();
+    });
+    growing.dispose();
+  });
+
   it('takes no slot for a transcription that has not begun', async () => {
     for (let i = 0; i < 10; i++) {
       recognizer.transcriptionStream();

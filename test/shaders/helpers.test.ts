@@ -7,7 +7,11 @@ const HELPERS = ['double_swish', 'multiply_add', 'multiply_add_four', 'of_quad',
 
 /** A function up to the brace that closes it at the start of a line. */
 const FUNCTION = /^(fn (\w+)\([^)]*\)[^{]*)\{\n(.*?)^\}/gms;
-const plain = (text: string) => text.replaceAll(/\/\/.*/g, '').replaceAll(/\s+/g, ' ').trim();
+const plain = (text: string) =>
+  text
+    .replaceAll(/\/\/.*/g, '')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
 
 it.each(HELPERS)('%s is the same in every shader that has it', async (helper) => {
   const bodies = new Map<string, Map<string, string[]>>();

@@ -124,14 +124,39 @@ describe('Microphone', () => {
     microphone.close();
   });
 
-  it('is given up by a signal while it is opened, at an address of one’s own', async () => {
+  it('tells of silence where timers run once a second', async () => {
+    const onSilence = vi.fn();
+    const microphone = await Microphone.open({ onAudio: () => undefined, onSilence });
+    for (let second = 0; second < 5; second++) {
+      vi.setSystemTime(Date.now() + 1000);
+      await vi.advanceTimersByTimeAsync(250);
+    }
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(onSilence).toHaveBeenCalledWith(true);
+    microphone.close();
+  });
+
+  it('is given up by a signal while the user is asked, and what is opened then is closed', async () => {
+    const cancel = new AbortController();
+    let answer: (media: object) => void = () => undefined;
+    const asking = new Promise<object>((resolve) => (answer = resolve));
+    vi.stubGlobal('navigator', { mediaDevices: { getUserMedia: () => asking } });
+    const opening = Microphone.open({ onAudio: () => undefined, signal: cancel.signal });
+    cancel.abort(new Error('changed my mind'));
+    await expect(opening).rejects.toThrow('changed my mind');
+    answer({ getTracks: () => [track], getAudioTracks: () => [track] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(track.readyState).toBe('ended');
+  });
+
+  it('is given up by a signal while it starts, at an address of one’s own', async () => {
     const cancel = new AbortController();
     FakeContext.starts = false;
     const opening = Microphone.open({ onAudio: () => undefined, signal: cancel.signal, workletUrl: '/capture.js' });
     const outcome = expect(opening).rejects.toThrow('changed my mind');
     await vi.advanceTimersByTimeAsync(100);
     cancel.abort(new Error('changed my mind'));
-    await vi.advanceTimersByTimeAsync(3000);
+    await vi.advanceTimersByTimeAsync(10);
     await outcome;
     expect(track.readyState).toBe('ended');
     expect(FakeContext.last.audioWorklet.addModule).toHaveBeenCalledWith('/capture.js');
