@@ -19,7 +19,7 @@ export {
   type Checkpoint,
   type ConvertOptions,
 } from './checkpoint/convert.ts';
-export { GpuContext, type AdapterDescription, type ContextOptions } from './gpu/context.ts';
+export { GpuContext, type AdapterDescription, type ContextOptions, type MemoryPart } from './gpu/context.ts';
 export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type TimedStep } from './encoder/encoder.ts';
 export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
