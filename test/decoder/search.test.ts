@@ -213,6 +213,21 @@ describe('CTC beam search', () => {
   });
 });
 
+it('a joiner keeps the projections of contexts apart, however they are spelled', async () => {
+  const load = async () => TransducerJoiner.load(openModel(await goldenModel('small')));
+  const joiner = await load();
+  const contexts = [
+    [1, 12],
+    [11, 2],
+    [-1, 1],
+    [-1, 11],
+  ];
+  expect(joiner.vocabSize).toBeGreaterThan(12);
+  for (const context of contexts) {
+    expect(joiner.decoderProj(context)).toEqual((await load()).decoderProj(context));
+  }
+});
+
 it('a hotword that is not complete adds nothing to the log-probability', async () => {
   const joiner = await TransducerJoiner.load(openModel(await goldenModel('small')));
   const options = { vocabSize: joiner.vocabSize, blankId: 0 };

@@ -50,6 +50,21 @@ async function timeOf(promise: Promise<unknown>): Promise<number> {
   return took;
 }
 
+it('asks for the fast adapter, for what kernels make use of, and for what is wanted besides, where it has that', async () => {
+  const device = {
+    queue: { submit: () => undefined, onSubmittedWorkDone: async () => undefined },
+    lost: new Promise(() => undefined),
+    addEventListener: () => undefined,
+  };
+  const requestDevice = vi.fn(async () => device);
+  const features = new Set(['shader-f16', 'subgroups', 'timestamp-query', 'bgra8unorm-storage']);
+  const requestAdapter = vi.fn(async () => ({ features, info: {}, requestDevice }));
+  const gpu = { requestAdapter } as unknown as GPU;
+  await GpuContext.create(gpu, { optionalFeatures: ['timestamp-query', 'float32-filterable'] });
+  expect(requestAdapter).toHaveBeenCalledWith({ powerPreference: 'high-performance' });
+  expect(requestDevice).toHaveBeenCalledWith({ requiredFeatures: ['subgroups', 'shader-f16', 'timestamp-query'] });
+});
+
 describe('waiting for a device', () => {
   it('that looks for finished work only every 100 ms is helped by submitting nothing', async () => {
     const { context, work, submit, stop } = pretendedDevice({ seldom: true });
