@@ -255,6 +255,7 @@ export class HostStream {
       },
       ended: mayEnd && result.isFinal,
       stats: addStats(this.#before.stats, stats),
+      backlogSeconds: Math.max(0, this.#pushedSeconds - end),
       chunk: { end, ...times, latencyMs },
       states,
     });

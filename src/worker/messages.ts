@@ -51,6 +51,8 @@ export interface StreamUpdate {
   /** Nothing more comes in this stream: its input has ended and all of it is decoded. */
   ended: boolean;
   stats: StreamStats;
+  /** Seconds of audio that have come and are not decoded yet: where they grow, the machine does not keep up. */
+  backlogSeconds: number;
   chunk: {
     /** Seconds from the start of the stream to the end of the chunk, and its length. */
     end: number;

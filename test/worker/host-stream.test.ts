@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { openModel } from '../../src/model/model.ts';
 import { HostStream } from '../../src/worker/host-stream.ts';
+import type { StreamUpdate } from '../../src/worker/messages.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { wakeWordsModel } from '../support/fixtures.ts';
 
@@ -14,8 +15,11 @@ it('a stream that is closed while its chunk is under way brings nothing more, no
     endpointRules: { rule1: everywhere },
     kernels: { matrices: 'plain', convolutions: 'plain' },
   });
-  let updates = 0;
-  const listener = { update: () => updates++, features: () => undefined };
+  const backlogs: number[] = [];
+  const listener = {
+    update: ({ backlogSeconds }: StreamUpdate) => backlogs.push(backlogSeconds),
+    features: () => undefined,
+  };
   const [closed, open] = [1, 2].map(() => new HostStream(recognizer, {}, listener));
   const silence = { samples: new Float32Array(8000), sampleRate: 16000 };
   closed.push(silence);
@@ -24,6 +28,8 @@ it('a stream that is closed while its chunk is under way brings nothing more, no
   const decoding = recognizer.decode(streams);
   closed.close();
   await decoding;
-  expect(updates).toBe(1);
+  expect(backlogs).toHaveLength(1);
+  // Half a second came, a chunk of 160 ms is decoded.
+  expect(backlogs[0]).toBeCloseTo(0.34, 6);
   recognizer.dispose();
 });
