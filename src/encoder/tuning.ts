@@ -108,6 +108,7 @@ export function checkedSteps({ maxStreams, maxFrames }: Pick<EncoderCapacity, 'm
  * @param steps are timed, too
  * @param checked are only compared
  * @param choices the plain one first
+ * @param onTry called before a choice is run for the first time, and with none when all have been
  * @returns the plain one first
  * @throws RillError `bad-model`, `device-lost`.
  */
@@ -118,6 +119,7 @@ export async function rehearseKernels(
   steps: readonly StepSize[],
   checked: readonly StepSize[],
   choices: readonly KernelChoice[],
+  onTry: (choice?: KernelChoice) => Promise<void> = async () => undefined,
 ): Promise<Rehearsal[]> {
   const all = [...steps, ...checked];
   const actors: Actor[] = [];
@@ -143,6 +145,7 @@ export async function rehearseKernels(
     let expected: Float32Array[] | undefined;
     for (const choice of choices) {
       let actor: Actor | undefined;
+      await onTry(choice);
       try {
         actor = await Actor.prepare(context, sizes, await weightsFor(choice), choice, all);
         const states = await actor.runAll(all);
@@ -165,6 +168,7 @@ export async function rehearseKernels(
         refusals.push({ choice, refused: error.got });
       }
     }
+    await onTry();
     for (const part of ['embedding', 'layers'] as const) {
       for (const step of steps) {
         let contenders = actors;
@@ -299,8 +303,12 @@ export function chooseKernels(
         return recalled;
       }
     }
-    const kernels = fastestKernels(await rehearseKernels(context, model, dtype, steps, checked, candidates));
-    await keepChoice(key, kernels);
+    const trials = await Trials.recall(key);
+    const able = candidates.filter(({ matrices }) => matrices !== trials.fatal);
+    const kernels = fastestKernels(
+      await rehearseKernels(context, model, dtype, steps, checked, able, (tried) => trials.keep(tried)),
+    );
+    await keep(key, kernels);
     return kernels;
   });
   chosen.set(key, choice);
@@ -443,27 +451,68 @@ export function relativeError(actual: Float32Array, expected: Float32Array): num
   return Number.isNaN(error) ? Infinity : error;
 }
 
+/** Times that a method may take the device, or the page, with it before it is left alone. */
+const FATAL_TRIALS = 2;
+
+/**
+ * The method that is being tried, kept where browsers keep choices: a driver that crashes on one would do so on each
+ * visit. Only those methods are meant that nobody came back from: whoever fails with an error is refused and forgotten.
+ */
+class Trials {
+  readonly #key: string;
+  readonly #before: { method?: unknown; times?: unknown };
+
+  private constructor(key: string, before: { method?: unknown; times?: unknown }) {
+    this.#key = key;
+    this.#before = before;
+  }
+
+  static async recall(key: string): Promise<Trials> {
+    const trialsKey = `${key} trials`;
+    const kept = await recall(trialsKey);
+    return new Trials(trialsKey, typeof kept === 'object' && kept !== null ? kept : {});
+  }
+
+  /** The method to leave alone, if any; never the plain one, without which nothing runs. */
+  get fatal(): MatrixMethod | undefined {
+    const { method, times } = this.#before;
+    return typeof times === 'number' && times >= FATAL_TRIALS && method !== 'plain'
+      ? MATRIX_METHODS.find((each) => each === method)
+      : undefined;
+  }
+
+  async keep(tried: KernelChoice | undefined): Promise<void> {
+    const { method, times } = this.#before;
+    const before = method === tried?.matrices && typeof times === 'number' ? times : 0;
+    await keep(this.#key, tried ? { method: tried.matrices, times: before + 1 } : {});
+  }
+}
+
 /** Where browsers keep choices; not every context has it, and none may fail for it. */
 const CACHE = 'rill-kernels';
 const cacheKey = (key: string) => `https://rill.invalid/kernels/${encodeURIComponent(key)}`;
 
-async function recallChoice(key: string): Promise<KernelChoice | undefined> {
+async function recall(key: string): Promise<unknown> {
   try {
     const cache = await globalThis.caches?.open(CACHE);
-    const kept: unknown = await (await cache?.match(cacheKey(key)))?.json();
-    return MATRIX_METHODS.flatMap((matrices) => CONV_METHODS.map((convolutions) => ({ convolutions, matrices }))).find(
-      (choice) => JSON.stringify(choice) === JSON.stringify(kept),
-    );
+    return await (await cache?.match(cacheKey(key)))?.json();
   } catch {
     return undefined;
   }
 }
 
-async function keepChoice(key: string, choice: KernelChoice): Promise<void> {
+async function keep(key: string, value: object): Promise<void> {
   try {
     const cache = await globalThis.caches?.open(CACHE);
-    await cache?.put(cacheKey(key), Response.json(choice));
+    await cache?.put(cacheKey(key), Response.json(value));
   } catch {
     // The next visit measures again.
   }
+}
+
+async function recallChoice(key: string): Promise<KernelChoice | undefined> {
+  const kept = await recall(key);
+  return MATRIX_METHODS.flatMap((matrices) => CONV_METHODS.map((convolutions) => ({ convolutions, matrices }))).find(
+    (choice) => JSON.stringify(choice) === JSON.stringify(kept),
+  );
 }
