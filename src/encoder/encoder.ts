@@ -8,6 +8,7 @@ import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { TensorSource } from '../model/tensors.ts';
 import { encodeBatch, type BatchOptions, type EncodedBatch } from './batch.ts';
+import type { KernelStore } from './kernel-store.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
 import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
 import { isExact } from './self-test.ts';
@@ -35,6 +36,11 @@ export interface EncoderOptions extends Partial<EncoderCapacity> {
    * named here decide the arithmetic, too.
    */
   kernels?: KernelChoice | 'auto';
+  /**
+   * Where the choice of kernels is kept from one start to the next; browsers' cache storage by default. In Node give two
+   * functions that keep a string under a key.
+   */
+  kernelStore?: KernelStore;
   /** Called as each tensor is uploaded, with its name. */
   onTensor?: (tensor: string) => void;
 }
@@ -696,7 +702,7 @@ async function resolveKernels(
   model: Model,
   dtype: WeightDtype,
   capacity: EncoderCapacity,
-  { kernels: wanted = 'auto', arithmetic = 'f32' }: EncoderOptions,
+  { kernels: wanted = 'auto', arithmetic = 'f32', kernelStore }: EncoderOptions,
 ): Promise<KernelChoice> {
   if (!ARITHMETICS.includes(arithmetic)) {
     throw new RillError('bad-argument', {
@@ -706,7 +712,7 @@ async function resolveKernels(
     });
   }
   if (wanted === 'auto') {
-    return chooseKernels(context, model, dtype, capacity, arithmetic);
+    return chooseKernels(context, model, dtype, capacity, { arithmetic, kernelStore });
   }
   const able = ableMethods(context, model.sizes, dtype);
   const { convolutions, matrices } = wanted;

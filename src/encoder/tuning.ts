@@ -6,6 +6,7 @@ import { readBuffers } from '../gpu/readback.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
+import { cacheStorage, type KernelStore } from './kernel-store.ts';
 import {
   CONV_METHODS,
   MATRIX_METHODS,
@@ -261,8 +262,8 @@ const chosen = new Map<string, Promise<KernelChoice>>();
 
 /**
  * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in browsers' cache storage from visit to visit, where they are checked again, but not timed: the
- * driver may be another one.
+ * process lives, and in a store (browsers' cache storage by default) from start to start, when they are checked again, but
+ * not timed: the driver may be another one.
  *
  * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
  */
@@ -271,8 +272,9 @@ export function chooseKernels(
   model: Model,
   dtype: WeightDtype,
   capacity: Pick<EncoderCapacity, 'maxStreams' | 'maxFrames'>,
-  arithmetic: Arithmetic = 'f32',
+  options: { arithmetic?: Arithmetic; kernelStore?: KernelStore } = {},
 ): Promise<KernelChoice> {
+  const { arithmetic = 'f32', kernelStore = cacheStorage } = options;
   const candidates = candidateKernels(context, model, dtype, arithmetic);
   const steps = rehearsedSteps(capacity.maxStreams);
   const checked = checkedSteps(capacity);
@@ -289,9 +291,9 @@ export function chooseKernels(
   const earlier = chosen.get(key);
   if (earlier) {
     // What went wrong on another device need not go wrong on this one.
-    return earlier.catch(() => chooseKernels(context, model, dtype, capacity, arithmetic));
+    return earlier.catch(() => chooseKernels(context, model, dtype, capacity, options));
   }
-  const choice = recallChoice(key).then(async (recalled) => {
+  const choice = recallChoice(kernelStore, key).then(async (recalled) => {
     const plain = kernelsOf('plain');
     if (recalled?.matrices === plain.matrices && recalled.convolutions === plain.convolutions) {
       return plain;
@@ -303,12 +305,12 @@ export function chooseKernels(
         return recalled;
       }
     }
-    const trials = await Trials.recall(key);
+    const trials = await Trials.recall(kernelStore, key);
     const able = candidates.filter(({ matrices }) => matrices !== trials.fatal);
     const kernels = fastestKernels(
       await rehearseKernels(context, model, dtype, steps, checked, able, (tried) => trials.keep(tried)),
     );
-    await keep(key, kernels);
+    await keep(kernelStore, key, kernels);
     return kernels;
   });
   chosen.set(key, choice);
@@ -455,22 +457,24 @@ export function relativeError(actual: Float32Array, expected: Float32Array): num
 const FATAL_TRIALS = 2;
 
 /**
- * The method that is being tried, kept where browsers keep choices: a driver that crashes on one would do so on each
+ * The method that is being tried, kept where choices are: a driver that crashes on one would do so on each
  * visit. Only those methods are meant that nobody came back from: whoever fails with an error is refused and forgotten.
  */
 class Trials {
+  readonly #store: KernelStore;
   readonly #key: string;
   readonly #before: { method?: unknown; times?: unknown };
 
-  private constructor(key: string, before: { method?: unknown; times?: unknown }) {
+  private constructor(store: KernelStore, key: string, before: { method?: unknown; times?: unknown }) {
+    this.#store = store;
     this.#key = key;
     this.#before = before;
   }
 
-  static async recall(key: string): Promise<Trials> {
+  static async recall(store: KernelStore, key: string): Promise<Trials> {
     const trialsKey = `${key} trials`;
-    const kept = await recall(trialsKey);
-    return new Trials(trialsKey, typeof kept === 'object' && kept !== null ? kept : {});
+    const kept = await recall(store, trialsKey);
+    return new Trials(store, trialsKey, typeof kept === 'object' && kept !== null ? kept : {});
   }
 
   /** The method to leave alone, if any; never the plain one, without which nothing runs. */
@@ -484,34 +488,29 @@ class Trials {
   async keep(tried: KernelChoice | undefined): Promise<void> {
     const { method, times } = this.#before;
     const before = method === tried?.matrices && typeof times === 'number' ? times : 0;
-    await keep(this.#key, tried ? { method: tried.matrices, times: before + 1 } : {});
+    await keep(this.#store, this.#key, tried ? { method: tried.matrices, times: before + 1 } : {});
   }
 }
 
-/** Where browsers keep choices; not every context has it, and none may fail for it. */
-const CACHE = 'rill-kernels';
-const cacheKey = (key: string) => `https://rill.invalid/kernels/${encodeURIComponent(key)}`;
-
-async function recall(key: string): Promise<unknown> {
+/** What a store has under a key; none may fail for a store that is denied, full or damaged. */
+async function recall(store: KernelStore, key: string): Promise<unknown> {
   try {
-    const cache = await globalThis.caches?.open(CACHE);
-    return await (await cache?.match(cacheKey(key)))?.json();
+    return JSON.parse((await store.get(key)) ?? 'null') as unknown;
   } catch {
     return undefined;
   }
 }
 
-async function keep(key: string, value: object): Promise<void> {
+async function keep(store: KernelStore, key: string, value: object): Promise<void> {
   try {
-    const cache = await globalThis.caches?.open(CACHE);
-    await cache?.put(cacheKey(key), Response.json(value));
+    await store.set(key, JSON.stringify(value));
   } catch {
-    // The next visit measures again.
+    // The next start measures again.
   }
 }
 
-async function recallChoice(key: string): Promise<KernelChoice | undefined> {
-  const kept = await recall(key);
+async function recallChoice(store: KernelStore, key: string): Promise<KernelChoice | undefined> {
+  const kept = await recall(store, key);
   return MATRIX_METHODS.flatMap((matrices) => CONV_METHODS.map((convolutions) => ({ convolutions, matrices }))).find(
     (choice) => JSON.stringify(choice) === JSON.stringify(kept),
   );

@@ -369,6 +369,30 @@ describe('a choice that a browser keeps', () => {
   });
 });
 
+it('a choice is kept in a store of one’s own, and does without one that fails', async () => {
+  const gpu = await createNodeContext();
+  const model = openModel(await goldenModel('odd'));
+  const kept = new Map<string, string>();
+  const kernelStore = {
+    get: async (key: string) => kept.get(key),
+    set: async (key: string, value: string) => void kept.set(key, value),
+  };
+  const capacity = { maxStreams: 1, maxFrames: 3, kernelStore };
+  const fresh = async () => {
+    vi.resetModules();
+    return (await import('../../src/encoder/encoder.ts')).RnnEncoder;
+  };
+  const chosen = (await (await fresh()).create(gpu, model, capacity)).kernels;
+  const [key] = [...kept.keys()].filter((each) => !each.endsWith('trials'));
+  expect(JSON.parse(kept.get(key) ?? '')).toEqual(chosen);
+  kept.set(key, JSON.stringify(WIDE));
+  expect((await (await fresh()).create(gpu, model, capacity)).kernels).toEqual(WIDE);
+  const denied = async () => Promise.reject(new Error('denied'));
+  const failing = { ...capacity, kernelStore: { get: denied, set: denied } };
+  expect((await (await fresh()).create(gpu, model, failing)).kernels.matrices).toBeTypeOf('string');
+  vi.resetModules();
+});
+
 it('a device without features chooses among the kernels that need none', async () => {
   const { gpu } = await createNodeContext();
   const adapter = await gpu?.requestAdapter();

@@ -21,9 +21,12 @@ interface Outcome {
   stderr: string;
 }
 
+/** Choices of kernels are kept, as they are for users, but apart from theirs. */
+const CACHE_HOME = join(tmpdir(), `rill-cache-${process.pid}`);
+
 async function rill(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   try {
-    const options = { cwd: root, env: { ...process.env, ...env } };
+    const options = { cwd: root, env: { ...process.env, XDG_CACHE_HOME: CACHE_HOME, ...env } };
     const { stdout, stderr } = await run(process.execPath, [tsx, 'tools/rill.ts', ...args], options);
     return { status: 0, stdout, stderr };
   } catch (error) {
@@ -64,7 +67,10 @@ describe('rill', () => {
     folder = await mkdtemp(join(tmpdir(), 'rill-'));
     await printed('convert', join(small, 'checkpoint.pt'), '-o', at('small'), '--config', join(small, 'config.json'));
   });
-  afterAll(() => rm(folder, { recursive: true }));
+  afterAll(async () => {
+    await rm(folder, { recursive: true });
+    await rm(CACHE_HOME, { recursive: true, force: true });
+  });
 
   it('convert writes a model folder and nothing else', async () => {
     expect((await readdir(at('small'))).sort()).toEqual(['config.json', 'model.safetensors']);

@@ -4,6 +4,7 @@
  */
 import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
+import type { KernelStore } from '../../src/encoder/kernel-store.ts';
 import type { MatrixMethod } from '../../src/encoder/matrices.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
 import { ableKernels } from '../../src/encoder/tuning.ts';
@@ -44,6 +45,8 @@ export type JobEvent =
 export interface JobContext {
   gpu: GpuContext;
   emit: (event: JobEvent) => void;
+  /** Where choices of kernels are kept, if not where a browser does. */
+  kernelStore?: KernelStore;
 }
 
 export interface EncodeInput extends Pick<EncoderOptions, 'dtype' | 'kernels'> {
@@ -103,7 +106,10 @@ function checkWidth({ sizes: { encoder } }: Model, featureWidth: number): void {
 }
 
 /** The model, and an encoder for a batch of features that are as wide as it takes them. */
-async function openBatch(gpu: GpuContext, { model: files, featureWidth, lengths, chunkFrames, ...kept }: EncodeInput) {
+async function openBatch(
+  { gpu, kernelStore }: JobContext,
+  { model: files, featureWidth, lengths, chunkFrames, ...kept }: EncodeInput,
+) {
   const model = openModel(files);
   checkWidth(model, featureWidth);
   const encoder = await RnnEncoder.create(gpu, model, {
@@ -111,13 +117,15 @@ async function openBatch(gpu: GpuContext, { model: files, featureWidth, lengths,
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
     dtype: kept.dtype,
     kernels: kept.kernels,
+    kernelStore,
   });
   return { model, encoder };
 }
 
-async function encode({ gpu, emit }: JobContext, input: EncodeInput): Promise<EncodeOutput> {
+async function encode(context: JobContext, input: EncodeInput): Promise<EncodeOutput> {
+  const { emit } = context;
   const { features, lengths } = input;
-  const { encoder } = await openBatch(gpu, input);
+  const { encoder } = await openBatch(context, input);
   const { numEncoderLayers: layers } = encoder.sizes;
   try {
     const { states, ...batch } = await encoder.encode(features, lengths, {
@@ -173,9 +181,10 @@ export interface DecodeOutput {
 }
 
 /** From features to tokens: no tail padding, no endpoints. */
-async function decode({ gpu, emit }: JobContext, input: DecodeInput): Promise<DecodeOutput[]> {
+async function decode(context: JobContext, input: DecodeInput): Promise<DecodeOutput[]> {
+  const { emit } = context;
   const { features, lengths, chunkFrames } = input;
-  const { model, encoder } = await openBatch(gpu, input);
+  const { model, encoder } = await openBatch(context, input);
   try {
     const search = await Search.attach(encoder, model, { ...input.options, decodingMethod: input.method });
     const { input: name } = search;
@@ -210,12 +219,15 @@ export interface DecodeAllInput extends Pick<DecodeInput, 'model' | 'method' | '
 
 /** {@link decode} for any number of utterances: in batches of like length, as many side by side as pay on this adapter. */
 async function decodeAll(
-  { gpu, emit }: JobContext,
+  { gpu, emit, kernelStore }: JobContext,
   { model: files, method, options, utterances, memoryBytes }: DecodeAllInput,
 ): Promise<{ results: DecodeOutput[]; batchSize: number }> {
   const model = openModel(files);
   const { numFeatures } = model.sizes.encoder;
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: Math.min(utterances.length, MAX_STREAMS) });
+  const encoder = await RnnEncoder.create(gpu, model, {
+    maxStreams: Math.min(utterances.length, MAX_STREAMS),
+    kernelStore,
+  });
   try {
     const search = await Search.attach(encoder, model, { ...options, decodingMethod: method });
     const createDecoder = search.decoderFactory();
@@ -243,12 +255,12 @@ export interface TraceInput {
 
 /** The embedding and every layer of one utterance, in one step. */
 async function trace(
-  { gpu }: JobContext,
+  { gpu, kernelStore }: JobContext,
   { model: files, features }: TraceInput,
 ): Promise<{ stages: Float32Array<ArrayBuffer>[] }> {
   const model = openModel(files);
   const maxFrames = encoderFrames(features.length / model.sizes.encoder.numFeatures);
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames });
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames, kernelStore });
   try {
     const [{ trace: stages }] = await encoder.trace([{ state: encoder.createState(), features }]);
     return { stages };
@@ -299,10 +311,10 @@ async function listen(
   await decodeReady();
 }
 
-async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
+async function transcribe({ gpu, emit, kernelStore }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
-  const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
+  const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
   const stream = recognizer.createStream();
   const chunkMs: number[] = [];
   let words = 0;
@@ -335,7 +347,7 @@ export interface SpotInput extends Omit<TranscribeInput, 'options'> {
 
 /** Keywords of one recording: by the transducer's spotter, or, without a transducer, in what the CTC head hears. */
 async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
-  const { gpu, emit } = context;
+  const { gpu, emit, kernelStore } = context;
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
   const keywords = options?.keywords ?? model.keywords ?? '';
@@ -350,7 +362,7 @@ async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: 
     const { result, stats } = await transcribe(context, { ...input, options: { keywords: options?.keywords } });
     return { keywords: result.keywords, stats };
   }
-  const spotter = await KeywordSpotter.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
+  const spotter = await KeywordSpotter.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
   const stream = spotter.createStream();
   let hits = 0;
   try {

@@ -1,6 +1,7 @@
 import { RillError } from '../../src/errors.ts';
 import { openBrowserRuntime } from './browser.ts';
 import { jobs, type JobEvent, type JobInput, type JobName, type JobOutput } from './jobs.ts';
+import { kernelFiles } from './kernel-files.ts';
 import { createNodeContext, type AdapterChoice } from './node-gpu.ts';
 
 export const RUNTIME_NAMES = ['node', 'chrome', 'firefox'] as const;
@@ -27,7 +28,7 @@ async function openNodeRuntime(choice?: AdapterChoice): Promise<Runtime> {
     run: (name, input, emit = () => undefined) => {
       // The table pairs each name with its input and output; TypeScript cannot follow a union through it.
       const job = jobs[name] as (context: object, input: unknown) => Promise<never>;
-      return job({ gpu, emit }, input);
+      return job({ gpu, emit, kernelStore: kernelFiles() }, input);
     },
     close: async () => gpu.dispose(),
   };
