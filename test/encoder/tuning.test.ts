@@ -150,10 +150,8 @@ describe('a rehearsal', () => {
     for (const { ms } of rehearsals) {
       const times = [...(ms?.embedding ?? []), ...(ms?.layers ?? [])];
       expect(times).toHaveLength(2);
-      // Over many steps: not a whole tick for each.
       times.forEach((each) => {
         expect(each).toBeGreaterThan(0);
-        expect(each).toBeLessThan(20);
       });
     }
   });
