@@ -9,7 +9,9 @@ import type { RecognitionResult, RecognizerOptions } from '../recognizer/recogni
 import type { StreamStats, WaveformChunk } from '../recognizer/stream.ts';
 
 /** What a worker makes a recognizer with: whatever can be posted. */
-export type WorkerRecognizerOptions = Omit<RecognizerOptions, 'onTensor' | 'kernelStore'> & { cache?: boolean | string };
+export type WorkerRecognizerOptions = Omit<RecognizerOptions, 'onTensor' | 'kernelStore'> & {
+  cache?: boolean | string;
+};
 
 /** What a worker has loaded. */
 export interface RecognizerInfo {
