@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: `rill <command> …`. */
 import { RillError, type RillErrorCode } from '../src/errors.ts';
+import { helpOf } from './commands/arguments.ts';
 import { bench } from './commands/bench.ts';
 import { convert } from './commands/convert.ts';
 import { decode } from './commands/decode.ts';
@@ -39,8 +40,7 @@ async function main([name, ...args]: string[]): Promise<number> {
       });
     }
     if (args.includes('--help') || args.includes('-h')) {
-      const details = command.details?.map((line) => `\n  ${line}`).join('') ?? '';
-      print(`rill ${command.usage}\n  ${command.summary}${details && `\n${details}`}`);
+      print(helpOf(command));
       return 0;
     }
     await command.run(args);

@@ -3,14 +3,13 @@
  * what it hears alone, and neither GPU buffers nor the process may grow.
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { RillError } from '../src/errors.ts';
 import type { GpuContext } from '../src/gpu/context.ts';
 import { openModel } from '../src/model/model.ts';
 import { OnlineRecognizer, type RecognitionResult } from '../src/recognizer/recognizer.ts';
 import { SessionManager, type CloseReason } from '../src/recognizer/sessions.ts';
 import { readWav, type Waveform } from '../src/waveform/wav.ts';
-import { count, parse, usageError } from './commands/arguments.ts';
+import { bundledModel, count, parse, usageError } from './commands/arguments.ts';
 import { readInput, readModelFiles, writeFolder } from './files.ts';
 import { plot } from './plot.ts';
 import { totalBytes, type Memory } from './runtime/bench-job.ts';
@@ -22,7 +21,7 @@ const command = {
   program: 'npm run bench:soak --',
   usage: '[--minutes of audio, 60] [--wall-minutes M] [--sessions 32] [--seed 1] [--out docs] [--json]',
 };
-const FOLDER = fileURLToPath(new URL('../weights/wake-words', import.meta.url));
+const FOLDER = bundledModel(command);
 const CLIPS = 'alexa amelia athena computer jarvis smart-mirror snowboy view-glass stream'.split(' ');
 const CHUNK_FRAMES = 8;
 /** Audio that a session may be ahead of its decoding before its caller waits. */

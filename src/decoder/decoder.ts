@@ -40,27 +40,20 @@ export interface DecoderEnding {
 export const MAX_BOOST = 1000;
 
 /** What a search can work with. */
-const RANGES: readonly { name: keyof SearchNumbers; least: number; most: number; whole?: boolean }[] = [
+const RANGES = [
   { name: 'maxActivePaths', least: 1, most: 1000, whole: true },
   { name: 'numTrailingBlanks', least: 0, most: 1000, whole: true },
-  { name: 'keywordsThreshold', least: 0, most: 1 },
-  { name: 'keywordsScore', least: -MAX_BOOST, most: MAX_BOOST },
-  { name: 'hotwordsScore', least: -MAX_BOOST, most: MAX_BOOST },
-  { name: 'blankPenalty', least: -MAX_BOOST, most: MAX_BOOST },
-];
+  { name: 'keywordsThreshold', least: 0, most: 1, whole: false },
+  { name: 'keywordsScore', least: -MAX_BOOST, most: MAX_BOOST, whole: false },
+  { name: 'hotwordsScore', least: -MAX_BOOST, most: MAX_BOOST, whole: false },
+  { name: 'blankPenalty', least: -MAX_BOOST, most: MAX_BOOST, whole: false },
+] as const;
 
-interface SearchNumbers {
-  maxActivePaths?: number;
-  numTrailingBlanks?: number;
-  keywordsThreshold?: number;
-  keywordsScore?: number;
-  hotwordsScore?: number;
-  blankPenalty?: number;
-}
+type SearchNumbers = Partial<Record<(typeof RANGES)[number]['name'], number>>;
 
 /** @throws RillError `bad-argument` for a number out of the range that a search can work with. */
 export function checkSearchNumbers(numbers: SearchNumbers): void {
-  for (const { name, least, most, whole = false } of RANGES) {
+  for (const { name, least, most, whole } of RANGES) {
     const value = numbers[name];
     if (value !== undefined && !(value >= least && value <= most && (!whole || Number.isInteger(value)))) {
       throw new RillError('bad-argument', {

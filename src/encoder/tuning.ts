@@ -18,7 +18,7 @@ import {
   type MatrixMethod,
 } from './matrices.ts';
 import { compileEncoder, type EncoderCapacity } from './plan.ts';
-import { sameBytes } from './self-test.ts';
+import { madeUpFeatures, sameBytes } from './self-test.ts';
 import { WeightLoader, loadEncoderWeights, type EncoderWeights } from './weights.ts';
 import { Workspace } from './workspace.ts';
 
@@ -408,10 +408,7 @@ class Actor {
     { lanes, frames }: StepSize,
     { only, repeats = 1, expectedMs = 0 }: { only?: Part; repeats?: number; expectedMs?: number },
   ): Promise<number> {
-    // Log-mel energies of no sound in particular.
-    const features = Float32Array.from({ length: SUBSAMPLING_FACTOR * frames * this.#sizes.numFeatures }, (_, i) => {
-      return 4 * Math.sin(i * i) - 8;
-    });
+    const features = madeUpFeatures(SUBSAMPLING_FACTOR * frames * this.#sizes.numFeatures);
     const inputs = Array.from({ length: lanes }, (_, slot) => ({ slot, frames, fresh: false, features }));
     this.#workspace.upload(inputs, frames);
     const { device, polls } = this.#context;
@@ -457,8 +454,8 @@ export function relativeError(actual: Float32Array, expected: Float32Array): num
 const FATAL_TRIALS = 2;
 
 /**
- * The method that is being tried, kept where choices are: a driver that crashes on one would do so on each
- * visit. Only those methods are meant that nobody came back from: whoever fails with an error is refused and forgotten.
+ * The method that is being tried, kept where choices are: a driver that crashes on one would do so on each visit. A method
+ * that is only refused leaves nothing behind: the next one takes its place.
  */
 class Trials {
   readonly #store: KernelStore;

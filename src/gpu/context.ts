@@ -48,7 +48,7 @@ export class GpuContext {
   #resources = 0;
   /** What went wrong and nobody has been told yet. */
   #failure: RillError | undefined;
-  /** The last of all that went wrong, and how many there were. */
+  /** The last error that the device has reported, and how many there were. */
   #lastFailure: RillError | undefined;
   #failures = 0;
   #closed = false;
@@ -66,7 +66,7 @@ export class GpuContext {
     this.adapter = { vendor, architecture, device: name, description, isFallbackAdapter, subgroupMinSize };
     void device.lost.then(({ reason, message }) => {
       if (!this.#closed) {
-        this.#failure = this.#lastFailure = new RillError('device-lost', {
+        this.#failure = new RillError('device-lost', {
           got: `a lost GPU device (${reason}${message ? `: ${message}` : ''})`,
           expected: 'a device that stays',
           remedy: 'Create a new device and load the model again; the streams on this one are gone.',
@@ -178,17 +178,7 @@ export class GpuContext {
 
   /** Waits for what the queue is to tell: finished work, or a mapped buffer. */
   async until<Told>(told: Promise<Told>): Promise<Told> {
-    if (!this.#late) {
-      return told;
-    }
-    const nudging = setInterval(() => {
-      this.device.queue.submit([]);
-    }, NUDGE_MS);
-    try {
-      return await told;
-    } finally {
-      clearInterval(nudging);
-    }
+    return this.#late ? nudged(this.device, told) : told;
   }
 
   /** What reads the texel nearest to a place, of those there are: what a sampler does by default. */
@@ -286,6 +276,18 @@ export class GpuContext {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+}
+
+/** Waits for what a device that reports late is to tell, and lets it look every few milliseconds. */
+export async function nudged<Told>({ queue }: GPUDevice, told: Promise<Told>): Promise<Told> {
+  const nudging = setInterval(() => {
+    queue.submit([]);
+  }, NUDGE_MS);
+  try {
+    return await told;
+  } finally {
+    clearInterval(nudging);
   }
 }
 

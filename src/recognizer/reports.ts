@@ -34,9 +34,7 @@ export class StreamReports {
       return result.text !== '' || result.segment === 0 ? result : undefined;
     }
     if (this.#recognizer.isEndpoint(this.#stream)) {
-      this.#told = '';
-      const closed = this.#recognizer.reset(this.#stream);
-      return closed.text !== '' ? closed : undefined;
+      return this.close();
     }
     const { text, words, keywords } = result;
     const saying = `${text} ${words.length} ${keywords.length}`;
@@ -45,5 +43,12 @@ export class StreamReports {
     }
     this.#told = saying;
     return result;
+  }
+
+  /** Closes the segment here; its last result, if it says something. */
+  close(): RecognitionResult | undefined {
+    this.#told = '';
+    const closed = this.#recognizer.reset(this.#stream);
+    return closed.text !== '' ? closed : undefined;
   }
 }

@@ -214,8 +214,8 @@ export class Session {
 
   /** @internal Nothing has come for long: tells what was heard as final, and ends. */
   endIdle(): void {
-    const result = this.#manager.recognizer.reset(this.#stream);
-    if (result.text !== '') {
+    const result = this.#reports.close();
+    if (result) {
       this.#tell(result);
     }
     this.end('idle');

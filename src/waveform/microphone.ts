@@ -141,7 +141,6 @@ export class Microphone {
       }
     };
     this.#context.addEventListener('statechange', goOn);
-    track.addEventListener('unmute', goOn);
     // A device that is muted or asleep may send nothing at all.
     this.#lastSound = performance.now();
     this.#timer = setInterval(() => {

@@ -21,6 +21,12 @@ export interface Command {
 /** How a command is called: behind `rill`, or behind another program. */
 export type Call = Pick<Command, 'usage'> & { program?: string };
 
+/** What `--help` says of a command. */
+export function helpOf({ usage, summary, details = [] }: Omit<Command, 'run'>): string {
+  const lines = details.map((line) => `\n  ${line}`).join('');
+  return `rill ${usage}\n  ${summary}${lines && `\n${lines}`}`;
+}
+
 /** A usage error: what was got, and how the command is called. */
 export function usageError(got: string, { usage, program = 'rill' }: Call): RillError {
   return new RillError('bad-argument', { got, expected: `${program} ${usage}`, remedy: `See ${program} --help.` });
@@ -65,7 +71,13 @@ export function counts(command: Call, name: string, text: string, largest: numbe
 /** Numbers of encoder frames a step. */
 export const chunkSizes = (command: Call, text: string) => counts(command, 'chunks', text, 128);
 
-const FULL_SIZE: RandomSizes = { dModel: 512, rnnHiddenSize: 1024, dimFeedforward: 2048, numEncoderLayers: 12 };
+/** Options of benchmarks that can make up a network. */
+export const RANDOM_OPTIONS = {
+  'full-size': { type: 'boolean' },
+  random: { type: 'string' },
+} as const satisfies Options;
+
+export const FULL_SIZE: RandomSizes = { dModel: 512, rnnHiddenSize: 1024, dimFeedforward: 2048, numEncoderLayers: 12 };
 const SIZE_KEYS: Readonly<Record<string, keyof RandomSizes>> = {
   d: 'dModel',
   h: 'rnnHiddenSize',
@@ -73,8 +85,15 @@ const SIZE_KEYS: Readonly<Record<string, keyof RandomSizes>> = {
   layers: 'numEncoderLayers',
 };
 
-/** Sizes of a network to make up: the full size, but for what is named (`d=64,layers=2`). */
-export function randomSizes(command: Call, text: string): RandomSizes {
+/** Sizes of the network to make up, if one is asked for: the full size, but for what is named (`d=64,layers=2`). */
+export function randomNetwork(
+  command: Call,
+  { random, 'full-size': fullSize }: { random?: string; 'full-size'?: boolean },
+): RandomSizes | undefined {
+  const text = random ?? (fullSize ? '' : undefined);
+  if (text === undefined) {
+    return undefined;
+  }
   const sizes = { ...FULL_SIZE };
   for (const pair of text.split(',').filter(Boolean)) {
     const [key, value] = pair.split('=');

@@ -13,12 +13,14 @@ import {
 import type { Timing } from '../runtime/statistics.ts';
 import { Progress, markdownTable, megabytes, print, table, type Rows } from '../terminal.ts';
 import {
+  FULL_SIZE,
+  RANDOM_OPTIONS,
   RUNTIME_OPTIONS,
   bundledModel,
   chunkSizes,
   counts,
   parse,
-  randomSizes,
+  randomNetwork,
   usageError,
   weightDtype,
   withRuntime,
@@ -80,11 +82,10 @@ function chooseSections(
 const TIMES = ['median ms', 'p10', 'p90'];
 /** Of a few steps there is a median and no tenth. */
 const FEW_STEPS = 5;
-const times = ({ medianMs, p10Ms, p90Ms, steps }: Timing) =>
-  [medianMs, ...(steps < FEW_STEPS ? [] : [p10Ms, p90Ms])]
-    .map((ms) => ms.toFixed(2))
-    .concat(Array(2).fill('–'))
-    .slice(0, 3);
+const times = ({ medianMs, p10Ms, p90Ms, steps }: Timing) => [
+  medianMs.toFixed(2),
+  ...[p10Ms, p90Ms].map((ms) => (steps < FEW_STEPS ? '–' : ms.toFixed(2))),
+];
 const whole = (value: number) => Math.round(value).toLocaleString('en');
 
 /** `texels` and so on, for one part or both. */
@@ -192,7 +193,7 @@ function tables({
 }
 
 function report(adapter: string, output: BenchOutput, load: number, markdown: boolean): string {
-  const { sizes, dtype, parameters, loadMs, readGBps, exact, problems } = output;
+  const { sizes, dtype, parameters, loadMs, readGBps, kernelsProblem, exact, problems } = output;
   const memory = [...output.chunks, ...output.streams, ...output.batches].at(-1)?.memory ?? {};
   const parts = Object.entries(memory).map(([part, bytes]) => `${part} ${megabytes(bytes)}`);
   return [
@@ -202,6 +203,7 @@ function report(adapter: string, output: BenchOutput, load: number, markdown: bo
     `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; load of the machine ${load.toFixed(1)} before`,
     ...(parts.length > 0 ? [`GPU memory in MB, last row: ${parts.join(', ')}`] : []),
     ...tables(output).map(({ title, rows }) => `\n${title}\n\n${markdown ? markdownTable(rows) : table(rows)}`),
+    ...(kernelsProblem ? [`\nno times of kernels: ${kernelsProblem}`] : []),
     ...(exact === undefined
       ? []
       : [
@@ -218,8 +220,7 @@ export const bench: Command = {
   async run(args) {
     const { values, positionals } = parse({ usage }, args, {
       ...RUNTIME_OPTIONS,
-      'full-size': { type: 'boolean' },
-      random: { type: 'string' },
+      ...RANDOM_OPTIONS,
       what: { type: 'string' },
       chunks: { type: 'string' },
       streams: { type: 'string' },
@@ -242,15 +243,13 @@ export const bench: Command = {
       throw usageError(`--method ${values.method} (it must be ${MATRIX_METHODS.join(', ')})`, { usage });
     }
     // By default the bundled model, then a little of the full-size network.
-    const made = values.random ?? (values['full-size'] ? '' : undefined);
+    const made = randomNetwork({ usage }, values);
     const chosen = positionals.length > 0 || made !== undefined;
     const bundled = chosen ? positionals[0] : bundledModel({ usage });
-    const random = made ?? (chosen ? undefined : '');
+    const random = made ?? (chosen ? undefined : FULL_SIZE);
     const runs = [
       ...(bundled ? [{ model: await readModelFiles(bundled), sections: chooseSections({ usage }, values, ALL) }] : []),
-      ...(random === undefined
-        ? []
-        : [{ model: randomSizes({ usage }, random), sections: chooseSections({ usage }, values, LITTLE) }]),
+      ...(random === undefined ? [] : [{ model: random, sections: chooseSections({ usage }, values, LITTLE) }]),
     ];
     await withRuntime({ usage }, values, async (runtime) => {
       for (const { model, sections } of runs) {

@@ -10,7 +10,16 @@ import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RillError } from '../../src/errors.ts';
 import { openModel } from '../../src/model/model.ts';
-import { adapterChoice, chunkSizes, count, parse, randomSizes, usageError } from '../commands/arguments.ts';
+import {
+  RANDOM_OPTIONS,
+  adapterChoice,
+  bundledModel,
+  chunkSizes,
+  count,
+  parse,
+  randomNetwork,
+  usageError,
+} from '../commands/arguments.ts';
 import { readModelFiles } from '../files.ts';
 import { bundlePage, launchBrowser } from '../runtime/browser.ts';
 import { isSoftware, noAdapter, type AdapterChoice } from '../runtime/node-gpu.ts';
@@ -26,7 +35,6 @@ const command = {
 const PEERS: readonly Peer[] = ['wasm', 'webgpu', 'tensorflow'];
 const BROWSERS = ['chrome', 'firefox'] as const;
 type BrowserName = (typeof BROWSERS)[number];
-const WAKE_WORDS = fileURLToPath(new URL('../../weights/wake-words', import.meta.url));
 const ONNX_RUNTIME = fileURLToPath(new URL('node_modules/onnxruntime-web/dist', import.meta.url));
 
 /** onnxruntime-web is not bundled: it loads its WASM from beside its own script. */
@@ -151,8 +159,7 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   const { values, positionals } = parse(command, args, {
-    'full-size': { type: 'boolean' },
-    random: { type: 'string' },
+    ...RANDOM_OPTIONS,
     peers: { type: 'string' },
     chunks: { type: 'string', default: '1,4,8' },
     threads: { type: 'string' },
@@ -173,12 +180,12 @@ async function main(args: string[]): Promise<void> {
   if (!browser) {
     throw usageError(`--runtime ${values.runtime} (it must be ${BROWSERS.join(' or ')})`, command);
   }
-  const random = values.random ?? (values['full-size'] ? '' : undefined);
+  const random = randomNetwork(command, values);
   if (random !== undefined && positionals.length > 0) {
     throw usageError('a model folder and a random network', command);
   }
   const options: CompareOptions = {
-    random: random === undefined ? undefined : randomSizes(command, random),
+    random,
     peers: PEERS.filter((peer) => peers.includes(peer)),
     chunkFrames: chunkSizes(command, values.chunks),
     threads: count(command, 'threads', values.threads) ?? availableParallelism(),
@@ -191,7 +198,7 @@ async function main(args: string[]): Promise<void> {
       remedy: 'Start it with npm run bench:peers, which installs them.',
     });
   }
-  const [folder = WAKE_WORDS] = positionals;
+  const [folder = bundledModel(command)] = positionals;
   if (!options.random) {
     openModel(await readModelFiles(folder));
   }

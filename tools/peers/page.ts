@@ -3,7 +3,7 @@ import { version_core as tensorFlowVersion } from '@tensorflow/tfjs-core';
 import * as ortWasm from 'onnxruntime-web/ort.wasm.min.mjs';
 import * as ortWebGpu from 'onnxruntime-web/ort.webgpu.min.mjs';
 import { RillError } from '../../src/errors.ts';
-import { GpuContext } from '../../src/gpu/context.ts';
+import { GpuContext, nudged } from '../../src/gpu/context.ts';
 import { fetchModel } from '../../src/model/fetch.ts';
 import type { Model } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../../src/model/sizes.ts';
@@ -58,8 +58,6 @@ const CHECKED_CHUNKS = 5;
 const TOLERANCE = 5e-5;
 /** A turn lasts so long, and one step at the least. */
 const TURN_MS = 400;
-/** As often as Rill's own engine looks. */
-const NUDGE_MS = 3;
 /** Between turns, for one contender's threads to go to sleep before the next is timed. */
 const PAUSE_MS = 100;
 
@@ -128,17 +126,10 @@ class Entrant {
 
   /** A step, looked after as often as Rill looks after its own where browsers report finished work late. */
   async #step(features: Float32Array): Promise<void> {
-    const { device } = this.#contender ?? {};
-    const nudging =
-      this.#nudged && device
-        ? setInterval(() => {
-            device.queue.submit([]);
-          }, NUDGE_MS)
-        : undefined;
-    try {
-      await this.#contender?.step(features);
-    } finally {
-      clearInterval(nudging);
+    if (this.#contender) {
+      const { device } = this.#contender;
+      const step = this.#contender.step(features);
+      await (this.#nudged && device ? nudged(device, step) : step);
     }
   }
 

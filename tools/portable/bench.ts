@@ -1,4 +1,5 @@
 /** The entry of the portable folder: `rill bench` at full size with random weights, on the GPU that there is. */
+import { helpOf } from '../commands/arguments.ts';
 import { bench } from '../commands/bench.ts';
 import { note, print } from '../terminal.ts';
 
@@ -15,7 +16,7 @@ const defaults = [
 ];
 let status = 0;
 if (names(/^(--help|-h)$/)) {
-  print(`node rill-bench.mjs, with the options of\n  rill ${bench.usage}`);
+  print(`node rill-bench.mjs, with the options of\n${helpOf(bench)}`);
 } else {
   try {
     await bench.run([...defaults, ...args]);

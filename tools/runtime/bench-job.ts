@@ -115,6 +115,8 @@ export interface BenchOutput {
   chosen: Readonly<Partial<Record<keyof BenchSections, KernelChoice>>>;
   /** Whether a stream's bytes depend neither on chunks nor on neighbours, see {@link RnnEncoder.isExact}. */
   exact?: boolean;
+  /** Why there are no kernel times although they were asked for. */
+  kernelsProblem?: string;
   /** What went wrong in a section; rows that were measured before stand. */
   problems: Readonly<Partial<Record<keyof BenchSections | 'exact', string>>>;
 }
@@ -177,7 +179,7 @@ class Bench {
         this.#batch(encoder, count),
       ),
     };
-    const kernels = await this.#profiles();
+    const profiles = await this.#profiles();
     const methods: MethodFigures[] = [];
     await this.#guard('methods', async () => {
       for (const maxStreams of this.#input.methods) {
@@ -188,7 +190,7 @@ class Bench {
       this.#withEncoder(undefined, EXACT_STREAMS, STREAM_CHUNK, (encoder) => encoder.isExact()),
     );
     const [chosen, problems, loadMs] = [this.#chosen, this.#problems, this.#loadMs];
-    return { ...measured, kernels, methods, exact, chosen, problems, loadMs };
+    return { ...measured, ...profiles, methods, exact, chosen, problems, loadMs };
   }
 
   /** What fails in one section is told beside what the others give. */
@@ -218,15 +220,17 @@ class Bench {
     return { streams, steps, rehearsals, chosen: fastestKernels(rehearsals) };
   }
 
-  async #profiles(): Promise<KernelFigures[]> {
+  /** Without timestamp queries the other figures stand without these. */
+  async #profiles(): Promise<Pick<BenchOutput, 'kernels' | 'kernelsProblem'>> {
     const { kernels } = this.#input;
     if (kernels.length > 0 && !this.#context.gpu.device.features.has('timestamp-query')) {
-      this.#problems.kernels = 'this adapter has no timestamp queries';
-      return [];
+      return { kernels: [], kernelsProblem: 'this adapter has no timestamp queries' };
     }
-    return this.#section('kernels', Math.max(...kernels), STREAM_CHUNK, (encoder, count) =>
-      this.#kernels(encoder, count),
-    );
+    return {
+      kernels: await this.#section('kernels', Math.max(...kernels), STREAM_CHUNK, (encoder, count) =>
+        this.#kernels(encoder, count),
+      ),
+    };
   }
 
   async #withEncoder<T>(
