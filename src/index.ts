@@ -39,7 +39,8 @@ export { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './decoder/mod
 export { ContextGraph, type ContextPhrase } from './decoder/context-graph.ts';
 export { DECODING_METHODS, type DecodingMethod } from './decoder/methods.ts';
 export { ENDPOINT_DEFAULTS, type EndpointRule, type EndpointRules } from './decoder/endpoint.ts';
-export { KeywordReport, parseKeywords, type Keyword, type KeywordHit } from './decoder/keywords.ts';
+export { KeywordReport, type Keyword, type KeywordHit } from './decoder/keywords.ts';
+export { parseKeywords } from './decoder/phrase-files.ts';
 export { joinWords, type Word } from './text/words.ts';
 export {
   OnlineRecognizer,

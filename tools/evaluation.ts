@@ -1,6 +1,6 @@
 /** Recordings with what is said in them: reading them, and how well they were heard. */
 import { dirname, resolve } from 'node:path';
-import { parseKeywords } from '../src/decoder/keywords.ts';
+import { parseKeywords } from '../src/decoder/phrase-files.ts';
 import { RillError } from '../src/errors.ts';
 import type { FbankOptions } from '../src/features/fbank.ts';
 import type { Model } from '../src/model/model.ts';

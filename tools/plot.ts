@@ -43,3 +43,45 @@ export function plot(xLabel: string, x: readonly number[], panels: readonly Pane
     '</svg>\n',
   ].join('\n');
 }
+
+/** A line through points of (x, y). */
+export interface Curve {
+  name: string;
+  points: readonly (readonly [x: number, y: number])[];
+}
+
+const CURVE_HEIGHT = 320;
+const COLOURS = ['#06c', '#c40', '#282', '#82a', '#555'];
+
+/** Curves over a common x axis as SVG, y from zero to a round number; x, which spans decades, as log(1 + x). */
+export function curves(labels: { x: string; y: string }, lines: readonly Curve[]): string {
+  const [left, right] = [MARGIN.left, WIDTH - MARGIN.right];
+  const [top, bottom] = [MARGIN.top, CURVE_HEIGHT - 2 * MARGIN.bottom];
+  const all = lines.flatMap(({ points }) => points);
+  const decades = Math.ceil(Math.log10(1 + Math.max(1, ...all.map(([x]) => x))));
+  const mostY = roundUp(Math.max(...all.map(([, y]) => y), 1));
+  const px = (x: number) => (left + (Math.log10(1 + x) / decades) * (right - left)).toFixed(1);
+  const py = (y: number) => (bottom - (y / mostY) * (bottom - top)).toFixed(1);
+  const ticks = [0, ...Array.from({ length: decades }, (_, i) => 10 ** i)];
+  const body = lines.flatMap(({ name, points }, i) => {
+    const colour = COLOURS[i % COLOURS.length];
+    const sorted = points.toSorted(([a, b], [c, d]) => a - c || d - b);
+    return [
+      `<polyline points="${sorted.map(([x, y]) => `${px(x)},${py(y)}`).join(' ')}" fill="none" stroke="${colour}" stroke-width="1.5"/>`,
+      ...sorted.map(([x, y]) => `<circle cx="${px(x)}" cy="${py(y)}" r="3" fill="${colour}"/>`),
+      `<text x="${right}" y="${top + 16 * i}" text-anchor="end" fill="${colour}">${name}</text>`,
+    ];
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${CURVE_HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<rect width="${WIDTH}" height="${CURVE_HEIGHT}" fill="#fff"/>`,
+    `<path d="M${left} ${top}V${bottom}H${right}" fill="none" stroke="#888"/>`,
+    `<text x="${left - 6}" y="${top + 4}" text-anchor="end">${mostY}</text>`,
+    `<text x="${left - 6}" y="${bottom}" text-anchor="end">0</text>`,
+    `<text x="${left}" y="${top - 8}">${labels.y}</text>`,
+    ...ticks.map((x) => `<text x="${px(x)}" y="${bottom + 18}" text-anchor="middle">${x}</text>`),
+    `<text x="${right}" y="${CURVE_HEIGHT - 10}" text-anchor="end">${labels.x}</text>`,
+    ...body,
+    '</svg>\n',
+  ].join('\n');
+}

@@ -8,13 +8,26 @@ import { decode } from './commands/decode.ts';
 import { dtypes } from './commands/dtypes.ts';
 import { encode } from './commands/encode.ts';
 import { evaluate } from './commands/eval.ts';
+import { evaluateKeywords } from './commands/eval-keywords.ts';
 import { features } from './commands/features.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
 import { transcribe } from './commands/transcribe.ts';
 import { print, printable } from './terminal.ts';
 
-const COMMANDS = { convert, inspect, features, encode, decode, transcribe, spot, eval: evaluate, bench, dtypes };
+const COMMANDS = {
+  convert,
+  inspect,
+  features,
+  encode,
+  decode,
+  transcribe,
+  spot,
+  eval: evaluate,
+  'eval-keywords': evaluateKeywords,
+  bench,
+  dtypes,
+};
 
 /** Errors that are the caller's to mend; all others are a failure of Rill or of the GPU. */
 const INPUT_ERRORS: readonly RillErrorCode[] = ['bad-argument', 'bad-audio', 'bad-checkpoint', 'bad-model'];

@@ -77,6 +77,11 @@ export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
     return node.next.get(token) ?? this.#root;
   }
 
+  /** Whether a state is the beginning of a phrase, and not only the end of one. */
+  mayGrow(state: ContextState<Phrase>): boolean {
+    return (state as Node<Phrase>).next.size > 0;
+  }
+
   /**
    * The state after a token in a search for words, and what the token adds to a path's score: less than zero when a match
    * fails. A phrase that completes keeps what it has earned, once, and the next one starts afresh (sherpa-onnx without

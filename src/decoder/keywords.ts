@@ -1,21 +1,17 @@
-import { RillError, shown } from '../errors.ts';
-import { WORD_BOUNDARY, startsUnmarked, type TokenTable } from '../model/tokens.ts';
-import type { ContextPhrase } from './context-graph.ts';
-import { MAX_BOOST, type DecodedToken } from './decoder.ts';
+import { checkSearchNumbers, type DecodedToken, type Decoder, type SearchOptions } from './decoder.ts';
 
-/** Mean token probability that a keyword must reach, unless its line says otherwise (sherpa-onnx's default). */
-export const DEFAULT_KEYWORD_THRESHOLD = 0.25;
+/** Score that a keyword must reach, unless its line says otherwise. docs/keywords.md has the curves. */
+export const DEFAULT_KEYWORD_THRESHOLD = 0.5;
+const DEFAULT_KEYWORDS_SCORE = 1;
+const DEFAULT_TRAILING_BLANKS = 1;
 /** Encoder frames (1.5 s) without a token after which the beginning of a keyword is forgotten. */
 export const FORGET_AFTER_FRAMES = 37;
-
-/** Letters of a phrase that is given as text: splitting it takes time with their square. */
-const MAX_TEXT = 500;
 
 export interface Keyword {
   /** What is reported: the `@phrase` of its line, underscores read as spaces, or the text of its tokens. */
   phrase: string;
   tokens: readonly number[];
-  /** Mean token probability that it must reach; the reader's default where its line has none. */
+  /** Score that it must reach, 0 to 1; the reader's default where its line has none. */
   threshold?: number;
   /** Added to a search's score for each of its tokens; the spotter's default where its line has none. */
   boost?: number;
@@ -27,153 +23,161 @@ export interface KeywordHit {
   /** Encoder frames of its first and last token. */
   startFrame: number;
   endFrame: number;
-  /** Mean probability of its tokens. */
+  /** How much it is to be believed, 0 to 1. What it is made of is up to the search. */
   score: number;
 }
 
-/** One line of a keyword or hotwords file. */
-interface PhraseLine {
-  tokens: number[];
-  boost?: number;
-  threshold?: number;
-  phrase?: string;
+/** How to look for keywords. */
+export interface SpotterOptions extends SearchOptions {
+  /** Paths that a search over the transducer keeps from frame to frame; 4 by default. */
+  maxActivePaths?: number;
+  /** What a keyword is favoured by, in natural logarithms for each token, where its line has no boost; 1 by default. */
+  keywordsScore?: number;
+  /** Score that a keyword must reach, where its line has no threshold; 0.5 by default. */
+  keywordsThreshold?: number;
+  /** Blanks that must follow a keyword; it fires with the one after. 1 by default. */
+  numTrailingBlanks?: number;
+}
+
+/** Fills in defaults. @throws RillError `bad-argument` for numbers out of range. */
+export function resolveSpotterOptions(options: SpotterOptions) {
+  const {
+    keywordsScore = DEFAULT_KEYWORDS_SCORE,
+    keywordsThreshold = DEFAULT_KEYWORD_THRESHOLD,
+    numTrailingBlanks = DEFAULT_TRAILING_BLANKS,
+    blankPenalty = 0,
+    ...rest
+  } = options;
+  const { maxActivePaths } = rest;
+  checkSearchNumbers({ keywordsScore, keywordsThreshold, numTrailingBlanks, maxActivePaths, blankPenalty });
+  return { ...rest, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty };
+}
+
+/** A search for keywords: what it hears is taken from it. */
+export interface KeywordDecoder extends Decoder {
+  /** Keywords that fired since the last call. */
+  takeHits: () => KeywordHit[];
+  /** Nothing follows: keywords that wait for a longer one fire now. */
+  finish: () => void;
+}
+
+export const isKeywordDecoder = (decoder: Decoder): decoder is KeywordDecoder => 'takeHits' in decoder;
+
+/** Where the tokens of one keyword stand within those of another that is longer: the tokens before them; -1 for nowhere. */
+export function placeWithin({ tokens: inner }: Keyword, { tokens: outer }: Keyword): number {
+  if (inner.length >= outer.length) {
+    return -1;
+  }
+  return outer.findIndex((_, start) => inner.every((id, i) => outer[start + i] === id));
+}
+
+/** A keyword that the last tokens have said, and how many tokens ago it began. */
+interface Match {
+  hit: KeywordHit;
+  begun: number;
 }
 
 /**
- * Reads lines of `tok tok … :boost #threshold @phrase`, the last three optional. A line whose words are not all tokens
- * is text, which is split into tokens.
- *
- * @throws RillError `bad-model` with the line, for tokens that the model does not have and numbers out of range.
+ * Reports keywords in a stream of decoded tokens: all of a keyword's tokens, one right after the other, their mean
+ * probability being the score. Of keywords within one another the longest that is said counts: a shorter one waits while
+ * the longer may still come. No token counts for two hits.
  */
-function parseLines(text: string, table: TokenTable, what: string): PhraseLine[] {
-  return text.split(/\r?\n/).flatMap((line, index) => {
-    if (line.trim() === '') {
-      return [];
-    }
-    const words = line.split(/\s+/).filter(Boolean);
-    const bad = (got: string, expected: string) =>
-      new RillError('bad-model', {
-        got: `${got} on line ${index + 1} of the ${what}`,
-        expected,
-        remedy: 'A line is the phrase, as tokens or as text, then optionally :boost, #threshold and @phrase.',
-      });
-    const parsed: PhraseLine = { tokens: [] };
-    const said: string[] = [];
-    for (const word of words) {
-      const rest = word.slice(1);
-      const number = rest === '' ? NaN : Number(rest);
-      if (table.idOf(word) !== undefined && parsed.phrase === undefined) {
-        said.push(word);
-      } else if (word.startsWith('@') && rest) {
-        parsed.phrase = rest.replaceAll('_', ' ');
-      } else if (word.startsWith(':') && Number.isFinite(number)) {
-        if (Math.abs(number) > MAX_BOOST) {
-          throw bad(`a boost of ${number}`, `a number from ${-MAX_BOOST} to ${MAX_BOOST}`);
-        }
-        parsed.boost = number || undefined;
-      } else if (word.startsWith('#') && Number.isFinite(number)) {
-        if (number < 0 || number > 1) {
-          throw bad(`a threshold of ${number}`, 'a probability from 0 to 1');
-        }
-        parsed.threshold = number || undefined;
-      } else {
-        said.push(word);
-      }
-    }
-    const ids = said.map((word) => table.idOf(word));
-    const text = said.join(' ');
-    // Where words begin with a mark, a line without one is text that happens to be made of tokens; Chinese has none.
-    const hasMark = said.some((word) => word.startsWith(WORD_BOUNDARY)) || startsUnmarked(said[0] ?? '');
-    const isTokens = ids.every((id) => id !== undefined) && (!table.marksStart || hasMark);
-    if (!isTokens && text.length > MAX_TEXT) {
-      throw bad(`${text.length} letters of text`, `at most ${MAX_TEXT}`);
-    }
-    const tokens = isTokens ? ids : table.encode(text);
-    if (!tokens) {
-      const foreign = said.find((word) => !table.encode(word)) ?? said[0];
-      throw bad(shown(foreign), 'tokens of tokens.txt, or text that they can spell');
-    }
-    parsed.tokens = tokens;
-    if (tokens.length === 0) {
-      throw bad('no token', 'at least one');
-    }
-    return [parsed];
-  });
-}
-
-/**
- * Reads a keyword file of sherpa-onnx: one keyword a line, `tok tok … :boost #threshold @phrase`, or text for the tokens.
- * A boost or threshold of 0 stands for the default, as there.
- *
- * @throws RillError `bad-model` with the line.
- */
-export function parseKeywords(text: string, table: TokenTable): Keyword[] {
-  return parseLines(text, table, 'keywords').map(({ tokens, boost, threshold, phrase }) => ({
-    phrase: phrase ?? table.text(tokens),
-    tokens,
-    boost,
-    threshold,
-  }));
-}
-
-/**
- * Reads a hotwords file: one phrase a line, as tokens or as text, `tok tok … :score`.
- *
- * @param score for each token of a phrase whose line has none
- * @throws RillError `bad-model` with the line.
- */
-export function parseHotwords(text: string, table: TokenTable, score: number): ContextPhrase[] {
-  return parseLines(text, table, 'hotwords').map(({ tokens, boost }) => ({ tokens, score: boost ?? score }));
-}
-
-/** Reports keywords in a stream of decoded tokens: all of a keyword's tokens, one right after the other. */
 export class KeywordReport {
   readonly #keywords: readonly Keyword[];
   readonly #longest: number;
+  /** The last tokens that may be part of a hit. */
   #recent: DecodedToken[] = [];
+  #waiting: Match | undefined;
 
   constructor(keywords: readonly Keyword[]) {
     this.#keywords = keywords;
     this.#longest = keywords.reduce((longest, { tokens }) => Math.max(longest, tokens.length), 0);
   }
 
-  /** Takes the next tokens and returns the keywords that end with them; the longest, where several do. */
-  accept(tokens: readonly DecodedToken[]): KeywordHit[] {
-    const hits: KeywordHit[] = [];
-    if (this.#longest === 0) {
+  /**
+   * Takes the next tokens.
+   *
+   * @param frame the frame until which there are no others; that of the last token by default
+   * @returns the keywords that are decided with them
+   */
+  accept(tokens: readonly DecodedToken[], frame = -Infinity): KeywordHit[] {
+    const hits = this.#longest > 0 ? tokens.flatMap((token) => this.#take(token)) : [];
+    return [...hits, ...this.#forget(frame)];
+  }
+
+  /** Nothing follows. @returns the keywords that have waited for longer ones */
+  finish(): KeywordHit[] {
+    return this.#forget(Infinity);
+  }
+
+  #take(token: DecodedToken): KeywordHit[] {
+    const hits = this.#forget(token.frame);
+    this.#recent = [...this.#recent, token].slice(-this.#longest);
+    const waiting = this.#waiting && { ...this.#waiting, begun: this.#waiting.begun + 1 };
+    this.#waiting = waiting;
+    const match = this.#match();
+    if (!match || match.begun < (waiting?.begun ?? 0)) {
+      // What is said within a longer keyword is heard again if that one comes to nothing.
+      return waiting && !this.#mayGrow(waiting) ? [...hits, ...this.#decide()] : hits;
+    }
+    if (this.#mayGrow(match)) {
+      this.#waiting = match;
       return hits;
     }
-    for (const token of tokens) {
-      const before = this.#recent.at(-1);
-      if (before && token.frame - before.frame > FORGET_AFTER_FRAMES) {
-        this.#recent = [];
+    this.#recent = [];
+    this.#waiting = undefined;
+    return [...hits, match.hit];
+  }
+
+  /** Tells the keyword that waits, and hears the tokens behind it again. */
+  #decide(): KeywordHit[] {
+    if (!this.#waiting) {
+      return [];
+    }
+    const { hit } = this.#waiting;
+    const behind = this.#recent.filter(({ frame }) => frame > hit.endFrame);
+    this.#recent = [];
+    this.#waiting = undefined;
+    return [hit, ...behind.flatMap((token) => this.#take(token))];
+  }
+
+  /** Decides and drops what was said too long before a frame. */
+  #forget(frame: number): KeywordHit[] {
+    const hits: KeywordHit[] = [];
+    const last = this.#recent.at(-1);
+    if (last && frame - last.frame > FORGET_AFTER_FRAMES) {
+      while (this.#waiting) {
+        hits.push(...this.#decide());
       }
-      this.#recent = [...this.#recent, token].slice(-this.#longest);
-      const [best] = this.#keywords
-        .flatMap((keyword) => this.#match(keyword) ?? [])
-        .sort((a, b) => b.length - a.length);
-      if (best) {
-        hits.push(best.hit);
-        this.#recent = [];
-      }
+      this.#recent = [];
     }
     return hits;
   }
 
-  #match({
-    phrase,
-    tokens,
-    threshold = DEFAULT_KEYWORD_THRESHOLD,
-  }: Keyword): { hit: KeywordHit; length: number } | undefined {
-    const heard = this.#recent.slice(-tokens.length);
-    if (heard.length < tokens.length || heard.some(({ id }, i) => id !== tokens[i])) {
-      return undefined;
+  /** The longest keyword that the last tokens say. */
+  #match(): Match | undefined {
+    const matches = this.#keywords.flatMap(({ phrase, tokens, threshold = DEFAULT_KEYWORD_THRESHOLD }) => {
+      const heard = this.#recent.slice(-tokens.length);
+      if (heard.length < tokens.length || heard.some(({ id }, i) => id !== tokens[i])) {
+        return [];
+      }
+      const score = heard.reduce((sum, { logProb }) => sum + Math.exp(logProb), 0) / heard.length;
+      const hit = { keyword: phrase, startFrame: heard[0].frame, endFrame: heard[heard.length - 1].frame, score };
+      return score < threshold ? [] : [{ hit, begun: heard.length }];
+    });
+    return matches.sort((a, b) => b.begun - a.begun).at(0);
+  }
+
+  /** Whether the tokens since a match began, or since before it, are the beginning of a longer keyword. */
+  #mayGrow({ begun }: Match): boolean {
+    const recent = this.#recent;
+    for (const { tokens } of this.#keywords) {
+      for (let count = begun; count < tokens.length && count <= recent.length; count++) {
+        if (recent.slice(-count).every(({ id }, i) => id === tokens[i])) {
+          return true;
+        }
+      }
     }
-    const score = heard.reduce((sum, { logProb }) => sum + Math.exp(logProb), 0) / heard.length;
-    if (score < threshold) {
-      return undefined;
-    }
-    const hit = { keyword: phrase, startFrame: heard[0].frame, endFrame: heard[heard.length - 1].frame, score };
-    return { hit, length: tokens.length };
+    return false;
   }
 }

@@ -52,6 +52,11 @@ export class StreamEngine {
     return stream.framesReady - asked >= (stream.isInputFinished ? 1 : this.chunkFrames);
   }
 
+  /** Whether all of a stream's audio was decoded and no more can come. */
+  hasEnded(stream: OnlineStream): boolean {
+    return stream.isInputFinished && !stream.isUnderWay && !this.isReady(stream);
+  }
+
   /**
    * Advances each stream that is ready by one chunk, in one GPU step, or more where there are more streams than lanes.
    * Returns when the results of this call and of all before it are there. A failure in one stream's search is thrown

@@ -1,5 +1,6 @@
 import { isEndpoint, resolveEndpointRules, type EndpointRules } from '../decoder/endpoint.ts';
-import { parseKeywords, type Keyword } from '../decoder/keywords.ts';
+import type { Keyword } from '../decoder/keywords.ts';
+import { parseKeywords } from '../decoder/phrase-files.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
@@ -193,7 +194,7 @@ export class OnlineRecognizer {
 
   /** What was heard in the current segment so far. May be asked for as often as one likes. */
   getResult(stream: OnlineStream): RecognitionResult {
-    return this.#result(stream, stream.isInputFinished && !stream.isUnderWay && !this.isReady(stream));
+    return this.#result(stream, this.#parts.engine.hasEnded(stream));
   }
 
   /** @param isFinal the segment is at its end: the last word and keyword are complete, whatever follows */
@@ -202,7 +203,7 @@ export class OnlineRecognizer {
     const { tokens, segment, logProb } = stream;
     const at = (frame: number) => seconds(stream, frame);
     if (isFinal) {
-      stream.settle();
+      stream.settle({ ended: this.#parts.engine.hasEnded(stream) });
     }
     return {
       text: table.text(tokens.map(({ id }) => id)),

@@ -1,6 +1,6 @@
 import { ContextGraph } from '../decoder/context-graph.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from '../decoder/decoder.ts';
-import { parseHotwords } from '../decoder/keywords.ts';
+import { parseHotwords } from '../decoder/phrase-files.ts';
 import {
   createDecoder,
   defaultMethod,

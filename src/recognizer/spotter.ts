@@ -1,8 +1,12 @@
-import { KeywordSpotterDecoder, type SpotterOptions } from '../decoder/keyword-spotter.ts';
-import { parseKeywords, type Keyword } from '../decoder/keywords.ts';
+import { CtcKeywordSpotter } from '../decoder/ctc-keyword-spotter.ts';
+import type { Keyword, KeywordDecoder, SpotterOptions } from '../decoder/keywords.ts';
+import { parseKeywords } from '../decoder/phrase-files.ts';
+import { TransducerKeywordSpotter } from '../decoder/transducer-keyword-spotter.ts';
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
-import { JOINER_ENCODER_PROJ, TransducerHead, TransducerJoiner } from '../head/transducer.ts';
+import { RillError } from '../errors.ts';
+import { CTC_LOG_PROBS, CtcHead } from '../head/ctc.ts';
+import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import { StreamEngine } from './engine.ts';
@@ -12,22 +16,47 @@ import type { StreamOptions } from './recognizer.ts';
 import { timedKeywords, type TimedKeyword } from './results.ts';
 import { OnlineStream } from './stream.ts';
 
-export interface KeywordSpotterOptions extends StreamingOptions, EncoderOptions {
+/** A head that keywords can be looked for in. */
+export type KeywordHead = 'ctc' | 'transducer';
+
+export interface KeywordSpotterOptions
+  extends StreamingOptions, EncoderOptions, Omit<SpotterOptions, 'vocabSize' | 'blankId' | 'unkId'> {
   /** Keywords to listen for, as the text of a keyword file; the model folder's own by default. */
   keywords?: string;
-  maxActivePaths?: number;
-  /** Added for each token of a keyword, where its line has no `:boost`. */
-  keywordsScore?: number;
-  /** Mean token probability that a keyword must reach, where its line has no `#threshold`. */
-  keywordsThreshold?: number;
-  /** Blanks that must follow a keyword before it fires. */
-  numTrailingBlanks?: number;
-  blankPenalty?: number;
+  /** The head to look for them in; `ctc`, which is the surer one, where the model has it. */
+  head?: KeywordHead;
+}
+
+/** Makes a search for keywords. */
+type CreateKeywordDecoder = (keywords: readonly Keyword[]) => KeywordDecoder;
+
+async function decoderFactory(
+  model: Model,
+  tokens: TokenTable,
+  options: KeywordSpotterOptions,
+): Promise<CreateKeywordDecoder> {
+  const { blankId, unkId } = model.config;
+  const { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty } = options;
+  const numbers = { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty };
+  const search: SpotterOptions = { vocabSize: tokens.size, blankId, unkId, ...numbers };
+  const { head = model.sizes.hasCtc ? 'ctc' : 'transducer' } = options;
+  if (head === 'ctc') {
+    return (keywords) => new CtcKeywordSpotter(keywords, search);
+  }
+  if (head !== 'transducer') {
+    throw new RillError('bad-argument', {
+      got: `head: ${JSON.stringify(head)}`,
+      expected: 'ctc or transducer',
+      remedy: 'Leave it out.',
+    });
+  }
+  const joiner = await TransducerJoiner.load(model);
+  return (keywords) => new TransducerKeywordSpotter(joiner, keywords, search);
 }
 
 /**
- * Keyword spotting over the transducer, many streams over one encoder. Keywords are text: each stream can have
- * its own, and change them while it runs.
+ * Keyword spotting, many streams over one encoder: over the CTC head where the model has one, else over the transducer.
+ * Keywords are text: each stream can have its own, and change them while it runs.
  *
  * ```ts
  * const spotter = await KeywordSpotter.create(context, model);
@@ -43,31 +72,24 @@ export class KeywordSpotter {
   #ownContext: GpuContext | undefined;
   readonly #model: Model;
   readonly #tokens: TokenTable;
-  readonly #joiner: TransducerJoiner;
   readonly #keywords: readonly Keyword[];
-  readonly #search: SpotterOptions;
+  readonly #createDecoder: CreateKeywordDecoder;
   readonly #tailPaddingSeconds: number;
 
   private constructor(
     engine: StreamEngine,
     model: Model,
     tokens: TokenTable,
-    joiner: TransducerJoiner,
-    options: KeywordSpotterOptions,
+    keywords: readonly Keyword[],
+    createDecoder: CreateKeywordDecoder,
     tailPaddingSeconds: number,
   ) {
     this.#engine = engine;
     this.#model = model;
     this.#tokens = tokens;
-    this.#joiner = joiner;
-    this.#keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
-    const { blankId, unkId } = model.config;
-    const { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty } = options;
-    const limits = { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty };
-    this.#search = { vocabSize: tokens.size, blankId, unkId, ...limits };
+    this.#keywords = keywords;
+    this.#createDecoder = createDecoder;
     this.#tailPaddingSeconds = tailPaddingSeconds;
-    // Options out of range are refused here, not at the first stream.
-    this.#createDecoder(this.#keywords);
   }
 
   /**
@@ -91,20 +113,23 @@ export class KeywordSpotter {
   /**
    * Loads the model onto the GPU.
    *
-   * @throws RillError `bad-model` without a transducer head or tokens, `bad-argument` for options out of range, `shader`,
-   * `gpu`, `device-lost`.
+   * @throws RillError `bad-model` without tokens, a head, or the one that the options name, `bad-argument` for options out of
+   * range, `shader`, `gpu`, `device-lost`.
    */
   static async create(context: GpuContext, model: Model, options: KeywordSpotterOptions = {}): Promise<KeywordSpotter> {
     const { tokens, chunkFrames, tailPaddingSeconds } = resolveStreamingOptions(model, options);
-    const joiner = await TransducerJoiner.load(model);
+    const keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
+    const createDecoder = await decoderFactory(model, tokens, options);
+    // Options out of range are refused here, not at the first stream.
+    const { input } = createDecoder(keywords);
     const encoder = await RnnEncoder.create(context, model, {
       ...options,
       maxFrames: options.maxFrames ?? chunkFrames,
     });
     try {
-      await TransducerHead.attach(encoder, model);
-      const engine = new StreamEngine(encoder, chunkFrames, JOINER_ENCODER_PROJ);
-      return new KeywordSpotter(engine, model, tokens, joiner, options, tailPaddingSeconds);
+      await (input === CTC_LOG_PROBS ? CtcHead : TransducerHead).attach(encoder, model);
+      const engine = new StreamEngine(encoder, chunkFrames, input);
+      return new KeywordSpotter(engine, model, tokens, keywords, createDecoder, tailPaddingSeconds);
     } catch (error) {
       encoder.dispose();
       throw error;
@@ -126,10 +151,6 @@ export class KeywordSpotter {
     });
   }
 
-  #createDecoder(keywords: readonly Keyword[]): KeywordSpotterDecoder {
-    return new KeywordSpotterDecoder(this.#joiner, keywords, this.#search);
-  }
-
   /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
   parseKeywords(text: string): Keyword[] {
     return parseKeywords(text, this.#tokens);
@@ -146,6 +167,9 @@ export class KeywordSpotter {
 
   /** Keywords heard since the start or the last reset. */
   getResult(stream: OnlineStream): TimedKeyword[] {
+    if (this.#engine.hasEnded(stream)) {
+      stream.settle({ ended: true });
+    }
     return timedKeywords(stream);
   }
 

@@ -1,6 +1,5 @@
 import type { DecodedToken, Decoder, DecoderEnding } from '../decoder/decoder.ts';
-import { KeywordSpotterDecoder } from '../decoder/keyword-spotter.ts';
-import { KeywordReport, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
+import { KeywordReport, isKeywordDecoder, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
 import type { EncoderState, StateValues } from '../encoder/state.ts';
 import { RillError } from '../errors.ts';
 import { Fbank } from '../features/fbank.ts';
@@ -272,7 +271,7 @@ export class OnlineStream {
   setKeywords(keywords: readonly Keyword[]): void {
     this.#keywords = keywords;
     this.#report = new KeywordReport(keywords);
-    if (this.#decoder instanceof KeywordSpotterDecoder) {
+    if (isKeywordDecoder(this.#decoder)) {
       this.#segmentStart += this.#decoder.frames;
       this.#decoder = this.#setup.createDecoder(undefined, keywords);
     }
@@ -340,9 +339,19 @@ export class OnlineStream {
     this.#readbackMs += readbackMs;
   }
 
-  /** @internal Takes all tokens so far as they are: the segment is at its end. */
-  settle(): void {
+  /**
+   * @internal Takes all tokens so far as they are: the segment is at its end.
+   *
+   * @param ended whether the audio is at its end as well, so that no keyword can follow
+   */
+  settle({ ended }: { ended: boolean }): void {
+    if (ended && isKeywordDecoder(this.#decoder)) {
+      this.#decoder.finish();
+    }
     this.#hits.push(...this.#newHits(this.#decoder.tokens.length));
+    if (ended) {
+      this.#hits.push(...this.#report.finish());
+    }
   }
 
   /** @internal Starts the next segment: the search goes on after its last tokens, the audio without a gap. */
@@ -385,15 +394,17 @@ export class OnlineStream {
 
   /** Keywords that the last frames brought: from a search for them, or in the tokens of any other. */
   #newHits(upTo: number): KeywordHit[] {
-    if (this.#decoder instanceof KeywordSpotterDecoder) {
+    if (isKeywordDecoder(this.#decoder)) {
       const start = this.#segmentStart;
       return this.#decoder
         .takeHits()
         .map((hit) => ({ ...hit, startFrame: start + hit.startFrame, endFrame: start + hit.endFrame }));
     }
-    const settled = this.#inStream(this.#decoder.tokens.slice(this.#reported, upTo));
+    const { tokens, frames } = this.#decoder;
+    const settled = this.#inStream(tokens.slice(this.#reported, upTo));
     this.#reported = Math.max(this.#reported, upTo);
-    return this.#report.accept(settled);
+    const isAll = this.#reported >= tokens.length;
+    return this.#report.accept(settled, isAll ? this.#segmentStart + frames : undefined);
   }
 
   /** Tokens with frames counted from the start of the stream. */

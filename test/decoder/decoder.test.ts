@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CtcGreedyDecoder } from '../../src/decoder/ctc-greedy.ts';
 import { ContextGraph } from '../../src/decoder/context-graph.ts';
-import { KeywordReport, parseHotwords, parseKeywords } from '../../src/decoder/keywords.ts';
+import { KeywordReport } from '../../src/decoder/keywords.ts';
+import { parseHotwords, parseKeywords } from '../../src/decoder/phrase-files.ts';
 import { TokenTable } from '../../src/model/tokens.ts';
 import { joinWords } from '../../src/text/words.ts';
 import { failure } from '../support/failure.ts';
@@ -44,6 +45,8 @@ describe('CtcGreedyDecoder', () => {
 
 /** Words end with the mark, as the bundled model's. */
 const ended = TokenTable.parse('<blk> 0\n▁ 1\na 2\nb 3\nc▁ 4\n');
+/** Words begin with it, as in tables of sentencepiece. */
+const marked = TokenTable.parse('<blk> 0\n▁PAN 1\n▁RI 2\nGHT 3\nP 4\nA 5\nN 6\n▁ 7\n');
 
 describe('keywords', () => {
   it('reads sherpa-onnx’s keyword file', () => {
@@ -51,6 +54,30 @@ describe('keywords', () => {
       { phrase: 'A B', tokens: [2, 3], boost: 2, threshold: 0.4 },
       { phrase: 'c a', tokens: [4, 2] },
     ]);
+  });
+
+  it('takes the phrase behind @ to the end of the line, or to the next mark', () => {
+    const phrases = (text: string) => parseKeywords(text, ended).map(({ phrase, tokens }) => [phrase, tokens]);
+    expect(phrases('a b @SMART MIRROR\na b @one_two three :2 #0.5\na b :2 @:x y\n')).toEqual([
+      ['SMART MIRROR', [2, 3]],
+      ['one two three', [2, 3]],
+      [':x y', [2, 3]],
+    ]);
+  });
+
+  it.each([
+    // Letters with spaces between, in a case that the table does not have; tokens of BPE, in either.
+    [ended, 'A B ▁ @ab', '"A"', '"a"'],
+    [ended, 'A B', '"A"', '"a"'],
+    [ended, 'a B ▁', '"B"', '"b"'],
+    [marked, '▁pan ▁ri GHT', '"▁pan"', '"▁PAN"'],
+    [marked, '▁PAN ght', '"ght"', '"GHT"'],
+    [marked, '▁PAN ▁XY', '"▁XY"', 'tokens of tokens.txt'],
+  ])('takes no token line for text: names the token that the table lacks (%#)', async (table, line, got, expected) => {
+    const message = await failure('bad-model', () => parseKeywords(line, table));
+    expect(message).toContain(got);
+    expect(message).toContain(expected);
+    expect(message).toContain('line 1');
   });
 
   it.each(['x\n', 'a :much\n', '@name\n', 'a #\n', 'a #1.5\n', 'a :1e300\n', 'a :-1e300\n'])(
@@ -78,7 +105,7 @@ describe('keywords', () => {
   });
 
   it('reports the longest keyword that ends, once, above its threshold', () => {
-    const report = new KeywordReport(parseKeywords('a b @short\na a b @long\nb b #0.9 @certain\n', ended));
+    const report = new KeywordReport(parseKeywords('a b #0.4 @short\na a b #0.4 @long\nb b #0.9 @certain\n', ended));
     const tokens = decode([0, 2, 0, 2, 3], [0, 3, 0, 3], [2, 3]);
     const reported = tokens.flatMap((token) => report.accept([token]));
     expect(reported.map(({ keyword, startFrame, endFrame }) => [keyword, startFrame, endFrame])).toEqual([
@@ -92,10 +119,35 @@ describe('keywords', () => {
 describe('KeywordReport', () => {
   const token = (id: number, probability = 0.9, frame = 0) => ({ id, frame, logProb: Math.log(probability) });
 
-  it('wants a mean probability of a quarter, where the line says nothing else', () => {
+  it('wants a mean probability of a half, where the line says nothing else', () => {
     const heard = (probability: number, line = 'a b\n') =>
       new KeywordReport(parseKeywords(line, ended)).accept([token(2, probability), token(3, probability)]).length;
-    expect([heard(0.26), heard(0.24), heard(0.24, 'a b #0.2\n'), heard(0.26, 'a b #0.3\n')]).toEqual([1, 0, 1, 0]);
+    expect([heard(0.51), heard(0.49), heard(0.49, 'a b #0.4\n'), heard(0.51, 'a b #0.6\n')]).toEqual([1, 0, 1, 0]);
+  });
+
+  it('tells the longest of keywords within one another, and the shorter one when the longer cannot come', () => {
+    const a = 2;
+    const b = 3;
+    const c = 4;
+    const hear = (ids: readonly number[], frame?: number, text = 'a b\na b c▁ a\nc▁\n') => {
+      const report = new KeywordReport(parseKeywords(text, ended));
+      const told = report.accept(
+        ids.map((id, frame) => token(id, 0.9, frame)),
+        frame,
+      );
+      return [told, report.finish()].map((hits) => hits.map(({ keyword }) => keyword));
+    };
+    expect(hear([a, b])).toEqual([[], ['ab']]);
+    expect(hear([a, b, c, a])).toEqual([['abc a'], []]);
+    // What was said of the longer one is heard again.
+    expect(hear([a, b, c, b])).toEqual([['ab', 'c'], []]);
+    expect(hear([a, b, a, b])).toEqual([['ab'], ['ab']]);
+    // A second and a half without a token.
+    expect(hear([a, b], 38)).toEqual([[], ['ab']]);
+    expect(hear([a, b], 39)).toEqual([['ab'], []]);
+    // The end of one is the beginning of another, or lies within it.
+    expect(hear([a, b, a, b, c], undefined, 'a b\nb a b c▁\n')).toEqual([['ab', 'ab'], []]);
+    expect(hear([b, a, b, c], undefined, 'a b\nb a b c▁\n')).toEqual([['babc'], []]);
   });
 
   it('counts a token for one hit only', () => {

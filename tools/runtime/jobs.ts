@@ -10,10 +10,12 @@ import type { StateValues } from '../../src/encoder/state.ts';
 import { ableKernels } from '../../src/encoder/tuning.ts';
 import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
+import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
+import { JOINER_ENCODER_PROJ, TransducerHead } from '../../src/head/transducer.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
-import { parseKeywords } from '../../src/decoder/keywords.ts';
+import { parseKeywords } from '../../src/decoder/phrase-files.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import {
@@ -247,6 +249,59 @@ async function decodeAll(
   }
 }
 
+export interface OutputsInput {
+  model: ModelFiles;
+  /** Features of each utterance, (frames, num_features). */
+  utterances: Float32Array<ArrayBuffer>[];
+}
+
+/** Utterances side by side: their outputs are held until all are there. */
+const OUTPUT_STREAMS = 16;
+
+/** What the heads that a model has give of each utterance, by the name of the output: (frames, width). */
+async function outputs(
+  { gpu, emit, kernelStore }: JobContext,
+  { model: files, utterances }: OutputsInput,
+): Promise<Record<string, Float32Array<ArrayBuffer>>[]> {
+  const model = openModel(files);
+  const { encoder: sizes, hasCtc, transducer } = model.sizes;
+  const maxStreams = Math.min(utterances.length, OUTPUT_STREAMS);
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams, kernelStore });
+  try {
+    const names: string[] = [];
+    if (hasCtc) {
+      await CtcHead.attach(encoder, model);
+      names.push(CTC_LOG_PROBS);
+    }
+    if (transducer) {
+      await TransducerHead.attach(encoder, model);
+      names.push(JOINER_ENCODER_PROJ);
+    }
+    const parts = utterances.map(() => names.map((): Float32Array[] => []));
+    let done = 0;
+    for (const { members, features, lengths } of batchesOf(utterances, maxStreams, sizes.numFeatures)) {
+      await runBatch(encoder, features, lengths, {}, names, (lane, _, step) => {
+        names.forEach((name, i) => parts[members[lane]][i].push(step.outputs[name]));
+      });
+      done += members.length;
+      emit({ type: 'progress', done, total: utterances.length });
+    }
+    return parts.map((ofUtterance) => Object.fromEntries(names.map((name, i) => [name, joined(ofUtterance[i])])));
+  } finally {
+    encoder.dispose();
+  }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    values.set(part, at);
+    at += part.length;
+  }
+  return values;
+}
+
 export interface TraceInput {
   model: ModelFiles;
   /** (4n + 5, num_features) */
@@ -345,9 +400,11 @@ export interface SpotInput extends Omit<TranscribeInput, 'options'> {
   options?: Pick<KeywordSpotterOptions, 'keywords' | 'keywordsScore' | 'keywordsThreshold' | 'maxActivePaths'>;
 }
 
-/** Keywords of one recording: by the transducer's spotter, or, without a transducer, in what the CTC head hears. */
-async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
-  const { gpu, emit, kernelStore } = context;
+/** Keywords of one recording. */
+async function spot(
+  { gpu, emit, kernelStore }: JobContext,
+  input: SpotInput,
+): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
   const keywords = options?.keywords ?? model.keywords ?? '';
@@ -357,10 +414,6 @@ async function spot(context: JobContext, input: SpotInput): Promise<{ keywords: 
       expected: 'a keywords.txt in the model folder, or --keywords with a line at least',
       remedy: 'Write one keyword a line.',
     });
-  }
-  if (!model.sizes.transducer) {
-    const { result, stats } = await transcribe(context, { ...input, options: { keywords: options?.keywords } });
-    return { keywords: result.keywords, stats };
   }
   const spotter = await KeywordSpotter.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
   const stream = spotter.createStream();
@@ -387,7 +440,7 @@ async function methods(
   return ableKernels(gpu, openModel(model), dtype).map(({ matrices }) => matrices);
 }
 
-export const jobs = { encode, decode, decodeAll, trace, transcribe, spot, bench, dtypes, methods };
+export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, methods };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;
