@@ -6,6 +6,7 @@ import { writeSafetensors } from '../model/safetensors.ts';
 import { expectedTensors, inferSizes, type ModelSizes } from '../model/sizes.ts';
 import { elementCount, requireFinite, type TensorSource } from '../model/tensors.ts';
 import { TokenTable } from '../model/tokens.ts';
+import { badCheckpoint } from './bad-checkpoint.ts';
 import type { ByteSource } from './bytes.ts';
 import { foldScales, withNormEps } from './fold.ts';
 import { openTensors, openTogether } from './open.ts';
@@ -69,13 +70,23 @@ export async function openCheckpoint(
   const json = parseJson(config);
   const sizes = inferSizes('bad-checkpoint', folded.tensors, configuredFeatures(json));
   const used = expectedTensors(sizes);
+  checkElements(used, sources);
   return {
     stored,
     folded,
     sizes,
     config: parseConfig(json, sizes),
-    ignored: [...folded.tensors.keys()].filter((name) => !used.has(name)),
+    ignored: [...[...folded.tensors.keys()].filter((name) => !used.has(name)), ...folded.outside],
   };
+}
+
+/** Tensors can share their elements in a file, yet each is written out: no more than the files justify. */
+function checkElements(tensors: ReadonlyMap<string, readonly number[]>, sources: readonly ByteSource[]): void {
+  const elements = [...tensors.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
+  const bytes = sources.reduce((sum, { size }) => sum + size, 0);
+  if (!(elements <= bytes)) {
+    throw badCheckpoint(`weights of ${elements} elements in ${bytes} bytes`, 'no more elements than bytes');
+  }
 }
 
 /** Sizes with these layers only, and which tensor of the whole model one of theirs is. */

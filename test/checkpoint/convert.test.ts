@@ -217,15 +217,78 @@ describe('convertCheckpoint', () => {
     );
   });
 
-  it.each(['module.', '_orig_mod.', 'model.', 'module._orig_mod.', 'model._orig_mod.module.'])(
-    'looks behind the prefix %s',
-    (prefix) => {
-      const names = ['encoder_embed.conv.0.weight', 'encoder.layers.0.norm_final.eps'];
-      const tensors = new Map(names.map((name) => [prefix + name, { dtype: 'F32', shape: [1] }]));
+  it.each([
+    { prefix: '' },
+    { prefix: 'module.' },
+    { prefix: 'model._orig_mod.module.' },
+    { prefix: '_forward_module.model.' },
+    { prefix: 'asr.network.' },
+    { prefix: '', inside: '_orig_mod.' },
+    { prefix: 'net.', inside: '_fsdp_wrapped_module.' },
+    { prefix: 'asr.', inside: 'module._orig_mod.' },
+    { prefix: 'asr.', encoder: 'rnn.' },
+    { prefix: 'module.', encoder: 'acoustic.', inside: '_orig_mod.' },
+  ])(
+    'finds the network behind $prefix, its encoder in $encoder$inside',
+    ({ prefix, encoder = 'encoder.', inside = '' }) => {
+      const network = {
+        [`${prefix}${encoder}${inside}encoder_embed.conv.0.weight`]: 'encoder.encoder_embed.conv.0.weight',
+        [`${prefix}${encoder}encoder.layers.0.${inside}norm_final.eps`]: 'encoder.encoder.layers.0.norm_final.eps',
+        [`${prefix}decoder.${inside}embedding.weight`]: 'decoder.embedding.weight',
+        [`${prefix}joiner.output_linear.weight`]: 'joiner.output_linear.weight',
+        [`${prefix}ctc_output.1.weight`]: 'ctc_output.1.weight',
+      };
+      const beside = ['n_averaged', 'criterion.pos_weight', 'language_model.encoder.weight'];
+      const names = [...beside, ...Object.keys(network)];
+      const tensors = new Map(names.map((name) => [name, { dtype: 'F32', shape: [1] }]));
       const folded = foldScales({ tensors, read: async () => new Float32Array(1) });
-      expect([...folded.tensors.keys()]).toEqual(names.map((name) => `encoder.${name}`));
+      expect([...folded.tensors.keys()].filter((name) => !beside.includes(name))).toEqual(Object.values(network));
     },
   );
+
+  it.each(['', 'module.', 'encoder.'])('finds a lone encoder behind %j', (prefix) => {
+    const names = ['encoder_embed.conv.0.weight', 'encoder.layers.0.norm_final.eps'];
+    const tensors = new Map(names.map((name) => [prefix + name, { dtype: 'F32', shape: [1] }]));
+    const folded = foldScales({ tensors, read: async () => new Float32Array(1) });
+    expect([...folded.tensors.keys()]).toEqual(names.map((name) => `encoder.${name}`));
+  });
+
+  it('takes no weight for its own that another module has, wrappers or not', () => {
+    const inside = 'model.encoder.encoder_embed.conv.0.weight';
+    const names = ['joiner.output_linear.weight', inside, 'model.joiner.output_linear.weight', 'joiner.extra'];
+    const tensors = new Map(names.map((name, i) => [name, { dtype: 'F32', shape: [i] }]));
+    const folded = foldScales({ tensors, read: async () => new Float32Array(1) });
+    expect(folded.tensors.get('joiner.output_linear.weight')?.shape).toEqual([2]);
+    expect(folded.outside).toEqual(['joiner.output_linear.weight']);
+  });
+
+  it('refuses two encoders, and names both', async () => {
+    const names = [
+      'student.encoder.encoder_embed.conv.0.weight',
+      'teacher.encoder._orig_mod.encoder_embed.conv.0.weight',
+    ];
+    const tensors = new Map(names.map((name) => [name, { dtype: 'F32', shape: [1] }]));
+    const message = await failure('bad-checkpoint', () =>
+      foldScales({ tensors, read: async () => new Float32Array(1) }),
+    );
+    names.forEach((name) => expect(message).toContain(`"${name.slice(0, 60)}`));
+  });
+
+  const sample = async (name: string) => bytesSource(await readFixture(`checkpoints/${name}`));
+
+  it.each([
+    { name: 'pt-python313-path.pt', ignored: [] },
+    { name: 'pt-torch-version.pt', ignored: [] },
+    { name: 'pt-parameter-with-state.pt', ignored: [] },
+    { name: 'pt-lightning-extra-key.ckpt', ignored: ['criterion.pos_weight'] },
+    { name: 'pt-expanded-buffer.pt', ignored: ['encoder.grid'] },
+  ])('reads $name as the same network without what is odd in it', async ({ name, ignored }) => {
+    const control = await convertCheckpoint(await sample('control.pt'));
+    const files = await convertCheckpoint(await sample(name));
+    expect(files['config.json']).toBe(control['config.json']);
+    expect(Buffer.compare(files['model.safetensors'], control['model.safetensors'])).toBe(0);
+    expect((await openCheckpoint(await sample(name))).ignored).toEqual(ignored);
+  });
 
   it('keeps the layers that are named, in their order', async () => {
     const config = await text('wake-words/config.json');
