@@ -14,7 +14,7 @@ import { openTensors, openTogether } from './open.ts';
 export interface ConvertOptions {
   /** The text of a `config.json` with what tensors cannot tell: feature options, blank id, mel bins. */
   config?: string;
-  /** The text of `tokens.txt`. */
+  /** The text of `tokens.txt`; blank and unknown token are found in it by name where the config does not state them. */
   tokens?: string;
   /** The checkpoint that an already folded state dict came from: the BasicNorm eps are taken from it. */
   normEpsFrom?: ByteSource;
@@ -36,6 +36,7 @@ export interface Checkpoint {
   folded: TensorSource;
   sizes: ModelSizes;
   config: ModelConfig;
+  tokens?: TokenTable;
   /** Tensors that inference does not use, under their full names. */
   ignored: readonly string[];
 }
@@ -55,11 +56,11 @@ export function countParameters(sizes: ModelSizes): Record<string, number> {
 /**
  * Opens a checkpoint of the network, infers its sizes and checks that every tensor fits.
  *
- * @throws RillError `bad-checkpoint`, or `bad-model` for the config.
+ * @throws RillError `bad-checkpoint`, or `bad-model` for config and tokens.
  */
 export async function openCheckpoint(
   source: ByteSource | readonly ByteSource[],
-  { config = '{}', normEpsFrom, useAveragedModel = false }: ConvertOptions = {},
+  { config = '{}', tokens: tokensText, normEpsFrom, useAveragedModel = false }: ConvertOptions = {},
 ): Promise<Checkpoint> {
   const sources = 'read' in source ? [source] : source;
   const stored = await openTogether(sources, { averaged: useAveragedModel });
@@ -71,11 +72,23 @@ export async function openCheckpoint(
   const sizes = inferSizes('bad-checkpoint', folded.tensors, configuredFeatures(json));
   const used = expectedTensors(sizes);
   checkElements(used, sources);
+  const tokens = tokensText === undefined ? undefined : TokenTable.parse(tokensText);
+  if (tokens && tokens.size !== sizes.vocabSize) {
+    throw new RillError('bad-model', {
+      got: `tokens.txt with ${tokens.size} tokens`,
+      expected:
+        sizes.vocabSize === undefined
+          ? 'none, since this checkpoint has no head'
+          : `${sizes.vocabSize}, as the checkpoint’s output layer has`,
+      remedy: 'Use the tokens.txt that the model was trained with.',
+    });
+  }
   return {
     stored,
     folded,
     sizes,
-    config: parseConfig(json, sizes),
+    config: parseConfig(json, sizes, tokens),
+    tokens,
     ignored: [...[...folded.tensors.keys()].filter((name) => !used.has(name)), ...folded.outside],
   };
 }
@@ -120,19 +133,8 @@ export async function convertCheckpoint(
   source: ByteSource | readonly ByteSource[],
   options: ConvertOptions = {},
 ): Promise<ModelFiles> {
-  const { folded, sizes: all, config } = await openCheckpoint(source, options);
+  const { folded, sizes: all, config, tokens } = await openCheckpoint(source, options);
   const { sizes, storedName } = keepLayers(all, options.layers);
-  const tokens = options.tokens === undefined ? undefined : TokenTable.parse(options.tokens);
-  if (tokens && tokens.size !== sizes.vocabSize) {
-    throw new RillError('bad-model', {
-      got: `tokens.txt with ${tokens.size} tokens`,
-      expected:
-        sizes.vocabSize === undefined
-          ? 'none, since this checkpoint has no head'
-          : `${sizes.vocabSize}, as the checkpoint’s output layer has`,
-      remedy: 'Use the tokens.txt that the model was trained with.',
-    });
-  }
   const weights = await writeSafetensors(
     [...expectedTensors(sizes)].map(([name, shape]) => ({
       name,
@@ -147,7 +149,7 @@ export async function convertCheckpoint(
     options.onWritten,
   );
   return {
-    'config.json': writeConfig(config, sizes),
+    'config.json': writeConfig(config, sizes, tokens),
     'model.safetensors': weights,
     ...(tokens && { 'tokens.txt': tokens.toString() }),
   };

@@ -89,7 +89,7 @@ async function openArchive(source: ByteSource): Promise<TorchArchive> {
     entries = await new ZipReader(new ByteSourceReader(await withoutSpareZip64(source))).getEntries();
   } catch (cause) {
     throw badCheckpoint(
-      `a file of ${source.size} bytes that cannot be read as a zip (${words(cause)})`,
+      `${source.name ?? 'a file'} of ${source.size} bytes that cannot be read as a zip (${words(cause)})`,
       'a checkpoint that torch.save wrote',
       'If it is whole, load it in PyTorch and save it again; otherwise copy it again.',
     );

@@ -284,7 +284,12 @@ describe('a checkpoint', () => {
     'formats/one_shared_storage.pt',
     'formats/encoder.onnx',
   ];
-  const ODD_FORMATS = ['checkpoints/values-zip.pt', 'checkpoints/values-legacy.pt'];
+  const ODD_FORMATS = [
+    'checkpoints/values-zip.pt',
+    'checkpoints/values-legacy.pt',
+    'checkpoints/exports/plain-encoder.int8-channels.onnx',
+    'checkpoints/exports/projected-decoder.int8-all.onnx',
+  ];
 
   /** Halves become floats, as do bytes that were quantized; tensors can share their storage. */
   const limits = { codes: ['bad-checkpoint', 'bad-model'], growth: 4 } as const;
