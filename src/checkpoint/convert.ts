@@ -125,7 +125,8 @@ function keepLayers(
 /**
  * Converts a checkpoint into the files of a model folder.
  *
- * @param source a PyTorch, TorchScript, safetensors or ONNX file, or the files of an ONNX trio
+ * @param source a PyTorch, TorchScript, safetensors or ONNX file, or the files of an ONNX trio, with those that its
+ *   weights lie in; those are found by name
  *
  * @throws RillError `bad-checkpoint` for the checkpoint, `bad-model` for config and tokens.
  */

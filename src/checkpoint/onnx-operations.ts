@@ -126,6 +126,11 @@ class Flow {
         return isFloats(weight, 2) ? [{ weight: transposed(weight) }] : [];
       case 'MatMulInteger':
         return weight?.shape.length === 2 ? [{ weight: transposed(this.#scaled(node, weight, 1, fourth)) }] : [];
+      // Two that onnxruntime's optimizer joins an integer product and its scaling into.
+      case 'MatMulIntegerToFloat':
+        return joinedProduct(weight, fourth, inputs[5], inputs[6]);
+      case 'DynamicQuantizeMatMul':
+        return joinedProduct(weight, third, fourth, inputs[4]);
       case 'LSTM':
       case 'DynamicQuantizeLSTM':
         return lstmProducts(inputs);
@@ -201,6 +206,13 @@ class Flow {
   #constantOf({ inputs }: OnnxNode): Weight | undefined {
     return inputs.map((input) => this.#weights.get(input)).find((each) => each !== undefined);
   }
+}
+
+/** A product that brings the scale of its 8-bit weight. */
+function joinedProduct(weight?: Weight, scale?: Weight, zeroPoint?: Weight, bias?: Weight): Product[] {
+  return weight?.shape.length === 2 && scale && !isFloat(weight)
+    ? [{ weight: transposed(dequantized(weight, 1, scale, zeroPoint)), bias }]
+    : [];
 }
 
 /** An LSTM's two matrices with their biases; quantized, its matrices lie the other way round and bring scales. */

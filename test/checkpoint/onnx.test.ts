@@ -89,6 +89,23 @@ describe('ONNX', () => {
     expect([...(await second.read('joiner.output_linear.weight'))]).toEqual([2, 6, 10, 10, 30, 50]);
   });
 
+  it.each([
+    { op: 'MatMulIntegerToFloat', inputs: ['q', 'w', 'q_scale', 'scale', 'q_zero', 'zero', 'bias'] },
+    { op: 'DynamicQuantizeMatMul', inputs: ['in2', 'w', 'scale', 'zero', 'bias'] },
+  ])('takes 8-bit weights as onnxruntime joins them: $op', async ({ op, inputs }) => {
+    const { read } = await open(
+      [...JOINER, onnxNode(op, inputs, 'logit')],
+      [
+        onnxTensor('w', [3, 2], INT8, Int8Array.of(1, 2, 3, 4, 5, 6)),
+        onnxTensor('scale', [2], FLOAT, Float32Array.of(2, 10)),
+        onnxTensor('zero', [2], INT8, Int8Array.of(0, 1)),
+        bias,
+      ],
+    );
+    expect([...(await read('joiner.output_linear.weight'))]).toEqual([2, 6, 10, 10, 30, 50]);
+    expect([...(await read('joiner.output_linear.bias'))]).toEqual([7, 8]);
+  });
+
   it('refuses integers without their scale, and scales that do not fit', async () => {
     const integers = onnxTensor('w_quantized', [3, 2], INT8, new Int8Array(6));
     const unscaled = [...JOINER, onnxNode('MatMulInteger', ['q', 'w_quantized'], 'product')];
