@@ -9,6 +9,8 @@ import { bitFlips, expectRefused, expectSurvived, hostileLengths, truncations } 
 
 const storage = Float32Array.from({ length: 12 }, (_, i) => i);
 
+const floatBytes = (value: number) => Buffer.from(Float32Array.of(value).buffer);
+
 describe('a checkpoint', () => {
   it.each([
     { name: 'an offset', offset: 4, shape: [2, 3], strides: [3, 1], expected: [4, 5, 6, 7, 8, 9] },
@@ -158,6 +160,30 @@ describe('a checkpoint', () => {
     const [[name]] = expected.tensors;
     expect([...actual.tensors.keys()]).toEqual([...expected.tensors.keys()]);
     expect(await actual.read(name)).toEqual(await expected.read(name));
+  });
+
+  it('reads of a legacy file what lies before storages of a type that is not known', async () => {
+    const magic = (await readFixture('golden/formats/legacy.pt')).subarray(0, 15);
+    const unknown = op.tensor('1', 1, 0, [1], [1]).map((byte, i, bytes) =>
+      // torch.FloatStorage becomes torch.FloatStoragX
+      Buffer.from(bytes.slice(i - 11, i + 1)).toString() === 'FloatStorage' ? 0x58 : byte,
+    );
+    const weights = [op.tensor('0', 1, 0, [1], [1]), unknown, op.tensor('2', 1, 0, [1], [1])];
+    const entries = weights.flatMap((tensor, i) => [...op.string(`w${i}`), ...tensor]);
+    const storages = [5, 6, 7].map((value) => Buffer.concat([Buffer.of(1, 0, 0, 0, 0, 0, 0, 0), floatBytes(value)]));
+    const file = Buffer.concat([
+      magic,
+      Buffer.of(...op.proto, ...op.int(1001), ...op.stop),
+      Buffer.of(...op.proto, ...op.emptyDict, ...op.stop),
+      Buffer.of(...op.proto, ...op.emptyDict, ...op.mark, ...entries, ...op.setItems, ...op.stop),
+      Buffer.of(...op.proto, ...op.mark, ...['0', '1', '2'].flatMap((key) => op.string(key)), 0x6c, ...op.stop),
+      ...storages,
+    ]);
+    const { tensors, read } = await openTensors(bytesSource(file));
+    expect([...tensors.keys()]).toEqual(['w0', 'w1', 'w2']);
+    expect([...(await read('w0'))]).toEqual([5]);
+    expect(await failure('bad-checkpoint', () => read('w1'))).toContain('"torch.FloatStoragX" (it was not executed)');
+    expect(await failure('bad-checkpoint', () => read('w2'))).toContain('behind one of a type that is not known');
   });
 
   it('says when a legacy file’s pickles are larger than a state dict’s', async () => {
