@@ -2,6 +2,9 @@
 import type { ModelFiles, WaveformChunk } from 'rill';
 
 const CHECKPOINT = /\.(pt|pth|ckpt|bin|jit|safetensors|onnx)$/i;
+const ONNX = /\.onnx$/i;
+/** What lies beside ONNX models and holds none of their weights; files that do may have any name. */
+const NO_WEIGHTS = /^\.|\.(txt|json|md|csv|wav|mp3|flac|ogg|m4a|py|sh)$/i;
 
 /** The files of a drop; those of a folder where one was dropped. */
 export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
@@ -49,7 +52,8 @@ export async function sortFiles(files: readonly File[]): Promise<Drop> {
   const named = (name: string) => files.find((file) => file.name.toLowerCase() === name);
   const text = async (name: string) => named(name)?.text();
   const [config, tokens, keywords] = await Promise.all(['config.json', 'tokens.txt', 'keywords.txt'].map(text));
-  const checkpoints = files.filter(({ name }) => CHECKPOINT.test(name));
+  const hasOnnx = files.some(({ name }) => ONNX.test(name));
+  const checkpoints = files.filter(({ name }) => CHECKPOINT.test(name) || (hasOnnx && !NO_WEIGHTS.test(name)));
   const weights = named('model.safetensors');
   const isText = (name: string) => /\.(txt|json)$/i.test(name);
   return {

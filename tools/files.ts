@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, realpath, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, open, readFile, realpath, rename, rm, rmdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, normalize } from 'node:path';
 import type { ByteSource } from '../src/checkpoint/bytes.ts';
 import { RillError } from '../src/errors.ts';
 import type { ModelFiles } from '../src/model/model.ts';
@@ -46,22 +46,51 @@ export async function withFile<Result>(path: string, use: (source: ByteSource) =
     const { size } = about;
     return await use({
       size,
-      async read(offset, length) {
-        const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
-        let done = 0;
-        while (done < bytes.length) {
-          const { bytesRead } = await file.read(bytes, done, Math.min(MAX_READ, bytes.length - done), offset + done);
-          if (bytesRead === 0) {
-            break;
-          }
-          done += bytesRead;
-        }
-        return bytes.subarray(0, done);
-      },
+      name: basename(path),
+      read: (offset, length) => readBytes(file, offset, Math.min(length, size - offset)),
+      beside: (name) => fileBeside(path, name),
     });
   } finally {
     await file.close();
   }
+}
+
+/** Bytes of a file, or fewer where it ends before. */
+async function readBytes(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(Math.max(0, length));
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesRead } = await file.read(bytes, done, Math.min(MAX_READ, bytes.length - done), offset + done);
+    if (bytesRead === 0) {
+      break;
+    }
+    done += bytesRead;
+  }
+  return bytes.subarray(0, done);
+}
+
+/** A file in the folder of another one, or below: what an untrusted file names may lie nowhere else. */
+async function fileBeside(path: string, name: string): Promise<ByteSource | undefined> {
+  const inside = normalize(name);
+  const target = join(dirname(path), inside);
+  if (isAbsolute(name) || inside.startsWith('..') || !existsSync(target)) {
+    return undefined;
+  }
+  const about = await stat(target);
+  return about.isFile()
+    ? {
+        size: about.size,
+        name: basename(target),
+        async read(offset, length) {
+          const file = await open(target);
+          try {
+            return await readBytes(file, offset, Math.min(length, about.size - offset));
+          } finally {
+            await file.close();
+          }
+        },
+      }
+    : undefined;
 }
 
 export async function isFolder(path: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { writeSafetensors } from '../model/safetensors.ts';
 import { expectedTensors, inferSizes, type ModelSizes } from '../model/sizes.ts';
 import { elementCount, requireFinite, type TensorSource } from '../model/tensors.ts';
 import { TokenTable } from '../model/tokens.ts';
+import { badCheckpoint } from './bad-checkpoint.ts';
 import type { ByteSource } from './bytes.ts';
 import { foldScales, withNormEps } from './fold.ts';
 import { openTensors, openTogether } from './open.ts';
@@ -13,7 +14,7 @@ import { openTensors, openTogether } from './open.ts';
 export interface ConvertOptions {
   /** The text of a `config.json` with what tensors cannot tell: feature options, blank id, mel bins. */
   config?: string;
-  /** The text of `tokens.txt`. */
+  /** The text of `tokens.txt`; blank and unknown token are found in it by name where the config does not state them. */
   tokens?: string;
   /** The checkpoint that an already folded state dict came from: the BasicNorm eps are taken from it. */
   normEpsFrom?: ByteSource;
@@ -35,6 +36,7 @@ export interface Checkpoint {
   folded: TensorSource;
   sizes: ModelSizes;
   config: ModelConfig;
+  tokens?: TokenTable;
   /** Tensors that inference does not use, under their full names. */
   ignored: readonly string[];
 }
@@ -54,11 +56,11 @@ export function countParameters(sizes: ModelSizes): Record<string, number> {
 /**
  * Opens a checkpoint of the network, infers its sizes and checks that every tensor fits.
  *
- * @throws RillError `bad-checkpoint`, or `bad-model` for the config.
+ * @throws RillError `bad-checkpoint`, or `bad-model` for config and tokens.
  */
 export async function openCheckpoint(
   source: ByteSource | readonly ByteSource[],
-  { config = '{}', normEpsFrom, useAveragedModel = false }: ConvertOptions = {},
+  { config = '{}', tokens: tokensText, normEpsFrom, useAveragedModel = false }: ConvertOptions = {},
 ): Promise<Checkpoint> {
   const sources = 'read' in source ? [source] : source;
   const stored = await openTogether(sources, { averaged: useAveragedModel });
@@ -69,13 +71,35 @@ export async function openCheckpoint(
   const json = parseJson(config);
   const sizes = inferSizes('bad-checkpoint', folded.tensors, configuredFeatures(json));
   const used = expectedTensors(sizes);
+  checkElements(used, sources);
+  const tokens = tokensText === undefined ? undefined : TokenTable.parse(tokensText);
+  if (tokens && tokens.size !== sizes.vocabSize) {
+    throw new RillError('bad-model', {
+      got: `tokens.txt with ${tokens.size} tokens`,
+      expected:
+        sizes.vocabSize === undefined
+          ? 'none, since this checkpoint has no head'
+          : `${sizes.vocabSize}, as the checkpoint’s output layer has`,
+      remedy: 'Use the tokens.txt that the model was trained with.',
+    });
+  }
   return {
     stored,
     folded,
     sizes,
-    config: parseConfig(json, sizes),
-    ignored: [...folded.tensors.keys()].filter((name) => !used.has(name)),
+    config: parseConfig(json, sizes, tokens),
+    tokens,
+    ignored: [...[...folded.tensors.keys()].filter((name) => !used.has(name)), ...folded.outside],
   };
+}
+
+/** Tensors can share their elements in a file, yet each is written out: no more than the files justify. */
+function checkElements(tensors: ReadonlyMap<string, readonly number[]>, sources: readonly ByteSource[]): void {
+  const elements = [...tensors.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
+  const bytes = sources.reduce((sum, { size }) => sum + size, 0);
+  if (!(elements <= bytes)) {
+    throw badCheckpoint(`weights of ${elements} elements in ${bytes} bytes`, 'no more elements than bytes');
+  }
 }
 
 /** Sizes with these layers only, and which tensor of the whole model one of theirs is. */
@@ -101,7 +125,8 @@ function keepLayers(
 /**
  * Converts a checkpoint into the files of a model folder.
  *
- * @param source a PyTorch, TorchScript, safetensors or ONNX file, or the files of an ONNX trio
+ * @param source a PyTorch, TorchScript, safetensors or ONNX file, or the files of an ONNX trio, with those that its
+ *   weights lie in; those are found by name
  *
  * @throws RillError `bad-checkpoint` for the checkpoint, `bad-model` for config and tokens.
  */
@@ -109,19 +134,8 @@ export async function convertCheckpoint(
   source: ByteSource | readonly ByteSource[],
   options: ConvertOptions = {},
 ): Promise<ModelFiles> {
-  const { folded, sizes: all, config } = await openCheckpoint(source, options);
+  const { folded, sizes: all, config, tokens } = await openCheckpoint(source, options);
   const { sizes, storedName } = keepLayers(all, options.layers);
-  const tokens = options.tokens === undefined ? undefined : TokenTable.parse(options.tokens);
-  if (tokens && tokens.size !== sizes.vocabSize) {
-    throw new RillError('bad-model', {
-      got: `tokens.txt with ${tokens.size} tokens`,
-      expected:
-        sizes.vocabSize === undefined
-          ? 'none, since this checkpoint has no head'
-          : `${sizes.vocabSize}, as the checkpoint’s output layer has`,
-      remedy: 'Use the tokens.txt that the model was trained with.',
-    });
-  }
   const weights = await writeSafetensors(
     [...expectedTensors(sizes)].map(([name, shape]) => ({
       name,
@@ -136,7 +150,7 @@ export async function convertCheckpoint(
     options.onWritten,
   );
   return {
-    'config.json': writeConfig(config, sizes),
+    'config.json': writeConfig(config, sizes, tokens),
     'model.safetensors': weights,
     ...(tokens && { 'tokens.txt': tokens.toString() }),
   };

@@ -1,7 +1,6 @@
-import { badCheckpoint } from './bad-checkpoint.ts';
 import Pbf from 'pbf';
-import { RillError, shown } from '../errors.ts';
-import { DTYPE_BYTES, decodeFloats, elementCount, shapeText, type DType } from '../model/tensors.ts';
+import { RillError } from '../errors.ts';
+import { badCheckpoint } from './bad-checkpoint.ts';
 
 /** A TensorProto. */
 export interface OnnxTensor {
@@ -13,10 +12,22 @@ export interface OnnxTensor {
   raw: Uint8Array;
   /** Elements given as numbers instead. */
   numbers: number[];
-  external: boolean;
-  /** The elements lie in the order of the other axis first. */
-  transposed: boolean;
+  /** Whether the elements lie in another file, and where: `location`, `offset`, `length`. */
+  isExternal: boolean;
+  external: Map<string, string>;
 }
+
+/** TensorProto.DataType */
+export const DATA_TYPE = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+  double: 11,
+  bfloat16: 16,
+} as const;
 
 export interface OnnxNode {
   op: string;
@@ -24,7 +35,7 @@ export interface OnnxNode {
   outputs: string[];
   /** Integer attributes. */
   ints: Map<string, number>;
-  /** The value of a Constant. */
+  /** Attributes that are a value of a Constant. */
   value?: OnnxTensor;
 }
 
@@ -39,10 +50,12 @@ export interface OnnxGraph {
 /** Nodes and constants; a recipe's encoder of twelve layers, unrolled over frames, has some thousands. */
 const MAX_ITEMS = 200_000;
 
-/** TensorProto.DataType */
-const INT8 = 3;
-const UINT8 = 2;
-const FLOAT_TYPES: Readonly<Record<number, DType>> = { 1: 'F32', 10: 'F16', 11: 'F64', 16: 'BF16' };
+/** The two strings of a StringStringEntryProto: key and value. */
+function readEntry(tag: number, pair: string[], pbf: Pbf): void {
+  if (tag === 1 || tag === 2) {
+    pair[tag - 1] = pbf.readString();
+  }
+}
 
 // Each reader names the fields of onnx.proto3 that it takes, by their numbers.
 function readTensor(tag: number, tensor: OnnxTensor, pbf: Pbf): void {
@@ -64,9 +77,16 @@ function readTensor(tag: number, tensor: OnnxTensor, pbf: Pbf): void {
   } else if (tag === 9) {
     // raw_data
     tensor.raw = pbf.readBytes();
+  } else if (tag === 10) {
+    // double_data
+    pbf.readPackedDouble(tensor.numbers);
+  } else if (tag === 13) {
+    // external_data
+    const [key, value] = pbf.readMessage(readEntry, ['', '']);
+    tensor.external.set(key, value);
   } else if (tag === 14) {
     // data_location
-    tensor.external = pbf.readVarint() === 1;
+    tensor.isExternal = pbf.readVarint() === 1;
   }
 }
 
@@ -76,26 +96,62 @@ const newTensor = (): OnnxTensor => ({
   dataType: 0,
   raw: new Uint8Array(0),
   numbers: [],
-  external: false,
-  transposed: false,
+  isExternal: false,
+  external: new Map(),
 });
 
 interface OnnxAttribute {
   name: string;
+  float: number;
   int?: number;
   tensor?: OnnxTensor;
+  floats: number[];
+  ints: number[];
+}
+
+/** The value of a Constant, by whichever of its attributes gives it; texts are no value here. */
+function constantValue({ name, float, int = 0, tensor, floats, ints }: OnnxAttribute): OnnxTensor | undefined {
+  const listed = (dataType: number, numbers: number[], shape: number[]) => ({
+    ...newTensor(),
+    dataType,
+    numbers,
+    shape,
+  });
+  switch (name) {
+    case 'value':
+      return tensor;
+    case 'value_float':
+      return listed(DATA_TYPE.float, [float], []);
+    case 'value_floats':
+      return listed(DATA_TYPE.float, floats, [floats.length]);
+    case 'value_int':
+      return listed(DATA_TYPE.int64, [int], []);
+    case 'value_ints':
+      return listed(DATA_TYPE.int64, ints, [ints.length]);
+    default:
+      return undefined;
+  }
 }
 
 function readAttribute(tag: number, attribute: OnnxAttribute, pbf: Pbf): void {
   if (tag === 1) {
     // name
     attribute.name = pbf.readString();
+  } else if (tag === 2) {
+    // f
+    attribute.float = pbf.readFloat();
   } else if (tag === 3) {
     // i
     attribute.int = pbf.readVarint(true);
   } else if (tag === 5) {
     // t
     attribute.tensor = pbf.readMessage(readTensor, newTensor());
+  } else if (tag === 7) {
+    // floats
+    pbf.readPackedFloat(attribute.floats);
+  } else if (tag === 8) {
+    // ints
+    pbf.readPackedVarint(attribute.ints, true);
   }
 }
 
@@ -111,11 +167,11 @@ function readNode(tag: number, node: OnnxNode, pbf: Pbf): void {
     node.op = pbf.readString();
   } else if (tag === 5) {
     // attribute
-    const { name, int, tensor } = pbf.readMessage<OnnxAttribute>(readAttribute, { name: '' });
-    if (int !== undefined) {
-      node.ints.set(name, int);
+    const attribute = pbf.readMessage<OnnxAttribute>(readAttribute, { name: '', float: 0, floats: [], ints: [] });
+    if (attribute.int !== undefined) {
+      node.ints.set(attribute.name, attribute.int);
     }
-    node.value = name === 'value' ? tensor : node.value;
+    node.value ??= constantValue(attribute);
   }
 }
 
@@ -144,15 +200,8 @@ function readModel(tag: number, graph: OnnxGraph, pbf: Pbf): void {
     pbf.readMessage(readGraph, graph);
   } else if (tag === 14) {
     // metadata_props
-    const entry = pbf.readMessage(
-      (field, pair: string[], inner) => {
-        if (field === 1 || field === 2) {
-          pair[field - 1] = inner.readString();
-        }
-      },
-      ['', ''],
-    );
-    graph.metadata.set(entry[0], entry[1]);
+    const [key, value] = pbf.readMessage(readEntry, ['', '']);
+    graph.metadata.set(key, value);
   }
 }
 
@@ -183,62 +232,5 @@ export function readOnnx(bytes: Uint8Array): OnnxGraph {
       'a whole file',
     );
   }
-  for (const { name, external } of graph.constants.values()) {
-    if (external) {
-      throw badCheckpoint(
-        `${shown(name)}, whose data lie in another file`,
-        'weights inside the file',
-        'Export the model again, with its weights inside.',
-      );
-    }
-  }
-  // Exporters share equal weights through Identity nodes, and leave the transposition of a weight to the graph.
-  for (const { op, inputs, outputs } of graph.nodes) {
-    const constant = graph.constants.get(inputs[0]);
-    if (constant && op === 'Identity') {
-      graph.constants.set(outputs[0], constant);
-    } else if (constant?.shape.length === 2 && op === 'Transpose') {
-      const [rows, columns] = constant.shape;
-      graph.constants.set(outputs[0], { ...constant, shape: [columns, rows], transposed: !constant.transposed });
-    }
-  }
   return graph;
 }
-
-const isFloat = ({ dataType }: OnnxTensor) => dataType in FLOAT_TYPES;
-const isQuantized = ({ dataType }: OnnxTensor) => dataType === INT8 || dataType === UINT8;
-
-/** The elements of a constant as float32; 8-bit integers as they are. */
-export function onnxValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
-  const { name, shape, raw, numbers } = tensor;
-  const count = elementCount(shape);
-  const width = isFloat(tensor) ? DTYPE_BYTES[FLOAT_TYPES[tensor.dataType]] : 1;
-  if (!(isFloat(tensor) || isQuantized(tensor)) || (numbers.length || raw.length / width) !== count) {
-    throw badCheckpoint(
-      `${shown(name)} of type ${tensor.dataType}, shape ${shapeText(shape)} and ${numbers.length || raw.length / width} elements`,
-      'float or 8-bit weights',
-    );
-  }
-  const values = storedValues(tensor);
-  const [rows, columns] = shape;
-  return tensor.transposed ? values.map((_, i) => values[(i % columns) * rows + Math.floor(i / columns)]) : values;
-}
-
-function storedValues(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
-  const { dataType, raw, numbers } = tensor;
-  if (numbers.length) {
-    // Half-precision numbers are written as their bit patterns.
-    const isHalf = isFloat(tensor) && DTYPE_BYTES[FLOAT_TYPES[dataType]] === 2;
-    return isHalf
-      ? decodeFloats(new Uint8Array(Uint16Array.from(numbers).buffer), FLOAT_TYPES[dataType])
-      : Float32Array.from(numbers);
-  }
-  if (isFloat(tensor)) {
-    return decodeFloats(raw, FLOAT_TYPES[dataType]);
-  }
-  return Float32Array.from(dataType === INT8 ? new Int8Array(raw.buffer, raw.byteOffset, raw.length) : raw);
-}
-
-/** Whether a constant can be a weight: floats, or the 8-bit weights of dynamic quantization. */
-export const isWeight = (tensor: OnnxTensor | undefined, rank: number): tensor is OnnxTensor =>
-  tensor?.shape.length === rank && tensor.shape.every((size) => size >= 0) && (isFloat(tensor) || isQuantized(tensor));

@@ -1,7 +1,10 @@
+import { elementCount, shapeText, type TensorSource } from '../model/tensors.ts';
 import { badCheckpoint } from './bad-checkpoint.ts';
-import { elementCount, shapeText, type TensorInfo, type TensorSource } from '../model/tensors.ts';
 import type { ByteSource } from './bytes.ts';
-import { isWeight, onnxValues, readOnnx, type OnnxGraph, type OnnxNode, type OnnxTensor } from './onnx-graph.ts';
+import { readExternal, type FindBeside } from './onnx-external.ts';
+import { readOnnx, type OnnxNode } from './onnx-graph.ts';
+import { findRuns, foreign, type Operation, type Run } from './onnx-operations.ts';
+import { dequantized, findWeights, isFloat, isFloats, type Weight } from './onnx-weights.ts';
 
 /** Tags that can follow ir_version in a ModelProto: producer, domain, model version, doc string, graph, opset. */
 const SECOND_TAGS: readonly number[] = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
@@ -12,142 +15,18 @@ export const isOnnx = (start: Uint8Array) => start[0] === 0x08 && start[1] < 0x2
 /** Of a protobuf message. */
 const MAX_BYTES = 2 ** 31 - 1;
 
-/** A weight found in a graph, under icefall's name for it. */
-interface Weight extends TensorInfo {
-  read: () => Float32Array<ArrayBuffer>;
-}
-
-/** A matrix or convolution of the graph with the bias added after it. */
-interface Operation {
-  weight: Weight;
-  bias?: Weight;
-}
-
-/** Operations up to a BasicNorm, and its eps as a logarithm. */
-interface Run {
-  operations: Operation[];
-  eps?: number;
-}
-
-function foreign(got: string): Error {
-  return badCheckpoint(
-    got,
-    'the encoder, decoder or joiner that icefall’s LSTM recipe exports (model_type lstm)',
-    'Other model families of sherpa-onnx are not supported.',
-  );
-}
-
-const plain = (tensor: OnnxTensor): Weight => ({ dtype: 'F32', shape: tensor.shape, read: () => onnxValues(tensor) });
-
-/** A matrix the other way round: ONNX multiplies from the right, PyTorch keeps (outputs, inputs). */
-function transposed({ shape: [inputs, outputs], read }: Weight): Weight {
-  return {
-    dtype: 'F32',
-    shape: [outputs, inputs],
-    read() {
-      const values = read();
-      return values.map((_, i) => values[(i % inputs) * outputs + Math.floor(i / inputs)]);
-    },
-  };
-}
-
-const zeros = (count: number): Weight => ({ dtype: 'F32', shape: [count], read: () => new Float32Array(count) });
-const scalar = (value: number): Weight => ({ dtype: 'F32', shape: [], read: () => Float32Array.of(value) });
-
-/** The 8-bit weight of a MatMulInteger with its scale and zero point, one for the tensor or one per output. */
-function dequantized({ constants }: OnnxGraph, node: OnnxNode, tensor: OnnxTensor): Weight {
-  const scale = constants.get(tensor.name.replace(/_quantized$/, '_scale'));
-  const zeroPoint = constants.get(node.inputs[3]);
-  if (!scale || scale === tensor) {
-    throw foreign(`${tensor.name} without its scale`);
-  }
-  return {
-    dtype: 'F32',
-    shape: tensor.shape,
-    read() {
-      const values = onnxValues(tensor);
-      const scales = onnxValues(scale);
-      const zeroPoints = zeroPoint ? onnxValues(zeroPoint) : new Float32Array(1);
-      const outputs = tensor.shape[1];
-      const at = (each: Float32Array, i: number) => each[each.length === 1 ? 0 : i % outputs];
-      return values.map((value, i) => (value - at(zeroPoints, i)) * at(scales, i));
-    },
-  };
-}
-
-/**
- * The operations of a graph in their order, in runs that a BasicNorm ends, with its eps. Where the graph is
- * unrolled over frames, a weight comes up again for each: only its first use counts.
- */
-function findRuns(graph: OnnxGraph): Run[] {
-  const { nodes, constants } = graph;
-  const producers = new Map<string, OnnxNode>();
-  for (const node of nodes) {
-    for (const output of node.outputs) {
-      producers.set(output, node);
-    }
-  }
-  const runs: Run[] = [{ operations: [] }];
-  const seen = new Map<string, Operation>();
-  let last: Operation | undefined;
-  const add = (tensor: OnnxTensor, operation: Operation) => {
-    // Equal content counts as the same weight: some exporters write a constant once per frame.
-    const key = `${tensor.shape.join()} ${fingerprint(tensor)}`;
-    last = seen.get(key);
-    if (!last) {
-      last = operation;
-      seen.set(key, operation);
-      runs[runs.length - 1].operations.push(operation);
-    }
-  };
-  for (const node of nodes) {
-    const [first, second, third] = node.inputs.map((input) => constants.get(input));
-    if (node.op === 'Conv' && second && (isWeight(second, 4) || isWeight(second, 3))) {
-      add(second, { weight: plain(second), bias: third && plain(third) });
-    } else if (node.op === 'Gemm' && isWeight(second, 2)) {
-      const weight = node.ints.get('transB') === 1 ? plain(second) : transposed(plain(second));
-      add(second, { weight, bias: third && plain(third) });
-    } else if (node.op === 'MatMul' && isWeight(second, 2)) {
-      add(second, { weight: transposed(plain(second)) });
-    } else if (node.op === 'MatMulInteger' && isWeight(second, 2)) {
-      add(second, { weight: transposed(dequantized(graph, node, second)) });
-    } else if (node.op === 'Add') {
-      const bias = first ?? second;
-      const other = producers.get(first ? node.inputs[1] : node.inputs[0]);
-      if (bias && isWeight(bias, 1) && last && !last.bias && last.weight.shape[0] === bias.shape[0]) {
-        last.bias = plain(bias);
-      } else if (bias && elementCount(bias.shape) === 1 && other?.op === 'ReduceMean') {
-        runs[runs.length - 1].eps ??= Math.log(onnxValues(bias)[0]);
-        runs.push({ operations: [] });
-      }
-    }
-  }
-  return runs.filter(({ operations }) => operations.length > 0);
-}
-
-const fingerprints = new WeakMap<Uint8Array, string>();
-
-/** Tells weights of one shape apart, without keeping them. */
-function fingerprint(tensor: OnnxTensor): string {
-  const known = fingerprints.get(tensor.raw) ?? hashElements(tensor);
-  fingerprints.set(tensor.raw, known);
-  return known;
-}
-
-/** Two hashes of all of it: rounded weights differ in few of their bits. */
-function hashElements({ raw, numbers }: OnnxTensor): string {
-  const bytes = raw.length ? raw : new Uint8Array(Float64Array.from(numbers).buffer);
-  const words = new Uint32Array(Math.ceil(bytes.length / 4));
-  new Uint8Array(words.buffer).set(bytes);
-  let [one, other] = [0, 0];
-  for (const word of words) {
-    one = Math.imul(one ^ word, 0x9e3779b1);
-    one ^= one >>> 15;
-    other = Math.imul(other ^ word, 0x85ebca6b);
-    other ^= other >>> 13;
-  }
-  return `${bytes.length} ${one} ${other}`;
-}
+const zeros = (count: number): Weight => ({
+  dtype: 'F32',
+  shape: [count],
+  key: () => `zeros ${count}`,
+  read: () => new Float32Array(count),
+});
+const scalar = (value: number): Weight => ({
+  dtype: 'F32',
+  shape: [],
+  key: () => String(value),
+  read: () => Float32Array.of(value),
+});
 
 type Weights = Map<string, Weight>;
 
@@ -158,9 +37,8 @@ function set(weights: Weights, name: string, { weight, bias }: Operation): void 
   }
 }
 
-function encoderWeights(graph: OnnxGraph): Weights {
-  const runs = findRuns(graph);
-  const [embed = { operations: [] }, ...rest]: Run[] = runs;
+function encoderWeights(runs: readonly Run[]): Weights {
+  const [embed = { operations: [] }, ...rest]: readonly Run[] = runs;
   const layers = rest.filter(({ eps }) => eps !== undefined);
   const [head] = rest.filter(({ eps }) => eps === undefined);
   if (embed.operations.length !== 4 || embed.eps === undefined || layers.length === 0) {
@@ -175,8 +53,9 @@ function encoderWeights(graph: OnnxGraph): Weights {
   weights.set('encoder.encoder_embed.out_norm.eps', scalar(embed.eps));
   for (const [l, { operations, eps = 0 }] of layers.entries()) {
     const layer = `encoder.encoder.layers.${l}`;
-    const [ih, hh, ...others] = operations;
-    if (operations.length !== 4 && operations.length !== 5) {
+    const [ih, ...others] = operations.filter(({ isRecurrent }) => !isRecurrent);
+    const [hh, second] = operations.filter(({ isRecurrent }) => isRecurrent);
+    if (!hh || second || (others.length !== 2 && others.length !== 3)) {
       throw foreign(`layer ${l} with ${operations.length} matrices`);
     }
     const gates = ih.weight.shape[0];
@@ -197,25 +76,39 @@ function encoderWeights(graph: OnnxGraph): Weights {
   return weights;
 }
 
-function decoderWeights(graph: OnnxGraph): Weights {
-  const gather = graph.nodes.find(({ op, inputs }) => op === 'Gather' && isWeight(graph.constants.get(inputs[0]), 2));
-  const embedding = gather && graph.constants.get(gather.inputs[0]);
-  const operations = findRuns(graph).flatMap((run) => run.operations);
+/** The embedding of a decoder, which a quantizer may have left as integers that are scaled when they are taken. */
+function findEmbedding(nodes: readonly OnnxNode[], weights: ReadonlyMap<string, Weight>): Weight | undefined {
+  for (const { op, inputs, outputs } of nodes) {
+    const table = weights.get(inputs[0]);
+    if (op === 'Gather' && isFloats(table, 2)) {
+      return table;
+    }
+    if (op === 'Gather' && table?.shape.length === 2) {
+      const scaling = nodes.find((node) => node.op === 'DequantizeLinear' && node.inputs[0] === outputs[0]);
+      const [, scale, zeroPoint] = scaling?.inputs.map((input) => weights.get(input)) ?? [];
+      return scale && dequantized(table, 1, scale, zeroPoint);
+    }
+  }
+  return undefined;
+}
+
+function decoderWeights(runs: readonly Run[], embedding: Weight | undefined): Weights {
+  const operations = runs.flatMap((run) => run.operations);
   const conv = operations.find(({ weight }) => weight.shape.length === 3);
   const proj = operations.find(({ weight }) => weight.shape.length === 2);
   if (!embedding || !conv || !proj) {
     throw foreign('a decoder without embedding, convolution and projection');
   }
   const weights: Weights = new Map([
-    ['decoder.embedding.weight', plain(embedding)],
+    ['decoder.embedding.weight', embedding],
     ['decoder.conv.weight', conv.weight],
   ]);
   set(weights, 'joiner.decoder_proj', proj);
   return weights;
 }
 
-function joinerWeights(graph: OnnxGraph): Weights {
-  const operations = findRuns(graph).flatMap((run) => run.operations);
+function joinerWeights(runs: readonly Run[]): Weights {
+  const operations = runs.flatMap((run) => run.operations);
   if (operations.length !== 1) {
     throw foreign(`a joiner with ${operations.length} matrices`);
   }
@@ -226,12 +119,13 @@ function joinerWeights(graph: OnnxGraph): Weights {
 
 /**
  * Opens an ONNX file of icefall's export (export-onnx.py): the encoder (its LSTM unrolled, `joiner.encoder_proj`
- * at its end), the decoder (with `joiner.decoder_proj`) or the joiner, told apart by what is in them; float32 or
- * dynamically quantized to 8 bits.
+ * at its end), the decoder (with `joiner.decoder_proj`) or the joiner, told apart by what is in them; in floats or
+ * quantized to 8 bits; its weights inside the file or in others.
  *
+ * @param findBeside finds the files that weights are kept in
  * @throws RillError `bad-checkpoint`.
  */
-export async function openOnnx(source: ByteSource): Promise<TensorSource> {
+export async function openOnnx(source: ByteSource, findBeside: FindBeside): Promise<TensorSource> {
   if (source.size > MAX_BYTES) {
     throw badCheckpoint(
       `an ONNX file of ${source.size} bytes`,
@@ -244,18 +138,20 @@ export async function openOnnx(source: ByteSource): Promise<TensorSource> {
   if (type !== undefined && type !== 'lstm') {
     throw foreign(`an ONNX model of type ${JSON.stringify(type)}`);
   }
-  const has = (op: string) => graph.nodes.some((node) => node.op === op);
-  const weights = has('ReduceMean')
-    ? encoderWeights(graph)
-    : has('Gather')
-      ? decoderWeights(graph)
-      : joinerWeights(graph);
+  const bytes = source.size + (await readExternal(graph, source, findBeside));
+  const constants = findWeights(graph);
+  const runs = findRuns(graph.nodes, constants);
+  const embedding = findEmbedding(graph.nodes, constants);
+  const isEncoder = graph.nodes.some(({ op }) => op === 'ReduceMean');
+  const weights = isEncoder ? encoderWeights(runs) : embedding ? decoderWeights(runs, embedding) : joinerWeights(runs);
+  for (const [name, weight] of weights) {
+    if (!isFloat(weight)) {
+      throw foreign(`${name} in integers without a scale`);
+    }
+  }
   const elements = [...weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  if (elements > source.size) {
-    throw badCheckpoint(
-      `tensors of ${elements} elements in a file of ${source.size} bytes`,
-      'no more elements than bytes',
-    );
+  if (!(elements <= bytes)) {
+    throw badCheckpoint(`tensors of ${elements} elements in ${bytes} bytes`, 'no more elements than bytes');
   }
   return {
     tensors: weights,

@@ -1,8 +1,21 @@
 import { RillError } from '../errors.ts';
 
 /**
+ * A value that is passed over: a pickle may hold anything beside the weights. Nothing makes it and nothing is kept in
+ * it; it only says what it is, for the error of whoever needs it.
+ */
+export class Opaque {
+  /** `a value of "datetime.datetime" (it was not executed)`. */
+  readonly what: string;
+
+  constructor(what: string) {
+    this.what = what;
+  }
+}
+
+/**
  * What a pickle can hold here. Python's tuples, lists and sets become arrays, dicts become Maps; whatever a
- * constructor of the allow-list makes comes from the caller.
+ * constructor of the allow-list makes comes from the caller, and all else is {@link Opaque}.
  */
 export type PickleValue =
   | null
@@ -13,13 +26,14 @@ export type PickleValue =
   | readonly PickleValue[]
   | Map<PickleValue, PickleValue>
   | Constructor
+  | Opaque
   | object;
 
 /** A harmless stand-in for a Python callable: makes a value from its arguments. */
 export type Constructor = (args: readonly PickleValue[]) => PickleValue;
 
 export interface PickleOptions {
-  /** The only callables a pickle may name; undefined for any other. */
+  /** The only callables that are called; undefined for any other, whose values become {@link Opaque}. */
   findConstructor: (module: string, name: string) => Constructor | undefined;
   /** Takes what an object holds beyond its constructor's arguments; by default it is dropped. */
   build?: (object: PickleValue, state: PickleValue) => void;
@@ -33,6 +47,9 @@ const STOP = 0x2e;
 /** MARK, empty tuples, lists, dicts and sets, tuples of one to three: what takes far more memory than its byte. */
 const CONTAINERS: ReadonlySet<number> = new Set([0x28, 0x29, 0x5d, 0x7d, 0x8f, 0x85, 0x86, 0x87]);
 const MAX_CONTAINERS = 500_000;
+/** Classes and functions that are not on the list; a training checkpoint with all its options names some dozens. */
+const MAX_OPAQUE_NAMES = 10_000;
+const SHOWN_NAME = 100;
 
 function bad(got: string, expected: string): RillError {
   return new RillError('bad-checkpoint', {
@@ -107,12 +124,12 @@ class Reader {
 }
 
 /**
- * Runs a pickle (protocols 0 to 5) without ever executing anything: the opcodes build plain values, and only
- * the constructors of the allow-list can be called.
+ * Runs a pickle (protocols 0 to 5) without ever executing anything: the opcodes build plain values, only the
+ * constructors of the allow-list can be called, and what any other callable would make is {@link Opaque}.
  *
  * @param position where the pickle starts
  * @returns the value and where the pickle ends
- * @throws RillError `bad-checkpoint`, by name for a callable that is not on the list.
+ * @throws RillError `bad-checkpoint` for a pickle that is damaged, or larger than a checkpoint's.
  */
 export function unpickle(
   bytes: Uint8Array,
@@ -154,20 +171,30 @@ export function unpickle(
     }
     return value;
   };
-  const find = (module: PickleValue, name: PickleValue): Constructor => {
+  // One value for each name, however often it is called: what is passed over takes no memory.
+  const opaque = new Map<string, Opaque>();
+  const passOver = (name: string): Opaque => {
+    const known = opaque.get(name);
+    if (known) {
+      return known;
+    }
+    if (opaque.size === MAX_OPAQUE_NAMES) {
+      throw bad(`a pickle that names more than ${MAX_OPAQUE_NAMES} classes and functions`, 'a state dict');
+    }
+    const made = new Opaque(`a value of ${JSON.stringify(name.slice(0, SHOWN_NAME))} (it was not executed)`);
+    opaque.set(name, made);
+    return made;
+  };
+  const find = (module: PickleValue, name: PickleValue): Constructor | Opaque => {
     if (typeof module !== 'string' || typeof name !== 'string') {
       throw malformed('a callable that is not named');
     }
-    const constructor = findConstructor(module, name);
-    if (!constructor) {
-      throw bad(
-        `a pickle that calls for ${JSON.stringify(`${module}.${name}`.slice(0, 100))}`,
-        'tensors in dicts and lists, nothing to execute (it was not executed)',
-      );
-    }
-    return constructor;
+    return findConstructor(module, name) ?? passOver(`${module}.${name}`);
   };
   const call = (callable: PickleValue, args: PickleValue): PickleValue => {
+    if (callable instanceof Opaque) {
+      return callable;
+    }
     if (typeof callable !== 'function' || !Array.isArray(args)) {
       throw malformed('a call of something that is not callable');
     }
@@ -175,6 +202,9 @@ export function unpickle(
   };
   const append = (items: readonly PickleValue[]) => {
     const list = top();
+    if (list instanceof Opaque) {
+      return;
+    }
     if (!Array.isArray(list)) {
       throw malformed('items for something that is not a list');
     }
@@ -184,6 +214,9 @@ export function unpickle(
   };
   const setItems = (items: readonly PickleValue[]) => {
     const dict = top();
+    if (dict instanceof Opaque) {
+      return;
+    }
     if (!(dict instanceof Map) || items.length % 2 !== 0) {
       throw malformed('items for something that is not a dict');
     }
@@ -379,6 +412,34 @@ export function unpickle(
         stack.push(find(pop(), name));
         break;
       }
+      case 0x69: {
+        // INST
+        const module = reader.line();
+        const callable = find(module, reader.line());
+        const args = popMark();
+        stack.push(call(callable, args));
+        break;
+      }
+      case 0x6f: {
+        // OBJ
+        const [callable = null, ...args] = popMark();
+        stack.push(call(callable, args));
+        break;
+      }
+      case 0x82: // EXT1: a class by a number that only its own program knows
+        stack.push(passOver(`extension ${reader.u8()}`));
+        break;
+      case 0x83: // EXT2
+        stack.push(passOver(`extension ${reader.u16()}`));
+        break;
+      case 0x84: // EXT4
+        stack.push(passOver(`extension ${reader.u32()}`));
+        break;
+      case 0x97: // NEXT_BUFFER: bytes that stand outside the pickle
+        stack.push(passOver('pickle.PickleBuffer'));
+        break;
+      case 0x98: // READONLY_BUFFER
+        break;
       case 0x52: // REDUCE
       case 0x81: {
         // NEWOBJ

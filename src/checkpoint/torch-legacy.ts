@@ -8,8 +8,8 @@ import {
   findStateDict,
   storageOf,
   storedTensors,
+  StorageRef,
   type StateDictChoice,
-  type StorageRef,
 } from './torch.ts';
 
 /** The magic number 0x1950a86a20f9469cfc6c that legacy files start with, pickled, behind protocol and frame. */
@@ -38,7 +38,9 @@ export async function openTorchLegacy(source: ByteSource, choice: StateDictChoic
   const storages = new Map<string, StorageRef>();
   const persistentLoad = (id: PickleValue) => {
     const storage = storageOf(id);
-    storages.set(storage.key, storage);
+    if (storage instanceof StorageRef) {
+      storages.set(storage.key, storage);
+    }
     return storage;
   };
   let position = magicEnd(start) ?? 0;
@@ -55,8 +57,12 @@ export async function openTorchLegacy(source: ByteSource, choice: StateDictChoic
   const offsets = new Map<string, number>();
   for (const key of Array.isArray(keys) ? (keys as PickleValue[]) : []) {
     const storage = typeof key === 'string' ? storages.get(key) : undefined;
+    if (!storage) {
+      // Its elements are of a type that is not known here: where the storages behind it begin cannot be told.
+      break;
+    }
     const header = await source.read(position, 8);
-    if (!storage || header.length < 8 || position + 8 + storage.byteLength > source.size) {
+    if (header.length < 8 || position + 8 + storage.byteLength > source.size) {
       throw badCheckpoint(`a storage that begins at byte ${position} of ${source.size}`, 'a whole file');
     }
     const count = new DataView(header.buffer, header.byteOffset, 8).getBigInt64(0, !bigEndian);
@@ -69,7 +75,11 @@ export async function openTorchLegacy(source: ByteSource, choice: StateDictChoic
   return storedTensors(findStateDict(root, choice), source.size, bigEndian, async (storage) => {
     const offset = offsets.get(storage.key);
     if (offset === undefined) {
-      throw badCheckpoint('a tensor whose storage is not in the file', 'a whole file');
+      throw badCheckpoint(
+        'a tensor whose storage is not in the file, or lies behind one of a type that is not known',
+        'a whole file',
+        'Load the checkpoint in PyTorch and save its state dict alone.',
+      );
     }
     return source.read(offset, storage.byteLength);
   });

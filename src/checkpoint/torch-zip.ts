@@ -29,6 +29,52 @@ class ByteSourceReader extends ZipSource<ByteSource> {
   }
 }
 
+/** Bytes of the records at the end of a zip: zip64's end and its locator, then the end that every zip has. */
+const [ZIP64_BYTES, END_BYTES] = [56 + 20, 22];
+const END_SIGNATURES: readonly (readonly [at: number, signature: number])[] = [
+  [0, 0x06064b50],
+  [56, 0x07064b50],
+  [ZIP64_BYTES, 0x06054b50],
+];
+
+/**
+ * A zip without zip64's records where it needs none: PyTorch always writes them, but zip.js (2.24) looks for them only
+ * where they are needed. Else it expects the directory 76 bytes later than it is, and believes so if an entry happens
+ * to begin there: the second does in each file that was saved under a name of 21 characters.
+ */
+async function withoutSpareZip64(source: ByteSource): Promise<ByteSource> {
+  const cut = source.size - END_BYTES - ZIP64_BYTES;
+  const end = cut < 0 ? new Uint8Array(0) : await source.read(cut, ZIP64_BYTES + END_BYTES);
+  const view = new DataView(end.buffer, end.byteOffset, end.byteLength);
+  const hasRecords =
+    end.length === ZIP64_BYTES + END_BYTES &&
+    END_SIGNATURES.every(([at, signature]) => view.getUint32(at, true) === signature);
+  const isNeeded = (at: number) => view.getUint32(ZIP64_BYTES + at, true) === 0xffffffff;
+  // Entries (twice as 16 bits), bytes of the directory, where it begins.
+  if (!hasRecords || view.getUint16(ZIP64_BYTES + 10, true) === 0xffff || isNeeded(12) || isNeeded(16)) {
+    return source;
+  }
+  const size = source.size - ZIP64_BYTES;
+  return {
+    size,
+    async read(offset, length) {
+      if (offset + length <= cut) {
+        return source.read(offset, length);
+      }
+      const last = Math.min(offset + length, size);
+      const bytes = new Uint8Array(Math.max(0, last - offset));
+      if (offset < cut) {
+        bytes.set(await source.read(offset, cut - offset));
+      }
+      const start = Math.max(offset, cut);
+      if (start < last) {
+        bytes.set(end.subarray(ZIP64_BYTES + start - cut, ZIP64_BYTES + last - cut), start - offset);
+      }
+      return bytes;
+    },
+  };
+}
+
 /** The entries of a PyTorch zip, by their names inside its one folder. */
 export interface TorchArchive {
   names: ReadonlySet<string>;
@@ -40,10 +86,10 @@ async function openArchive(source: ByteSource): Promise<TorchArchive> {
   const words = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
   let entries;
   try {
-    entries = await new ZipReader(new ByteSourceReader(source)).getEntries();
+    entries = await new ZipReader(new ByteSourceReader(await withoutSpareZip64(source))).getEntries();
   } catch (cause) {
     throw badCheckpoint(
-      `a file of ${source.size} bytes that cannot be read as a zip (${words(cause)})`,
+      `${source.name ?? 'a file'} of ${source.size} bytes that cannot be read as a zip (${words(cause)})`,
       'a checkpoint that torch.save wrote',
       'If it is whole, load it in PyTorch and save it again; otherwise copy it again.',
     );

@@ -10,7 +10,8 @@ import {
   type TensorInfo,
   type TensorSource,
 } from '../model/tensors.ts';
-import type { Constructor, PickleValue } from './pickle.ts';
+import { encodersIn } from './fold.ts';
+import { Opaque, type Constructor, type PickleValue } from './pickle.ts';
 
 /** Storage classes of PyTorch: what they are called here, and bytes per element. */
 const STORAGES: Readonly<Record<string, { dtype: string; bytes: number }>> = {
@@ -26,6 +27,11 @@ const STORAGES: Readonly<Record<string, { dtype: string; bytes: number }>> = {
   BoolStorage: { dtype: 'BOOL', bytes: 1 },
   ComplexFloatStorage: { dtype: 'C64', bytes: 8 },
   ComplexDoubleStorage: { dtype: 'C128', bytes: 16 },
+  QInt8Storage: { dtype: 'QI8', bytes: 1 },
+  QUInt8Storage: { dtype: 'QU8', bytes: 1 },
+  QInt32Storage: { dtype: 'QI32', bytes: 4 },
+  QUInt4x2Storage: { dtype: 'QU4X2', bytes: 1 },
+  QUInt2x4Storage: { dtype: 'QU2X4', bytes: 1 },
 };
 
 /**
@@ -33,6 +39,17 @@ const STORAGES: Readonly<Record<string, { dtype: string; bytes: number }>> = {
  * optimizer and all, is far below this.
  */
 export const MAX_PICKLE_BYTES = 4 << 20;
+
+/** Tensors of one state dict, and characters of their whole names: a pickle can name one thing many times over. */
+const MAX_TENSORS = 100_000;
+const MAX_NAME = 256;
+/** Dicts inside dicts that names are made of. */
+const MAX_DEPTH = 4;
+
+const STATE_DICT_ALONE = 'Save the state dict alone, torch.save(model.state_dict(), "model.pt"), and convert that.';
+
+/** The key of the running average in icefall's training checkpoints. */
+const AVERAGED = 'model_avg';
 
 class StorageType {
   readonly dtype: string;
@@ -86,7 +103,11 @@ const isSize = (value: PickleValue): value is number => Number.isSafeInteger(val
 const isSizes = (value: PickleValue): value is number[] =>
   Array.isArray(value) && value.length <= MAX_RANK && value.every(isSize);
 
+/** A view of a storage; what cannot be one is passed over, and refused when it is needed. */
 const rebuildTensor: Constructor = ([storage, offset, shape, strides]) => {
+  if (storage instanceof Opaque) {
+    return storage;
+  }
   if (
     !(storage instanceof StorageRef) ||
     !isSize(offset) ||
@@ -94,21 +115,22 @@ const rebuildTensor: Constructor = ([storage, offset, shape, strides]) => {
     !isSizes(strides) ||
     shape.length !== strides.length
   ) {
-    throw badCheckpoint('a tensor whose storage, offset, shape or strides are not what PyTorch writes', 'a state dict');
+    return new Opaque('a tensor whose storage, offset, shape or strides are not what PyTorch writes');
   }
   const last = shape.reduce((index, size, axis) => index + (size - 1) * strides[axis], offset);
-  const count = elementCount(shape);
-  // A tensor may not be larger than what it is a view of, so that nothing is allocated that the file does not hold.
-  if (count > 0 && (last >= storage.count || count > storage.count)) {
-    throw badCheckpoint(
-      `a tensor of shape ${shapeText(shape)} in a storage of ${storage.count} elements`,
-      'a view inside its storage',
-    );
+  if (elementCount(shape) > 0 && last >= storage.count) {
+    return new Opaque(`a tensor of shape ${shapeText(shape)} in a storage of ${storage.count} elements`);
   }
   return new TensorRef(storage, offset, shape, strides);
 };
 
-const inert: Constructor = (args) => args;
+/** What a function of the list makes of its arguments: tensors with attributes come behind another function. */
+const rebuildFromType: Constructor = ([rebuild, , args]) =>
+  typeof rebuild === 'function' && Array.isArray(args)
+    ? (rebuild as Constructor)(args as PickleValue[])
+    : new Opaque('a tensor of a class of its own');
+
+const first: Constructor = ([value = null]) => value;
 const emptyDict: Constructor = () => new Map();
 
 /** Storage classes are never called; the object itself says which class a persistent id names. */
@@ -117,59 +139,37 @@ function storageConstructor(name: string): Constructor {
   return Object.assign(() => type, { type });
 }
 
-/**
- * The whole of what a checkpoint may name. Beside tensors these are plain containers and values that training
- * scripts keep next to the weights; none of them does anything.
- */
+/** All that is called in a pickle: what makes tensors and dicts. Everything else is passed over. */
 const CONSTRUCTORS: ReadonlyMap<string, Constructor> = new Map<string, Constructor>([
   ['torch._utils _rebuild_tensor_v2', rebuildTensor],
   ['torch._utils _rebuild_tensor', rebuildTensor],
-  ['torch._utils _rebuild_parameter', ([tensor]) => tensor],
-  ['torch._utils _rebuild_sparse_tensor', inert],
-  ['torch.serialization _get_layout', inert],
+  ['torch._utils _rebuild_parameter', first],
+  ['torch._utils _rebuild_parameter_with_state', first],
+  ['torch._tensor _rebuild_from_type', rebuildFromType],
+  ['torch._tensor _rebuild_from_type_v2', rebuildFromType],
+  ['torch Size', first],
   ['collections OrderedDict', emptyDict],
   ['collections defaultdict', emptyDict],
-  ['collections Counter', emptyDict],
+  ['builtins dict', emptyDict],
+  ['__builtin__ dict', emptyDict],
   ['icefall.utils AttributeDict', emptyDict],
-  ['argparse Namespace', inert],
-  ['torch Size', inert],
-  ['torch device', inert],
-  ['pathlib PosixPath', inert],
-  ['pathlib WindowsPath', inert],
-  ['_codecs encode', inert],
-  ['numpy dtype', inert],
-  ['numpy ndarray', inert],
-  ...['numpy.core.multiarray', 'numpy._core.multiarray'].flatMap((module): [string, Constructor][] => [
-    [`${module} scalar`, inert],
-    [`${module} _reconstruct`, inert],
-  ]),
-  ...['float64', 'float32', 'float16', 'bfloat16', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool'].map(
-    (name): [string, Constructor] => [`torch ${name}`, inert],
-  ),
-  ...['int', 'float', 'str', 'bool', 'list', 'dict', 'set', 'complex', 'frozenset', 'bytearray'].flatMap(
-    (name): [string, Constructor][] => [
-      [`builtins ${name}`, inert],
-      [`__builtin__ ${name}`, inert],
-    ],
-  ),
   ...Object.keys(STORAGES).map((name): [string, Constructor] => [`torch ${name}`, storageConstructor(name)]),
 ]);
 
 export const findConstructor = (module: string, name: string) => CONSTRUCTORS.get(`${module} ${name}`);
 
-/** The storage that a persistent id names. */
-export function storageOf(id: PickleValue): StorageRef {
+/** The storage that a persistent id names, or what stands in its place. */
+export function storageOf(id: PickleValue): StorageRef | Opaque {
   const [kind, storage, key, , count, view = null] = Array.isArray(id) ? (id as PickleValue[]) : [];
   const type: unknown = typeof storage === 'function' && 'type' in storage ? storage.type : undefined;
+  if (storage instanceof Opaque) {
+    return storage;
+  }
   if (kind !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isSize(count)) {
-    throw badCheckpoint('a persistent id that is not a storage', 'a checkpoint that torch.save wrote');
+    return new Opaque('a persistent id that is not a storage');
   }
   if (view !== null) {
-    throw badCheckpoint(
-      'a storage that is a part of another one',
-      'storages of their own, as PyTorch writes them since 0.4',
-      'Load the checkpoint in PyTorch and save it again.',
-    );
+    return new Opaque('a storage that is a part of another one, as PyTorch wrote them before 0.4');
   }
   return new StorageRef(type, key, count);
 }
@@ -180,61 +180,102 @@ export interface StateDictChoice {
   averaged?: boolean;
 }
 
-/** The dict of tensors in a checkpoint: its root, or what stands under one of the usual names. */
-export function findStateDict(root: PickleValue, { averaged = false }: StateDictChoice): Map<string, TensorRef> {
-  const keys = averaged ? ['model_avg'] : ['model', 'model_state_dict', 'state_dict'];
-  const candidates = root instanceof Map ? keys.map((key) => root.get(key) ?? null) : [];
-  for (const candidate of averaged ? candidates : [...candidates, root]) {
-    if (candidate instanceof Map) {
-      const tensors = new Map<string, TensorRef>();
-      for (const [name, value] of candidate) {
-        if (typeof name === 'string' && value instanceof TensorRef) {
-          tensors.set(name, value);
-        }
+/** The tensors of a checkpoint by their names, and what stands in the place of tensors that cannot be read. */
+export type StateDict = ReadonlyMap<string, TensorRef | Opaque>;
+
+/** The tensors in a dict, by keys joined with dots where dicts stand in dicts. */
+function tensorsIn(dict: PickleValue): Map<string, TensorRef | Opaque> {
+  const tensors = new Map<string, TensorRef | Opaque>();
+  const seen = new Set<PickleValue>();
+  const walk = (value: PickleValue, path: string, depth: number) => {
+    if (!(value instanceof Map) || seen.has(value) || depth > MAX_DEPTH) {
+      return;
+    }
+    seen.add(value);
+    for (const [key, item] of value) {
+      if (typeof key !== 'string' || path.length + key.length > MAX_NAME || (depth === 0 && key === AVERAGED)) {
+        continue;
       }
-      if (tensors.size > 0) {
-        return tensors;
+      if (item instanceof TensorRef || item instanceof Opaque) {
+        tensors.set(path + key, item);
+      } else {
+        walk(item, `${path}${key}.`, depth + 1);
+      }
+      if (tensors.size > MAX_TENSORS) {
+        throw badCheckpoint(`a checkpoint of more than ${MAX_TENSORS} tensors`, 'a state dict of one network');
       }
     }
+  };
+  walk(dict, '', 0);
+  return tensors;
+}
+
+const holdsTensors = (found: StateDict) => [...found.values()].some((value) => value instanceof TensorRef);
+
+/**
+ * The dict of tensors in a checkpoint: the one with an encoder in it, or any, of those that stand under one of the
+ * usual names; else all that the checkpoint holds.
+ */
+export function findStateDict(root: PickleValue, { averaged = false }: StateDictChoice): StateDict {
+  const keys = averaged ? [AVERAGED] : ['model', 'model_state_dict', 'state_dict'];
+  const named = root instanceof Map ? keys.map((key) => tensorsIn(root.get(key) ?? null)) : [];
+  const candidates = averaged ? named : [...named, tensorsIn(root)];
+  const found = candidates.find((each) => encodersIn(each.keys()).length > 0) ?? candidates.find(holdsTensors);
+  if (found && holdsTensors(found)) {
+    return found;
   }
+  const [opaque] = [root, ...candidates.flatMap((each) => [...each.values()])].filter((each) => each instanceof Opaque);
   throw badCheckpoint(
     averaged
       ? 'a checkpoint without averaged weights under "model_avg"'
-      : 'a checkpoint without a dict of tensors at its root or under "model", "model_state_dict" or "state_dict"',
-    averaged ? 'a training checkpoint of icefall' : 'a state dict',
-    averaged
-      ? 'Convert the model itself, without the option.'
-      : 'Save the state dict alone, torch.save(model.state_dict(), "model.pt"), and convert that.',
+      : (opaque?.what ?? 'a checkpoint without a dict of tensors'),
+    averaged ? 'a training checkpoint of icefall' : 'tensors in dicts',
+    averaged ? 'Convert the model itself, without the option.' : STATE_DICT_ALONE,
   );
 }
+
+const infoOf = (value: TensorRef | Opaque): TensorInfo =>
+  value instanceof TensorRef ? value : { dtype: 'unknown', shape: [], unreadable: value.what };
 
 /**
  * Tensors that are read from their storages one at a time.
  *
- * @param fileBytes of the whole file: all tensors together may have no more elements
+ * @param fileBytes of the whole file: all tensors that are read may together have no more elements
  * @param readStorage gives a storage's bytes
  */
 export function storedTensors(
-  tensors: ReadonlyMap<string, TensorRef>,
+  tensors: StateDict,
   fileBytes: number,
   bigEndian: boolean,
   readStorage: (storage: StorageRef) => Promise<Uint8Array>,
 ): TensorSource {
-  const elements = [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  if (elements > fileBytes) {
-    throw badCheckpoint(
-      `tensors of ${elements} elements in a file of ${fileBytes} bytes`,
-      'no more elements than bytes',
-    );
-  }
+  // Views can share their elements, by strides of 0 as well: no more is read than the file could hold.
+  const counted = new Set<string>();
+  let elements = 0;
+  const count = (name: string, { shape }: TensorRef) => {
+    if (!counted.has(name)) {
+      counted.add(name);
+      elements += elementCount(shape);
+    }
+    if (!(elements <= fileBytes)) {
+      throw badCheckpoint(
+        `tensors of ${elements} elements in a file of ${fileBytes} bytes`,
+        'no more elements than bytes',
+      );
+    }
+  };
   // Tensors that share a storage usually follow each other, so the last one read is kept.
   let last: { key: string; bytes: Uint8Array } | undefined;
   return {
-    tensors,
+    tensors: new Map([...tensors].map(([name, value]) => [name, infoOf(value)] as const)),
     async read(name) {
       const tensor = tensors.get(name);
-      if (!tensor) {
-        throw badCheckpoint(`no tensor ${name}`, 'one of that name');
+      if (!(tensor instanceof TensorRef)) {
+        throw badCheckpoint(
+          tensor ? `${name}, ${tensor.what}` : `no tensor ${name}`,
+          'a tensor of that name',
+          STATE_DICT_ALONE,
+        );
       }
       if (!(tensor.dtype in DTYPE_BYTES)) {
         throw badCheckpoint(
@@ -243,6 +284,7 @@ export function storedTensors(
           'Convert the model as it was before it was quantized.',
         );
       }
+      count(name, tensor);
       const { storage } = tensor;
       if (last?.key !== storage.key) {
         last = { key: storage.key, bytes: await readStorage(storage) };

@@ -1,6 +1,7 @@
 import { RillError, shown } from '../errors.ts';
 import { FBANK_DEFAULTS, Fbank, frameShiftOf, type FbankOptions } from '../features/fbank.ts';
 import { SUBSAMPLING_FACTOR, type ModelSizes } from './sizes.ts';
+import type { TokenTable } from './tokens.ts';
 
 /** What a model folder's `config.json` adds to its tensors. */
 export interface ModelConfig {
@@ -127,11 +128,12 @@ export function configuredFeatures(json: Json): number | undefined {
 
 /**
  * Reads a config, either Rill's own or a recipe's hyper-parameters with sizes at the root, and checks that the
- * sizes it states are those of the tensors.
+ * sizes it states are those of the tensors. Blank and unknown token are found by name where it does not state them
+ * (`"unk_id": null` states that there is none).
  *
  * @throws RillError `bad-model`.
  */
-export function parseConfig(json: Json, sizes: ModelSizes): ModelConfig {
+export function parseConfig(json: Json, sizes: ModelSizes, tokens?: TokenTable): ModelConfig {
   const stated = statedSizes(json);
   const actual = sizesToJson(sizes);
   for (const [key, value] of Object.entries({ ...actual, ...actual.encoder })) {
@@ -139,8 +141,9 @@ export function parseConfig(json: Json, sizes: ModelSizes): ModelConfig {
       throw bad(`${key}: ${shown(stated[key])}`, `${value}, as the tensors have it`);
     }
   }
-  const blankId = member(json, 'blank_id', 0);
-  const unkId = json.unk_id === undefined || json.unk_id === null ? undefined : member(json, 'unk_id', 0);
+  const blankId = member(json, 'blank_id', tokens?.blankId ?? 0);
+  const unkId =
+    json.unk_id === undefined ? tokens?.unkId : json.unk_id === null ? undefined : member(json, 'unk_id', 0);
   for (const [key, id] of Object.entries({ blank_id: blankId, unk_id: unkId ?? 0 })) {
     if (!Number.isInteger(id) || id < 0 || id >= (sizes.vocabSize ?? Infinity)) {
       throw bad(`${key}: ${id}`, sizes.vocabSize === undefined ? 'a token id' : `a token id below ${sizes.vocabSize}`);
@@ -170,13 +173,13 @@ function sizesToJson({ encoder, vocabSize, transducer }: ModelSizes) {
   };
 }
 
-/** The text of `config.json`. */
-export function writeConfig({ blankId, unkId, features }: ModelConfig, sizes: ModelSizes): string {
+/** The text of `config.json`; it says so where a token that is called `<unk>` counts as any other. */
+export function writeConfig({ blankId, unkId, features }: ModelConfig, sizes: ModelSizes, tokens?: TokenTable): string {
   const json = {
     model_type: 'lstm_transducer_stateless',
     ...sizesToJson(sizes),
     blank_id: blankId,
-    unk_id: unkId,
+    unk_id: unkId ?? (tokens?.unkId === undefined ? undefined : null),
     feature: {
       sample_rate: features.sampleRate,
       num_mel_bins: features.numMelBins,

@@ -47,7 +47,6 @@ export function openModel(files: ModelFiles): Model {
   const json = parseJson(files['config.json']);
   const weights = readSafetensors(bytes);
   const sizes = inferSizes('bad-model', weights.tensors, configuredFeatures(json));
-  const config = parseConfig(json, sizes);
   const tokens = files['tokens.txt'] === undefined ? undefined : TokenTable.parse(files['tokens.txt']);
   if (tokens && sizes.vocabSize !== undefined && tokens.size !== sizes.vocabSize) {
     throw new RillError('bad-model', {
@@ -56,7 +55,7 @@ export function openModel(files: ModelFiles): Model {
       remedy: 'Use the tokens.txt that belongs to the checkpoint.',
     });
   }
-  return { sizes, config, weights, tokens, keywords: files['keywords.txt'] };
+  return { sizes, config: parseConfig(json, sizes, tokens), weights, tokens, keywords: files['keywords.txt'] };
 }
 
 function wrongFile(name: string, got: unknown, expected: string): RillError {

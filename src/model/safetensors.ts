@@ -8,6 +8,7 @@ import {
   toHalf,
   type WeightDtype,
 } from './dtypes.ts';
+import { FOREIGN_BYTES, foreignFile } from './foreign.ts';
 import {
   DTYPE_BYTES,
   MAX_RANK,
@@ -19,7 +20,7 @@ import {
   type TensorSource,
 } from './tensors.ts';
 
-/** Bytes per element of every type; only floating-point ones can be read. */
+/** Bytes per element of the usual types; only floating-point ones can be read, and of others any size is taken. */
 const ELEMENT_BYTES: Readonly<Record<string, number>> = {
   ...DTYPE_BYTES,
   I64: 8,
@@ -39,6 +40,9 @@ const ELEMENT_BYTES: Readonly<Record<string, number>> = {
  */
 const MAX_HEADER_BYTES = 4 << 20;
 
+/** Characters of a type's name: F8_E4M3FNUZ is the longest. */
+const MAX_DTYPE = 16;
+
 function bad(got: string, expected: string): RillError {
   return new RillError('bad-model', {
     got,
@@ -55,17 +59,17 @@ const isSizes = (value: unknown): value is number[] =>
 
 function readEntry(name: string, value: unknown, dataBytes: number): SafetensorsEntry {
   const { dtype, shape, data_offsets: offsets } = Object(value) as Record<string, unknown>;
-  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
-    throw bad(`${shown(name)} of type ${shown(dtype)}`, `one of ${Object.keys(ELEMENT_BYTES).join(', ')}`);
+  if (typeof dtype !== 'string' || dtype.length > MAX_DTYPE) {
+    throw bad(`${shown(name)} of type ${shown(dtype)}`, 'the name of a type, like F32');
   }
   if (!isSizes(shape) || !isSizes(offsets)) {
     throw bad(`${shown(name)} with shape ${shown(shape)} and offsets ${shown(offsets)}`, 'lists of whole numbers');
   }
   const [begin, end] = offsets;
-  const bytes = elementCount(shape) * ELEMENT_BYTES[dtype];
-  if (offsets.length !== 2 || end - begin !== bytes || end > dataBytes) {
+  const bytes = Object.hasOwn(ELEMENT_BYTES, dtype) ? elementCount(shape) * ELEMENT_BYTES[dtype] : end - begin;
+  if (offsets.length !== 2 || end < begin || end - begin !== bytes || end > dataBytes) {
     throw bad(
-      `${shown(name)} of shape ${shapeText(shape)} ${dtype} at bytes ${begin} to ${end} of ${dataBytes}`,
+      `${shown(name)} of shape ${shapeText(shape)} ${shown(dtype)} at bytes ${begin} to ${end} of ${dataBytes}`,
       `${bytes} bytes inside the file`,
     );
   }
@@ -151,7 +155,7 @@ export function safetensorsSource(
   const readFloats = async (name: string) => {
     const { dtype, begin, end } = find(name);
     if (!Object.hasOwn(DTYPE_BYTES, dtype)) {
-      throw bad(`${shown(name)} of type ${dtype}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+      throw bad(`${shown(name)} of type ${shown(dtype)}`, `one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
     }
     return decodeFloats(await readData(begin, end), dtype as DType);
   };
@@ -185,6 +189,10 @@ export function safetensorsSource(
  * @throws RillError `bad-model`.
  */
 export function readSafetensors(file: Uint8Array): TensorSource {
+  const foreign = foreignFile(file.subarray(0, FOREIGN_BYTES), 'model.safetensors');
+  if (foreign) {
+    throw new RillError('bad-model', foreign);
+  }
   const length = safetensorsHeaderLength(file.subarray(0, 8), file.length);
   const data = file.subarray(8 + length);
   const entries = parseSafetensorsHeader(file.subarray(8, 8 + length), data.length);

@@ -105,8 +105,19 @@ export function inferSizes(
 ): ModelSizes {
   const has = (part: string) => [...tensors.keys()].some((name) => name.startsWith(part));
   const isPart = (has('decoder.') || has('joiner.')) && !(has('encoder.') && has('decoder.') && has('joiner.output'));
+  const shapeIfAny = (name: string): readonly number[] | undefined => {
+    const info = tensors.get(name);
+    if (info?.unreadable !== undefined) {
+      throw new RillError(code, {
+        got: `${name}, ${info.unreadable}`,
+        expected: 'a tensor of floating-point numbers',
+        remedy: 'Save the state dict of the model as it was trained, torch.save(model.state_dict(), "model.pt").',
+      });
+    }
+    return info?.shape;
+  };
   const shapeOf = (name: string, rank: number): readonly number[] => {
-    const shape = tensors.get(name)?.shape;
+    const shape = shapeIfAny(name);
     if (shape?.length !== rank || shape.includes(0)) {
       throw new RillError(code, {
         got: shape ? `${name} of shape ${shapeText(shape)}` : `no tensor ${name}`,
@@ -159,7 +170,7 @@ export function inferSizes(
   }
 
   for (const [name, expected] of expectedTensors(sizes)) {
-    const shape = tensors.get(name)?.shape;
+    const shape = shapeIfAny(name);
     const fits = shape?.length === expected.length && shape.every((size, axis) => size === expected[axis]);
     if (!fits) {
       const eps = name.endsWith('.eps');

@@ -11,6 +11,8 @@ export const MAX_RANK = 8;
 export interface TensorInfo {
   dtype: string;
   shape: readonly number[];
+  /** What stands in its place, where a file has something that cannot be read as a tensor: its shape is not known. */
+  unreadable?: string;
 }
 
 /** Named tensors that are read one at a time, as float32 whatever they are stored as. */

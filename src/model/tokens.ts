@@ -6,6 +6,10 @@ export const WORD_BOUNDARY = '▁';
 /** Tokens that are no letters: `<blk>`, `<unk>`, bytes. */
 const SPECIAL = /^<.+>$/;
 
+/** What tables call the blank and the unknown token, in lower case, the likeliest first. */
+const BLANK_NAMES: readonly string[] = ['<blk>', '<blank>', '[blank]', '<eps>', '<epsilon>'];
+const UNK_NAMES: readonly string[] = ['<unk>', '[unk]', '<unknown>'];
+
 /** Whether a word begins with a character that needs no mark in front: Chinese is written without spaces. */
 export const startsUnmarked = (word: string) => /^\p{Script=Han}/u.test(word);
 
@@ -91,6 +95,22 @@ export class TokenTable {
 
   get size(): number {
     return this.symbols.length;
+  }
+
+  /** The token that is called as blanks are (`<blk>`, `<blank>`, `<eps>`, in any case), if there is one. */
+  get blankId(): number | undefined {
+    return this.#firstOf(BLANK_NAMES);
+  }
+
+  /** The token that is called as unknown ones are (`<unk>`, in any case), if there is one. */
+  get unkId(): number | undefined {
+    return this.#firstOf(UNK_NAMES);
+  }
+
+  #firstOf(names: readonly string[]): number | undefined {
+    const lower = this.symbols.map((symbol) => symbol.toLowerCase());
+    const [first] = names.map((name) => lower.indexOf(name)).filter((id) => id >= 0);
+    return first;
   }
 
   idOf(symbol: string): number | undefined {

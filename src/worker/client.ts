@@ -176,7 +176,11 @@ export class RecognizerClient {
     }
   }
 
-  /** Converts a checkpoint's files, as {@link convertCheckpoint}, in the worker. */
+  /**
+   * Converts a checkpoint's files, as {@link convertCheckpoint}, in the worker.
+   *
+   * @param files with their names (`File`) where one names another, as an ONNX model its weights
+   */
   convert(
     files: Blob[],
     options: WorkerConvertOptions = {},

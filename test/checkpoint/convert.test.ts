@@ -217,15 +217,209 @@ describe('convertCheckpoint', () => {
     );
   });
 
-  it.each(['module.', '_orig_mod.', 'model.', 'module._orig_mod.', 'model._orig_mod.module.'])(
-    'looks behind the prefix %s',
-    (prefix) => {
-      const names = ['encoder_embed.conv.0.weight', 'encoder.layers.0.norm_final.eps'];
-      const tensors = new Map(names.map((name) => [prefix + name, { dtype: 'F32', shape: [1] }]));
+  it.each([
+    { prefix: '' },
+    { prefix: 'module.' },
+    { prefix: 'model._orig_mod.module.' },
+    { prefix: '_forward_module.model.' },
+    { prefix: 'asr.network.' },
+    { prefix: '', inside: '_orig_mod.' },
+    { prefix: 'net.', inside: '_fsdp_wrapped_module.' },
+    { prefix: 'asr.', inside: 'module._orig_mod.' },
+    { prefix: 'asr.', encoder: 'rnn.' },
+    { prefix: 'module.', encoder: 'acoustic.', inside: '_orig_mod.' },
+  ])(
+    'finds the network behind $prefix, its encoder in $encoder$inside',
+    ({ prefix, encoder = 'encoder.', inside = '' }) => {
+      const network = {
+        [`${prefix}${encoder}${inside}encoder_embed.conv.0.weight`]: 'encoder.encoder_embed.conv.0.weight',
+        [`${prefix}${encoder}encoder.layers.0.${inside}norm_final.eps`]: 'encoder.encoder.layers.0.norm_final.eps',
+        [`${prefix}decoder.${inside}embedding.weight`]: 'decoder.embedding.weight',
+        [`${prefix}joiner.output_linear.weight`]: 'joiner.output_linear.weight',
+        [`${prefix}ctc_output.1.weight`]: 'ctc_output.1.weight',
+      };
+      const beside = ['n_averaged', 'criterion.pos_weight', 'language_model.encoder.weight'];
+      const names = [...beside, ...Object.keys(network)];
+      const tensors = new Map(names.map((name) => [name, { dtype: 'F32', shape: [1] }]));
       const folded = foldScales({ tensors, read: async () => new Float32Array(1) });
-      expect([...folded.tensors.keys()]).toEqual(names.map((name) => `encoder.${name}`));
+      expect([...folded.tensors.keys()].filter((name) => !beside.includes(name))).toEqual(Object.values(network));
     },
   );
+
+  it.each(['', 'module.', 'encoder.'])('finds a lone encoder behind %j', (prefix) => {
+    const names = ['encoder_embed.conv.0.weight', 'encoder.layers.0.norm_final.eps'];
+    const tensors = new Map(names.map((name) => [prefix + name, { dtype: 'F32', shape: [1] }]));
+    const folded = foldScales({ tensors, read: async () => new Float32Array(1) });
+    expect([...folded.tensors.keys()]).toEqual(names.map((name) => `encoder.${name}`));
+  });
+
+  it('takes no weight for its own that another module has, wrappers or not', () => {
+    const inside = 'model.encoder.encoder_embed.conv.0.weight';
+    const names = ['joiner.output_linear.weight', inside, 'model.joiner.output_linear.weight', 'joiner.extra'];
+    const tensors = new Map(names.map((name, i) => [name, { dtype: 'F32', shape: [i] }]));
+    const folded = foldScales({ tensors, read: async () => new Float32Array(1) });
+    expect(folded.tensors.get('joiner.output_linear.weight')?.shape).toEqual([2]);
+    expect(folded.outside).toEqual(['joiner.output_linear.weight']);
+  });
+
+  it('refuses two encoders, and names both', async () => {
+    const names = [
+      'student.encoder.encoder_embed.conv.0.weight',
+      'teacher.encoder._orig_mod.encoder_embed.conv.0.weight',
+    ];
+    const tensors = new Map(names.map((name) => [name, { dtype: 'F32', shape: [1] }]));
+    const message = await failure('bad-checkpoint', () =>
+      foldScales({ tensors, read: async () => new Float32Array(1) }),
+    );
+    names.forEach((name) => expect(message).toContain(`"${name.slice(0, 60)}`));
+  });
+
+  const sample = async (name: string) => bytesSource(await readFixture(`checkpoints/${name}`));
+
+  it('takes constants of ONNX as attributes, as it takes them as tensors', async () => {
+    const [tensors, attributes] = await Promise.all(
+      ['onnx-control.onnx', 'onnx-value-float.onnx'].map(async (name) => convertCheckpoint(await sample(name))),
+    );
+    expect(Buffer.compare(attributes['model.safetensors'], tensors['model.safetensors'])).toBe(0);
+  });
+
+  /** Parts of an export beside the state dict that they were made from (exports.py). */
+  const compareExport = async (kind: string, parts: readonly string[], form: string, step: number) => {
+    const reference = openModel(
+      await convertCheckpoint(await sample(`exports/${kind}.pt`), { config: '{"num_features": 13}' }),
+    );
+    const sources = await Promise.all(parts.map((part) => sample(`exports/${kind}-${part}${form}.onnx`)));
+    const model = openModel(await convertCheckpoint(sources, { config: '{"num_features": 13}' }));
+    expect(model.sizes.encoder).toEqual(reference.sizes.encoder);
+    let rounded = 0;
+    for (const name of expectedTensors(model.sizes).keys()) {
+      // Exports have the sum of an LSTM's biases, or both.
+      const both = async ({ weights }: typeof model) => {
+        const values = await weights.read(name);
+        const other = name.includes('bias_ih') ? await weights.read(name.replace('_ih_', '_hh_')) : undefined;
+        return other ? values.map((value, i) => value + other[i]) : values;
+      };
+      if (!name.includes('bias_hh')) {
+        const [actual, expected] = await Promise.all([model, reference].map(both));
+        const difference = largestDifference(actual, expected);
+        const isMatrix = name.endsWith('weight') || /weight_[ih][hr]_l0$/.test(name);
+        const largest = Math.max(...expected.map(Math.abs));
+        expect(difference, name).toBeLessThanOrEqual(largest * (isMatrix ? step + 2 ** -20 : 2 ** -20));
+        rounded += difference > largest * 2 ** -20 ? 1 : 0;
+      }
+    }
+    return rounded;
+  };
+
+  const TRIO = ['joiner', 'encoder', 'decoder'] as const;
+  /** Half of what lies between neighbours of 8 bits, of the largest weight. */
+  const HALF_STEP = 1 / 254;
+
+  it.each([
+    { kind: 'projected', parts: TRIO, form: '', matrices: 0 },
+    // Encoder: out, ih, hh, hr and two of the feed-forward in two layers, joiner.encoder_proj; decoder_proj, output_linear.
+    { kind: 'projected', parts: TRIO, form: '.int8', matrices: 14 },
+    { kind: 'projected', parts: TRIO, form: '.int8-channels', matrices: 14 },
+    // Three convolutions and the embedding as well.
+    { kind: 'projected', parts: TRIO, form: '.int8-all', matrices: 18 },
+    { kind: 'plain', parts: ['encoder'], form: '', matrices: 0 },
+    { kind: 'plain', parts: ['encoder'], form: '.int8', matrices: 9 },
+    { kind: 'plain', parts: ['encoder'], form: '.int8-channels', matrices: 9 },
+    { kind: 'plain', parts: ['encoder'], form: '.int8-all', matrices: 12 },
+  ])('reads PyTorch’s export of a $kind LSTM$form within its rounding', async ({ kind, parts, form, matrices }) => {
+    expect(await compareExport(kind, parts, form, HALF_STEP)).toBe(matrices);
+  });
+
+  it('reads an export whose weights lie in another file', async () => {
+    const config = '{"num_features": 13}';
+    const named = async (name: string) => bytesSource(await readFixture(`checkpoints/exports/${name}`), name);
+    const inside = await convertCheckpoint(await named('projected-encoder.onnx'), { config });
+    const files = [await named('external.onnx.data'), await named('external.onnx')];
+    const outside = await convertCheckpoint(files, { config });
+    expect(Buffer.compare(outside['model.safetensors'], inside['model.safetensors'])).toBe(0);
+  });
+
+  it('takes floats where an ONNX folder has the same part in 8 bits as well', async () => {
+    const config = '{"num_features": 13}';
+    const named = async (name: string) => bytesSource(await readFixture(`checkpoints/exports/${name}`), name);
+    const [floats, int8] = [await named('projected-encoder.onnx'), await named('projected-encoder.int8.onnx')];
+    const alone = await convertCheckpoint(floats, { config });
+    const both = await convertCheckpoint([floats, int8], { config });
+    expect(Buffer.compare(both['model.safetensors'], alone['model.safetensors'])).toBe(0);
+  });
+
+  it.each([
+    { start: 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 330\n', says: 'a Git LFS pointer' },
+    { start: '\n<!DOCTYPE html><html>', says: 'a web page' },
+    { start: '<?xml version="1.0"?><Error>', says: 'an XML document' },
+    { start: '\x1f\x8b\x08', says: 'a gzip archive' },
+  ])('names what is $says, and which file of the trio it is', async ({ start, says }) => {
+    const joiner = bytesSource(
+      Uint8Array.from(start, (letter) => letter.charCodeAt(0)),
+      'joiner.onnx',
+    );
+    const encoder = bytesSource(await readFixture('checkpoints/exports/projected-encoder.onnx'), 'encoder.onnx');
+    const message = await failure('bad-checkpoint', () => convertCheckpoint([encoder, joiner]));
+    expect(message).toContain(`joiner.onnx, which is ${says}`);
+  });
+
+  it('refuses what stands in the place of a weight that it needs, and no other', async () => {
+    const names = ['encoder.encoder_embed.conv.0.weight', 'encoder.encoder_embed.conv.3.weight'];
+    const pickle = [
+      ...op.proto,
+      ...op.emptyDict,
+      ...op.mark,
+      ...op.string(names[0]),
+      ...op.tensor('0', 9, 0, [1, 1, 3, 3], [9, 9, 3, 1]),
+      ...op.string(names[1]),
+      ...op.global('torch._utils', '_rebuild_qtensor'),
+      ...op.emptyTuple,
+      ...op.reduce,
+      ...op.setItems,
+      ...op.stop,
+    ];
+    const source = await torchZip(pickle, { 0: new Float32Array(9) });
+    expect(await failure('bad-checkpoint', () => openCheckpoint(source))).toContain(
+      `${names[1]}, a value of "torch._utils._rebuild_qtensor"`,
+    );
+  });
+
+  it.each([
+    { table: '<blk> <sos/eos> <unk>', stated: {}, blank: 0, unk: 2 },
+    { table: '<eps> <UNK> a', stated: {}, blank: 0, unk: 1 },
+    { table: 'a b <blank>', stated: {}, blank: 2, unk: undefined },
+    { table: '<eps> <blk> [unk]', stated: {}, blank: 1, unk: 2 },
+    { table: 'a b c', stated: {}, blank: 0, unk: undefined },
+    { table: '<blk> <unk> a', stated: { blank_id: 2, unk_id: 0 }, blank: 2, unk: 0 },
+    { table: '<blk> <unk> a', stated: { unk_id: null }, blank: 0, unk: undefined },
+  ])('takes blank and unknown token from $table and $stated', async ({ table, stated, blank, unk }) => {
+    const { sizes } = await openCheckpoint(await small());
+    const names = table.split(' ');
+    const tokens = Array.from({ length: sizes.vocabSize ?? 0 }, (_, id) => `${names[id] ?? `x${id}`} ${id}\n`).join('');
+    const files = await convertCheckpoint(await small(), { tokens, config: JSON.stringify(stated) });
+    expect(openModel(files).config).toMatchObject({ blankId: blank, unkId: unk });
+    // A folder whose config.json was written before does not say.
+    const { blank_id, unk_id, ...older } = JSON.parse(files['config.json']) as Record<string, unknown>;
+    expect(blank_id).toBe(blank);
+    if (!('unk_id' in stated)) {
+      expect(unk_id).toBe(unk);
+      expect(openModel({ ...files, 'config.json': JSON.stringify({ ...older, ...stated }) }).config.unkId).toBe(unk);
+    }
+  });
+
+  it.each([
+    { name: 'pt-python313-path.pt', ignored: [] },
+    { name: 'pt-torch-version.pt', ignored: [] },
+    { name: 'pt-parameter-with-state.pt', ignored: [] },
+    { name: 'pt-lightning-extra-key.ckpt', ignored: ['criterion.pos_weight'] },
+    { name: 'pt-expanded-buffer.pt', ignored: ['encoder.grid'] },
+  ])('reads $name as the same network without what is odd in it', async ({ name, ignored }) => {
+    const control = await convertCheckpoint(await sample('control.pt'));
+    const files = await convertCheckpoint(await sample(name));
+    expect(files['config.json']).toBe(control['config.json']);
+    expect(Buffer.compare(files['model.safetensors'], control['model.safetensors'])).toBe(0);
+    expect((await openCheckpoint(await sample(name))).ignored).toEqual(ignored);
+  });
 
   it('keeps the layers that are named, in their order', async () => {
     const config = await text('wake-words/config.json');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { bytesSource } from '../../src/checkpoint/bytes.ts';
-import { openTensors } from '../../src/checkpoint/open.ts';
-import { message, onnxModel, onnxNode, onnxTensor } from '../support/checkpoints.ts';
+import { blobSource, bytesSource } from '../../src/checkpoint/bytes.ts';
+import { openTensors, openTogether } from '../../src/checkpoint/open.ts';
+import { message, onnxConstant, onnxExternal, onnxModel, onnxNode, onnxTensor } from '../support/checkpoints.ts';
 import { failure } from '../support/failure.ts';
 
 const FLOAT = 1;
@@ -20,6 +20,8 @@ const quantized = [
   onnxNode('Mul', ['product', 'scales'], 'scaled'),
   onnxNode('Add', ['bias', 'scaled'], 'logit'),
 ];
+
+const bytesOf = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
 
 const open = (nodes: Uint8Array[], initializers: Uint8Array[], metadata = {}) =>
   openTensors(bytesSource(onnxModel(nodes, initializers, metadata)));
@@ -65,6 +67,174 @@ describe('ONNX', () => {
     expect([...(await read('joiner.output_linear.bias'))]).toEqual([7, 8]);
   });
 
+  it('takes weights that the graph quantizes itself, or scales before it multiplies', async () => {
+    const weight = onnxTensor('w', [3, 2], FLOAT, Float32Array.of(1, 2, 3, 4, 5, 6));
+    const itself = [
+      ...JOINER,
+      onnxNode('DynamicQuantizeLinear', ['w'], 'w_quantized'),
+      onnxNode('MatMulInteger', ['q', 'w_quantized', 'q_zero_point', 'w_zero_point'], 'product'),
+    ];
+    const first = await open(itself, [weight]);
+    expect([...(await first.read('joiner.output_linear.weight'))]).toEqual([1, 3, 5, 2, 4, 6]);
+    const scaled = [
+      ...JOINER,
+      onnxNode('DequantizeLinear', ['integers', 'scale', 'zero'], 'w'),
+      onnxNode('MatMul', ['in2', 'w'], 'product'),
+    ];
+    const second = await open(scaled, [
+      onnxTensor('integers', [3, 2], UINT8, Uint8Array.of(1, 2, 3, 4, 5, 6)),
+      onnxTensor('scale', [2], FLOAT, Float32Array.of(2, 10)),
+      onnxTensor('zero', [2], UINT8, Uint8Array.of(0, 1)),
+    ]);
+    expect([...(await second.read('joiner.output_linear.weight'))]).toEqual([2, 6, 10, 10, 30, 50]);
+  });
+
+  it.each([
+    { op: 'MatMulIntegerToFloat', inputs: ['q', 'w', 'q_scale', 'scale', 'q_zero', 'zero', 'bias'] },
+    { op: 'DynamicQuantizeMatMul', inputs: ['in2', 'w', 'scale', 'zero', 'bias'] },
+  ])('takes 8-bit weights as onnxruntime joins them: $op', async ({ op, inputs }) => {
+    const { read } = await open(
+      [...JOINER, onnxNode(op, inputs, 'logit')],
+      [
+        onnxTensor('w', [3, 2], INT8, Int8Array.of(1, 2, 3, 4, 5, 6)),
+        onnxTensor('scale', [2], FLOAT, Float32Array.of(2, 10)),
+        onnxTensor('zero', [2], INT8, Int8Array.of(0, 1)),
+        bias,
+      ],
+    );
+    expect([...(await read('joiner.output_linear.weight'))]).toEqual([2, 6, 10, 10, 30, 50]);
+    expect([...(await read('joiner.output_linear.bias'))]).toEqual([7, 8]);
+  });
+
+  it('refuses integers without their scale, and scales that do not fit', async () => {
+    const integers = onnxTensor('w_quantized', [3, 2], INT8, new Int8Array(6));
+    const unscaled = [...JOINER, onnxNode('MatMulInteger', ['q', 'w_quantized'], 'product')];
+    expect(await failure('bad-checkpoint', () => open(unscaled, [integers]))).toContain('without the scale');
+    const three = onnxTensor('w_scale', [3], FLOAT, new Float32Array(3));
+    const { read } = await open(quantized, [integers, three]);
+    expect(await failure('bad-checkpoint', () => read('joiner.output_linear.weight'))).toContain('3 scales');
+  });
+
+  it.each([
+    {
+      form: 'value_float',
+      attribute: [
+        [1, 'value_float'],
+        [2, Float32Array.of(0.25)],
+      ],
+      expected: [0.25],
+    },
+    // A zero is not written.
+    { form: 'value_float of 0', attribute: [[1, 'value_float']], expected: [0] },
+    {
+      form: 'value_floats',
+      attribute: [
+        [1, 'value_floats'],
+        [7, bytesOf(1.5)],
+      ],
+      expected: [1.5],
+    },
+    {
+      form: 'value',
+      attribute: [
+        [1, 'value'],
+        [5, onnxTensor('', [1], FLOAT, Float32Array.of(3))],
+      ],
+      expected: [3],
+    },
+  ] as const)('takes constants as $form', async ({ attribute, expected }) => {
+    const constant = onnxConstant('bias', ...attribute);
+    const nodes = [
+      ...JOINER,
+      constant,
+      onnxNode('Unsqueeze', ['bias'], 'axes'),
+      onnxNode('Gemm', ['in2', 'w', 'bias'], 'logit'),
+    ];
+    const { read } = await open(nodes, [onnxTensor('w', [2, 1], FLOAT, Float32Array.of(1, 2))]);
+    expect([...(await read('joiner.output_linear.bias'))]).toEqual(expected);
+  });
+
+  it('passes over constants of whole numbers and texts', async () => {
+    const nodes = [
+      onnxConstant('one', [1, 'value_int'], [3, 7]),
+      onnxConstant('many', [1, 'value_ints'], [8, 1], [8, 2]),
+      onnxConstant('text', [1, 'value_string'], [4, 'text']),
+      ...JOINER,
+      onnxNode('MatMul', ['in2', 'w'], 'product'),
+    ];
+    const { tensors } = await open(nodes, [onnxTensor('w', [2, 1], FLOAT, Float32Array.of(1, 2))]);
+    expect([...tensors.keys()]).toEqual(['joiner.output_linear.weight']);
+  });
+
+  describe('with its weights in another file', () => {
+    const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product'), onnxNode('Add', ['product', 'b'], 'logit')];
+    const values = new Uint8Array(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8).buffer);
+    /** Offsets need not be aligned. */
+    const data = Uint8Array.of(...values.subarray(24), 9, ...values.subarray(0, 24));
+    const model = (w: Record<string, string>, b: Record<string, string>) => {
+      const initializers = [onnxExternal('w', [3, 2], FLOAT, w), onnxExternal('b', [2], FLOAT, b)];
+      return bytesSource(onnxModel(nodes, initializers), 'joiner.onnx');
+    };
+    const whole = model({ location: 'joiner.onnx.data', offset: '9', length: '24' }, { location: 'joiner.onnx.data' });
+
+    it.each([
+      { order: 'behind it', files: [whole, bytesSource(data, 'joiner.onnx.data')] },
+      { order: 'before it, as dropped files', files: [new File([data], 'joiner.onnx.data'), whole] },
+    ])('takes them from the file that it names, $order', async ({ files }) => {
+      const sources = files.map((file) => (file instanceof File ? blobSource(file) : file));
+      const { tensors, read } = await openTogether(sources);
+      expect([...tensors.keys()]).toEqual(['joiner.output_linear.weight', 'joiner.output_linear.bias']);
+      expect([...(await read('joiner.output_linear.weight'))]).toEqual([1, 3, 5, 2, 4, 6]);
+      expect([...(await read('joiner.output_linear.bias'))]).toEqual([7, 8]);
+    });
+
+    it('takes each from a file of its own, in a folder below', async () => {
+      const parts = [bytesSource(values.subarray(0, 24), 'w'), bytesSource(values.subarray(24), 'b')];
+      const { read } = await openTogether([model({ location: 'weights/w' }, { location: 'b' }), ...parts]);
+      expect([...(await read('joiner.output_linear.weight'))]).toEqual([1, 3, 5, 2, 4, 6]);
+      expect([...(await read('joiner.output_linear.bias'))]).toEqual([7, 8]);
+    });
+
+    it.each([
+      {
+        name: 'a file that is not there',
+        source: whole,
+        file: 'other.data',
+        says: 'joiner.onnx without "joiner.onnx.data"',
+      },
+      {
+        name: 'elements beyond the end of the file',
+        source: model({ location: 'd', offset: '10', length: '24' }, { location: 'd' }),
+        file: 'd',
+        says: '"w" at bytes 10 to 34 of a file of 33',
+      },
+      {
+        name: 'an offset that is no number',
+        source: model({ location: 'd', offset: 'x' }, { location: 'd' }),
+        file: 'd',
+        says: 'NaN',
+      },
+      {
+        name: 'a negative offset',
+        source: model({ location: 'd', offset: '-4' }, { location: 'd' }),
+        file: 'd',
+        says: 'bytes -4',
+      },
+    ])('refuses $name', async ({ source, file, says }) => {
+      expect(await failure('bad-checkpoint', () => openTogether([source, bytesSource(data, file)]))).toContain(says);
+    });
+
+    it('refuses to read a file over and over', async () => {
+      const size = 1000;
+      const many = Array.from({ length: 100 }, (_, i) =>
+        onnxExternal(`w${i}`, [size - i], UINT8, { location: 'd', offset: String(i) }),
+      );
+      const source = bytesSource(onnxModel(nodes, many), 'joiner.onnx');
+      const file = bytesSource(new Uint8Array(size), 'd');
+      expect(await failure('bad-checkpoint', () => openTogether([source, file]))).toContain('do not overlap');
+    });
+  });
+
   it('refuses other model families by name, and graphs it does not know', async () => {
     const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product')];
     const weight = onnxTensor('w', [3, 2], FLOAT, new Float32Array(6));
@@ -108,10 +278,8 @@ describe('ONNX', () => {
     expect(await refused).toContain('a joiner with 2 matrices');
   });
 
-  it('refuses weights in another file, more nodes than networks have, and more bytes than protobuf', async () => {
+  it('refuses more nodes than networks have, and more bytes than protobuf', async () => {
     const nodes = [...JOINER, onnxNode('MatMul', ['in2', 'w'], 'product')];
-    const external = message([1, 3], [1, 2], [2, FLOAT], [8, 'w'], [14, 1]);
-    expect(await failure('bad-checkpoint', () => open(nodes, [external]))).toContain('"w", whose data lie in another');
     // Two bytes each, without any field.
     const graph = Uint8Array.from({ length: 2 * 200_001 }, (_, i) => (i % 2 === 0 ? 0x0a : 0));
     expect(await failure('bad-checkpoint', () => openTensors(bytesSource(message([1, 8], [7, graph]))))).toContain(

@@ -57,7 +57,13 @@ describe('safetensors', () => {
     ['nothing', new Uint8Array(0)],
     ['a header longer than the file', Uint8Array.from([255, 255, 255, 255, 255, 255, 255, 127, 0])],
     ['a header that is not JSON', file('{')],
-    ['an unknown type', file({ a: { dtype: 'Q4', shape: [2], data_offsets: [0, 8] } })],
+    ['a type that is no name', file({ a: { dtype: 4, shape: [2], data_offsets: [0, 8] } })],
+    ['a type of a long name', file({ a: { dtype: 'F'.repeat(17), shape: [2], data_offsets: [0, 8] } })],
+    ['offsets in the wrong order', file({ a: { dtype: 'F4', shape: [2], data_offsets: [8, 0] } })],
+    [
+      'a Git LFS pointer',
+      new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 8\n'),
+    ],
     ['offsets beyond the end', file({ a: { dtype: 'F32', shape: [4], data_offsets: [0, 16] } })],
     ['offsets that do not fit the shape', file({ a: { dtype: 'F32', shape: [3], data_offsets: [0, 8] } })],
     ['a shape too large to count', file({ a: { dtype: 'F32', shape: [2 ** 40, 2 ** 40], data_offsets: [0, 8] } })],
@@ -79,6 +85,21 @@ describe('safetensors', () => {
   ])('refuses %s', async (_, bytes) => {
     await failure('bad-model', () => readSafetensors(bytes));
   });
+
+  it.each(['F8_E4M3', 'F4', 'C64', 'F6_E2M3', 'something'])(
+    'passes over tensors of type %s, which nobody needs',
+    async (dtype) => {
+      const { tensors, read } = readSafetensors(
+        file({
+          a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+          b: { dtype, shape: [3], data_offsets: [4, 8] },
+        }),
+      );
+      expect(tensors.get('b')).toMatchObject({ dtype, shape: [3] });
+      expect([...(await read('a'))]).toEqual([0]);
+      expect(await failure('bad-model', () => read('b'))).toContain(`"b" of type "${dtype}"`);
+    },
+  );
 
   it('decodes every floating-point type', () => {
     const bytes = (array: ArrayBufferView) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

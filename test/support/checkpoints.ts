@@ -80,14 +80,18 @@ export const oneTensor = (name: string, tensor: readonly number[]) => [
   ...op.stop,
 ];
 
-/** A message of protobuf: fields of numbers (varints), bytes or text. */
-export function message(
-  ...fields: readonly (readonly [field: number, value: number | string | Uint8Array])[]
-): Uint8Array {
+/** A field of protobuf: a number (varint), a float, bytes or text. */
+type Field = readonly [field: number, value: number | string | Uint8Array | Float32Array<ArrayBuffer>];
+
+/** A message of protobuf. */
+export function message(...fields: readonly Field[]): Uint8Array {
   const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
   const bytes = fields.flatMap(([field, value]) => {
     if (typeof value === 'number') {
       return [...varint(field << 3), ...varint(value)];
+    }
+    if (value instanceof Float32Array) {
+      return [...varint((field << 3) | 5), ...new Uint8Array(value.buffer)];
     }
     const content = typeof value === 'string' ? text(value) : [...value];
     return [...varint((field << 3) | 2), ...varint(content.length), ...content];
@@ -106,6 +110,25 @@ export const onnxTensor = (name: string, shape: readonly number[], dataType: num
     [2, dataType],
     [8, name],
     [9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)],
+  );
+
+/** A Constant node with the fields of its one attribute. */
+export const onnxConstant = (output: string, ...attribute: readonly Field[]) =>
+  message([2, output], [4, 'Constant'], [5, message(...attribute)]);
+
+/** An ONNX initializer whose elements lie in another file. */
+export const onnxExternal = (
+  name: string,
+  shape: readonly number[],
+  dataType: number,
+  entries: Readonly<Record<string, string>>,
+) =>
+  message(
+    ...shape.map((size) => [1, size] as const),
+    [2, dataType],
+    [8, name],
+    ...Object.entries(entries).map(([key, value]) => [13, message([1, key], [2, value])] as const),
+    [14, 1],
   );
 
 /** An ONNX model. */
