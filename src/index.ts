@@ -19,6 +19,13 @@ export {
   type Checkpoint,
   type ConvertOptions,
 } from './checkpoint/convert.ts';
+export {
+  EXPORT_DTYPES,
+  exportSherpaOnnx,
+  type ExportDtype,
+  type ExportOptions,
+  type SherpaOnnxFiles,
+} from './checkpoint/export-onnx.ts';
 export { GpuContext, type AdapterDescription, type ContextOptions, type MemoryPart } from './gpu/context.ts';
 export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type TimedStep } from './encoder/encoder.ts';

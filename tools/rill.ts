@@ -9,6 +9,7 @@ import { dtypes } from './commands/dtypes.ts';
 import { encode } from './commands/encode.ts';
 import { evaluate } from './commands/eval.ts';
 import { evaluateKeywords } from './commands/eval-keywords.ts';
+import { exportModel } from './commands/export.ts';
 import { features } from './commands/features.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
@@ -18,6 +19,7 @@ import { print, printable } from './terminal.ts';
 const COMMANDS = {
   convert,
   inspect,
+  export: exportModel,
   features,
   encode,
   decode,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import type { ModelFiles } from '../../src/model/model.ts';
+import { openModel, type ModelFiles } from '../../src/model/model.ts';
 import { readWav, type Waveform } from '../../src/waveform/wav.ts';
 import { readModelFiles } from '../../tools/files.ts';
 import { readNpy, type NpyArray } from '../../tools/npy.ts';
@@ -20,6 +20,15 @@ export const GOLDEN_CASES = ['small', 'noproj', 'odd', 'deep'] as const;
 export async function goldenModel(name: string): Promise<ModelFiles> {
   const config = new TextDecoder().decode(await readFixture(`golden/${name}/config.json`));
   return convertCheckpoint(bytesSource(await readFixture(`golden/${name}/checkpoint.pt`)), { config });
+}
+
+/** A token table for a model without one: the blank, then a character for each token. */
+export function madeUpTokens(files: ModelFiles): string {
+  const { vocabSize = 0 } = openModel(files).sizes;
+  const symbols = Array.from({ length: vocabSize }, (_, id) =>
+    id === 0 ? '<blk>' : String.fromCodePoint(0x4e00 + id),
+  );
+  return symbols.map((symbol, id) => `${symbol} ${id}\n`).join('');
 }
 
 export interface Golden {

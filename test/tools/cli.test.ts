@@ -76,6 +76,14 @@ describe('rill', () => {
     expect((await readdir(at('small'))).sort()).toEqual(['config.json', 'model.safetensors']);
   });
 
+  it('export writes what sherpa-onnx reads', async () => {
+    await printed('export', wakeWordsFolder, '-o', at('exported'), '--format', 'sherpa-onnx', '--frames', '4');
+    const names = ['decoder.onnx', 'encoder.onnx', 'joiner.onnx', 'tokens.txt'];
+    expect((await readdir(at('exported'))).sort()).toEqual(names);
+    const { config } = JSON.parse(await printed('inspect', at('exported'), '--json')) as { config: unknown };
+    expect(config).toMatchObject({ vocab_size: 29, joiner_dim: 128 });
+  });
+
   it('inspect lists tensors, parameters and the configuration, of a checkpoint and of a folder', async () => {
     const [checkpoint, model] = await Promise.all(
       [join(small, 'checkpoint.pt'), at('small')].map(
@@ -403,6 +411,8 @@ describe('rill', () => {
       expect(await refused('bench', '--dtype', 'f8')).toContain('--dtype f8');
       expect(await refused('bench', '--method', 'fast')).toContain('plain, wide, split');
       expect(await refused('convert', 'x.pt')).toContain('no output');
+      expect(await refused('export', wakeWordsFolder, '-o', at('x'))).toContain('no --format');
+      expect(await refused('export', at('small'), '-o', at('x'), '--format', 'sherpa-onnx')).toContain('tokens.txt');
       expect(await refused('encode', at('small'), '-o', at('x.npy'))).toContain('rill encode');
       expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--chunk', '0')).toContain('--chunk 0');
       expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--runtime', 'safari')).toContain(

@@ -1,10 +1,10 @@
 /** Rill and its peers behind one interface: each runs one stream through the same encoder, chunk by chunk. */
+import { writeEncoder, type EncoderForm } from '../../src/checkpoint/onnx-encoder.ts';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
 import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import type { GpuContext } from '../../src/gpu/context.ts';
 import type { Model } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../../src/model/sizes.ts';
-import { exportEncoder } from './onnx-export.ts';
 
 export interface Contender {
   /** Features of one chunk with its left context, (4n + 5, num_features), to (n, d_model). */
@@ -37,6 +37,9 @@ export const rill =
     };
   };
 
+/** States of their own for each layer fit into the storage buffers of WebGPU's default limit. */
+const ENCODER_FORM: Omit<EncoderForm, 'frames'> = { states: 'perLayer', withProjection: false, dtype: 'f32' };
+
 /** onnxruntime-web in one of its builds; with WebGPU, states stay on the GPU from step to step. */
 export const onnxRuntime =
   (ort: typeof import('onnxruntime-web/ort.wasm.min.mjs'), provider: 'wasm' | 'webgpu'): Create =>
@@ -51,7 +54,7 @@ export const onnxRuntime =
     );
     const names = Object.keys(widths);
     const location = provider === 'webgpu' ? 'gpu-buffer' : 'cpu';
-    const session = await ort.InferenceSession.create(await exportEncoder(model, frames), {
+    const session = await ort.InferenceSession.create(await writeEncoder(model, { ...ENCODER_FORM, frames }), {
       executionProviders: [provider],
       preferredOutputLocation: Object.fromEntries(names.map((name) => [`next_${name}`, location])),
     });
