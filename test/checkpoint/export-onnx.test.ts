@@ -4,6 +4,7 @@ import { convertCheckpoint, openCheckpoint } from '../../src/checkpoint/convert.
 import { exportSherpaOnnx, type SherpaOnnxFiles } from '../../src/checkpoint/export-onnx.ts';
 import { writeEncoder } from '../../src/checkpoint/onnx-encoder.ts';
 import { readOnnx } from '../../src/checkpoint/onnx-graph.ts';
+import { GraphWriter } from '../../src/checkpoint/onnx-writer.ts';
 import { dequantizeRows, isMatrix, quantizeRows } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { expectedTensors } from '../../src/model/sizes.ts';
@@ -153,6 +154,16 @@ describe('a model as sherpa-onnx reads it', () => {
   ])('refuses $option', async ({ options }) => {
     const model = openModel(await withTokens('odd'));
     await failure('bad-argument', () => exportSherpaOnnx(model, options));
+  });
+});
+
+describe('an ONNX file', () => {
+  it('is refused where it would be larger than protobuf allows', async () => {
+    const graph = new GraphWriter('encoder');
+    const half = new Float32Array(2 ** 28);
+    graph.floats('one half', [half.length], half);
+    graph.floats('the other', [half.length], half);
+    expect(await failure('bad-model', async () => graph.finish())).toContain('at most 2147483647');
   });
 });
 

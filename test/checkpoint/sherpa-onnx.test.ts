@@ -41,6 +41,16 @@ const commonConfig = ({ config: { features } }: Model, modelConfig: OnlineModelC
   maxActivePaths: 4,
 });
 
+/** The model with a large embedding of the blank: it shows where -1, which embeds to zero, is taken for it. */
+function withLoudBlank(model: Model): Model {
+  const { weights, sizes } = model;
+  const read: Model['weights']['read'] = async (name) => {
+    const values = await weights.read(name);
+    return name === 'decoder.embedding.weight' ? values.fill(8, 0, sizes.transducer?.decoderDim) : values;
+  };
+  return { ...model, weights: { ...weights, read } };
+}
+
 function feed(stream: OnlineStream, recording: Waveform): void {
   stream.acceptWaveform(recording);
   stream.acceptWaveform(TAIL_PADDING);
@@ -125,7 +135,7 @@ describe('sherpa-onnx with an exported model', () => {
 
   it.each(['noproj', 'odd'])('hears what Rill hears with the random weights of %s', async (name) => {
     const files = await goldenModel(name);
-    const model = openModel({ ...files, 'tokens.txt': madeUpTokens(files) });
+    const model = withLoudBlank(openModel({ ...files, 'tokens.txt': madeUpTokens(files) }));
     const recordings = [await sample('computer')];
     const [expected] = await hearByRill(gpu, model, 'greedy_search', recordings, BLANK_PENALTY);
     const exportedFiles = await exported(model, at(name), { frames: 2 });
