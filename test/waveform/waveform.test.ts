@@ -86,12 +86,22 @@ describe('readWav', () => {
       [0.5, 1 / 32768],
     ],
     ['RF64', { tag: 'RF64', dataSize: 0xffffffff, data: bytes(Int16Array.of(16384)) }, [0.5]],
-    ...[
-      ['24 bits at the low end of 4 bytes', 24, Int32Array.of(4194304, -8388608, 0, -1), [0.5, -1, 0, -(2 ** -23)]],
-      ['24 bits at the high end of 4 bytes', 24, Int32Array.of(2 ** 30, -(2 ** 31), 256), [0.5, -1, 2 ** -23]],
-      ['16 bits at the low end of 4 bytes', 16, Int32Array.of(16384, -32768), [0.5, -1]],
-      ['16 bits at the high end of 4 bytes', 16, Int32Array.of(2 ** 30, 65536), [0.5, 2 ** -15]],
-    ].map(([name, bits, data, expected]) => [name, { bits, blockAlign: 4, data: bytes(data) }, expected] as const),
+    [
+      '24 bits at the low end of 4 bytes',
+      { bits: 24, blockAlign: 4, data: bytes(Int32Array.of(4194304, -8388608, 0, -1)) },
+      [0.5, -1, 0, -(2 ** -23)],
+    ],
+    [
+      '24 bits at the high end of 4 bytes',
+      { bits: 24, blockAlign: 4, data: bytes(Int32Array.of(2 ** 30, -(2 ** 31), 256)) },
+      [0.5, -1, 2 ** -23],
+    ],
+    ['16 bits at the low end of 4 bytes', { blockAlign: 4, data: bytes(Int32Array.of(16384, -32768)) }, [0.5, -1]],
+    [
+      '16 bits at the high end of 4 bytes',
+      { blockAlign: 4, data: bytes(Int32Array.of(2 ** 30, 65536)) },
+      [0.5, 2 ** -15],
+    ],
     [
       'two channels of 24 bits in 8 bytes',
       { bits: 24, channels: 2, blockAlign: 8, data: bytes(Int32Array.of(4194304, 0, 1, -1)) },
