@@ -1,59 +1,6 @@
 #!/usr/bin/env node
 /** The command line: `rill <command> …`. */
-import { RillError, type RillErrorCode } from '../src/errors.ts';
-import { helpOf } from './commands/arguments.ts';
-import { bench } from './commands/bench.ts';
-import { convert } from './commands/convert.ts';
-import { decode } from './commands/decode.ts';
-import { dtypes } from './commands/dtypes.ts';
-import { encode } from './commands/encode.ts';
-import { evaluate } from './commands/eval.ts';
-import { features } from './commands/features.ts';
-import { inspect } from './commands/inspect.ts';
-import { spot } from './commands/spot.ts';
-import { transcribe } from './commands/transcribe.ts';
-import { print, printable } from './terminal.ts';
-
-const COMMANDS = { convert, inspect, features, encode, decode, transcribe, spot, eval: evaluate, bench, dtypes };
-
-/** Errors that are the caller's to mend; all others are a failure of Rill or of the GPU. */
-const INPUT_ERRORS: readonly RillErrorCode[] = ['bad-argument', 'bad-audio', 'bad-checkpoint', 'bad-model'];
-
-function help(): string {
-  const lines = Object.values(COMMANDS).map(({ usage, summary }) => `  rill ${usage}\n      ${summary}`);
-  return `Streaming speech recognition on WebGPU.\n\n${lines.join('\n')}`;
-}
-
-/** @returns the exit status */
-async function main([name, ...args]: string[]): Promise<number> {
-  if (name === '--help' || name === '-h') {
-    print(help());
-    return 0;
-  }
-  try {
-    const command = Object.entries(COMMANDS).find(([key]) => key === name)?.[1];
-    if (!command) {
-      throw new RillError('bad-argument', {
-        got: name === undefined ? 'no command' : `the command ${JSON.stringify(name)}`,
-        expected: Object.keys(COMMANDS).join(', '),
-        remedy: 'See rill --help.',
-      });
-    }
-    if (args.includes('--help') || args.includes('-h')) {
-      print(helpOf(command));
-      return 0;
-    }
-    await command.run(args);
-    return 0;
-  } catch (error) {
-    const known = error instanceof RillError;
-    const message = known
-      ? error.message
-      : `an unexpected failure: ${error instanceof Error ? error.message : String(error)}`;
-    process.stderr.write(`rill: ${printable(message.replaceAll(/\s+/g, ' '))}\n`);
-    return known && INPUT_ERRORS.includes(error.code) ? 2 : 1;
-  }
-}
+import { main } from './command-line.ts';
 
 // A reader that has seen enough (`rill … | head`) is no failure.
 function endWithoutOutput(error: NodeJS.ErrnoException): void {

@@ -3,6 +3,14 @@ import { shapeText } from '../../src/model/tensors.ts';
 import { readInput } from '../files.ts';
 import { readNpy } from '../npy.ts';
 
+/** The option of commands over features that may be padded. */
+export const LENS_OPTION = {
+  type: 'string',
+  value: 'FILE',
+  help: 'a .npy file with the feature frames of each utterance',
+  otherwise: 'all of them',
+} as const;
+
 export const loadNpy = async (path: string) => readNpy(await readInput(path), path);
 
 /** Features as (utterances, frames, width), and the feature frames of each. */
