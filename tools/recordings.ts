@@ -144,11 +144,11 @@ async function peek(bytes: Bytes, count: number): Promise<{ start: Uint8Array; a
   const pieces = bytes[Symbol.asyncIterator]();
   let held = Buffer.alloc(0);
   while (held.length < count) {
-    const { done, value } = await pieces.next();
-    if (done) {
+    const next = await pieces.next();
+    if (next.done) {
       break;
     }
-    held = Buffer.concat([held, value]);
+    held = Buffer.concat([held, next.value]);
   }
   async function* all() {
     yield held;

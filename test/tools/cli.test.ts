@@ -137,6 +137,41 @@ describe('rill', () => {
     expect(results[0].timestamps).toHaveLength(results[0].tokens.length);
   });
 
+  it('transcribe does the others where one cannot be read, cuts at pauses, and writes a file of each', async () => {
+    const sound = async (name: string) => (await readFile(sample(name))).subarray(44);
+    const pause = Buffer.alloc(2 * 2 * 16000);
+    const raw = [await sound('view-glass'), pause, await sound('jarvis')];
+    const paths = [at('nowhere.wav'), sample('alexa'), '-'];
+    const output = ['--raw-rate', '16000', '--format', 'srt', '-o', `${at('subtitles')}/`];
+    const { status, stdout, stderr } = await rill(['transcribe', wakeWordsFolder, ...paths, ...output], raw);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr.match(/^rill: got .*nowhere\.wav/gm)).toHaveLength(1);
+    const cues = await Promise.all(['alexa', 'stdin'].map((name) => readFile(at('subtitles', `${name}.srt`), 'utf8')));
+    const time = '00:00:0\\d,\\d{3}';
+    expect(cues[0]).toMatch(new RegExp(`^1\n${time} --> ${time}\nalexa\n$`));
+    expect(cues[1]).toMatch(new RegExp(`^1\n${time} --> ${time}\nview glass\n\n2\n${time} --> ${time}\njarvis\n$`));
+  });
+
+  it('transcribe writes words, segments and probabilities as JSON, a line for each recording', async () => {
+    const args = ['transcribe', wakeWordsFolder, sample('view-glass'), sample('view-glass'), '-o', at('all.json')];
+    expect(await printed(...args, '--method', 'greedy_search')).toBe('');
+    const lines = (await readFile(at('all.json'), 'utf8')).trim().split('\n');
+    expect(lines).toHaveLength(2);
+    const transcript = JSON.parse(lines[0]) as {
+      tokens: number[];
+      probabilities: number[];
+      words: { word: string; start: number; end: number }[];
+      segments: { text: string; start: number; end: number }[];
+    };
+    const { words, segments, tokens, probabilities } = transcript;
+    expect(words.map(({ word }) => word)).toEqual(['view', 'glass']);
+    expect(segments).toHaveLength(1);
+    expect(segments[0].text).toBe('view glass');
+    expect([segments[0].start <= words[0].start, segments[0].end >= words[1].end]).toEqual([true, true]);
+    expect(probabilities).toHaveLength(tokens.length);
+    expect(probabilities.every((each) => each > 0 && each <= 1)).toBe(true);
+  });
+
   it('spot finds every keyword of a recording, in Chrome too', async () => {
     const expected = JSON.parse(await readFile(join(wakeWordsFolder, 'samples', 'stream.json'), 'utf8')) as {
       keywords: { keyword: string; start: number; end: number }[];

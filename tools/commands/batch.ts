@@ -1,3 +1,4 @@
+import { requireFiniteFeatures } from '../../src/encoder/batch.ts';
 import { RillError } from '../../src/errors.ts';
 import { shapeText } from '../../src/model/tensors.ts';
 import { readInput } from '../files.ts';
@@ -33,5 +34,12 @@ export async function readBatch(path: string, lensPath: string | undefined) {
     });
   }
   const lengths = lens ? [...lens.data] : Array<number>(utterances).fill(frames);
-  return { features: data, featureWidth: shape[shape.length - 1], utterances, lengths };
+  const featureWidth = shape[shape.length - 1];
+  // Told before a GPU is opened. Numbers behind an utterance's end may be anything.
+  for (const [i, length] of lengths.entries()) {
+    const start = i * frames * featureWidth;
+    const own = data.subarray(start, start + Math.min(frames, length) * featureWidth);
+    requireFiniteFeatures(`utterance ${i} of ${path}`, own, featureWidth);
+  }
+  return { features: data, featureWidth, utterances, lengths };
 }

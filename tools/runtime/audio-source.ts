@@ -17,8 +17,8 @@ export class AudioSource {
   /** The next piece, or the end, or what reading failed with, as bytes. */
   async next(): Promise<Uint8Array> {
     try {
-      const { done, value } = await this.#pieces.next();
-      return pack(done ? { type: 'end' } : { type: 'piece', chunk: value });
+      const next = await this.#pieces.next();
+      return pack(next.done ? { type: 'end' } : { type: 'piece', chunk: next.value });
     } catch (error) {
       return pack(failure(error));
     }
