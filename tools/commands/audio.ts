@@ -148,7 +148,8 @@ function clock(seconds: number): string {
 class RecordingProgress {
   readonly #progress: Progress;
   readonly #recording: Recording;
-  readonly #startedAt = performance.now();
+  /** Where its decoding was first told of: what came before was loading. */
+  #first: { done: number; at: number } | undefined;
 
   constructor(name: string, recording: Recording) {
     this.#progress = new Progress(name);
@@ -158,9 +159,12 @@ class RecordingProgress {
   /** @param done seconds of the recording */
   update(done: number): void {
     const { seconds } = this.#recording;
-    const factor = (performance.now() - this.#startedAt) / 1000 / done;
+    const at = performance.now();
+    const first = (this.#first ??= { done, at });
     const length = seconds === undefined ? '' : ` of ${clock(seconds)}`;
-    this.#progress.update(done, seconds, `${clock(done)}${length}, real-time factor ${factor.toFixed(3)}`);
+    const factor =
+      done > first.done ? `, real-time factor ${((at - first.at) / 1000 / (done - first.done)).toFixed(3)}` : '';
+    this.#progress.update(done, seconds, `${clock(done)}${length}${factor}`);
   }
 
   end(): void {
