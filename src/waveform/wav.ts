@@ -288,8 +288,8 @@ function layoutOf({ tag, channels, bits, blockAlign }: SampleFormat, sound?: Dat
   const skippedBytes = sound && isSigned && sampleBytes <= 4 ? findPadding(sound, sampleBytes, width) : undefined;
   if (skippedBytes === undefined) {
     throw badWav(
-      `frames of ${blockAlign} bytes for ${channels} channels of ${bits} bits`,
-      `frames of ${width * channels} bytes, or whole numbers of 4 bytes`,
+      `frames of ${blockAlign} bytes for ${channels} channels of ${bits} bits${sound ? '' : ' in a stream'}`,
+      `frames of ${width * channels} bytes${sound ? ', or whole numbers of up to 4 bytes' : '; only a whole file tells where samples stand in larger ones'}`,
     );
   }
   return { read, channels, sampleBytes, skippedBytes };

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../tools/command-line.ts';
 import { fixturePath, wakeWordsFolder } from '../support/fixtures.ts';
@@ -83,6 +85,14 @@ describe('rill', () => {
       /got NaN at frame \d+, mel bin \d+ of the features of utterance 0 of .*one-nan\.npy; expected finite numbers\./,
     );
   });
+});
+
+it('a process of rill ends with the status, and with what was written', () => {
+  const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/cli.mjs', import.meta.url));
+  const script = fileURLToPath(new URL('../../tools/rill.ts', import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [tsx, script, 'dance'], { encoding: 'utf8' });
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^rill: got the command "dance"; expected .*\n$/);
 });
 
 describe('recordings of which some cannot be read', () => {
