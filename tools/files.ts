@@ -21,7 +21,8 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readInput(path));
 }
 
-function missing(path: string, cause: unknown): RillError {
+/** The error about a file that is not there or cannot be read. */
+export function missing(path: string, cause: unknown): RillError {
   const words = cause instanceof Error ? cause.message : String(cause);
   return new RillError('bad-argument', {
     got: `${path}, which cannot be read (${words})`,

@@ -7,7 +7,7 @@ import { WEIGHT_DTYPES, storedDtype, type WeightDtype } from '../model/dtypes.ts
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { TensorSource } from '../model/tensors.ts';
-import { encodeBatch, type BatchOptions, type EncodedBatch } from './batch.ts';
+import { encodeBatch, requireFiniteFeatures, type BatchOptions, type EncodedBatch } from './batch.ts';
 import type { KernelStore } from './kernel-store.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
 import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
@@ -356,7 +356,7 @@ export class RnnEncoder {
    * @param inputs at most `capacity.maxLanes`, each stream once
    * @param read names of the outputs to read back
    * @returns one result for each input, in order
-   * @throws RillError `bad-argument` (nothing has changed then), `closed`, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument`, also for features that are not finite (nothing has changed then), `closed`, `device-lost`, `gpu`.
    */
   async step(inputs: readonly StepInput[], read: readonly string[] = [ENCODER_OUT]): Promise<StepResult[]> {
     if (inputs.length === 0) {
@@ -388,7 +388,8 @@ export class RnnEncoder {
    *
    * @param features (utterances, feature frames, num_features), padded
    * @param lengths feature frames of each utterance, at least 9
-   * @throws RillError `bad-argument`, `busy` without a free slot, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument`, also for features and states that are not finite (nothing has changed then),
+   * `busy` without a free slot, `device-lost`, `gpu`.
    */
   encode(features: Float32Array, lengths: readonly number[], options: BatchOptions = {}): Promise<EncodedBatch> {
     return encodeBatch(this, features, lengths, options);
@@ -610,6 +611,7 @@ export class RnnEncoder {
         remedy: 'Pass whole chunks; the first one of a stream brings 5 frames of context more.',
       });
     }
+    requireFiniteFeatures('a stream', features, numFeatures);
     return frames;
   }
 

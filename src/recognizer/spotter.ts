@@ -16,8 +16,9 @@ import type { StreamOptions } from './recognizer.ts';
 import { timedKeywords, type TimedKeyword } from './results.ts';
 import { OnlineStream } from './stream.ts';
 
-/** A head that keywords can be looked for in. */
-export type KeywordHead = 'ctc' | 'transducer';
+/** The heads that keywords can be looked for in. */
+export const KEYWORD_HEADS = ['ctc', 'transducer'] as const;
+export type KeywordHead = (typeof KEYWORD_HEADS)[number];
 
 export interface KeywordSpotterOptions
   extends StreamingOptions, EncoderOptions, Omit<SpotterOptions, 'vocabSize' | 'blankId' | 'unkId'> {
@@ -46,7 +47,7 @@ async function decoderFactory(
   if (head !== 'transducer') {
     throw new RillError('bad-argument', {
       got: `head: ${JSON.stringify(head)}`,
-      expected: 'ctc or transducer',
+      expected: KEYWORD_HEADS.join(' or '),
       remedy: 'Leave it out.',
     });
   }

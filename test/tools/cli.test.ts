@@ -1,61 +1,16 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readNpy, writeNpy } from '../../tools/npy.ts';
 import { op, oneTensor, torchZip } from '../support/checkpoints.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import { fixturePath, readArray, wakeWordsFolder } from '../support/fixtures.ts';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
-const run = promisify(execFile);
-
-interface Outcome {
-  status: number;
-  stdout: string;
-  stderr: string;
-}
+import { printed, refused, rill } from '../support/rill.ts';
 
 /** Choices of kernels are kept, as they are for users, but apart from theirs. */
 const CACHE_HOME = join(tmpdir(), `rill-cache-${process.pid}`);
-
-async function rill(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
-  try {
-    const options = { cwd: root, env: { ...process.env, XDG_CACHE_HOME: CACHE_HOME, ...env } };
-    const { stdout, stderr } = await run(process.execPath, [tsx, 'tools/rill.ts', ...args], options);
-    return { status: 0, stdout, stderr };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
-    return { status: code, stdout, stderr };
-  }
-}
-
-/** Asserts success and returns what the command printed. */
-async function printed(...args: string[]): Promise<string> {
-  const { status, stdout, stderr } = await rill(args);
-  expect(status, stderr).toBe(0);
-  return stdout;
-}
-
-/** Asserts exit status 2 and one line on stderr, and returns it. */
-async function refused(...args: string[]): Promise<string> {
-  const { status, stdout, stderr } = await rill(args);
-  expect(status, stderr).toBe(2);
-  expect(stdout).toBe('');
-  const lines = stderr
-    .trim()
-    .split('\n')
-    .filter((line) => line.startsWith('rill:'));
-  expect(lines).toHaveLength(1);
-  expect(stderr).not.toMatch(/^\s+at /m);
-  expect(lines[0]).toMatch(/^rill: got .+; expected .+\. .+/);
-  return lines[0];
-}
 
 describe('rill', () => {
   let folder: string;
@@ -64,12 +19,14 @@ describe('rill', () => {
   const small = fixturePath('golden/small');
 
   beforeAll(async () => {
+    vi.stubEnv('XDG_CACHE_HOME', CACHE_HOME);
     folder = await mkdtemp(join(tmpdir(), 'rill-'));
     await printed('convert', join(small, 'checkpoint.pt'), '-o', at('small'), '--config', join(small, 'config.json'));
   });
   afterAll(async () => {
     await rm(folder, { recursive: true });
     await rm(CACHE_HOME, { recursive: true, force: true });
+    vi.unstubAllEnvs();
   });
 
   it('convert writes a model folder and nothing else', async () => {
@@ -178,6 +135,41 @@ describe('rill', () => {
     const results = lines.map((line) => JSON.parse(line) as { text: string; tokens: number[]; timestamps: number[] });
     expect(results.map((result) => result.text)).toEqual(['alexa', 'jarvis']);
     expect(results[0].timestamps).toHaveLength(results[0].tokens.length);
+  });
+
+  it('transcribe does the others where one cannot be read, cuts at pauses, and writes a file of each', async () => {
+    const sound = async (name: string) => (await readFile(sample(name))).subarray(44);
+    const pause = Buffer.alloc(2 * 2 * 16000);
+    const raw = [await sound('view-glass'), pause, await sound('jarvis')];
+    const paths = [at('nowhere.wav'), sample('alexa'), '-'];
+    const output = ['--raw-rate', '16000', '--format', 'srt', '-o', `${at('subtitles')}/`];
+    const { status, stdout, stderr } = await rill(['transcribe', wakeWordsFolder, ...paths, ...output], raw);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr.match(/^rill: got .*nowhere\.wav/gm)).toHaveLength(1);
+    const cues = await Promise.all(['alexa', 'stdin'].map((name) => readFile(at('subtitles', `${name}.srt`), 'utf8')));
+    const time = '00:00:0\\d,\\d{3}';
+    expect(cues[0]).toMatch(new RegExp(`^1\n${time} --> ${time}\nalexa\n$`));
+    expect(cues[1]).toMatch(new RegExp(`^1\n${time} --> ${time}\nview glass\n\n2\n${time} --> ${time}\njarvis\n$`));
+  });
+
+  it('transcribe writes words, segments and probabilities as JSON, a line for each recording', async () => {
+    const args = ['transcribe', wakeWordsFolder, sample('view-glass'), sample('view-glass'), '-o', at('all.json')];
+    expect(await printed(...args, '--method', 'greedy_search')).toBe('');
+    const lines = (await readFile(at('all.json'), 'utf8')).trim().split('\n');
+    expect(lines).toHaveLength(2);
+    const transcript = JSON.parse(lines[0]) as {
+      tokens: number[];
+      probabilities: number[];
+      words: { word: string; start: number; end: number }[];
+      segments: { text: string; start: number; end: number }[];
+    };
+    const { words, segments, tokens, probabilities } = transcript;
+    expect(words.map(({ word }) => word)).toEqual(['view', 'glass']);
+    expect(segments).toHaveLength(1);
+    expect(segments[0].text).toBe('view glass');
+    expect([segments[0].start <= words[0].start, segments[0].end >= words[1].end]).toEqual([true, true]);
+    expect(probabilities).toHaveLength(tokens.length);
+    expect(probabilities.every((each) => each > 0 && each <= 1)).toBe(true);
   });
 
   it('spot finds every keyword of a recording, in Chrome too', async () => {
@@ -408,13 +400,15 @@ describe('rill', () => {
       expect(await refused('transcribe', wakeWordsFolder, sample('alexa'), '--runtime', 'safari')).toContain(
         '--runtime safari',
       );
-      expect(await refused('spot', wakeWordsFolder, '--loud')).toContain('--loud');
+      expect(await refused('spot', wakeWordsFolder, '--jsn')).toBe(
+        'rill: got the option --jsn; expected --json. See rill spot --help.',
+      );
     });
 
     it('files that are missing or something else', async () => {
       await writeFile(at('noise.wav'), 'not audio');
       expect(await refused('transcribe', wakeWordsFolder, at('nowhere.wav'))).toContain('nowhere.wav');
-      expect(await refused('transcribe', wakeWordsFolder, at('noise.wav'))).toContain('RIFF');
+      expect(await refused('transcribe', wakeWordsFolder, at('noise.wav'))).toContain('noise.wav');
       expect(await refused('transcribe', at('nowhere'), sample('alexa'))).toContain('a model folder');
       expect(await refused('encode', at('small'), at('noise.wav'), '-o', at('x.npy'))).toContain('.npy');
       expect(
@@ -480,9 +474,8 @@ describe('rill', () => {
   });
 
   it('exits with 1 when there is no runtime to run on', async () => {
-    const { status, stdout, stderr } = await rill(['spot', wakeWordsFolder, sample('alexa'), '--runtime', 'firefox'], {
-      FIREFOX_PATH: at('nowhere'),
-    });
+    vi.stubEnv('FIREFOX_PATH', at('nowhere'));
+    const { status, stdout, stderr } = await rill(['spot', wakeWordsFolder, sample('alexa'), '--runtime', 'firefox']);
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/^rill: got no firefox on this machine; expected .+FIREFOX_PATH/);
   });

@@ -18,19 +18,16 @@ import type { Decoder } from '../../src/decoder/decoder.ts';
 import { parseKeywords } from '../../src/decoder/phrase-files.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
-import {
-  OnlineRecognizer,
-  type RecognitionResult,
-  type RecognizerOptions,
-  type TimedWord,
-} from '../../src/recognizer/recognizer.ts';
+import { OnlineRecognizer, type RecognizerOptions, type TimedWord } from '../../src/recognizer/recognizer.ts';
+import { StreamReports } from '../../src/recognizer/reports.ts';
 import type { TimedKeyword } from '../../src/recognizer/results.ts';
 import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
-import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
+import type { OnlineStream, StreamStats, WaveformChunk } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
 import { batchesOf, heardText } from './utterances.ts';
 import { dtypes } from './dtypes-job.ts';
+import { TranscriptBuilder, type Transcript } from './transcript.ts';
 
 /** Utterances side by side in one step; more go in groups. */
 const MAX_STREAMS = 128;
@@ -42,7 +39,8 @@ export const JOB_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
 export type JobEvent =
   | { type: 'word'; word: TimedWord }
   | { type: 'keyword'; hit: TimedKeyword }
-  | { type: 'progress'; done: number; total: number };
+  /** Steps, utterances, or seconds of a recording, of which the job does not know the total. */
+  | { type: 'progress'; done: number; total?: number };
 
 export interface JobContext {
   gpu: GpuContext;
@@ -324,20 +322,27 @@ async function trace(
   }
 }
 
+/** Sound in pieces of any length, all of one rate. */
+export type Audio = Iterable<WaveformChunk> | AsyncIterable<WaveformChunk>;
+
 export interface TranscribeInput {
   model: ModelFiles;
-  samples: Float32Array<ArrayBuffer>;
-  sampleRate: number;
+  /** Read once, no further ahead than it is decoded. */
+  audio: Audio;
   chunkFrames: number;
   options?: SearchSettings & Pick<RecognizerOptions, 'tailPaddingSeconds' | 'keywords'>;
 }
 
-export interface TranscribeOutput {
-  result: RecognitionResult;
+export interface TranscribeOutput extends Transcript {
   stats: StreamStats;
   /** Milliseconds of each step, from submit to result. */
   chunkMs: number[];
 }
+
+/** A recording is cut at pauses only: no word is cut in two because it was long. */
+const RECORDING_ENDPOINTS: RecognizerOptions['endpointRules'] = {
+  rule3: { mustContainNonSilence: true, minTrailingSilence: 0.5, minUtteranceLength: 20 },
+};
 
 /** What a recogniser and a spotter have in common. */
 type Listener = Pick<OnlineRecognizer | KeywordSpotter, 'isReady' | 'decode'>;
@@ -346,7 +351,7 @@ type Listener = Pick<OnlineRecognizer | KeywordSpotter, 'isReady' | 'decode'>;
 async function listen(
   listener: Listener,
   stream: OnlineStream,
-  { samples, sampleRate }: Pick<TranscribeInput, 'samples' | 'sampleRate'>,
+  audio: Audio,
   emit: JobContext['emit'],
   onStep: () => void,
 ): Promise<void> {
@@ -356,11 +361,16 @@ async function listen(
       onStep();
     }
   };
-  const piece = Math.ceil(sampleRate / 10);
-  for (let at = 0; at < samples.length; at += piece) {
-    stream.acceptWaveform({ samples: samples.subarray(at, at + piece), sampleRate });
-    await decodeReady();
-    emit({ type: 'progress', done: Math.min(at + piece, samples.length), total: samples.length });
+  let seconds = 0;
+  for await (const { samples, sampleRate } of audio) {
+    const piece = Math.ceil(sampleRate / 10);
+    for (let at = 0; at < samples.length; at += piece) {
+      const next = samples.subarray(at, at + piece);
+      stream.acceptWaveform({ samples: next, sampleRate });
+      await decodeReady();
+      seconds += next.length / sampleRate;
+      emit({ type: 'progress', done: seconds });
+    }
   }
   stream.inputFinished();
   await decodeReady();
@@ -369,35 +379,44 @@ async function listen(
 async function transcribe({ gpu, emit, kernelStore }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
-  const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
+  const recognizer = await OnlineRecognizer.create(gpu, model, {
+    ...options,
+    endpointRules: RECORDING_ENDPOINTS,
+    kernelStore,
+    chunkFrames,
+    maxStreams: 1,
+  });
   const stream = recognizer.createStream();
+  const reports = new StreamReports(recognizer, stream);
+  const builder = new TranscriptBuilder();
   const chunkMs: number[] = [];
-  let words = 0;
-  let hits = 0;
   let spentMs = 0;
+  const report = () => {
+    const result = reports.next();
+    const { words, keywords } = result ? builder.accept(result) : { words: [], keywords: [] };
+    words.forEach((word) => {
+      emit({ type: 'word', word });
+    });
+    keywords.forEach((hit) => {
+      emit({ type: 'keyword', hit });
+    });
+  };
   try {
-    await listen(recognizer, stream, input, emit, () => {
+    await listen(recognizer, stream, input.audio, emit, () => {
       const { computeMs, readbackMs } = stream.stats;
       chunkMs.push(computeMs + readbackMs - spentMs);
       spentMs = computeMs + readbackMs;
-      const result = recognizer.getResult(stream);
-      result.words.slice(words).forEach((word) => {
-        emit({ type: 'word', word });
-      });
-      words = Math.max(words, result.words.length);
-      result.keywords.slice(hits).forEach((hit) => {
-        emit({ type: 'keyword', hit });
-      });
-      hits = result.keywords.length;
+      report();
     });
-    return { result: recognizer.getResult(stream), stats: stream.stats, chunkMs };
+    report();
+    return { ...builder.transcript, stats: stream.stats, chunkMs };
   } finally {
     recognizer.dispose();
   }
 }
 
 export interface SpotInput extends Omit<TranscribeInput, 'options'> {
-  options?: Pick<KeywordSpotterOptions, 'keywords' | 'keywordsScore' | 'keywordsThreshold' | 'maxActivePaths'>;
+  options?: Pick<KeywordSpotterOptions, 'keywords' | 'keywordsScore' | 'keywordsThreshold' | 'head'>;
 }
 
 /** Keywords of one recording. */
@@ -418,15 +437,17 @@ async function spot(
   const spotter = await KeywordSpotter.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
   const stream = spotter.createStream();
   let hits = 0;
-  try {
-    await listen(spotter, stream, input, emit, () => {
-      const heard = spotter.getResult(stream);
-      heard.slice(hits).forEach((hit) => {
-        emit({ type: 'keyword', hit });
-      });
-      hits = heard.length;
+  const report = () => {
+    const heard = spotter.getResult(stream);
+    heard.slice(hits).forEach((hit) => {
+      emit({ type: 'keyword', hit });
     });
-    return { keywords: spotter.getResult(stream), stats: stream.stats };
+    hits = heard.length;
+    return heard;
+  };
+  try {
+    await listen(spotter, stream, input.audio, emit, report);
+    return { keywords: report(), stats: stream.stats };
   } finally {
     spotter.dispose();
   }
