@@ -4,6 +4,7 @@ import { openModel } from '../../src/model/model.ts';
 import { readUtterances } from '../evaluation.ts';
 import { readModelFiles, readText, writeOutput } from '../files.ts';
 import { ownSearches, scoreKeywords, type Company, type KeywordScore } from '../keyword-evaluation.ts';
+import { openSherpa } from '../peers/sherpa-keywords.ts';
 import { curves } from '../plot.ts';
 import { Progress, markdownTable, percent, print, table } from '../terminal.ts';
 import {
@@ -117,6 +118,17 @@ export const evaluateKeywords: Command = {
       return utterances.map((utterance, n) => ({ ...utterance, outputs: outputs[n] }));
     });
     const searches = await ownSearches(model);
+    const sherpa =
+      values.sherpa !== undefined && model.tokens
+        ? await openSherpa(
+            values.sherpa,
+            model.tokens,
+            utterances.map(({ audio }) => audio),
+          )
+        : undefined;
+    if (sherpa) {
+      searches.set('sherpa-onnx', sherpa.search);
+    }
     const runs = [...searches].flatMap((search) =>
       COMPANY.flatMap((company) => [null, ...thresholds].map((threshold) => ({ search, company, threshold }))),
     );
@@ -126,6 +138,7 @@ export const evaluateKeywords: Command = {
       return scoreKeywords(search, company, keywords, threshold, recordings);
     });
     progress.end();
+    await sherpa?.close();
     if (values.svg !== undefined) {
       await writeOutput(values.svg, new TextEncoder().encode(tradeOff(scores)));
     }
