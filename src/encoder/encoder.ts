@@ -13,6 +13,7 @@ import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type 
 import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
 import { isExact } from './self-test.ts';
 import { EncoderState } from './state.ts';
+import { measuredKernels } from './measured.ts';
 import { chooseKernels } from './tuning.ts';
 import { WeightLoader, loadEncoderWeights, padded, restride, type EncoderWeights } from './weights.ts';
 import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWatch } from './workspace.ts';
@@ -713,10 +714,13 @@ async function resolveKernels(
       remedy: 'Leave it out for f32.',
     });
   }
-  if (wanted === 'auto') {
-    return chooseKernels(context, model, dtype, capacity, { arithmetic, kernelStore });
-  }
   const able = ableMethods(context, model.sizes, dtype);
+  if (wanted === 'auto') {
+    const measured = measuredKernels(context.adapter, dtype);
+    return measured && arithmetic === 'f32' && able.includes(measured.matrices)
+      ? measured
+      : chooseKernels(context, model, dtype, capacity, { arithmetic, kernelStore });
+  }
   const { convolutions, matrices } = wanted;
   if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {
     throw new RillError('bad-argument', {

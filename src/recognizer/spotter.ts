@@ -5,7 +5,7 @@ import { TransducerKeywordSpotter } from '../decoder/transducer-keyword-spotter.
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
 import { RillError } from '../errors.ts';
-import { CTC_LOG_PROBS, CtcHead } from '../head/ctc.ts';
+import { CTC_LOG_PROBS, CtcHead, noCtc } from '../head/ctc.ts';
 import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
@@ -42,6 +42,9 @@ async function decoderFactory(
   const search: SpotterOptions = { vocabSize: tokens.size, blankId, unkId, ...numbers };
   const { head = model.sizes.hasCtc ? 'ctc' : 'transducer' } = options;
   if (head === 'ctc') {
+    if (!model.sizes.hasCtc) {
+      throw noCtc();
+    }
     return (keywords) => new CtcKeywordSpotter(keywords, search);
   }
   if (head !== 'transducer') {
