@@ -16,6 +16,7 @@ import {
   wakeWordsModel,
   type ClipLabels,
 } from '../support/fixtures.ts';
+import { alsoInAll, testsAll } from '../support/scope.ts';
 
 /**
  * Largest absolute difference from PyTorch's float32. A float64 run of the specification differs by up to
@@ -47,7 +48,8 @@ async function hasFirefox(): Promise<boolean> {
   }
 }
 
-const RUNTIMES: RuntimeName[] = ['node', 'chrome', ...((await hasFirefox()) ? (['firefox'] as const) : [])];
+const BROWSERS: RuntimeName[] = ['chrome', ...(testsAll && (await hasFirefox()) ? (['firefox'] as const) : [])];
+const RUNTIMES = alsoInAll<RuntimeName>(['node'], BROWSERS);
 
 describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
   let runtime: Runtime;
