@@ -5,21 +5,15 @@
  *   npx tsx examples/calls.ts weights/wake-words 8080
  *   curl -sN -T recording.raw http://localhost:8080
  */
-import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { GpuContext, OnlineRecognizer, RillError, SessionManager, openModel, type Session } from 'rill';
-import { create, globals } from 'webgpu';
+import { OnlineRecognizer, RillError, SessionManager, type Session } from 'rill';
+import { openGpu, openModelFolder } from 'rill/node';
 
 const [folder = 'weights/wake-words', port = '8080'] = process.argv.slice(2);
 const SAMPLE_RATE = 16000;
 
-Object.assign(globalThis, globals);
-const gpu = await GpuContext.create(create([]));
-const model = openModel({
-  'config.json': await readFile(`${folder}/config.json`, 'utf8'),
-  'model.safetensors': await readFile(`${folder}/model.safetensors`),
-  'tokens.txt': await readFile(`${folder}/tokens.txt`, 'utf8'),
-});
+const gpu = await openGpu();
+const model = await openModelFolder(folder);
 const recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 200, chunkFrames: 4 });
 const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
 

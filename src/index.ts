@@ -25,7 +25,7 @@ export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type 
 export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
 export { ENCODER_OUT, type EncoderHead } from './encoder/workspace.ts';
 export type { Arithmetic, ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
-export type { KernelStore } from './encoder/kernel-store.ts';
+export type { KernelStore } from './gpu/kernel-store.ts';
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';
 export { CTC_LOG_PROBS, CTC_TOKENS, CtcGreedyHead, CtcHead } from './head/ctc.ts';

@@ -8,7 +8,7 @@ import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { TensorSource } from '../model/tensors.ts';
 import { encodeBatch, type BatchOptions, type EncodedBatch } from './batch.ts';
-import type { KernelStore } from './kernel-store.ts';
+import type { KernelStore } from '../gpu/kernel-store.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
 import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
 import { isExact } from './self-test.ts';
@@ -37,8 +37,8 @@ export interface EncoderOptions extends Partial<EncoderCapacity> {
    */
   kernels?: KernelChoice | 'auto';
   /**
-   * Where the choice of kernels is kept from one start to the next; browsers' cache storage by default. In Node give two
-   * functions that keep a string under a key.
+   * Where the choice of kernels is kept from one start to the next; where the context keeps it by default, which is
+   * browsers' cache storage, and in Node, after `openGpu()`, the user's cache folder.
    */
   kernelStore?: KernelStore;
   /** Called as each tensor is uploaded, with its name. */

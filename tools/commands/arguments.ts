@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
+import type { AdapterChoice } from '../../src/node/gpu.ts';
 import { RUNTIME_NAMES, openRuntime, type Runtime, type RuntimeName } from '../runtime/runtime.ts';
-import type { AdapterChoice } from '../runtime/node-gpu.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
 import { note } from '../terminal.ts';
 
