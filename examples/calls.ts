@@ -34,7 +34,7 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
     response.writeHead(busy ? 503 : 500).end(`${String(error)}\n`);
     return;
   }
-  request.on('aborted', () => session.close());
+  request.on('aborted', () => session.discard());
   try {
     let rest = Buffer.alloc(0);
     for await (const piece of request) {
@@ -43,9 +43,7 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
       const samples = Float32Array.from({ length: count }, (_, i) => bytes.readInt16LE(2 * i) / 32768);
       rest = bytes.subarray(2 * count);
       // A sender that is faster than the GPU waits, and loses nothing.
-      while (session.isOpen && session.info.backlogSeconds > 10) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await session.ready();
       session.push({ samples, sampleRate: SAMPLE_RATE });
     }
     session.finish();
@@ -53,7 +51,7 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
     // Whoever hung up, or was idle for too long, has been told by onClose.
     if (session.isOpen) {
       answer({ error: String(error) });
-      session.close();
+      session.discard();
     }
   }
 }

@@ -19,7 +19,13 @@ export {
   type Checkpoint,
   type ConvertOptions,
 } from './checkpoint/convert.ts';
-export { GpuContext, type AdapterDescription, type ContextOptions, type MemoryPart } from './gpu/context.ts';
+export {
+  GpuContext,
+  isSupported,
+  type AdapterDescription,
+  type ContextOptions,
+  type MemoryPart,
+} from './gpu/context.ts';
 export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type TimedStep } from './encoder/encoder.ts';
 export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
@@ -67,16 +73,20 @@ export {
   RecognizerClient,
   WorkerStream,
   type WorkerHandlers,
+  type WorkerLoadHandlers,
   type WorkerLoadOptions,
+  type WorkerSpotterLoadOptions,
   type WorkerStreamHandlers,
 } from './worker/client.ts';
 export { serveRecognizer } from './worker/host.ts';
 export type {
-  CrowdReport,
   RecognizerInfo,
   StreamUpdate,
   WorkerAudio,
   WorkerConvertOptions,
+  WorkerModel,
   WorkerRecognizerOptions,
+  WorkerSpotterOptions,
   WorkerStreamOptions,
+  WorkerVerbs,
 } from './worker/messages.ts';

@@ -217,9 +217,9 @@ export class RnnEncoder {
     const { maxStreams } = this.capacity;
     if (this.#states.size >= maxStreams) {
       throw new RillError('busy', {
-        got: `stream number ${maxStreams + 1}`,
-        expected: `at most ${maxStreams} at a time`,
-        remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
+        got: `stream number ${maxStreams + 1} of this model`,
+        expected: `at most ${maxStreams} at a time (maxStreams)`,
+        remedy: 'End a stream that is no longer needed, or load the model with a larger maxStreams.',
       });
     }
     if (this.#freeSlots.length === 0) {
@@ -635,9 +635,9 @@ export class RnnEncoder {
   #check(): void {
     if (this.#disposed) {
       throw new RillError('closed', {
-        got: 'an encoder that was disposed of',
+        got: 'a recognizer, keyword spotter or encoder that was disposed of',
         expected: 'an open one',
-        remedy: 'Create a new encoder.',
+        remedy: 'Create a new one, or dispose of it later.',
       });
     }
     this.context.check();

@@ -290,6 +290,16 @@ export class GpuContext {
   }
 }
 
+/**
+ * Whether there is WebGPU with an adapter here: what a page asks before it offers speech.
+ *
+ * @param gpu `navigator.gpu` by default
+ */
+export async function isSupported(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<boolean> {
+  const adapter = await gpu?.requestAdapter().catch(() => undefined);
+  return Boolean(adapter);
+}
+
 /** Waits for what a device that reports late is to tell, and lets it look every few milliseconds. */
 export async function nudged<Told>({ queue }: GPUDevice, told: Promise<Told>): Promise<Told> {
   const nudging = setInterval(() => {
