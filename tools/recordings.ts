@@ -5,7 +5,7 @@ import { RillError } from '../src/errors.ts';
 import type { WaveformChunk } from '../src/recognizer/stream.ts';
 import { WavStream, readWav, type Waveform } from '../src/waveform/wav.ts';
 import { decodeWithFfmpeg } from './ffmpeg.ts';
-import { missing, readInput, withFile } from './files.ts';
+import { readInput, unreadable, withFile } from './files.ts';
 import { currentTerminal, note, printable } from './terminal.ts';
 
 /** In the place of a path: what comes through stdin. */
@@ -89,7 +89,7 @@ async function piecesOf(
     return rawRate === undefined ? fromPipe(stdin, nameOf(path), onDuration) : rawSamples(stdin, rawRate);
   }
   const about: Stats = await stat(path).catch((cause: unknown) => {
-    throw missing(path, cause);
+    throw unreadable(path, cause);
   });
   if (!about.isFile() && !about.isDirectory()) {
     return fromPipe(createReadStream(path), path, onDuration);

@@ -8,7 +8,7 @@ import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { TensorSource } from '../model/tensors.ts';
 import { encodeBatch, requireFiniteFeatures, type BatchOptions, type EncodedBatch } from './batch.ts';
-import type { KernelStore } from './kernel-store.ts';
+import type { KernelStore } from '../gpu/kernel-store.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
 import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
 import { isExact } from './self-test.ts';
@@ -38,8 +38,8 @@ export interface EncoderOptions extends Partial<EncoderCapacity> {
    */
   kernels?: KernelChoice | 'auto';
   /**
-   * Where the choice of kernels is kept from one start to the next; browsers' cache storage by default. In Node give two
-   * functions that keep a string under a key.
+   * Where the choice of kernels is kept from one start to the next; where the context keeps it by default, which is
+   * browsers' cache storage, and in Node, after `openGpu()`, the user's cache folder.
    */
   kernelStore?: KernelStore;
   /** Called as each tensor is uploaded, with its name. */
@@ -218,9 +218,9 @@ export class RnnEncoder {
     const { maxStreams } = this.capacity;
     if (this.#states.size >= maxStreams) {
       throw new RillError('busy', {
-        got: `stream number ${maxStreams + 1}`,
-        expected: `at most ${maxStreams} at a time`,
-        remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
+        got: `stream number ${maxStreams + 1} of this model`,
+        expected: `at most ${maxStreams} at a time (maxStreams)`,
+        remedy: 'End a stream that is no longer needed, or load the model with a larger maxStreams.',
       });
     }
     if (this.#freeSlots.length === 0) {
@@ -638,9 +638,9 @@ export class RnnEncoder {
   #check(): void {
     if (this.#disposed) {
       throw new RillError('closed', {
-        got: 'an encoder that was disposed of',
+        got: 'a recognizer, keyword spotter or encoder that was disposed of',
         expected: 'an open one',
-        remedy: 'Create a new encoder.',
+        remedy: 'Create a new one, or dispose of it later.',
       });
     }
     this.context.check();

@@ -148,11 +148,24 @@ export class KeywordSpotter {
     const own = keywords === undefined ? this.#keywords : this.parseKeywords(keywords);
     return new OnlineStream({
       model: this.#model,
-      state: this.#engine.encoder.createState(),
+      state: this.encoder.createState(),
       createDecoder: (_, current) => this.#createDecoder(current),
       keywords: own,
       tailPaddingSeconds: this.#tailPaddingSeconds,
     });
+  }
+
+  get encoder(): RnnEncoder {
+    return this.#engine.encoder;
+  }
+
+  /** Encoder frames of one stream in one step; can be changed at any time, up to `maxFrames`. */
+  get chunkFrames(): number {
+    return this.#engine.chunkFrames;
+  }
+
+  set chunkFrames(frames: number) {
+    this.#engine.chunkFrames = frames;
   }
 
   /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
@@ -183,7 +196,7 @@ export class KeywordSpotter {
   }
 
   dispose(): void {
-    this.#engine.encoder.dispose();
+    this.encoder.dispose();
     this.#ownContext?.dispose();
   }
 

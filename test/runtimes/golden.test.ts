@@ -3,7 +3,7 @@ import { RillError } from '../../src/errors.ts';
 import { arithmeticOf, type MatrixMethod } from '../../src/encoder/matrices.ts';
 import { kernelsOf, relativeError } from '../../src/encoder/tuning.ts';
 import { encoderFrames } from '../../src/model/sizes.ts';
-import { findFirefox } from '../../tools/browsers.mjs';
+import { findFirefox } from '../../src/node/browsers.mjs';
 import { openRuntime, type Runtime, type RuntimeName } from '../../tools/runtime/runtime.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import {

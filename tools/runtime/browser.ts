@@ -3,12 +3,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'puppeteer';
 import { RillError } from '../../src/errors.ts';
-import { findChrome, findFirefox } from '../browsers.mjs';
+import { findChrome, findFirefox } from '../../src/node/browsers.mjs';
+import { EXACT_TIMESTAMPS, isSoftware, mayHaveGpu, noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
 import { pack, unpack } from './envelope.ts';
 import { AudioSource } from './audio-source.ts';
 import type { JobEvent } from './jobs.ts';
-import type { AdapterChoice } from './node-gpu.ts';
-import { EXACT_TIMESTAMPS, isSoftware, mayHaveGpu, noAdapter } from './node-gpu.ts';
 import { asError, type PageMessage } from './page-message.ts';
 import type { Runtime } from './runtime.ts';
 

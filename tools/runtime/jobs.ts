@@ -4,7 +4,6 @@
  */
 import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
-import type { KernelStore } from '../../src/encoder/kernel-store.ts';
 import type { MatrixMethod } from '../../src/encoder/matrices.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
 import { ableKernels } from '../../src/encoder/tuning.ts';
@@ -45,8 +44,6 @@ export type JobEvent =
 export interface JobContext {
   gpu: GpuContext;
   emit: (event: JobEvent) => void;
-  /** Where choices of kernels are kept, if not where a browser does. */
-  kernelStore?: KernelStore;
 }
 
 export interface EncodeInput extends Pick<EncoderOptions, 'dtype' | 'kernels'> {
@@ -107,7 +104,7 @@ function checkWidth({ sizes: { encoder } }: Model, featureWidth: number): void {
 
 /** The model, and an encoder for a batch of features that are as wide as it takes them. */
 async function openBatch(
-  { gpu, kernelStore }: JobContext,
+  { gpu }: JobContext,
   { model: files, featureWidth, lengths, chunkFrames, ...kept }: EncodeInput,
 ) {
   const model = openModel(files);
@@ -117,7 +114,6 @@ async function openBatch(
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
     dtype: kept.dtype,
     kernels: kept.kernels,
-    kernelStore,
   });
   return { model, encoder };
 }
@@ -219,14 +215,13 @@ export interface DecodeAllInput extends Pick<DecodeInput, 'model' | 'method' | '
 
 /** {@link decode} for any number of utterances: in batches of like length, as many side by side as pay on this adapter. */
 async function decodeAll(
-  { gpu, emit, kernelStore }: JobContext,
+  { gpu, emit }: JobContext,
   { model: files, method, options, utterances, memoryBytes }: DecodeAllInput,
 ): Promise<{ results: DecodeOutput[]; batchSize: number }> {
   const model = openModel(files);
   const { numFeatures } = model.sizes.encoder;
   const encoder = await RnnEncoder.create(gpu, model, {
     maxStreams: Math.min(utterances.length, MAX_STREAMS),
-    kernelStore,
   });
   try {
     const search = await Search.attach(encoder, model, { ...options, decodingMethod: method });
@@ -258,13 +253,13 @@ const OUTPUT_STREAMS = 16;
 
 /** What the heads that a model has give of each utterance, by the name of the output: (frames, width). */
 async function outputs(
-  { gpu, emit, kernelStore }: JobContext,
+  { gpu, emit }: JobContext,
   { model: files, utterances }: OutputsInput,
 ): Promise<Record<string, Float32Array<ArrayBuffer>>[]> {
   const model = openModel(files);
   const { encoder: sizes, hasCtc, transducer } = model.sizes;
   const maxStreams = Math.min(utterances.length, OUTPUT_STREAMS);
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams, kernelStore });
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams });
   try {
     const names: string[] = [];
     if (hasCtc) {
@@ -308,12 +303,12 @@ export interface TraceInput {
 
 /** The embedding and every layer of one utterance, in one step. */
 async function trace(
-  { gpu, kernelStore }: JobContext,
+  { gpu }: JobContext,
   { model: files, features }: TraceInput,
 ): Promise<{ stages: Float32Array<ArrayBuffer>[] }> {
   const model = openModel(files);
   const maxFrames = encoderFrames(features.length / model.sizes.encoder.numFeatures);
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames, kernelStore });
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames });
   try {
     const [{ trace: stages }] = await encoder.trace([{ state: encoder.createState(), features }]);
     return { stages };
@@ -376,13 +371,12 @@ async function listen(
   await decodeReady();
 }
 
-async function transcribe({ gpu, emit, kernelStore }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
+async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
   const recognizer = await OnlineRecognizer.create(gpu, model, {
     ...options,
     endpointRules: RECORDING_ENDPOINTS,
-    kernelStore,
     chunkFrames,
     maxStreams: 1,
   });
@@ -421,7 +415,7 @@ export interface SpotInput extends Omit<TranscribeInput, 'options'> {
 
 /** Keywords of one recording. */
 async function spot(
-  { gpu, emit, kernelStore }: JobContext,
+  { gpu, emit }: JobContext,
   input: SpotInput,
 ): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
   const { chunkFrames, options } = input;
@@ -434,7 +428,7 @@ async function spot(
       remedy: 'Write one keyword a line.',
     });
   }
-  const spotter = await KeywordSpotter.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
+  const spotter = await KeywordSpotter.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
   const stream = spotter.createStream();
   let hits = 0;
   const report = () => {
