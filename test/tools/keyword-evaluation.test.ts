@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { saidPhrases, scoreKeywords, type KeywordSearch } from '../../tools/keyword-evaluation.ts';
-import { curves } from '../../tools/plot.ts';
 
 const recording = (text: string, seconds = 3600) => ({ audio: text, text, seconds, outputs: {} });
 const keywords = ['smart', 'smart mirror'].map((phrase) => ({ phrase, tokens: [], threshold: 0.3 }));
@@ -47,18 +46,5 @@ describe('keywords over a list', () => {
       [0.3, undefined],
       [undefined, 0.7],
     ]);
-  });
-});
-
-describe('curves', () => {
-  it('goes from few false alarms to many, each decade as wide', () => {
-    const svg = curves({ x: 'per hour', y: 'missed' }, [
-      { name: 'one', points: [[99, 0], [0, 10], [9, 5]] }, // prettier-ignore
-    ]);
-    const [, points] = /polyline points="([^"]*)"/.exec(svg) ?? [];
-    const [first, second, third] = points.split(' ').map((point) => point.split(',').map(Number));
-    expect(second[0] - first[0]).toBeCloseTo(third[0] - second[0], 1);
-    expect(second[1] - first[1]).toBeCloseTo(third[1] - second[1], 1);
-    expect(first[1]).toBeLessThan(third[1]);
   });
 });
