@@ -1,16 +1,38 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
-export default defineConfig({
-  resolve: { alias: { rill: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
-  test: {
-    include: ['test/**/*.test.ts'],
-    // Descriptors of the shaders as they are now, also after an edit.
-    globalSetup: 'test/support/generate.ts',
-    // Dawn must be loaded in a process of its own, with its environment, and ends with it.
-    pool: 'forks',
-    // A software adapter takes its time, more so on a busy machine.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-  },
+/** Whole programs: pages, packages, processes, other runtimes. */
+const END_TO_END = [
+  'test/{demo,runtimes}/**/*.test.ts',
+  'test/package*.test.ts',
+  'test/tools/{cli,command-line,portable,soak}*.test.ts',
+];
+/** Without a GPU, a browser or another process: seconds. */
+const UNIT = ['test/{checkpoint,decoder,features,model,text,tools,waveform}/**/*.test.ts', 'test/imports.test.ts'];
+
+// `vitest run --mode all` tests every method, dtype, runtime and size, and runs the files *.all.test.ts as well.
+export default defineConfig(({ mode }) => {
+  const all = mode === 'all';
+  const project = (name: string, include: string[], exclude: string[] = []): TestProjectInlineConfiguration => ({
+    extends: true,
+    test: { name, include, exclude: all ? exclude : [...exclude, 'test/**/*.all.test.ts'] },
+  });
+  return {
+    resolve: { alias: { rill: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
+    test: {
+      projects: [
+        project('unit', UNIT, END_TO_END),
+        project('gpu', ['test/**/*.test.ts'], [...UNIT, ...END_TO_END]),
+        project('e2e', END_TO_END),
+      ],
+      env: { RILL_TESTS: all ? 'all' : 'few' },
+      // Descriptors of the shaders as they are now, also after an edit.
+      globalSetup: 'test/support/generate.ts',
+      // Dawn must be loaded in a process of its own, with its environment, and ends with it.
+      pool: 'forks',
+      // For what hangs: a software adapter takes its time, many times as much on a busy machine.
+      testTimeout: 600_000,
+      hookTimeout: 600_000,
+    },
+  };
 });

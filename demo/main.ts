@@ -10,6 +10,7 @@ import {
   type StreamUpdate,
   type WaveformChunk,
   type WeightDtype,
+  type WorkerRecognizerOptions,
   type WorkerStream,
 } from 'rill';
 import { Chart } from './charts.ts';
@@ -19,6 +20,7 @@ import { Heard } from './heard.ts';
 import { StatesView } from './states.ts';
 import { LANGUAGES, currentLanguage, say, speak } from './strings.ts';
 import { Timeline } from './timeline.ts';
+import type { DemoVerbs } from './worker.ts';
 
 const BUNDLED = 'wake-words/';
 /** How often a recording is handed over, as a microphone would. */
@@ -51,23 +53,26 @@ const chunkTimes = new Chart(element('chunk-times', HTMLElement), [
   { label: 'length', colour: '--second' },
 ]);
 
-const client = new RecognizerClient(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }), {
-  onDeviceLost: () => {
-    warn(say('lost'));
+const client = new RecognizerClient<DemoVerbs>(
+  new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }),
+  {
+    onDeviceLost: () => {
+      warn(say('lost'));
+    },
+    onRecovered: (recovered) => {
+      showModel(recovered, false);
+      warn('');
+      tell(() => say('recovered', { adapter: recovered.adapter }));
+    },
+    onRecoveryFailed: (error) => {
+      info = undefined;
+      abandon();
+      setBusy(false);
+      warnOf(error);
+      offerRetry();
+    },
   },
-  onRecovered: (recovered) => {
-    showModel(recovered, false);
-    warn('');
-    tell(() => say('recovered', { adapter: recovered.adapter }));
-  },
-  onRecoveryFailed: (error) => {
-    info = undefined;
-    abandon();
-    setBusy(false);
-    warnOf(error);
-    offerRetry();
-  },
-});
+);
 let info: RecognizerInfo | undefined;
 /** What is listened to now: one stream from one source, which can be cut off. */
 let listening: { stream: WorkerStream; cut: () => void } | undefined;
@@ -122,11 +127,19 @@ function warn(text: string): void {
   notice.hidden = text === '';
 }
 
+/** Why the page cannot listen at all, in its own place: there is nothing to say besides. */
+function showUnsupported(code: 'no-webgpu' | 'no-adapter'): void {
+  const section = element('unsupported', HTMLElement);
+  section.hidden = false;
+  section.dataset.code = code;
+}
+
 function warnOf(error: unknown): void {
-  warn(error instanceof Error ? error.message : String(error));
   if (error instanceof RillError && (error.code === 'no-webgpu' || error.code === 'no-adapter')) {
-    element('unsupported', HTMLElement).hidden = false;
+    showUnsupported(error.code);
+    return;
   }
+  warn(error instanceof Error ? error.message : String(error));
   if (error instanceof RillError && error.code === 'worker') {
     isDead = true;
     info = undefined;
@@ -185,7 +198,7 @@ function begin(name: string): number {
 function abandon(): void {
   run++;
   listening?.cut();
-  listening?.stream.close();
+  listening?.stream.discard();
   listening = undefined;
   setPressed(undefined);
 }
@@ -194,7 +207,7 @@ function abandon(): void {
 function stop(): void {
   if (listening) {
     listening.cut();
-    listening.stream.finish();
+    void listening.stream.finish();
     listening = undefined;
     setPressed(undefined);
   } else {
@@ -237,7 +250,7 @@ async function openStream(own: number, label?: string): Promise<WorkerStream | u
     },
   });
   if (own !== run) {
-    stream.close();
+    stream.discard();
     return undefined;
   }
   return stream;
@@ -382,7 +395,7 @@ async function pushRecording(
     progress.value = realTime ? (at + part.length) / samples.length : decoded / seconds;
   }
   progress.value = 1;
-  stream.finish();
+  void stream.finish();
 }
 
 /** Resolves when the last update of a stream has come. */
@@ -391,6 +404,13 @@ async function finished(own: number): Promise<void> {
     await pause(20);
   }
 }
+
+/** What the settings ask for. */
+const recognizerOptions = (): WorkerRecognizerOptions => ({
+  dtype: dtype.value as WeightDtype | 'auto',
+  decodingMethod: (method.value || undefined) as DecodingMethod | undefined,
+  chunkFrames: Number(slider('chunk').value),
+});
 
 /** Loads a model into the worker; the page can be used when it is there. */
 async function load(next: string | ModelFiles, name = modelName): Promise<boolean> {
@@ -406,10 +426,9 @@ async function load(next: string | ModelFiles, name = modelName): Promise<boolea
     await crowding;
     const loaded = await client.load(next, {
       signal: own.signal,
-      dtype: dtype.value as WeightDtype | 'auto',
+      ...recognizerOptions(),
       // Another model may have other heads: it decodes as it would without a wish.
-      ...(next === source && method.value && { decodingMethod: method.value as DecodingMethod }),
-      chunkFrames: Number(slider('chunk').value),
+      ...(next !== source && { decodingMethod: undefined }),
       maxStreams: 4,
       onProgress: (event) => {
         if (event.status === 'progress_total') {
@@ -426,6 +445,7 @@ async function load(next: string | ModelFiles, name = modelName): Promise<boolea
     const isNew = next !== source;
     source = next;
     modelName = name;
+    element('unsupported', HTMLElement).hidden = true;
     showModel(loaded, isNew);
     // The slider may have been moved meanwhile.
     await client.setChunkFrames(Number(slider('chunk').value));
@@ -486,7 +506,7 @@ function showModel(loaded: RecognizerInfo, isNew: boolean): void {
   reveal('bundled', !isBundled);
   const methods = DECODING_METHODS.filter((each) => (each.startsWith('ctc') ? sizes.hasCtc : sizes.transducer));
   method.replaceChildren(...methods.map((each) => new Option(each, each)));
-  method.value = loaded.method;
+  method.value = loaded.method ?? '';
   showModelName();
   showChunk();
 }
@@ -518,9 +538,10 @@ function showVoices(): void {
 
 async function runVoices(recording: WaveformChunk): Promise<void> {
   try {
-    const { sessions, audioSeconds, wallSeconds } = await client.crowd(voiceCount(), recording);
+    const count = voiceCount();
+    const { audioSeconds, wallSeconds } = await client.ask('crowd', count, recording, recognizerOptions());
     const speed = audioSeconds / wallSeconds;
-    const item = create('li', '', say('voicesResult', { count: sessions, speed: speed.toFixed(1) }));
+    const item = create('li', '', say('voicesResult', { count, speed: speed.toFixed(1) }));
     const meter = create('meter');
     meter.max = Math.max(100, speed);
     meter.value = speed;
@@ -697,7 +718,7 @@ function connectControls(): void {
   });
   button('bundled').addEventListener('click', () => void load(BUNDLED, 'wake-words'));
   button('lose').addEventListener('click', () => {
-    client.loseDevice().catch(warnOf);
+    client.ask('loseDevice').catch(warnOf);
   });
   const language = element('language', HTMLSelectElement);
   language.value = currentLanguage();
@@ -731,5 +752,5 @@ requestAnimationFrame(drawAlways);
 if ('gpu' in navigator) {
   await Promise.all([load(BUNDLED), showClips()]).catch(warnOf);
 } else {
-  element('unsupported', HTMLElement).hidden = false;
+  showUnsupported('no-webgpu');
 }

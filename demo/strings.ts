@@ -70,6 +70,8 @@ const ENGLISH = {
   recovered: 'The GPU is back ({adapter}).',
   noWebGpu: 'This browser has no WebGPU',
   noWebGpuHelp: 'Chrome or Edge 116, Safari 26, Firefox 141 and later have it, over https or on localhost.',
+  noAdapter: 'This browser has WebGPU, but no graphics adapter for it',
+  noAdapterHelp: 'Turn on graphics acceleration in its settings, update the graphics driver, then reload the page.',
   known:
     'Eight phrases are known to the small bundled model: alexa, amelia, athena, computer, jarvis, smart mirror, snowboy, view glass. Everything else should leave it silent.',
 };
@@ -145,6 +147,8 @@ const CHINESE: Readonly<Record<Key, string>> = {
   recovered: 'GPU 已恢复（{adapter}）。',
   noWebGpu: '此浏览器没有 WebGPU',
   noWebGpuHelp: 'Chrome 或 Edge 116、Safari 26、Firefox 141 及以后的版本支持，需要 https 或 localhost。',
+  noAdapter: '此浏览器支持 WebGPU，但没有可用的图形适配器',
+  noAdapterHelp: '请在浏览器设置中打开图形加速，更新显卡驱动，然后重新加载页面。',
   known:
     '自带的小模型认识八个短语：alexa、amelia、athena、computer、jarvis、smart mirror、snowboy、view glass。其余内容它应当保持沉默。',
 };

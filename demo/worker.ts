@@ -1,4 +1,69 @@
-/** The worker of the page: features, GPU and search run here. */
-import { serveRecognizer } from 'rill';
+/** The worker of the page: features, GPU and search run here, and what the page shows of them besides. */
+import {
+  OnlineRecognizer,
+  SessionManager,
+  serveRecognizer,
+  type WaveformChunk,
+  type WorkerModel,
+  type WorkerRecognizerOptions,
+  type WorkerVerbs,
+} from 'rill';
 
-serveRecognizer();
+/** Copies of one recording, each in a session of its own. */
+export interface CrowdReport {
+  audioSeconds: number;
+  wallSeconds: number;
+}
+
+const PIECE_SECONDS = 0.5;
+
+/** Runs copies of a recording, each in a session of its own, as fast as they go. */
+async function crowd(
+  { gpu, model }: WorkerModel,
+  count: number,
+  audio: WaveformChunk,
+  options: WorkerRecognizerOptions,
+): Promise<CrowdReport> {
+  using recognizer = await OnlineRecognizer.create(gpu, model, { ...options, maxStreams: count });
+  const manager = new SessionManager(recognizer, { idleSeconds: Infinity });
+  const start = performance.now();
+  await Promise.all(Array.from({ length: count }, () => hearAll(manager, audio)));
+  const audioSeconds = (count * audio.samples.length) / audio.sampleRate;
+  return { audioSeconds, wallSeconds: (performance.now() - start) / 1000 };
+}
+
+/** One member of a crowd: a recording pushed in pieces, each as soon as there is room. */
+async function hearAll(manager: SessionManager, { samples, sampleRate }: WaveformChunk): Promise<void> {
+  let end: (error?: Error) => void = () => undefined;
+  const ended = new Promise<void>((resolve, reject) => {
+    end = (error) => {
+      if (error) {
+        reject(error);
+      } else {
+        resolve();
+      }
+    };
+  });
+  const session = manager.create({
+    onClose: (_, error) => {
+      end(error);
+    },
+  });
+  const piece = Math.ceil(PIECE_SECONDS * sampleRate);
+  for (let at = 0; at < samples.length; at += piece) {
+    await session.ready();
+    session.push({ samples: samples.subarray(at, at + piece), sampleRate });
+  }
+  session.finish();
+  await ended;
+}
+
+/** Destroys the GPU device, to show what happens when it is lost. */
+function loseDevice({ gpu }: WorkerModel): void {
+  gpu.device.destroy();
+}
+
+const verbs = { crowd, loseDevice } as const satisfies WorkerVerbs;
+export type DemoVerbs = typeof verbs;
+
+serveRecognizer(verbs);

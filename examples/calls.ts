@@ -5,21 +5,15 @@
  *   npx tsx examples/calls.ts weights/wake-words 8080
  *   curl -sN -T recording.raw http://localhost:8080
  */
-import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { GpuContext, OnlineRecognizer, RillError, SessionManager, openModel, type Session } from 'rill';
-import { create, globals } from 'webgpu';
+import { OnlineRecognizer, RillError, SessionManager, type Session } from 'rill';
+import { openGpu, openModelFolder } from 'rill/node';
 
 const [folder = 'weights/wake-words', port = '8080'] = process.argv.slice(2);
 const SAMPLE_RATE = 16000;
 
-Object.assign(globalThis, globals);
-const gpu = await GpuContext.create(create([]));
-const model = openModel({
-  'config.json': await readFile(`${folder}/config.json`, 'utf8'),
-  'model.safetensors': await readFile(`${folder}/model.safetensors`),
-  'tokens.txt': await readFile(`${folder}/tokens.txt`, 'utf8'),
-});
+const gpu = await openGpu();
+const model = await openModelFolder(folder);
 const recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 200, chunkFrames: 4 });
 const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
 
@@ -40,7 +34,7 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
     response.writeHead(busy ? 503 : 500).end(`${String(error)}\n`);
     return;
   }
-  request.on('aborted', () => session.close());
+  request.on('aborted', () => session.discard());
   try {
     let rest = Buffer.alloc(0);
     for await (const piece of request) {
@@ -49,9 +43,7 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
       const samples = Float32Array.from({ length: count }, (_, i) => bytes.readInt16LE(2 * i) / 32768);
       rest = bytes.subarray(2 * count);
       // A sender that is faster than the GPU waits, and loses nothing.
-      while (session.isOpen && session.info.backlogSeconds > 10) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await session.ready();
       session.push({ samples, sampleRate: SAMPLE_RATE });
     }
     session.finish();
@@ -59,7 +51,7 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
     // Whoever hung up, or was idle for too long, has been told by onClose.
     if (session.isOpen) {
       answer({ error: String(error) });
-      session.close();
+      session.discard();
     }
   }
 }

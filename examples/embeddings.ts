@@ -4,18 +4,14 @@
  *   npx tsx examples/embeddings.ts weights/wake-words weights/wake-words/samples/alexa.wav
  */
 import { readFile } from 'node:fs/promises';
-import { ENCODER_OUT, GpuContext, Resampler, RnnEncoder, fbank, openModel, readWav } from 'rill';
-import { create, globals } from 'webgpu';
+import { ENCODER_OUT, Resampler, RnnEncoder, fbank, readWav } from 'rill';
+import { openGpu, openModelFolder } from 'rill/node';
 
 const [folder = 'weights/wake-words', path = 'weights/wake-words/samples/alexa.wav'] = process.argv.slice(2);
 const CHUNK_FRAMES = 4;
 
-Object.assign(globalThis, globals);
-const gpu = await GpuContext.create(create([]));
-const model = openModel({
-  'config.json': await readFile(`${folder}/config.json`, 'utf8'),
-  'model.safetensors': await readFile(`${folder}/model.safetensors`),
-});
+const gpu = await openGpu();
+const model = await openModelFolder(folder);
 const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: CHUNK_FRAMES });
 
 const { samples, sampleRate } = readWav(await readFile(path));
@@ -44,4 +40,4 @@ for (let context = 5; ; context = 0) {
 }
 const { h, c } = await state.read(); // (layers, d_model) and (layers, rnn_hidden_size)
 console.log(`h of ${h.length} values, c of ${c.length}`);
-process.exit(0);
+gpu.dispose();

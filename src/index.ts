@@ -26,13 +26,19 @@ export {
   type ExportOptions,
   type SherpaOnnxFiles,
 } from './checkpoint/export-onnx.ts';
-export { GpuContext, type AdapterDescription, type ContextOptions, type MemoryPart } from './gpu/context.ts';
+export {
+  GpuContext,
+  isSupported,
+  type AdapterDescription,
+  type ContextOptions,
+  type MemoryPart,
+} from './gpu/context.ts';
 export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type TimedStep } from './encoder/encoder.ts';
 export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
 export { ENCODER_OUT, type EncoderHead } from './encoder/workspace.ts';
 export type { Arithmetic, ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
-export type { KernelStore } from './encoder/kernel-store.ts';
+export type { KernelStore } from './gpu/kernel-store.ts';
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';
 export { CTC_LOG_PROBS, CTC_TOKENS, CtcGreedyHead, CtcHead } from './head/ctc.ts';
@@ -75,16 +81,20 @@ export {
   RecognizerClient,
   WorkerStream,
   type WorkerHandlers,
+  type WorkerLoadHandlers,
   type WorkerLoadOptions,
+  type WorkerSpotterLoadOptions,
   type WorkerStreamHandlers,
 } from './worker/client.ts';
 export { serveRecognizer } from './worker/host.ts';
 export type {
-  CrowdReport,
   RecognizerInfo,
   StreamUpdate,
   WorkerAudio,
   WorkerConvertOptions,
+  WorkerModel,
   WorkerRecognizerOptions,
+  WorkerSpotterOptions,
   WorkerStreamOptions,
+  WorkerVerbs,
 } from './worker/messages.ts';

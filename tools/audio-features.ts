@@ -1,21 +1,7 @@
-import { RillError } from '../src/errors.ts';
 import { fbank, type FbankOptions } from '../src/features/fbank.ts';
 import { requireFinite } from '../src/model/tensors.ts';
 import { Resampler } from '../src/waveform/resampler.ts';
-import { readWav, type Waveform } from '../src/waveform/wav.ts';
-import { readInput } from './files.ts';
-
-/** A WAV file. @throws RillError `bad-audio` with its path */
-export async function readRecording(path: string): Promise<Waveform> {
-  try {
-    return readWav(await readInput(path));
-  } catch (error) {
-    if (error instanceof RillError && error.code === 'bad-audio') {
-      throw new RillError(error.code, { ...error, got: `${error.got} in ${path}` });
-    }
-    throw error;
-  }
-}
+import { readRecording } from './recordings.ts';
 
 /** The log-mel features of a recording, (frames, numMelBins), with silence added behind it. */
 export async function readFeatures(path: string, options: FbankOptions, tailSeconds = 0) {

@@ -9,7 +9,7 @@ import { readText } from './files.ts';
 import { countPhrase, split, wordErrors } from './word-errors.ts';
 
 /** Silence behind each recording, so that the last letters come out. */
-const TAIL_PADDING_SECONDS = 0.5;
+export const TAIL_PADDING_SECONDS = 0.5;
 
 export interface Item {
   audio: string;

@@ -1,34 +1,14 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, realpath, rename, rm, rmdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, realpath, rename, rm, rmdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path';
 import type { ByteSource } from '../src/checkpoint/bytes.ts';
 import { RillError } from '../src/errors.ts';
-import type { ModelFiles } from '../src/model/model.ts';
+import { unreadable } from '../src/node/files.ts';
+
+export { isFolder, readInput, readModelFiles, readText, unreadable } from '../src/node/files.ts';
 
 /** Bytes that are read at once: Node counts them in 32 bits. */
 const MAX_READ = 2 ** 30;
-
-/** @throws RillError `bad-argument` when there is no such file. */
-export async function readInput(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw missing(path, cause);
-  }
-}
-
-export async function readText(path: string): Promise<string> {
-  return new TextDecoder().decode(await readInput(path));
-}
-
-function missing(path: string, cause: unknown): RillError {
-  const words = cause instanceof Error ? cause.message : String(cause);
-  return new RillError('bad-argument', {
-    got: `${path}, which cannot be read (${words})`,
-    expected: 'a file',
-    remedy: 'Check the path.',
-  });
-}
 
 /** Runs `use` with a file that is read in pieces. */
 export async function withFile<Result>(path: string, use: (source: ByteSource) => Promise<Result>): Promise<Result> {
@@ -36,12 +16,12 @@ export async function withFile<Result>(path: string, use: (source: ByteSource) =
   try {
     file = await open(path);
   } catch (cause) {
-    throw missing(path, cause);
+    throw unreadable(path, cause);
   }
   try {
     const about = await file.stat();
     if (!about.isFile()) {
-      throw missing(path, 'it is not a file');
+      throw unreadable(path, 'it is not a file');
     }
     const { size } = about;
     return await use({
@@ -91,28 +71,6 @@ async function fileBeside(path: string, name: string): Promise<ByteSource | unde
         },
       }
     : undefined;
-}
-
-export async function isFolder(path: string): Promise<boolean> {
-  return existsSync(path) && (await stat(path)).isDirectory();
-}
-
-/** The files of a model folder on disk. */
-export async function readModelFiles(folder: string): Promise<ModelFiles> {
-  if (!(await isFolder(folder))) {
-    throw new RillError('bad-argument', {
-      got: folder,
-      expected: 'a model folder with config.json and model.safetensors',
-      remedy: 'Convert a checkpoint first: rill convert checkpoint.pt -o folder.',
-    });
-  }
-  const optional = (name: string) => (existsSync(join(folder, name)) ? readText(join(folder, name)) : undefined);
-  return {
-    'config.json': await readText(join(folder, 'config.json')),
-    'model.safetensors': await readInput(join(folder, 'model.safetensors')),
-    'tokens.txt': await optional('tokens.txt'),
-    'keywords.txt': await optional('keywords.txt'),
-  };
 }
 
 /** Writes files into a folder: under other names first, renamed once all are whole, so that none is ever cut off. */

@@ -150,7 +150,7 @@ class Soak {
       this.#audioSeconds += Math.min(piece, samples.length - at) / sampleRate;
       at += piece;
       if (at > end) {
-        session.close();
+        session.discard();
         await closed;
         this.#hungUp++;
         return;

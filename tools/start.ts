@@ -12,14 +12,14 @@ const MS_PER_FRAME = 40;
 const folder = fileURLToPath(new URL('../weights/wake-words/', import.meta.url));
 
 const runtime = await openRuntime();
-const { samples, sampleRate } = readWav(await readInput(`${folder}samples/stream.wav`));
+const recording = readWav(await readInput(`${folder}samples/stream.wav`));
 print(
-  `Listening to weights/wake-words/samples/stream.wav (${(samples.length / sampleRate).toFixed(1)} s of speech, six wake words in it)\n`,
+  `Listening to weights/wake-words/samples/stream.wav (${(recording.samples.length / recording.sampleRate).toFixed(1)} s of speech, six wake words in it)\n`,
 );
 print('  start     end  word');
-const { result, stats, chunkMs } = await runtime.run(
+const { keywords, stats, chunkMs } = await runtime.run(
   'transcribe',
-  { model: await readModelFiles(folder), samples, sampleRate, chunkFrames: CHUNK_FRAMES },
+  { model: await readModelFiles(folder), audio: [recording], chunkFrames: CHUNK_FRAMES },
   (event) => {
     if (event.type === 'word') {
       print(timedLine(event.word.start, event.word.end, event.word.word));
@@ -28,7 +28,7 @@ const { result, stats, chunkMs } = await runtime.run(
 );
 const ms = (share: number) => `${percentile(chunkMs, share).toFixed(1)} ms`;
 print(`
-keywords          ${result.keywords.map(({ keyword }) => keyword).join(', ')}
+keywords          ${keywords.map(({ keyword }) => keyword).join(', ')}
 adapter           ${runtime.adapter}, in ${runtime.name}
 chunk             ${CHUNK_FRAMES} encoder frames = ${CHUNK_FRAMES * MS_PER_FRAME} ms of audio
 time per chunk    median ${ms(0.5)}, 95th percentile ${ms(0.95)}, over ${stats.chunks} chunks

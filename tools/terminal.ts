@@ -1,25 +1,67 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Readable, Writable } from 'node:stream';
 import type { JobEvent } from './runtime/jobs.ts';
+
+/** Where a command reads and writes: the process's own streams, or others in their place. */
+export interface Terminal {
+  stdin: Readable;
+  stdout: Pick<Writable, 'write'>;
+  /** `isTTY` where a person looks at it, `columns` wide. */
+  stderr: Pick<Writable, 'write'> & { isTTY?: boolean; columns?: number };
+}
+
+const terminals = new AsyncLocalStorage<Terminal>();
+
+/** The terminal of the command that runs. */
+export const currentTerminal = (): Terminal => terminals.getStore() ?? process;
+
+/** Runs `use`, and all that it starts, with a terminal of its own. */
+export const withTerminal = <Result>(terminal: Terminal, use: () => Result): Result => terminals.run(terminal, use);
+
+const BAR_CELLS = 20;
+const DEFAULT_COLUMNS = 80;
+/** A person sees no more; writing takes time from the work. */
+const MS_BETWEEN_LINES = 100;
+
+/** `[######--------------]  30 %` */
+export function bar(done: number, total: number): string {
+  const share = Math.max(0, Math.min(1, done / Math.max(total, Number.MIN_VALUE)));
+  const cells = Math.floor(BAR_CELLS * share);
+  const percent = String(Math.floor(100 * share)).padStart(3);
+  return `[${'#'.repeat(cells)}${'-'.repeat(BAR_CELLS - cells)}] ${percent} %`;
+}
 
 /** A line on stderr that says how far long work is; nothing where stderr is not a terminal. */
 export class Progress {
   readonly #label: string;
   #shown = '';
+  #shownAt = -Infinity;
 
   constructor(label: string) {
     this.#label = label;
   }
 
-  update(done: number, total: number): void {
-    const text = `${this.#label} ${Math.floor((100 * done) / Math.max(1, total))} %`;
-    if (process.stderr.isTTY && text !== this.#shown) {
-      process.stderr.write(`\r\x1b[K${text}`);
+  /** How much of it is done; of what is not known in advance nothing but the label is shown, and the note. */
+  update(done: number, total: number | undefined, note = ''): void {
+    const { stderr } = currentTerminal();
+    if (!stderr.isTTY || performance.now() - this.#shownAt < MS_BETWEEN_LINES) {
+      return;
+    }
+    const parts = [printable(this.#label), ...(total === undefined ? [] : [bar(done, total)]), note];
+    const text = parts
+      .filter(Boolean)
+      .join('  ')
+      .slice(0, (stderr.columns ?? DEFAULT_COLUMNS) - 1);
+    if (text !== this.#shown) {
+      stderr.write(`\r\x1b[K${text}`);
       this.#shown = text;
+      this.#shownAt = performance.now();
     }
   }
 
   end(): void {
     if (this.#shown) {
-      process.stderr.write('\r\x1b[K');
+      currentTerminal().stderr.write('\r\x1b[K');
       this.#shown = '';
     }
   }
@@ -34,11 +76,11 @@ export class Progress {
 
 /** Notes for people go to stderr; stdout is for results. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  currentTerminal().stderr.write(`${text}\n`);
 }
 
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  currentTerminal().stdout.write(`${text}\n`);
 }
 
 /** Rows of a table, the heading first. */

@@ -1,8 +1,9 @@
 import { RillError } from '../errors.ts';
 import { clockTick } from '../gpu/clock.ts';
 import { CONTEXT_FRAMES, MIN_FEATURE_FRAMES, SUBSAMPLING_FACTOR, encoderFrames } from '../model/sizes.ts';
+import { requireFinite } from '../model/tensors.ts';
 import type { RnnEncoder, StepResult } from './encoder.ts';
-import type { EncoderState, StateValues } from './state.ts';
+import { requireFiniteStates, type EncoderState, type StateValues } from './state.ts';
 import { ENCODER_OUT } from './workspace.ts';
 
 export interface BatchOptions {
@@ -49,7 +50,7 @@ interface Member {
  *
  * @param features (utterances, feature frames, num_features), padded
  * @param lengths feature frames of each utterance, at least 9
- * @throws RillError `bad-argument`, `busy` without a free slot, `device-lost`, `gpu`.
+ * @throws RillError `bad-argument`, also for features and states that are not finite (nothing has changed then), `busy` without a free slot, `device-lost`, `gpu`.
  */
 export async function encodeBatch(
   encoder: RnnEncoder,
@@ -269,5 +270,22 @@ function checkBatch(
       remedy: 'Give each utterance its states, or none.',
     });
   }
+  // Numbers behind an utterance's end may be anything: they are not looked at.
+  for (const [i, length] of lengths.entries()) {
+    const start = i * stride * numFeatures;
+    requireFiniteFeatures(`utterance ${i}`, features.subarray(start, start + length * numFeatures), numFeatures);
+  }
+  states?.forEach(requireFiniteStates);
   return stride;
+}
+
+/**
+ * One value that is not finite would make all that comes after it in its stream so.
+ *
+ * @param whose that the features, (frames, num_features), are of
+ * @throws RillError `bad-argument` naming frame and bin.
+ */
+export function requireFiniteFeatures(whose: string, features: Float32Array, numFeatures: number): void {
+  const place = (index: number) => `frame ${Math.floor(index / numFeatures)}, mel bin ${index % numFeatures}`;
+  requireFinite('bad-argument', `the features of ${whose}`, features, place);
 }

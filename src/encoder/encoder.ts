@@ -7,12 +7,13 @@ import { WEIGHT_DTYPES, storedDtype, type WeightDtype } from '../model/dtypes.ts
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { TensorSource } from '../model/tensors.ts';
-import { encodeBatch, type BatchOptions, type EncodedBatch } from './batch.ts';
-import type { KernelStore } from './kernel-store.ts';
+import { encodeBatch, requireFiniteFeatures, type BatchOptions, type EncodedBatch } from './batch.ts';
+import type { KernelStore } from '../gpu/kernel-store.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
 import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
 import { isExact } from './self-test.ts';
 import { EncoderState } from './state.ts';
+import { measuredKernels } from './measured.ts';
 import { chooseKernels } from './tuning.ts';
 import { WeightLoader, loadEncoderWeights, padded, restride, type EncoderWeights } from './weights.ts';
 import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWatch } from './workspace.ts';
@@ -37,8 +38,8 @@ export interface EncoderOptions extends Partial<EncoderCapacity> {
    */
   kernels?: KernelChoice | 'auto';
   /**
-   * Where the choice of kernels is kept from one start to the next; browsers' cache storage by default. In Node give two
-   * functions that keep a string under a key.
+   * Where the choice of kernels is kept from one start to the next; where the context keeps it by default, which is
+   * browsers' cache storage, and in Node, after `openGpu()`, the user's cache folder.
    */
   kernelStore?: KernelStore;
   /** Called as each tensor is uploaded, with its name. */
@@ -217,9 +218,9 @@ export class RnnEncoder {
     const { maxStreams } = this.capacity;
     if (this.#states.size >= maxStreams) {
       throw new RillError('busy', {
-        got: `stream number ${maxStreams + 1}`,
-        expected: `at most ${maxStreams} at a time`,
-        remedy: 'Close a stream, or create the encoder with a larger maxStreams.',
+        got: `stream number ${maxStreams + 1} of this model`,
+        expected: `at most ${maxStreams} at a time (maxStreams)`,
+        remedy: 'End a stream that is no longer needed, or load the model with a larger maxStreams.',
       });
     }
     if (this.#freeSlots.length === 0) {
@@ -356,7 +357,7 @@ export class RnnEncoder {
    * @param inputs at most `capacity.maxLanes`, each stream once
    * @param read names of the outputs to read back
    * @returns one result for each input, in order
-   * @throws RillError `bad-argument` (nothing has changed then), `closed`, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument`, also for features that are not finite (nothing has changed then), `closed`, `device-lost`, `gpu`.
    */
   async step(inputs: readonly StepInput[], read: readonly string[] = [ENCODER_OUT]): Promise<StepResult[]> {
     if (inputs.length === 0) {
@@ -388,7 +389,8 @@ export class RnnEncoder {
    *
    * @param features (utterances, feature frames, num_features), padded
    * @param lengths feature frames of each utterance, at least 9
-   * @throws RillError `bad-argument`, `busy` without a free slot, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument`, also for features and states that are not finite (nothing has changed then),
+   * `busy` without a free slot, `device-lost`, `gpu`.
    */
   encode(features: Float32Array, lengths: readonly number[], options: BatchOptions = {}): Promise<EncodedBatch> {
     return encodeBatch(this, features, lengths, options);
@@ -610,6 +612,7 @@ export class RnnEncoder {
         remedy: 'Pass whole chunks; the first one of a stream brings 5 frames of context more.',
       });
     }
+    requireFiniteFeatures('a stream', features, numFeatures);
     return frames;
   }
 
@@ -635,9 +638,9 @@ export class RnnEncoder {
   #check(): void {
     if (this.#disposed) {
       throw new RillError('closed', {
-        got: 'an encoder that was disposed of',
+        got: 'a recognizer, keyword spotter or encoder that was disposed of',
         expected: 'an open one',
-        remedy: 'Create a new encoder.',
+        remedy: 'Create a new one, or dispose of it later.',
       });
     }
     this.context.check();
@@ -711,10 +714,13 @@ async function resolveKernels(
       remedy: 'Leave it out for f32.',
     });
   }
-  if (wanted === 'auto') {
-    return chooseKernels(context, model, dtype, capacity, { arithmetic, kernelStore });
-  }
   const able = ableMethods(context, model.sizes, dtype);
+  if (wanted === 'auto') {
+    const measured = measuredKernels(context.adapter, dtype);
+    return measured && arithmetic === 'f32' && able.includes(measured.matrices)
+      ? measured
+      : chooseKernels(context, model, dtype, capacity, { arithmetic, kernelStore });
+  }
   const { convolutions, matrices } = wanted;
   if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {
     throw new RillError('bad-argument', {

@@ -2,6 +2,7 @@ import { RillError } from '../errors.ts';
 import type { GpuContext } from '../gpu/context.ts';
 import { readBuffers } from '../gpu/readback.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
+import { requireFinite } from '../model/tensors.ts';
 import type { EncoderBuffers } from './plan.ts';
 import { padded, restride } from './weights.ts';
 
@@ -11,6 +12,12 @@ export interface StateValues {
   h: Float32Array<ArrayBuffer>;
   /** (num_layers, rnn_hidden_size) */
   c: Float32Array<ArrayBuffer>;
+}
+
+/** @throws RillError `bad-argument` naming the first value that is not finite. */
+export function requireFiniteStates({ h, c }: StateValues): void {
+  requireFinite('bad-argument', 'h', h);
+  requireFinite('bad-argument', 'c', c);
 }
 
 /** Buffers of all streams' states. */
@@ -97,7 +104,7 @@ export class EncoderState {
   /**
    * Sets h and c, for a warm start. The left context is not part of them: the next chunk brings it.
    *
-   * @throws RillError `bad-argument` when a length does not fit, `closed`.
+   * @throws RillError `bad-argument` when a length does not fit or a value is not finite, `closed`.
    */
   write({ h, c }: StateValues): void {
     this.check();
@@ -109,6 +116,7 @@ export class EncoderState {
         remedy: 'States fit the model they were read from.',
       });
     }
+    requireFiniteStates({ h, c });
     this.#started = false;
     this.#write(
       restride(h, layers, dModel, dModel, padded(dModel)),

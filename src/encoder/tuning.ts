@@ -6,7 +6,7 @@ import { readBuffers } from '../gpu/readback.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
-import { cacheStorage, type KernelStore } from './kernel-store.ts';
+import type { KernelStore } from '../gpu/kernel-store.ts';
 import {
   CONV_METHODS,
   MATRIX_METHODS,
@@ -274,7 +274,7 @@ export function chooseKernels(
   capacity: Pick<EncoderCapacity, 'maxStreams' | 'maxFrames'>,
   options: { arithmetic?: Arithmetic; kernelStore?: KernelStore } = {},
 ): Promise<KernelChoice> {
-  const { arithmetic = 'f32', kernelStore = cacheStorage } = options;
+  const { arithmetic = 'f32', kernelStore = context.kernelStore } = options;
   const candidates = candidateKernels(context, model, dtype, arithmetic);
   const steps = rehearsedSteps(capacity.maxStreams);
   const checked = checkedSteps(capacity);

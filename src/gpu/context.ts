@@ -1,4 +1,5 @@
 import { RillError } from '../errors.ts';
+import { cacheStorage, type KernelStore } from './kernel-store.ts';
 
 /** What is known of the adapter that a device came from. */
 export interface AdapterDescription {
@@ -15,6 +16,8 @@ export interface AdapterDescription {
 export interface ContextOptions {
   /** Features to ask for where the adapter has them, beside those that kernels make use of: `timestamp-query`. */
   optionalFeatures?: readonly GPUFeatureName[];
+  /** Where choices of kernels are kept from one start to the next; browsers' cache storage by default. */
+  kernelStore?: KernelStore;
 }
 
 /**
@@ -44,6 +47,8 @@ export class GpuContext {
   /** Whether waiting for results keeps the thread busy: not in a browser, but in Node's `webgpu`, which is handed in. */
   readonly polls: boolean;
   readonly adapter: AdapterDescription;
+  /** Where choices of kernels are kept, unless an encoder has a place of its own. */
+  readonly kernelStore: KernelStore;
   readonly #memory = new Map<MemoryPart, number>();
   #resources = 0;
   /** What went wrong and nobody has been told yet. */
@@ -57,9 +62,15 @@ export class GpuContext {
   #nearestSampler: GPUSampler | undefined;
 
   /** @param adapter what the device tells of its adapter by default, where it does */
-  constructor(device: GPUDevice, adapter: Partial<AdapterDescription> = device.adapterInfo ?? {}, gpu?: GPU) {
+  constructor(
+    device: GPUDevice,
+    adapter: Partial<AdapterDescription> = device.adapterInfo ?? {},
+    gpu?: GPU,
+    kernelStore: KernelStore = cacheStorage,
+  ) {
     this.device = device;
     this.gpu = gpu;
+    this.kernelStore = kernelStore;
     this.polls = gpu !== undefined && gpu !== globalThis.navigator?.gpu;
     const { vendor = '', architecture = '', device: name = '', description = '', isFallbackAdapter = false } = adapter;
     const { subgroupMinSize } = adapter;
@@ -92,14 +103,14 @@ export class GpuContext {
    */
   static async create(
     gpu: GPU | undefined = globalThis.navigator?.gpu,
-    { optionalFeatures = [] }: ContextOptions = {},
+    { optionalFeatures = [], kernelStore }: ContextOptions = {},
   ): Promise<GpuContext> {
     if (!gpu) {
       throw new RillError('no-webgpu', {
         got: 'no navigator.gpu',
         expected: 'WebGPU',
         remedy:
-          'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass `device: await GpuContext.create(create([]))`, with `create` and the globals of the package `webgpu`.',
+          'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass `device: await openGpu()`, of `rill/node`.',
       });
     }
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
@@ -123,7 +134,7 @@ export class GpuContext {
         { cause },
       );
     });
-    const context = new GpuContext(device, adapter.info, gpu);
+    const context = new GpuContext(device, adapter.info, gpu, kernelStore);
     await context.reportsLate();
     return context;
   }
@@ -277,6 +288,16 @@ export class GpuContext {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/**
+ * Whether there is WebGPU with an adapter here: what a page asks before it offers speech.
+ *
+ * @param gpu `navigator.gpu` by default
+ */
+export async function isSupported(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<boolean> {
+  const adapter = await gpu?.requestAdapter().catch(() => undefined);
+  return Boolean(adapter);
 }
 
 /** Waits for what a device that reports late is to tell, and lets it look every few milliseconds. */

@@ -16,6 +16,15 @@ export const CTC_LOG_PROBS = 'ctc_log_probs';
 /** The CTC head's greedy choices in a step's results, (frames, 2): the token, and its log-probability. */
 export const CTC_TOKENS = 'ctc_tokens';
 
+/** @internal */
+export function noCtc(): RillError {
+  return new RillError('bad-model', {
+    got: 'a model without ctc_output.1.weight',
+    expected: 'a CTC head',
+    remedy: 'Use a checkpoint that was trained with a CTC head.',
+  });
+}
+
 /** The CTC head (`ctc_output.1` and log-softmax), run in the encoder's own step. */
 export class CtcHead implements EncoderHead {
   readonly #linear: LinearLayer;
@@ -96,11 +105,7 @@ export class CtcGreedyHead implements EncoderHead {
 async function loadCtc(encoder: RnnEncoder, model: Model): Promise<{ linear: LinearLayer; vocabSize: number }> {
   const { vocabSize, hasCtc } = model.sizes;
   if (!hasCtc || vocabSize === undefined) {
-    throw new RillError('bad-model', {
-      got: 'a model without ctc_output.1.weight',
-      expected: 'a CTC head',
-      remedy: 'Use a checkpoint that was trained with a CTC head.',
-    });
+    throw noCtc();
   }
   return { linear: await loadLinear(encoder, model, 'ctc_output.1', [vocabSize, encoder.sizes.dModel]), vocabSize };
 }

@@ -62,17 +62,30 @@ export function decodeFloats(bytes: Uint8Array, dtype: DType): Float32Array<Arra
   return floats;
 }
 
-/** @throws RillError naming the first element that is not a finite number. */
-export function requireFinite(code: RillErrorCode, name: string, values: Float32Array): void {
-  const index = values.findIndex((value) => !Number.isFinite(value));
-  if (index >= 0) {
-    throw new RillError(code, {
-      got: `${values[index]} at element ${index} of ${name}`,
-      expected: 'finite numbers',
-      remedy:
-        code === 'bad-audio'
-          ? 'Check how the audio was decoded.'
-          : 'The training run diverged or the file is damaged; take another checkpoint.',
-    });
+/** What to do about numbers that are not finite, by the error that they raise. */
+const FINITE_REMEDIES: Readonly<Partial<Record<RillErrorCode, string>>> = {
+  'bad-audio': 'Check how the audio was decoded.',
+  'bad-argument': 'Check how they were made: a logarithm of zero, or audio that was not finite, gives such numbers.',
+};
+
+/**
+ * @param place where in `name` a value stands, by its index
+ * @throws RillError naming the first element that is not a finite number.
+ */
+export function requireFinite(
+  code: RillErrorCode,
+  name: string,
+  values: Float32Array,
+  place = (index: number) => `element ${index}`,
+): void {
+  // A plain loop: it runs over all features of every step, 5 ns for each.
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) {
+      throw new RillError(code, {
+        got: `${values[i]} at ${place(i)} of ${name}`,
+        expected: 'finite numbers',
+        remedy: FINITE_REMEDIES[code] ?? 'The training run diverged or the file is damaged; take another checkpoint.',
+      });
+    }
   }
 }

@@ -23,6 +23,9 @@ const WORDS =
 /** Spaces between Chinese characters, which some tables mark like words. */
 const SPACES_IN_CHINESE = /(?<=\p{Script=Han}) +(?=\p{Script=Han})/gu;
 
+/** Texts one after the other: with a space between, but not between Chinese characters. */
+export const joinTexts = (texts: readonly string[]) => texts.join(' ').replace(SPACES_IN_CHINESE, '');
+
 /** A token that stands for one byte of UTF-8 (BPE with byte fallback). */
 const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
 

@@ -6,8 +6,8 @@ import type { Model } from '../model/model.ts';
 /** How to come by a model and a GPU in one call. */
 export interface LoadOptions extends FetchOptions {
   /**
-   * An open GPU device; a new one by default, which goes with what is loaded onto it. In Node, where the package `webgpu`
-   * must be held for as long as its devices, a {@link GpuContext}.
+   * An open GPU device; a new one by default, which goes with what is loaded onto it. In Node what
+   * `openGpu()` of `rill/node` gives.
    */
   device?: GpuContext | GPUDevice;
 }
@@ -24,7 +24,7 @@ function contextOf(device: GpuContext | GPUDevice): GpuContext {
     throw new RillError('bad-argument', {
       got: `a device that is ${Object.prototype.toString.call(device)}`,
       expected: 'a GPUDevice, or a GpuContext of this copy of rill',
-      remedy: 'In Node make one with GpuContext.create(create([])), with create from the package webgpu.',
+      remedy: 'In Node make one with openGpu(), of rill/node.',
     });
   }
   const context = contexts.get(device) ?? new GpuContext(device);

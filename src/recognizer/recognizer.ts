@@ -150,9 +150,9 @@ export class OnlineRecognizer {
     this.#parts.engine.chunkFrames = frames;
   }
 
-  /** @internal */
-  get tokens(): TokenTable {
-    return this.#parts.tokens;
+  /** @internal The text of token ids. */
+  textOf(tokens: readonly number[]): string {
+    return this.#parts.tokens.text(tokens);
   }
 
   get decodingMethod(): DecodingMethod {
@@ -369,6 +369,17 @@ export class OnlineRecognizer {
     } finally {
       state.dispose();
     }
+  }
+
+  /**
+   * Favours other phrases in a stream: from its next segment on, and at once where nothing of this one was decoded yet.
+   *
+   * @param hotwords as the text of a hotwords file; none when empty
+   * @throws RillError `bad-argument` for hotwords that do not fit the search, `bad-model` for phrases that the model
+   * cannot spell; the stream goes on as before then.
+   */
+  setHotwords(stream: OnlineStream, hotwords: string): void {
+    stream.setSearch(this.#parts.search.decoderFactory(hotwords));
   }
 
   /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */

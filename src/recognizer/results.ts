@@ -6,7 +6,7 @@ export interface TimedKeyword {
   /** Seconds from the start of the stream, of its first and last token. */
   start: number;
   end: number;
-  /** Mean probability of its tokens. */
+  /** How much it is to be believed, 0 to 1: docs/keywords.md. */
   score: number;
 }
 

@@ -1,4 +1,5 @@
 import { RillError } from '../errors.ts';
+import { checkChunk } from './chunk-check.ts';
 import type { OnlineRecognizer, RecognitionResult, StreamOptions } from './recognizer.ts';
 import { StreamReports } from './reports.ts';
 import type { OnlineStream, StreamStats, WaveformChunk } from './stream.ts';
@@ -19,8 +20,8 @@ export interface SessionOptions extends StreamOptions {
   onClose?: (reason: CloseReason, error?: RillError) => unknown;
 }
 
-/** Why a session has ended: all of it was decoded, it was closed, it was idle, or it failed. */
-export type CloseReason = 'finished' | 'closed' | 'idle' | 'failed';
+/** Why a session has ended: all of it was decoded, it was discarded, it was idle, or it failed. */
+export type CloseReason = 'finished' | 'discarded' | 'idle' | 'failed';
 
 /** What {@link SessionManager.list} tells of a session. */
 export interface SessionInfo {
@@ -51,6 +52,8 @@ export class Session {
   readonly #reports: StreamReports;
   #closed: CloseReason | undefined;
   #waitingSince: number | undefined;
+  /** Who waits for room. */
+  #waiters: { resolve: () => void; reject: (error: RillError) => void }[] = [];
 
   /** @internal */
   constructor(id: number, manager: SessionManager, stream: OnlineStream, options: SessionOptions) {
@@ -62,10 +65,47 @@ export class Session {
     stream.onAdvance = () => {
       this.#lastActive = performance.now();
       this.report();
+      this.#tellRoom();
     };
     stream.state.onClose = (error = this.#recognizerClosed()) => {
       this.end('failed', error);
     };
+  }
+
+  /**
+   * Waits until there is room again: a source that is faster than the decoding waits before each push, and none of its
+   * pieces, up to half of `maxBacklogSeconds` each, is refused.
+   *
+   * ```ts
+   * for await (const samples of source) {
+   *   await session.ready();
+   *   session.push({ samples, sampleRate });
+   * }
+   * ```
+   *
+   * @throws RillError `closed` when the session has ended, or ends meanwhile.
+   */
+  async ready(): Promise<void> {
+    this.#check();
+    if (!this.#hasRoom) {
+      await new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    }
+  }
+
+  get #isBusy(): boolean {
+    return this.#stream.isUnderWay || this.#manager.recognizer.isReady(this.#stream);
+  }
+
+  get #hasRoom(): boolean {
+    return !this.#isBusy || this.#stream.secondsWaiting <= this.#manager.options.maxBacklogSeconds / 2;
+  }
+
+  #tellRoom(): void {
+    if (this.isOpen && this.#hasRoom) {
+      this.#waiters.splice(0).forEach(({ resolve }) => {
+        resolve();
+      });
+    }
   }
 
   /**
@@ -77,6 +117,7 @@ export class Session {
    */
   push(chunk: WaveformChunk): void {
     this.#check();
+    checkChunk(chunk);
     const seconds = chunk.samples.length / chunk.sampleRate;
     // A rate that makes no sense is acceptWaveform's to refuse.
     if (Number.isFinite(seconds)) {
@@ -98,12 +139,11 @@ export class Session {
       });
     }
     const backlog = this.#stream.secondsWaiting + seconds;
-    const isBusy = this.#stream.isUnderWay || this.#manager.recognizer.isReady(this.#stream);
-    if (isBusy && backlog > maxBacklogSeconds) {
+    if (this.#isBusy && backlog > maxBacklogSeconds) {
       throw new RillError('busy', {
         got: `${backlog.toFixed(1)} s of audio ahead of the decoding in session ${this.id}`,
         expected: `at most ${maxBacklogSeconds} s`,
-        remedy: 'Push it again a little later; if it recurs, this machine has too many sessions.',
+        remedy: 'Await session.ready() before each push; if the audio comes live, this machine has too many sessions.',
       });
     }
   }
@@ -115,13 +155,17 @@ export class Session {
     this.#manager.wake(this);
   }
 
-  /** Ends the session now; what was not decoded yet is given up. */
-  close(): void {
-    this.end('closed');
+  /**
+   * Ends the session now and **loses its last words**: what was not decoded yet is given up. For callers who have hung up;
+   * {@link finish} ends a session with all that was said.
+   */
+  discard(): void {
+    this.end('discarded');
   }
 
+  /** As {@link discard}. */
   [Symbol.dispose](): void {
-    this.close();
+    this.discard();
   }
 
   get isOpen(): boolean {
@@ -225,6 +269,9 @@ export class Session {
   end(reason: CloseReason, error?: RillError): void {
     if (this.isOpen) {
       this.#closed = reason;
+      this.#waiters.splice(0).forEach(({ reject }) => {
+        reject(this.#ended(reason));
+      });
       this.#stream.dispose();
       this.#manager.forget(this);
       // A handler of one session must not harm the others; this one has ended anyway.
@@ -235,13 +282,17 @@ export class Session {
   }
 
   #check(): void {
-    if (!this.isOpen) {
-      throw new RillError('closed', {
-        got: `session ${this.id}, which has ended (${this.#closed})`,
-        expected: 'an open session',
-        remedy: 'Create a new session.',
-      });
+    if (this.#closed !== undefined) {
+      throw this.#ended(this.#closed);
     }
+  }
+
+  #ended(reason: CloseReason): RillError {
+    return new RillError('closed', {
+      got: `session ${this.id}, which has ended (${reason})`,
+      expected: 'an open session',
+      remedy: 'Create a new session.',
+    });
   }
 }
 
@@ -324,10 +375,10 @@ export class SessionManager {
     return [...this.#sessions.values()].map(({ info }) => info);
   }
 
-  /** Closes all sessions. The recognizer stays. */
+  /** Ends all sessions at once, as {@link Session.discard}. The recognizer stays. */
   dispose(): void {
     for (const session of [...this.#sessions.values()]) {
-      session.close();
+      session.discard();
     }
   }
 

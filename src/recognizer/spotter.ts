@@ -5,7 +5,7 @@ import { TransducerKeywordSpotter } from '../decoder/transducer-keyword-spotter.
 import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
 import type { GpuContext } from '../gpu/context.ts';
 import { RillError } from '../errors.ts';
-import { CTC_LOG_PROBS, CtcHead } from '../head/ctc.ts';
+import { CTC_LOG_PROBS, CtcHead, noCtc } from '../head/ctc.ts';
 import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
@@ -16,8 +16,9 @@ import type { StreamOptions } from './recognizer.ts';
 import { timedKeywords, type TimedKeyword } from './results.ts';
 import { OnlineStream } from './stream.ts';
 
-/** A head that keywords can be looked for in. */
-export type KeywordHead = 'ctc' | 'transducer';
+/** The heads that keywords can be looked for in. */
+export const KEYWORD_HEADS = ['ctc', 'transducer'] as const;
+export type KeywordHead = (typeof KEYWORD_HEADS)[number];
 
 export interface KeywordSpotterOptions
   extends StreamingOptions, EncoderOptions, Omit<SpotterOptions, 'vocabSize' | 'blankId' | 'unkId'> {
@@ -41,12 +42,15 @@ async function decoderFactory(
   const search: SpotterOptions = { vocabSize: tokens.size, blankId, unkId, ...numbers };
   const { head = model.sizes.hasCtc ? 'ctc' : 'transducer' } = options;
   if (head === 'ctc') {
+    if (!model.sizes.hasCtc) {
+      throw noCtc();
+    }
     return (keywords) => new CtcKeywordSpotter(keywords, search);
   }
   if (head !== 'transducer') {
     throw new RillError('bad-argument', {
       got: `head: ${JSON.stringify(head)}`,
-      expected: 'ctc or transducer',
+      expected: KEYWORD_HEADS.join(' or '),
       remedy: 'Leave it out.',
     });
   }
@@ -144,11 +148,24 @@ export class KeywordSpotter {
     const own = keywords === undefined ? this.#keywords : this.parseKeywords(keywords);
     return new OnlineStream({
       model: this.#model,
-      state: this.#engine.encoder.createState(),
+      state: this.encoder.createState(),
       createDecoder: (_, current) => this.#createDecoder(current),
       keywords: own,
       tailPaddingSeconds: this.#tailPaddingSeconds,
     });
+  }
+
+  get encoder(): RnnEncoder {
+    return this.#engine.encoder;
+  }
+
+  /** Encoder frames of one stream in one step; can be changed at any time, up to `maxFrames`. */
+  get chunkFrames(): number {
+    return this.#engine.chunkFrames;
+  }
+
+  set chunkFrames(frames: number) {
+    this.#engine.chunkFrames = frames;
   }
 
   /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
@@ -179,7 +196,7 @@ export class KeywordSpotter {
   }
 
   dispose(): void {
-    this.#engine.encoder.dispose();
+    this.encoder.dispose();
     this.#ownContext?.dispose();
   }
 

@@ -7,6 +7,7 @@ import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import { Resampler } from '../waveform/resampler.ts';
+import { checkChunk } from './chunk-check.ts';
 
 /** Samples as they come, at any rate. */
 export interface WaveformChunk {
@@ -15,9 +16,6 @@ export interface WaveformChunk {
   /** Samples per second; the same for a whole stream. */
   sampleRate: number;
 }
-
-/** Audio may exceed 1 by what a microphone's gain does, but not by what whole numbers do. */
-const LOUDEST = 64;
 
 /** What a stream has cost so far. */
 export interface StreamStats {
@@ -88,7 +86,7 @@ class FloatQueue {
 
 /** One speaker: waveform in, tokens out. Made by {@link OnlineRecognizer.createStream}. */
 export class OnlineStream {
-  readonly #setup: StreamSetup;
+  #setup: StreamSetup;
   readonly #fbank: Fbank;
   #resampler: Resampler | undefined;
   readonly #features = new FloatQueue();
@@ -142,9 +140,9 @@ export class OnlineStream {
    * Takes the next samples. They are resampled and turned into features here; {@link OnlineRecognizer.decode}
    * does the rest.
    *
-   * @throws RillError `bad-audio` when the rate changes or samples are not finite, `closed` after `inputFinished`.
+   * @throws RillError `bad-audio` for what is no audio, when the rate changes or samples are not finite, `closed` after `inputFinished`.
    */
-  acceptWaveform({ samples, sampleRate }: WaveformChunk): void {
+  acceptWaveform(chunk: WaveformChunk): void {
     this.state.check();
     if (this.#finished) {
       throw new RillError('closed', {
@@ -153,6 +151,8 @@ export class OnlineStream {
         remedy: 'Create a new stream, or restart this one, for the next recording.',
       });
     }
+    checkChunk(chunk);
+    const { samples, sampleRate } = chunk;
     const resampler = this.#resampler ?? new Resampler(sampleRate, this.#setup.model.config.features.sampleRate);
     if (resampler.inputRate !== sampleRate) {
       throw new RillError('bad-audio', {
@@ -160,19 +160,6 @@ export class OnlineStream {
         expected: 'one sample rate for a whole stream',
         remedy: 'Create a new stream when the source changes.',
       });
-    }
-    const bad = (got: string) =>
-      new RillError('bad-audio', {
-        got,
-        expected: 'finite samples in [-1, 1] in a Float32Array',
-        remedy: 'Check how the audio was decoded; samples of 16 bits are to be divided by 32768.',
-      });
-    if (!(samples instanceof Float32Array)) {
-      throw bad(`samples in ${Object.prototype.toString.call(samples)}`);
-    }
-    const index = samples.findIndex((sample) => !(Math.abs(sample) <= LOUDEST));
-    if (index >= 0) {
-      throw bad(`${samples[index]} at sample ${index}`);
     }
     this.#resampler = resampler;
     this.#addFeatures(this.#fbank.accept(resampler.accept(samples)));
@@ -275,6 +262,20 @@ export class OnlineStream {
       this.#segmentStart += this.#decoder.frames;
       this.#decoder = this.#setup.createDecoder(undefined, keywords);
     }
+  }
+
+  /** @internal Another search, from the next segment on; at once where this one has heard nothing yet. */
+  setSearch(createDecoder: StreamSetup['createDecoder']): void {
+    this.#setup = { ...this.#setup, createDecoder };
+    if (this.#decoder.frames === 0) {
+      this.#decoder = createDecoder(this.#decoder.ending, this.#keywords);
+    }
+  }
+
+  /** @internal Starts the next segment in the results alone: the search goes on in what it half heard. */
+  clearHits(): void {
+    this.#segment++;
+    this.#hits = [];
   }
 
   /** @internal Counts restarts, so that a result that was under way then is dropped. */

@@ -205,7 +205,14 @@ async function openMedia(audio: MediaTrackConstraints): Promise<MediaStream> {
     if (name === 'NotAllowedError' || name === 'SecurityError') {
       throw bad('permission refused', 'Allow the microphone in the address bar, then try again.', cause);
     }
-    if (name === 'NotFoundError' || name === 'OverconstrainedError') {
+    if (name === 'OverconstrainedError') {
+      throw bad(
+        `no microphone that fits ${describe(audio, cause)}`,
+        'It may be unplugged, or its deviceId have changed: choose one of navigator.mediaDevices.enumerateDevices(), or leave the constraint out.',
+        cause,
+      );
+    }
+    if (name === 'NotFoundError') {
       throw bad('no microphone', 'Connect one, then try again.', cause);
     }
     throw bad(
@@ -214,4 +221,11 @@ async function openMedia(audio: MediaTrackConstraints): Promise<MediaStream> {
       cause,
     );
   }
+}
+
+/** The constraint that no device fulfils, where the browser names it, with what was asked for. */
+function describe(constraints: MediaTrackConstraints, cause: unknown): string {
+  const name = cause instanceof DOMException && 'constraint' in cause ? String(cause.constraint) : '';
+  const asked = Object.entries(constraints).find(([key]) => key === name);
+  return asked ? `${name}: ${JSON.stringify(asked[1])}` : 'the constraints';
 }

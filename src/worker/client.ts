@@ -1,10 +1,9 @@
 import { RillError } from '../errors.ts';
 import type { LoadEvent } from '../model/fetch.ts';
 import type { ModelFiles } from '../model/model.ts';
-import type { WaveformChunk } from '../recognizer/stream.ts';
+import { checkChunk } from '../recognizer/chunk-check.ts';
 import { receiveError } from './errors.ts';
 import type {
-  CrowdReport,
   FromHost,
   HostEvent,
   HostMethod,
@@ -12,16 +11,23 @@ import type {
   RecognizerInfo,
   StreamUpdate,
   ToHost,
+  VerbArguments,
   WorkerAudio,
   WorkerConvertOptions,
   WorkerRecognizerOptions,
+  WorkerSpotterOptions,
   WorkerStreamOptions,
+  WorkerVerbs,
 } from './messages.ts';
 
-export interface WorkerLoadOptions extends WorkerRecognizerOptions {
+/** How a page follows what is loaded, and gives it up. */
+export interface WorkerLoadHandlers {
   onProgress?: (event: LoadEvent) => void;
   signal?: AbortSignal;
 }
+
+export interface WorkerLoadOptions extends WorkerRecognizerOptions, WorkerLoadHandlers {}
+export interface WorkerSpotterLoadOptions extends WorkerSpotterOptions, WorkerLoadHandlers {}
 
 export interface WorkerStreamHandlers extends WorkerStreamOptions {
   /** Called after each chunk. */
@@ -40,34 +46,67 @@ function tellError({ onError }: WorkerStreamHandlers, error: Error): void {
   }
 }
 
+/** Tells whoever waits for the end of a stream. */
+function rejectWaiting({ onEnd }: OpenStream, error: Error): void {
+  onEnd.forEach(({ reject }) => {
+    reject(error);
+  });
+}
+
+/** Tells a stream's own handler, and whoever waits for its end. */
+function failStream(stream: OpenStream, error: Error): void {
+  rejectWaiting(stream, error);
+  tellError(stream.handlers, error);
+}
+
+const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));
+
+/** The address of a model folder, for a worker that lies elsewhere than the page. */
+const addressOf = (source: string | ModelFiles) =>
+  typeof source === 'string' ? new URL(source, globalThis.location.href).href : source;
+
 export interface WorkerHandlers {
   /** The GPU went away; the worker opens another by itself, text and undecoded audio are kept. */
   onDeviceLost?: (error: Error) => void;
   onRecovered?: (info: RecognizerInfo) => void;
   /** No other device could be opened: all streams have ended, and a model has to be loaded again. */
   onRecoveryFailed?: (error: Error) => void;
+  /** How long the worker's file may take until it calls serveRecognizer(), in seconds; 30 by default. */
+  startSeconds?: number;
 }
 
 /** A stream in the worker. */
 export class WorkerStream {
   readonly id: number;
-  readonly #client: RecognizerClient;
+  readonly #client: Pick<RecognizerClient, 'call' | 'discardStream' | 'finishStream' | 'tell'>;
 
   /** @internal */
-  constructor(id: number, client: RecognizerClient) {
+  constructor(id: number, client: Pick<RecognizerClient, 'call' | 'discardStream' | 'finishStream' | 'tell'>) {
     this.id = id;
     this.#client = client;
   }
 
-  /** Takes the next samples; they are copied. What comes after the stream's end is dropped. */
-  push({ samples, sampleRate, capturedAt }: WorkerAudio): void {
+  /**
+   * Takes the next samples; they are copied. What comes after the stream's end is dropped.
+   *
+   * @throws RillError `bad-audio` for what is no audio.
+   */
+  push(audio: WorkerAudio): void {
+    checkChunk(audio);
+    const { samples, sampleRate, capturedAt } = audio;
     const copy = samples.slice();
     this.#client.tell('push', [this.id, { samples: copy, sampleRate, capturedAt }], [copy.buffer]);
   }
 
-  /** Ends the input; the last update says so, and the stream is closed with it. */
-  finish(): void {
-    this.#client.tell('finish', [this.id]);
+  /**
+   * Ends the input: what is left is decoded, the last update brings the last words and says that it is the last, and the
+   * stream is given back with it.
+   *
+   * @returns resolves behind the last update; rejects with what `onError` is told, if the stream fails before. Nobody has
+   * to wait for it.
+   */
+  finish(): Promise<void> {
+    return this.#client.finishStream(this.id);
   }
 
   /** Looks for other keywords from now on. @throws RillError `bad-model` for lines that the model cannot spell. */
@@ -75,19 +114,42 @@ export class WorkerStream {
     return this.#client.call('setKeywords', [this.id, keywords]);
   }
 
+  /**
+   * Favours other phrases, as {@link OnlineRecognizer.setHotwords}: from the next segment on.
+   *
+   * @throws RillError `bad-argument` for a search that has no hotwords, `bad-model` for lines that the model cannot spell.
+   */
+  setHotwords(hotwords: string): Promise<void> {
+    return this.#client.call('setHotwords', [this.id, hotwords]);
+  }
+
   /** Changes what is posted besides results. */
   setOptions(options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void {
     this.#client.tell('setOptions', [this.id, options]);
   }
 
-  close(): void {
-    this.#client.closeStream(this.id);
+  /**
+   * Gives the stream back at once and **loses its last words**: nothing of it comes any more. {@link finish} ends a stream
+   * with all that was said.
+   */
+  discard(): void {
+    this.#client.discardStream(this.id);
   }
 
+  /** As {@link discard}. */
   [Symbol.dispose](): void {
-    this.close();
+    this.discard();
   }
 }
+
+/** A stream as its page sees it. */
+interface OpenStream {
+  handlers: WorkerStreamHandlers;
+  /** Who waits for its last update. */
+  onEnd: { resolve: () => void; reject: (error: Error) => void }[];
+}
+
+const START_SECONDS = 30;
 
 /**
  * A recognizer in a worker, so that the page never waits for it: features, GPU and search run there. The worker is a
@@ -108,17 +170,20 @@ export class WorkerStream {
  * const microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk) });
  * ```
  */
-export class RecognizerClient {
+export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> {
   readonly #worker: Worker;
   readonly #handlers: WorkerHandlers;
   readonly #calls = new Map<
     number,
     { resolve: (value: never) => void; reject: (error: Error) => void; onProgress?: (event: LoadEvent) => void }
   >();
-  readonly #streams = new Map<number, WorkerStreamHandlers>();
+  readonly #streams = new Map<number, OpenStream>();
   #next = 1;
   /** Why the worker can no longer be called. */
   #ended: Error | undefined;
+  /** Messages that wait until the worker reads them; undefined from then on. */
+  #outbox: { message: ToHost; transfer: Transferable[] }[] | undefined = [];
+  readonly #starting: ReturnType<typeof setTimeout>;
 
   constructor(worker: Worker, handlers: WorkerHandlers = {}) {
     this.#worker = worker;
@@ -147,6 +212,24 @@ export class RecognizerClient {
         }),
       );
     };
+    const { startSeconds = START_SECONDS } = handlers;
+    this.#starting = setTimeout(() => {
+      this.#end(
+        new RillError('worker', {
+          got: `a worker that has not called serveRecognizer() for ${startSeconds} s`,
+          expected: 'a worker whose file calls it',
+          remedy:
+            "Its file is: import { serveRecognizer } from 'rill'; serveRecognizer(); where it comes slowly, raise startSeconds.",
+        }),
+      );
+    }, 1000 * startSeconds);
+    // A worker that was started long ago has said that it is ready before anybody listened.
+    worker.postMessage({ hello: true } satisfies ToHost);
+  }
+
+  /** Whether there is WebGPU with an adapter in the worker. */
+  isSupported(): Promise<boolean> {
+    return this.call('isSupported', []);
   }
 
   /**
@@ -155,19 +238,39 @@ export class RecognizerClient {
    * @param source the address of a model folder, relative to the page, or its files
    * @throws RillError as {@link OnlineRecognizer.load}; what the signal is aborted with.
    */
-  async load(
+  load(
     source: string | ModelFiles,
     { onProgress, signal, ...options }: WorkerLoadOptions = {},
   ): Promise<RecognizerInfo> {
+    return this.#load(signal, (call) => this.call('load', [addressOf(source), options], [], onProgress, call));
+  }
+
+  /**
+   * Loads a model as a {@link KeywordSpotter}, in place of the one before. Updates of its streams bring keywords and no
+   * text; each chunk that brings keywords ends a segment.
+   *
+   * @param source the address of a model folder, relative to the page, or its files
+   * @throws RillError as {@link KeywordSpotter.load}; what the signal is aborted with.
+   */
+  loadSpotter(
+    source: string | ModelFiles,
+    { onProgress, signal, ...options }: WorkerSpotterLoadOptions = {},
+  ): Promise<RecognizerInfo> {
+    return this.#load(signal, (call) => this.call('loadSpotter', [addressOf(source), options], [], onProgress, call));
+  }
+
+  async #load(
+    signal: AbortSignal | undefined,
+    start: (call: number) => Promise<RecognizerInfo>,
+  ): Promise<RecognizerInfo> {
     signal?.throwIfAborted();
-    const address = typeof source === 'string' ? new URL(source, globalThis.location.href).href : source;
-    const id = this.#next;
+    const call = this.#next++;
     const cancel = () => {
-      this.#post({ cancel: id });
+      this.#post({ cancel: call });
     };
     signal?.addEventListener('abort', cancel);
     try {
-      return await this.call('load', [address, options], [], onProgress);
+      return await start(call);
     } catch (error) {
       signal?.throwIfAborted();
       throw error;
@@ -192,7 +295,7 @@ export class RecognizerClient {
   async createStream(handlers: WorkerStreamHandlers): Promise<WorkerStream> {
     const id = this.#next++;
     const { hotwords, keywords, features, stateLayer } = handlers;
-    this.#streams.set(id, handlers);
+    this.#streams.set(id, { handlers, onEnd: [] });
     try {
       await this.call('open', [id, { hotwords, keywords, features, stateLayer }]);
     } catch (error) {
@@ -206,26 +309,29 @@ export class RecognizerClient {
     return this.call('setChunkFrames', [frames]);
   }
 
-  /** Runs copies of a recording, each in a session of its own, as fast as they go. */
-  crowd(sessions: number, audio: WaveformChunk): Promise<CrowdReport> {
-    return this.call('crowd', [sessions, audio]);
+  /**
+   * Asks the worker for one of its own verbs, those that its file has handed to {@link serveRecognizer}.
+   *
+   * @throws RillError `bad-argument` for a verb that it does not have, `closed` before a model is loaded.
+   */
+  ask<Verb extends keyof Verbs & string>(
+    verb: Verb,
+    ...args: VerbArguments<Verbs[Verb]>
+  ): Promise<Awaited<ReturnType<Verbs[Verb]>>> {
+    // Page and worker are built together, of one type of verbs.
+    return this.call('ask', [verb, args]) as Promise<Awaited<ReturnType<Verbs[Verb]>>>;
   }
 
-  /** Destroys the GPU device, to try out what happens when it is lost. */
-  loseDevice(): Promise<void> {
-    return this.call('loseDevice', []);
-  }
-
-  /** Ends the worker. */
+  /** Ends the worker, and all streams without a word; whoever waits for an answer gets the error `closed`. */
   dispose(): void {
     this.#worker.terminate();
-    this.#end(
-      new RillError('closed', {
-        got: 'a worker that was disposed of',
-        expected: 'an open one',
-        remedy: 'Create a new worker and client.',
-      }),
-    );
+    const error = new RillError('closed', {
+      got: 'a worker that was disposed of',
+      expected: 'an open one',
+      remedy: 'Create a new worker and client.',
+    });
+    // The page knows what it does: an error that nobody handles would be one of its own making.
+    this.#end(error, rejectWaiting);
   }
 
   [Symbol.dispose](): void {
@@ -233,9 +339,32 @@ export class RecognizerClient {
   }
 
   /** @internal */
-  closeStream(id: number): void {
+  discardStream(id: number): void {
+    const stream = this.#streams.get(id);
     this.#streams.delete(id);
     this.tell('close', [id]);
+    if (stream) {
+      const complaint = { got: 'a stream that was discarded', expected: 'one that is finished' };
+      rejectWaiting(stream, new RillError('closed', { ...complaint, remedy: 'Wait for finish() before discard().' }));
+    }
+  }
+
+  /** @internal */
+  finishStream(id: number): Promise<void> {
+    const stream = this.#streams.get(id);
+    const ended = new Promise<void>((resolve, reject) => {
+      if (stream) {
+        stream.onEnd.push({ resolve, reject });
+      } else {
+        resolve();
+      }
+    });
+    // Who does not wait for the end is told of a failure by the stream's own handler.
+    ended.catch(() => undefined);
+    this.call('finish', [id]).catch((error: unknown) => {
+      this.#endStream(id, asError(error));
+    });
+    return ended;
   }
 
   /** @internal A call whose failure shows in the stream. */
@@ -245,10 +374,10 @@ export class RecognizerClient {
     transfer: Transferable[] = [],
   ): void {
     this.call(method, args, transfer).catch((error: unknown) => {
-      const id = args[0];
-      const handlers = typeof id === 'number' ? this.#streams.get(id) : undefined;
-      if (handlers) {
-        tellError(handlers, error instanceof Error ? error : new Error(String(error)));
+      const [id] = args;
+      const stream = typeof id === 'number' ? this.#streams.get(id) : undefined;
+      if (stream) {
+        tellError(stream.handlers, asError(error));
       }
     });
   }
@@ -259,8 +388,8 @@ export class RecognizerClient {
     args: Parameters<HostMethods[Method]>,
     transfer: Transferable[] = [],
     onProgress?: (event: LoadEvent) => void,
+    call = this.#next++,
   ): Promise<ReturnType<HostMethods[Method]>> {
-    const call = this.#next++;
     return new Promise((resolve, reject) => {
       if (this.#ended) {
         reject(this.#ended);
@@ -273,8 +402,10 @@ export class RecognizerClient {
   }
 
   /** Nothing comes any more: whoever waits is told. */
-  #end(error: Error): void {
+  #end(error: Error, tellStream: (stream: OpenStream, error: Error) => void = failStream): void {
+    clearTimeout(this.#starting);
     this.#ended = error;
+    this.#outbox = undefined;
     const waiting = [...this.#calls.values()];
     const streams = [...this.#streams.values()];
     this.#calls.clear();
@@ -282,13 +413,27 @@ export class RecognizerClient {
     waiting.forEach(({ reject }) => {
       reject(error);
     });
-    streams.forEach((handlers) => {
-      tellError(handlers, error);
+    streams.forEach((stream) => {
+      tellStream(stream, error);
     });
   }
 
+  /** Posts a message, as soon as the worker reads them. */
   #post(message: ToHost, transfer: Transferable[] = []): void {
-    this.#worker.postMessage(message, transfer);
+    if (this.#outbox) {
+      this.#outbox.push({ message, transfer });
+    } else {
+      this.#worker.postMessage(message, transfer);
+    }
+  }
+
+  #start(): void {
+    clearTimeout(this.#starting);
+    const waiting = this.#outbox ?? [];
+    this.#outbox = undefined;
+    waiting.forEach(({ message, transfer }) => {
+      this.#post(message, transfer);
+    });
   }
 
   #receive(message: FromHost): void {
@@ -306,23 +451,31 @@ export class RecognizerClient {
   }
 
   #update(stream: number, update: StreamUpdate): void {
-    const handlers = this.#streams.get(stream);
+    const open = this.#streams.get(stream);
     if (update.ended) {
       this.#streams.delete(stream);
     }
-    handlers?.onUpdate(update);
+    open?.handlers.onUpdate(update);
+    if (update.ended) {
+      open?.onEnd.forEach(({ resolve }) => {
+        resolve();
+      });
+    }
   }
 
   #endStream(stream: number, error: Error): void {
-    const handlers = this.#streams.get(stream);
+    const open = this.#streams.get(stream);
     this.#streams.delete(stream);
-    if (handlers) {
-      tellError(handlers, error);
+    if (open) {
+      failStream(open, error);
     }
   }
 
   #tellEvent(event: HostEvent): void {
     switch (event.type) {
+      case 'ready':
+        this.#start();
+        break;
       case 'progress':
         this.#calls.get(event.call)?.onProgress?.(event.event);
         break;
@@ -330,7 +483,7 @@ export class RecognizerClient {
         this.#update(event.stream, event.update);
         break;
       case 'features':
-        this.#streams.get(event.stream)?.onFeatures?.(event.features);
+        this.#streams.get(event.stream)?.handlers.onFeatures?.(event.features);
         break;
       case 'error':
         this.#endStream(event.stream, receiveError(event.error));

@@ -1,7 +1,8 @@
 import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import type { OnlineRecognizer, RecognitionResult } from '../recognizer/recognizer.ts';
+import type { RecognitionResult } from '../recognizer/recognizer.ts';
 import { withRealTimeFactor, type OnlineStream, type StreamStats } from '../recognizer/stream.ts';
 import type { StreamUpdate, WorkerAudio, WorkerStreamOptions } from './messages.ts';
+import type { StreamEngine } from './spotting.ts';
 
 interface Listener {
   update(update: StreamUpdate): void;
@@ -23,9 +24,9 @@ const NO_STATS = withRealTimeFactor({ chunks: 0, frames: 0, computeMs: 0, readba
 /** Of an update that no chunk brought. */
 const NO_TIMES = { seconds: 0, computeMs: 0, readbackMs: 0 };
 
-/** One stream of a worker, over as many recognizers as the GPU makes necessary. */
+/** One stream of a worker, over as many recognizers or spotters as the GPU makes necessary. */
 export class HostStream {
-  #recognizer: OnlineRecognizer;
+  #recognizer: StreamEngine;
   #options: WorkerStreamOptions;
   readonly #listener: Listener;
   /** Absent while there is no device to run it on. */
@@ -47,7 +48,7 @@ export class HostStream {
   #statesAt = 0;
   #states: StreamUpdate['states'];
 
-  constructor(recognizer: OnlineRecognizer, options: WorkerStreamOptions, listener: Listener) {
+  constructor(recognizer: StreamEngine, options: WorkerStreamOptions, listener: Listener) {
     this.#recognizer = recognizer;
     this.#options = options;
     this.#listener = listener;
@@ -81,6 +82,14 @@ export class HostStream {
     this.#stream?.setKeywords(parsed);
   }
 
+  /** @throws RillError `bad-argument`, `bad-model` for hotwords that do not fit; the stream goes on as before then. */
+  setHotwords(hotwords: string): void {
+    if (this.#stream) {
+      this.#recognizer.setHotwords(this.#stream, hotwords);
+    }
+    this.#options = { ...this.#options, hotwords };
+  }
+
   setOptions(options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void {
     this.#options = { ...this.#options, ...options };
   }
@@ -109,7 +118,7 @@ export class HostStream {
       const tokens = result.tokens.slice(0, count);
       const complete = {
         ...result,
-        text: this.#recognizer.tokens.text(tokens),
+        text: this.#recognizer.textOf(tokens),
         tokens,
         timestamps: result.timestamps.slice(0, count),
         tokenLogProbs: result.tokenLogProbs.slice(0, count),
@@ -117,7 +126,7 @@ export class HostStream {
       };
       this.#post(stream, complete, NO_TIMES, false);
     }
-    this.#keywordsTold = Math.max(this.#keywordsTold, ...result.keywords.map(({ end }) => this.#before.seconds + end));
+    this.#keywordsTold = this.#lastKeyword(result);
     const from = Math.max(said, stats.audioSeconds - REWIND_SECONDS);
     // Whole chunks before it, so that what was said ends where a chunk does.
     const chunkSeconds = chunkFrames * secondsPerFrame;
@@ -140,8 +149,13 @@ export class HostStream {
     this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(stream, seconds));
   }
 
+  /** Where the last of all keywords ends, in seconds of the whole stream. */
+  #lastKeyword({ keywords }: RecognitionResult): number {
+    return Math.max(this.#keywordsTold, ...keywords.map(({ end }) => this.#before.seconds + end));
+  }
+
   /** Goes on behind what was decoded, on another recognizer. */
-  resume(recognizer: OnlineRecognizer): void {
+  resume(recognizer: StreamEngine): void {
     this.#recognizer = recognizer;
     const stream = (this.#stream = this.#open());
     this.#pending.forEach((audio) => {
@@ -214,6 +228,9 @@ export class HostStream {
     const result = this.#recognizer.getResult(stream);
     const ends = !result.isFinal && this.#recognizer.isEndpoint(stream);
     this.#post(stream, ends ? this.#recognizer.reset(stream) : result, times, !ends);
+    if (ends) {
+      this.#keywordsTold = this.#lastKeyword(result);
+    }
     this.#lookAtStates(stream);
   }
 

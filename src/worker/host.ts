@@ -1,17 +1,15 @@
 import { blobSource } from '../checkpoint/bytes.ts';
 import { convertCheckpoint, countParameters } from '../checkpoint/convert.ts';
 import { RillError } from '../errors.ts';
-import { GpuContext } from '../gpu/context.ts';
+import { GpuContext, isSupported } from '../gpu/context.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import { fetchModel, type LoadEvent } from '../model/fetch.ts';
 import { openModel, type Model, type ModelFiles } from '../model/model.ts';
 import { OnlineRecognizer } from '../recognizer/recognizer.ts';
-import { SessionManager } from '../recognizer/sessions.ts';
-import type { WaveformChunk } from '../recognizer/stream.ts';
+import { KeywordSpotter } from '../recognizer/spotter.ts';
 import { postError } from './errors.ts';
 import { HostStream } from './host-stream.ts';
 import type {
-  CrowdReport,
   FromHost,
   HostEvent,
   HostMethods,
@@ -19,36 +17,45 @@ import type {
   ToHost,
   WorkerAudio,
   WorkerConvertOptions,
+  WorkerModel,
   WorkerRecognizerOptions,
+  WorkerSpotterOptions,
   WorkerStreamOptions,
+  WorkerVerbs,
 } from './messages.ts';
+import { SpottingEngine, type StreamEngine } from './spotting.ts';
 
-/** The worker's side of {@link RecognizerClient}: call this in a worker's own file. */
-export function serveRecognizer(): void {
+/**
+ * The worker's side of {@link RecognizerClient}: call this in a worker's own file.
+ *
+ * @param verbs what the page may ask this worker for besides, by {@link RecognizerClient.ask}
+ */
+export function serveRecognizer(verbs: WorkerVerbs = {}): void {
   const scope = globalThis as unknown as {
     onmessage: ((event: MessageEvent<ToHost>) => void) | null;
     postMessage(message: FromHost, transfer?: Transferable[]): void;
   };
-  const host = new RecognizerHost((message, transfer) => {
+  const host = new RecognizerHost(verbs, (message, transfer) => {
     scope.postMessage(message, transfer);
   });
   scope.onmessage = ({ data }) => {
     void host.receive(data);
   };
+  host.greet();
 }
 
-/** What of a recognizer is needed to make it again. */
-interface Loaded {
-  model: Model;
-  options: WorkerRecognizerOptions;
-  gpu: GpuContext;
-  recognizer: OnlineRecognizer;
+/** Makes what streams run on; with a chunk size in place of that of the options. */
+type MakeEngine = (gpu: GpuContext, chunkFrames?: number) => Promise<StreamEngine>;
+
+/** What is loaded, and how to make it again. */
+interface Loaded extends WorkerModel {
+  make: MakeEngine;
+  recognizer: StreamEngine;
 }
 
 const DEFAULT_MAX_FRAMES = 16;
 /** How long the notice of a lost device may come after the first failure. */
 const LOSS_NOTICE_MS = 250;
-const CROWD_PIECE_SECONDS = 0.5;
 /** Devices that may be lost within a minute; browsers take WebGPU away from pages that lose more. */
 const MOST_LOSSES = 3;
 const LOSSES_WITHIN_MS = 60_000;
@@ -75,14 +82,26 @@ class RecognizerHost implements Handlers {
   /** When devices were lost, the last few. */
   #losses: number[] = [];
 
-  constructor(postMessage: (message: FromHost, transfer?: Transferable[]) => void) {
+  readonly #verbs: WorkerVerbs;
+
+  constructor(verbs: WorkerVerbs, postMessage: (message: FromHost, transfer?: Transferable[]) => void) {
+    this.#verbs = verbs;
     this.#postMessage = postMessage;
+  }
+
+  /** Says that messages are read now; those before may be lost. */
+  greet(): void {
+    this.#tell({ type: 'ready' });
   }
 
   /** Answers one message. */
   async receive(message: ToHost): Promise<void> {
     if ('cancel' in message) {
       this.#cancels.get(message.cancel)?.abort();
+      return;
+    }
+    if ('hello' in message) {
+      this.greet();
       return;
     }
     const { call, method, args } = message;
@@ -97,10 +116,51 @@ class RecognizerHost implements Handlers {
     }
   }
 
-  async load(
+  load(
     source: string | ModelFiles,
     { cache, ...options }: WorkerRecognizerOptions,
     call: number,
+  ): Promise<RecognizerInfo> {
+    return this.#load(
+      source,
+      cache,
+      call,
+      (model) =>
+        (gpu, chunkFrames = options.chunkFrames) =>
+          OnlineRecognizer.create(gpu, model, {
+            ...options,
+            maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
+            chunkFrames,
+          }),
+    );
+  }
+
+  loadSpotter(
+    source: string | ModelFiles,
+    { cache, ...options }: WorkerSpotterOptions,
+    call: number,
+  ): Promise<RecognizerInfo> {
+    return this.#load(
+      source,
+      cache,
+      call,
+      (model) =>
+        async (gpu, chunkFrames = options.chunkFrames) =>
+          new SpottingEngine(
+            await KeywordSpotter.create(gpu, model, {
+              ...options,
+              maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
+              chunkFrames,
+            }),
+          ),
+    );
+  }
+
+  async #load(
+    source: string | ModelFiles,
+    cache: boolean | string | undefined,
+    call: number,
+    maker: (model: Model) => MakeEngine,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
     const { signal } = cancel;
@@ -110,7 +170,7 @@ class RecognizerHost implements Handlers {
       typeof source === 'string' ? await fetchModel(source, { cache, onProgress, signal }) : openModel(source);
     return this.#takeTurn(async () => {
       signal.throwIfAborted();
-      const loaded = await this.#start(model, options);
+      const loaded = await this.#start(model, maker(model));
       if (signal.aborted) {
         release(loaded);
         signal.throwIfAborted();
@@ -120,6 +180,10 @@ class RecognizerHost implements Handlers {
       this.#adopt(loaded);
       return this.#info(loaded);
     });
+  }
+
+  isSupported(): Promise<boolean> {
+    return isSupported();
   }
 
   convert(files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions, call: number): Promise<ModelFiles> {
@@ -169,6 +233,11 @@ class RecognizerHost implements Handlers {
     this.#stream(id).setKeywords(keywords);
   }
 
+  async setHotwords(id: number, hotwords: string): Promise<void> {
+    await this.#require();
+    this.#stream(id).setHotwords(hotwords);
+  }
+
   setOptions(id: number, options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void {
     this.#stream(id).setOptions(options);
   }
@@ -178,23 +247,18 @@ class RecognizerHost implements Handlers {
     this.#streams.delete(id);
   }
 
-  async crowd(count: number, audio: WaveformChunk): Promise<CrowdReport> {
-    const { gpu, model, options } = await this.#require();
-    const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, maxStreams: count });
-    try {
-      const manager = new SessionManager(recognizer, { idleSeconds: Infinity, maxBacklogSeconds: Infinity });
-      const piece = Math.ceil(CROWD_PIECE_SECONDS * audio.sampleRate);
-      const start = performance.now();
-      const texts = await Promise.all(Array.from({ length: count }, () => hearAll(manager, audio, piece)));
-      const audioSeconds = (count * audio.samples.length) / audio.sampleRate;
-      return { sessions: count, audioSeconds, wallSeconds: (performance.now() - start) / 1000, texts };
-    } finally {
-      recognizer.dispose();
+  async ask(verb: string, args: readonly unknown[]): Promise<unknown> {
+    const run = Object.hasOwn(this.#verbs, verb) ? this.#verbs[verb] : undefined;
+    if (!run) {
+      throw new RillError('bad-argument', {
+        got: `the verb ${JSON.stringify(verb)}`,
+        expected: Object.keys(this.#verbs).join(', ') || 'none: this worker has no verbs of its own',
+        remedy: 'Hand it to serveRecognizer({ … }) in the worker’s file.',
+      });
     }
-  }
-
-  async loseDevice(): Promise<void> {
-    (await this.#require()).gpu.device.destroy();
+    const { gpu, model } = await this.#require();
+    // Page and worker are built together, of one type of verbs: RecognizerClient<Verbs>.
+    return run({ gpu, model }, ...(args as never[]));
   }
 
   /** Decodes whatever is ready, until nothing is. */
@@ -241,14 +305,10 @@ class RecognizerHost implements Handlers {
     this.close(id);
   }
 
-  async #start(model: Model, options: WorkerRecognizerOptions): Promise<Loaded> {
+  async #start(model: Model, make: MakeEngine, chunkFrames?: number): Promise<Loaded> {
     const gpu = await GpuContext.create();
     try {
-      const recognizer = await OnlineRecognizer.create(gpu, model, {
-        ...options,
-        maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
-      });
-      return { model, options, gpu, recognizer };
+      return { gpu, model, make, recognizer: await make(gpu, chunkFrames) };
     } catch (error) {
       gpu.dispose();
       throw error;
@@ -269,10 +329,10 @@ class RecognizerHost implements Handlers {
   }
 
   /** Starts again after a loss: right after one, or when a computer wakes up, there may be no adapter for a moment. */
-  async #restart(model: Model, options: WorkerRecognizerOptions): Promise<Loaded> {
+  async #restart({ model, make, recognizer }: Loaded): Promise<Loaded> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#start(model, options);
+        return await this.#start(model, make, recognizer.chunkFrames);
       } catch (error) {
         const mayCome = error instanceof RillError && error.code === 'no-adapter' && attempt < ADAPTER_ATTEMPTS;
         if (!mayCome) {
@@ -309,12 +369,11 @@ class RecognizerHost implements Handlers {
       remedy: 'Another one is being opened; what was heard is kept.',
     });
     this.#tell({ type: 'device-lost', error: postError(error) });
-    const { chunkFrames } = lost.recognizer;
     lost.recognizer.dispose();
     let loaded: Loaded | undefined;
     try {
       this.#countLoss();
-      const started = (loaded = await this.#restart(lost.model, { ...lost.options, chunkFrames }));
+      const started = (loaded = await this.#restart(lost));
       for (const [id, stream] of [...this.#streams]) {
         try {
           stream.resume(started.recognizer);
@@ -416,29 +475,4 @@ class RecognizerHost implements Handlers {
 function release({ recognizer, gpu }: Loaded): void {
   recognizer.dispose();
   gpu.dispose();
-}
-
-/** One member of a crowd: a recording pushed in pieces, each as soon as the one before is taken. */
-function hearAll(manager: SessionManager, { samples, sampleRate }: WaveformChunk, piece: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const texts: string[] = [];
-    const session = manager.create({
-      onResult: ({ text, isFinal }) => {
-        if (isFinal) {
-          texts.push(text);
-        }
-      },
-      onClose: (_, error) => {
-        if (error) {
-          reject(error);
-        } else {
-          resolve(texts.join(' ').trim());
-        }
-      },
-    });
-    for (let at = 0; at < samples.length; at += piece) {
-      session.push({ samples: samples.subarray(at, at + piece), sampleRate });
-    }
-    session.finish();
-  });
 }

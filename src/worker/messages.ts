@@ -2,14 +2,21 @@ import type { RillErrorCode } from '../errors.ts';
 import type { ConvertOptions } from '../checkpoint/convert.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { LoadEvent } from '../model/fetch.ts';
-import type { ModelFiles } from '../model/model.ts';
+import type { GpuContext } from '../gpu/context.ts';
+import type { Model, ModelFiles } from '../model/model.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
 import type { RecognitionResult, RecognizerOptions } from '../recognizer/recognizer.ts';
+import type { KeywordSpotterOptions } from '../recognizer/spotter.ts';
 import type { StreamStats, WaveformChunk } from '../recognizer/stream.ts';
 
 /** What a worker makes a recognizer with: whatever can be posted. */
 export type WorkerRecognizerOptions = Omit<RecognizerOptions, 'onTensor' | 'kernelStore'> & {
+  cache?: boolean | string;
+};
+
+/** What a worker makes a keyword spotter with. */
+export type WorkerSpotterOptions = Omit<KeywordSpotterOptions, 'onTensor' | 'kernelStore'> & {
   cache?: boolean | string;
 };
 
@@ -20,7 +27,8 @@ export interface RecognizerInfo {
   sizes: ModelSizes;
   /** Parameters of each part of the network. */
   parameters: Record<string, number>;
-  method: DecodingMethod;
+  /** Absent for a keyword spotter. */
+  method?: DecodingMethod;
   chunkFrames: number;
   maxFrames: number;
   /** Seconds from one encoder frame to the next. */
@@ -33,6 +41,7 @@ export interface RecognizerInfo {
 }
 
 export interface WorkerStreamOptions {
+  /** Phrases to favour, as the text of a hotwords file; not for keyword spotters. */
   hotwords?: string;
   /** As the text of a keyword file; the model folder's own by default. */
   keywords?: string;
@@ -76,33 +85,43 @@ export type WorkerConvertOptions = Pick<
   normEpsFrom?: Blob;
 };
 
-/** Copies of one recording, each in a session of its own. */
-export interface CrowdReport {
-  sessions: number;
-  audioSeconds: number;
-  wallSeconds: number;
-  texts: string[];
+/** What a worker has loaded, for verbs of its own. */
+export interface WorkerModel {
+  gpu: GpuContext;
+  model: Model;
 }
+
+/**
+ * What a worker's own file may do for its page besides, by name: called with what is loaded, then with what the page
+ * says. Arguments and answers are posted.
+ */
+export type WorkerVerbs = Readonly<Record<string, (loaded: WorkerModel, ...args: never[]) => unknown>>;
+
+/** What a page says to a verb. */
+export type VerbArguments<Verb> = Verb extends (loaded: WorkerModel, ...args: infer Args) => unknown ? Args : never;
 
 /** What a page can ask of a worker. */
 export interface HostMethods {
   load(source: string | ModelFiles, options: WorkerRecognizerOptions): RecognizerInfo;
+  loadSpotter(source: string | ModelFiles, options: WorkerSpotterOptions): RecognizerInfo;
+  isSupported(): boolean;
   convert(files: Blob[], options: WorkerConvertOptions): ModelFiles;
   setChunkFrames(frames: number): void;
   open(stream: number, options: WorkerStreamOptions): void;
   push(stream: number, audio: WorkerAudio): void;
   finish(stream: number): void;
   setKeywords(stream: number, keywords: string): void;
+  setHotwords(stream: number, hotwords: string): void;
   setOptions(stream: number, options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void;
   close(stream: number): void;
-  crowd(sessions: number, audio: WaveformChunk): CrowdReport;
-  loseDevice(): void;
+  ask(verb: string, args: readonly unknown[]): unknown;
 }
 
 export type HostMethod = keyof HostMethods;
 
 /** What a worker says of itself. */
 export type HostEvent =
+  | { type: 'ready' }
   | { type: 'progress'; call: number; event: LoadEvent }
   | { type: 'update'; stream: number; update: StreamUpdate }
   | { type: 'features'; stream: number; features: Float32Array }
@@ -113,7 +132,8 @@ export type HostEvent =
 
 export type ToHost =
   | { [Method in HostMethod]: { call: number; method: Method; args: Parameters<HostMethods[Method]> } }[HostMethod]
-  | { cancel: number };
+  | { cancel: number }
+  | { hello: true };
 
 export type FromHost = { call: number; value: unknown } | { call: number; error: PostedError } | { event: HostEvent };
 

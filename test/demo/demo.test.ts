@@ -348,6 +348,31 @@ describe.each([
     await bare.close();
   });
 
+  it('says that there is no adapter, and does not say that there is no WebGPU', async () => {
+    const bare = await open((opened) =>
+      opened.evaluateOnNewDocument(() => {
+        const complaint = { message: '', code: 'no-adapter', got: 'no adapter', expected: 'one', remedy: 'Get one.' };
+        // A worker that finds none.
+        class Worker {
+          onmessage: (event: object) => void = () => undefined;
+          postMessage({ call }: { call?: number }): void {
+            const data = call === undefined ? { event: { type: 'ready' } } : { call, error: complaint };
+            setTimeout(() => {
+              this.onmessage({ data });
+            });
+          }
+        }
+        Object.assign(window, { Worker });
+      }),
+    );
+    await bare.waitForSelector('#unsupported:not([hidden])');
+    const seen = await bare.$eval('main', (main) => main.innerText);
+    expect(seen).toContain('no graphics adapter');
+    expect(seen).not.toContain('no WebGPU');
+    expect(await bare.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);
+    await bare.close();
+  });
+
   it('complained about nothing', () => {
     expect(complaints).toEqual([]);
   });

@@ -271,6 +271,59 @@ describe('RnnEncoder', () => {
       b.dispose();
     });
 
+    it.each([NaN, Infinity, -Infinity])(
+      'features with %d among them, and no state, slot or stream changes',
+      async (bad) => {
+        const [a, b] = [encoder.createState(), encoder.createState()];
+        const features = chunk(9, 3);
+        features[2 * encoder.sizes.numFeatures + 7] = bad;
+        const inputs = [
+          { state: a, features: chunk(9) },
+          { state: b, features },
+        ];
+        const says = `got ${bad} at frame 2, mel bin 7 of the features`;
+        expect(await failure('bad-argument', () => encoder.step(inputs))).toContain(says);
+        expect(await failure('bad-argument', () => encoder.trace(inputs))).toContain(says);
+        expect(
+          await failure('bad-argument', () =>
+            encoder.stepLate(
+              () => inputs,
+              [ENCODER_OUT],
+              () => expect.fail(),
+            ),
+          ),
+        ).toContain(says);
+        expect([a.started, b.started]).toEqual([false, false]);
+        const { h } = await a.read();
+        expect(h.every((value) => value === 0)).toBe(true);
+        // What was refused leaves no trace: the next step gives what a fresh stream gives.
+        const [after] = await encoder.step([inputs[0]]);
+        const fresh = encoder.createState();
+        const [expected] = await encoder.step([{ state: fresh, features: chunk(9) }]);
+        expectSameBytes(after.outputs[ENCODER_OUT], expected.outputs[ENCODER_OUT], 'after the refusal');
+        [a, b, fresh].forEach((state) => state.dispose());
+      },
+    );
+
+    it('a batch with such a feature or state, by utterance and frame, but not what is behind an end', async () => {
+      const { numFeatures, numEncoderLayers: layers, dModel, rnnHiddenSize } = encoder.sizes;
+      const features = chunk(2 * 12);
+      features[(12 + 10) * numFeatures + 1] = NaN;
+      expect(await failure('bad-argument', () => encoder.encode(features, [12, 12]))).toContain(
+        'got NaN at frame 10, mel bin 1 of the features of utterance 1',
+      );
+      const { encoderOut } = await encoder.encode(features, [12, 10]);
+      expect(encoderOut.every(Number.isFinite)).toBe(true);
+      const zero = { h: new Float32Array(layers * dModel), c: new Float32Array(layers * rnnHiddenSize) };
+      const states = [{ ...zero, c: zero.c.map((_, i) => (i === 5 ? Infinity : 0)) }];
+      expect(await failure('bad-argument', () => encoder.encode(chunk(9), [9], { states }))).toContain(
+        'got Infinity at element 5 of c',
+      );
+      const state = encoder.createState();
+      await failure('bad-argument', () => state.write(states[0]));
+      state.dispose();
+    });
+
     it('no input, a stream twice, another encoder’s stream', async () => {
       const state = encoder.createState();
       const input = { state, features: chunk(9) };

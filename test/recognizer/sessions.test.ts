@@ -67,8 +67,8 @@ describe('SessionManager', () => {
         await pause(random(20));
         // Some hang up in mid-word, and nobody else notices.
         if (i % 6 === 5 && at > samples.length / 2) {
-          session.close();
-          expect((await closed).reason).toBe('closed');
+          session.discard();
+          expect((await closed).reason).toBe('discarded');
           return;
         }
       }
@@ -105,7 +105,7 @@ describe('SessionManager', () => {
     const manager = new SessionManager(recognizer, { maxSessions: 2 });
     const [first] = [open(manager), open(manager)];
     expect(await failure('busy', () => manager.create())).toContain('session number 3; expected at most 2 at a time');
-    first.session.close();
+    first.session.discard();
     expect(manager.create().isOpen).toBe(true);
     expect(manager.list().map(({ id }) => id)).toEqual([2, 3]);
     manager.dispose();
@@ -146,6 +146,39 @@ describe('SessionManager', () => {
     await closed;
     expect(refused).toBeGreaterThan(0);
     expect(results[results.length - 1]).toEqual(alone.get('smart-mirror'));
+  });
+
+  it('lets a source wait until there is room, so that nothing is refused', async () => {
+    const manager = new SessionManager(recognizer, { maxBacklogSeconds: 1 });
+    const { samples, sampleRate } = await sample('smart-mirror');
+    const { session, results, closed } = open(manager);
+    let most = 0;
+    for (let at = 0; at < samples.length; at += 4000) {
+      await session.ready();
+      session.push({ samples: samples.subarray(at, at + 4000), sampleRate });
+      most = Math.max(most, session.info.backlogSeconds);
+    }
+    session.finish();
+    await closed;
+    expect(most).toBeGreaterThan(0.5);
+    expect(results[results.length - 1]).toEqual(alone.get('smart-mirror'));
+    await failure('closed', () => session.ready());
+  });
+
+  it('tells who waits for room that the session has ended', async () => {
+    const manager = new SessionManager(recognizer, { maxBacklogSeconds: 1 });
+    const { session } = open(manager);
+    session.push({ samples: new Float32Array(16000), sampleRate: 16000 });
+    const waiting = failure('closed', () => session.ready());
+    session.discard();
+    expect(await waiting).toContain('discarded');
+  });
+
+  it('refuses a bare array in words that name what is expected', async () => {
+    const { session } = open(new SessionManager(recognizer));
+    const message = await failure('bad-audio', () => session.push(new Float32Array(4) as never));
+    expect(message).toContain('got a Float32Array in place of a piece of audio; expected { samples, sampleRate }');
+    session.discard();
   });
 
   it('hears a long call in segments, as the recognizer does', async () => {

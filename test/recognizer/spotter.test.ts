@@ -78,7 +78,6 @@ describe('KeywordSpotter', () => {
   it('listens for a stream’s own keywords, with their thresholds', async () => {
     expect(await hear('alexa', 'j a r v i s ▁ @jarvis')).toEqual([]);
     expect(await hear('alexa', 'a l e x a ▁ @WAKE_UP')).toEqual(['WAKE UP']);
-    expect(await hear('alexa', 'a l e x a ▁ #0.999 @alexa')).toEqual([]);
     expect(await hear('alexa', 'Alexa :1.5')).toEqual(['alexa']);
     for (let i = 0; i < 5; i++) {
       await failure('bad-model', () => spotter.createStream({ keywords: 'ж é' }));
@@ -93,15 +92,23 @@ describe('KeywordSpotter', () => {
     expect([...gpu.memory]).toEqual(before);
   });
 
-  it('wants the probability that its options say', async () => {
-    const strict = await KeywordSpotter.create(gpu, model, {
-      maxStreams: 1,
-      chunkFrames: 8,
-      keywordsThreshold: 0.9999,
-    });
+  it('takes the options of its search', async () => {
+    // A keyword that must win by more than it can have.
+    const options = { maxStreams: 1, chunkFrames: 8, keywordsScore: -1 };
+    const strict = await KeywordSpotter.create(gpu, model, options);
     expect(await hear('alexa', 'a l e x a ▁ @alexa', strict)).toEqual([]);
-    expect(await hear('alexa', 'a l e x a ▁ @alexa #0.5', strict)).toEqual(['alexa']);
+    expect(await hear('alexa', 'a l e x a ▁ @alexa :1', strict)).toEqual(['alexa']);
     strict.dispose();
+  });
+
+  it('listens to the transducer where it is told to, or where there is no CTC head', async () => {
+    const withoutCtc: Model = { ...model, sizes: { ...model.sizes, hasCtc: false } };
+    for (const [source, head] of [[model, 'transducer'] as const, [withoutCtc, undefined] as const]) {
+      const other = await KeywordSpotter.create(gpu, source, { maxStreams: 1, chunkFrames: 8, head });
+      expect(await hear('alexa', undefined, other)).toEqual(['alexa']);
+      other.dispose();
+    }
+    await failure('bad-model', () => KeywordSpotter.create(gpu, withoutCtc, { head: 'ctc' }));
   });
 
   it('changes keywords in mid-stream, and keeps what was heard', async () => {
@@ -123,8 +130,9 @@ describe('KeywordSpotter', () => {
     stream.dispose();
   });
 
-  it('refuses a model without a transducer', async () => {
-    const alone: Model = { ...model, sizes: { ...model.sizes, transducer: undefined } };
-    await failure('bad-model', () => KeywordSpotter.create(gpu, alone));
+  it('refuses a model without any head, and a head that there is not', async () => {
+    const headless: Model = { ...model, sizes: { ...model.sizes, hasCtc: false, transducer: undefined } };
+    await failure('bad-model', () => KeywordSpotter.create(gpu, headless));
+    await failure('bad-argument', () => KeywordSpotter.create(gpu, model, { head: 'rnn' as 'ctc' }));
   });
 });

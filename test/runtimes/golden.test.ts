@@ -3,7 +3,7 @@ import { RillError } from '../../src/errors.ts';
 import { arithmeticOf, type MatrixMethod } from '../../src/encoder/matrices.ts';
 import { kernelsOf, relativeError } from '../../src/encoder/tuning.ts';
 import { encoderFrames } from '../../src/model/sizes.ts';
-import { findFirefox } from '../../tools/browsers.mjs';
+import { findFirefox } from '../../src/node/browsers.mjs';
 import { openRuntime, type Runtime, type RuntimeName } from '../../tools/runtime/runtime.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import {
@@ -16,6 +16,7 @@ import {
   wakeWordsModel,
   type ClipLabels,
 } from '../support/fixtures.ts';
+import { alsoInAll, testsAll } from '../support/scope.ts';
 
 /**
  * Largest absolute difference from PyTorch's float32. A float64 run of the specification differs by up to
@@ -47,7 +48,8 @@ async function hasFirefox(): Promise<boolean> {
   }
 }
 
-const RUNTIMES: RuntimeName[] = ['node', 'chrome', ...((await hasFirefox()) ? (['firefox'] as const) : [])];
+const BROWSERS: RuntimeName[] = ['chrome', ...(testsAll && (await hasFirefox()) ? (['firefox'] as const) : [])];
+const RUNTIMES = alsoInAll<RuntimeName>(['node'], BROWSERS);
 
 describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
   let runtime: Runtime;
@@ -177,11 +179,9 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
     'wake words: greedy tokens and frames of %s',
     async (clip) => {
       const { [clip]: expected } = await wakeWordsGolden();
-      const { samples, sampleRate } = await sample(clip);
-      const { result } = await runtime.run('transcribe', {
+      const result = await runtime.run('transcribe', {
         model: await wakeWordsModel(),
-        samples,
-        sampleRate,
+        audio: [await sample(clip)],
         chunkFrames: 4,
         options: { tailPaddingSeconds: 0 },
       });
@@ -196,14 +196,15 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
     async (blankPenalty) => {
       const transcribe = async (greedySearchOn: 'cpu' | 'gpu') => {
         const options = { greedySearchOn, blankPenalty };
-        const input = { model: await wakeWordsModel(), ...(await sample('smart-mirror')), chunkFrames: 3, options };
-        return (await runtime.run('transcribe', input)).result;
+        const input = { model: await wakeWordsModel(), audio: [await sample('smart-mirror')], chunkFrames: 3, options };
+        return runtime.run('transcribe', input);
       };
       const [cpu, gpu] = [await transcribe('cpu'), await transcribe('gpu')];
       expect(cpu.tokens.length).toBeGreaterThan(3);
       expect(gpu.tokens).toEqual(cpu.tokens);
       expect(gpu.timestamps).toEqual(cpu.timestamps);
-      close('log-probabilities', Float32Array.from(gpu.tokenLogProbs), Float32Array.from(cpu.tokenLogProbs));
+      const logs = [gpu, cpu].map(({ probabilities }) => Float32Array.from(probabilities, Math.log));
+      close('log-probabilities', logs[0], logs[1]);
     },
   );
 
@@ -214,7 +215,7 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
     expect(whole).toHaveLength(8);
     for (const { file, ctc_text: text, label } of whole) {
       const waveform = await sample(file.replace('.wav', ''));
-      const { result } = await runtime.run('transcribe', { model, ...waveform, chunkFrames: 4 });
+      const result = await runtime.run('transcribe', { model, audio: [waveform], chunkFrames: 4 });
       expect(result.text, file).toBe(text);
       expect(
         result.keywords.map(({ keyword }) => keyword),

@@ -88,6 +88,17 @@ describe('Microphone', () => {
     expect(FakeContext.last.state).toBe('closed');
   });
 
+  it.each([
+    ['deviceId', { deviceId: { exact: 'gone' } }, 'no microphone that fits deviceId: {"exact":"gone"}'],
+    ['sampleRate', { sampleRate: { min: 1e6 } }, 'no microphone that fits sampleRate: {"min":1000000}'],
+    ['', {}, 'no microphone that fits the constraints'],
+  ])('says which constraint no device fulfils: %s', async (constraint, constraints, message) => {
+    const refusal = Object.assign(new DOMException('', 'OverconstrainedError'), { constraint });
+    vi.stubGlobal('navigator', { mediaDevices: { getUserMedia: () => Promise.reject(refusal) } });
+    const opening = () => Microphone.open({ onAudio: () => undefined, constraints });
+    expect(await failure('no-microphone', opening)).toContain(message);
+  });
+
   it('goes on after an interruption', async () => {
     const microphone = await Microphone.open({ onAudio: () => undefined });
     FakeContext.last.change('interrupted');

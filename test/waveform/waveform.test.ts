@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { Resampler } from '../../src/waveform/resampler.ts';
-import { readWav } from '../../src/waveform/wav.ts';
+import { WavStream, readWav } from '../../src/waveform/wav.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
-import { wakeWordsFolder } from '../support/fixtures.ts';
+import { sample, wakeWordsFolder } from '../support/fixtures.ts';
 import { attempt, bitFlipsAt, expectRefused, expectSurvived, hostileLengthsAt, truncations } from '../support/fuzz.ts';
 import { randoms } from '../support/random.ts';
 
@@ -15,6 +15,8 @@ interface WavOptions {
   bits?: number;
   data?: number[];
   dataSize?: number;
+  blockAlign?: number;
+  tag?: string;
   extensible?: boolean;
   chunkBefore?: boolean;
 }
@@ -27,19 +29,21 @@ function wav({
   bits = 16,
   data = [],
   dataSize = data.length,
+  blockAlign = 0,
+  tag = 'RIFF',
   extensible,
   chunkBefore,
 }: WavOptions): Uint8Array {
   const text = (value: string) => Array.from(value, (c) => c.charCodeAt(0));
   const u16 = (value: number) => [value & 255, value >> 8];
   const u32 = (value: number) => [...u16(value & 0xffff), ...u16(value >>> 16)];
-  const common = [...u16(channels), ...u32(sampleRate), ...u32(0), ...u16(0), ...u16(bits)];
+  const common = [...u16(channels), ...u32(sampleRate), ...u32(0), ...u16(blockAlign), ...u16(bits)];
   const fmt = extensible
     ? [...u16(0xfffe), ...common, ...u16(22), ...u16(bits), ...u32(0), ...u16(format), ...Array<number>(14).fill(0)]
     : [...u16(format), ...common];
   const before = chunkBefore ? [...text('LIST'), ...u32(3), 1, 2, 3, 0] : [];
   return Uint8Array.from([
-    ...text('RIFF'),
+    ...text(tag),
     ...u32(0),
     ...text('WAVE'),
     ...before,
@@ -75,8 +79,34 @@ describe('readWav', () => {
       { extensible: true, chunkBefore: true, data: bytes(Int16Array.of(16384)) },
       [0.5],
     ],
-    ['a data size that a pipe left open', { dataSize: 0xffffffff, data: bytes(Int16Array.of(16384)) }, [0.5]],
     ['a data size of zero before samples', { dataSize: 0, data: bytes(Int16Array.of(16384)) }, [0.5]],
+    [
+      'a frame size that no sample fits into',
+      { blockAlign: 1, data: bytes(Int16Array.of(16384, 1)) },
+      [0.5, 1 / 32768],
+    ],
+    ['RF64', { tag: 'RF64', dataSize: 0xffffffff, data: bytes(Int16Array.of(16384)) }, [0.5]],
+    [
+      '24 bits at the low end of 4 bytes',
+      { bits: 24, blockAlign: 4, data: bytes(Int32Array.of(4194304, -8388608, 0, -1)) },
+      [0.5, -1, 0, -(2 ** -23)],
+    ],
+    [
+      '24 bits at the high end of 4 bytes',
+      { bits: 24, blockAlign: 4, data: bytes(Int32Array.of(2 ** 30, -(2 ** 31), 256)) },
+      [0.5, -1, 2 ** -23],
+    ],
+    ['16 bits at the low end of 4 bytes', { blockAlign: 4, data: bytes(Int32Array.of(16384, -32768)) }, [0.5, -1]],
+    [
+      '16 bits at the high end of 4 bytes',
+      { blockAlign: 4, data: bytes(Int32Array.of(2 ** 30, 65536)) },
+      [0.5, 2 ** -15],
+    ],
+    [
+      'two channels of 24 bits in 8 bytes',
+      { bits: 24, channels: 2, blockAlign: 8, data: bytes(Int32Array.of(4194304, 0, 1, -1)) },
+      [0.25, 0],
+    ],
   ] as const)('reads %s', (_, options, expected) => {
     const { samples, sampleRate } = readWav(wav(options as unknown as WavOptions));
     expect([...samples]).toEqual(expected.map(Math.fround));
@@ -89,7 +119,18 @@ describe('readWav', () => {
     ['no samples', wav({}), 'without samples'],
     ['a compressed format', wav({ format: 85, bits: 16, data: [1, 2] }), 'WAV format 85'],
     ['an odd width', wav({ bits: 12, data: [1, 2] }), '12 bits'],
-    ['a truncated file', wav({ dataSize: 100, data: [1, 2] }), '100 bytes with 2 bytes left'],
+    ['a note that is cut off', wav({ chunkBefore: true, data: [1, 2] }).slice(0, 22), '3 bytes with 2 bytes left'],
+    [
+      'frames of stray bytes',
+      wav({ bits: 24, blockAlign: 4, data: [9, 9, 9, 9] }),
+      'frames of 4 bytes for 1 channels of 24',
+    ],
+    [
+      'frames for more channels',
+      wav({ bits: 32, blockAlign: 8, data: bytes(Int32Array.of(1, 1)) }),
+      'frames of 8 bytes',
+    ],
+    ['frames that no channels share', wav({ channels: 3, blockAlign: 10, data: [1, 2] }), 'frames of 10 bytes'],
     ['no channels', wav({ channels: 0, data: [1, 2] }), '0 channels'],
     ['no rate', wav({ sampleRate: 0, data: [1, 2] }), 'at 0 Hz'],
     ['a header alone', wav({ data: [1, 2] }).slice(0, 36), 'without a "data" chunk'],
@@ -105,33 +146,125 @@ describe('a damaged WAV file', () => {
   const recording = async () => new Uint8Array(await readFile(`${wakeWordsFolder}/samples/alexa.wav`));
   const pcm = bytes(Int16Array.from({ length: 500 }, (_, i) => 7 * i));
   const KINDS = [
-    ['extensible, behind another chunk', wav({ extensible: true, chunkBefore: true, data: pcm })],
-    ['of floats', wav({ format: 3, bits: 32, channels: 2, data: bytes(randoms(500, 5)) })],
-    ['of 8 bits', wav({ bits: 8, data: pcm })],
+    ['extensible, behind another chunk', wav({ extensible: true, chunkBefore: true, data: pcm }), 2],
+    ['of floats', wav({ format: 3, bits: 32, channels: 2, data: bytes(randoms(500, 5)) }), 8],
+    ['of 8 bits', wav({ bits: 8, data: pcm }), 1],
   ] as const;
 
-  it('is refused wherever it is cut off', async () => {
-    await expectRefused(truncations(await recording()), read, limits);
-    for (const [, file] of KINDS) {
-      await expectRefused(truncations(file), read, limits);
+  it('is refused where its header is cut off, and gives the samples there are where its sound is', async () => {
+    const files = [['a recording', await recording(), 2] as const, ...KINDS];
+    for (const [kind, file, frameBytes] of files) {
+      const { samples } = readWav(file);
+      const start = file.length - frameBytes * samples.length;
+      const samplesIn = (cut: Uint8Array) => Math.floor((cut.length - start) / frameBytes);
+      const cuts = [...truncations(file)];
+      const tooShort = cuts.filter(({ bytes: cut }) => samplesIn(cut) < 1);
+      await expectRefused(tooShort, read, limits);
+      for (const { what, bytes: cut } of cuts.filter((each) => !tooShort.includes(each))) {
+        const { samples: there, missingBytes } = readWav(cut);
+        expectSameBytes(there, samples.subarray(0, samplesIn(cut)), `${kind}, ${what}`);
+        expect(missingBytes, `${kind}, ${what}`).toBe(file.length - cut.length);
+      }
     }
   });
-
-  it.each([0xffffffff, 0x80000000, 0x7ffff000, 0x7fffffff])(
-    'of unknown size %i gives the samples there are',
-    async (dataSize) => {
-      const file = wav({ dataSize, data: pcm });
-      for (const cut of truncations(file)) {
-        const outcome = await attempt(cut, read, limits);
-        const samples = Math.max(0, Math.floor((cut.bytes.length - 44) / 2));
-        expect(typeof outcome === 'number' ? outcome : 0, cut.what).toBe(4 * samples);
-      }
-    },
-  );
 
   it.each(KINDS)('%s survives flipped bits and hostile lengths', async (_, file) => {
     expect(await expectSurvived(bitFlipsAt(file, Array(80).keys()), read, limits)).toBeGreaterThan(50);
     expect(await expectSurvived(hostileLengthsAt(file, Array(80).keys()), read, limits)).toBeGreaterThan(500);
+  });
+});
+
+describe('the sizes in a WAV file', () => {
+  const pcm = bytes(Int16Array.of(16384, -16384));
+
+  it.each([2_000_000_000, 0xffffffff, 0xffffff00, 0xffffffdb, 0x80000000, 0x7fffffff, 0x7fffff00, 0x7ffff000])(
+    'of %i bytes of sound are placeholders where the file is shorter',
+    (dataSize) => {
+      const { samples, missingBytes } = readWav(wav({ dataSize, data: pcm }));
+      expect([...samples]).toEqual([0.5, -0.5]);
+      // The largest says only that the size is not known.
+      expect(missingBytes).toBe(dataSize === 0xffffffff ? undefined : dataSize - 4);
+    },
+  );
+
+  it('are as stated where something comes behind the sound', () => {
+    const note = [...bytes(new TextEncoder().encode('LIST')), 4, 0, 0, 0, 1, 2, 3, 4];
+    expect(readWav(wav({ dataSize: 2, data: [...pcm.slice(0, 2), ...note] })).samples).toHaveLength(1);
+  });
+
+  it('of zero, never brought up to date, are those of the rest of the file, also where it begins in silence', () => {
+    const silence = Array<number>(32).fill(0);
+    expect(readWav(wav({ dataSize: 0, data: silence })).samples).toHaveLength(16);
+    expect(readWav(wav({ dataSize: 0, data: [...silence, ...pcm] })).samples).toHaveLength(18);
+  });
+
+  it('are missing from no whole file', async () => {
+    expect(await sample('alexa')).not.toHaveProperty('missingBytes');
+  });
+});
+
+describe('a recording in another writing', () => {
+  it('of 24 bits in 4 bytes, or of a placeholder’s size, is the same sound', async () => {
+    const { samples } = await sample('computer');
+    const whole = Int16Array.from(samples, (value) => 32768 * value);
+    const wide = { bits: 24, blockAlign: 4, data: bytes(Int32Array.from(whole, (value) => 256 * value)) };
+    expectSameBytes(readWav(wav(wide)).samples, samples, '24 bits');
+    expectSameBytes(readWav(wav({ dataSize: 2_000_000_000, data: bytes(whole) })).samples, samples, 'streamed');
+  });
+});
+
+describe('WavStream', () => {
+  const inPieces = (file: Uint8Array, size: number) => {
+    const stream = new WavStream();
+    const samples: number[] = [];
+    for (let at = 0; at < file.length; at += size) {
+      samples.push(...stream.accept(file.subarray(at, at + size)));
+    }
+    return { samples, sampleRate: stream.sampleRate, ...stream.finish() };
+  };
+  const data = bytes(randoms(64, 9));
+
+  it.each([
+    ['floats of two channels', { format: 3, bits: 32, channels: 2, data }],
+    ['24 bits behind another chunk', { bits: 24, chunkBefore: true, data: data.slice(0, 255) }],
+    ['16 bits, extensible', { extensible: true, data }],
+  ])('gives what the whole file gives, in any pieces: %s', (_, options) => {
+    const file = wav(options);
+    for (const size of [1, 7, 44, 45, 1000]) {
+      expect(inPieces(file, size)).toEqual({
+        samples: [...readWav(file).samples],
+        sampleRate: 16000,
+        missingBytes: 0,
+      });
+    }
+  });
+
+  it('ends where the header says, and says what is missing', () => {
+    const stream = new WavStream();
+    expect([...stream.accept(wav({ dataSize: 2, data: [0, 64, 1, 2, 3, 4] }))]).toEqual([0.5]);
+    expect(stream.isComplete).toBe(true);
+    expect(stream.accept(Uint8Array.of(0, 64))).toHaveLength(0);
+    expect(inPieces(wav({ dataSize: 100, data: [0, 64] }), 5)).toMatchObject({ samples: [0.5], missingBytes: 98 });
+  });
+
+  it.each([0, 0xffffffff])('of a size of %i lasts as long as pieces come', (dataSize) => {
+    expect(inPieces(wav({ dataSize, data: [0, 64, 0, 64, 7] }), 3)).toMatchObject({
+      samples: [0.5, 0.5],
+      missingBytes: 0,
+    });
+  });
+
+  it('refuses what is no WAV file, what ends in its header, and a header without end', async () => {
+    expect(await failure('bad-audio', () => inPieces(new TextEncoder().encode('ID3 this is an mp3'), 5))).toContain(
+      'ID3',
+    );
+    expect(await failure('bad-audio', () => inPieces(wav({}).slice(0, 30), 5))).toContain('left in the file');
+    expect(await failure('bad-audio', () => inPieces(new Uint8Array(0), 5))).toContain('empty');
+    const endless = wav({ chunkBefore: true });
+    new DataView(endless.buffer).setUint32(16, 0x7fffffff, true);
+    expect(await failure('bad-audio', () => new WavStream().accept(endless))).toContain('2147483647 bytes');
+    const wide = wav({ bits: 24, blockAlign: 4, data: [0, 0, 0, 0] });
+    expect(await failure('bad-audio', () => inPieces(wide, 5))).toContain('frames of 4 bytes');
   });
 });
 

@@ -41,7 +41,7 @@ const SCRIPT = (pieceSeconds: number, losses: number[], pauseMs: number) => `(as
   const losses = ${JSON.stringify(losses)};
   for (let at = 0, n = 0; at < samples.length; at += piece, n++) {
     stream.push({ samples: samples.subarray(at, at + piece), sampleRate });
-    if (losses.includes(n)) client.loseDevice();
+    if (losses.includes(n)) client.ask('loseDevice');
     if (${pauseMs}) await new Promise((resolve) => setTimeout(resolve, ${pauseMs}));
   }
   stream.finish();
@@ -159,5 +159,15 @@ describe('a recognizer in a worker', () => {
       return client.load('wake-words/').then(() => 'loaded', ({ code, message }) => code + ': ' + message);
     })()`);
     expect(error).toMatch(/^worker: got a worker whose script could not be loaded/);
+  });
+
+  it('says so when the worker’s file does not call serveRecognizer', async () => {
+    const error = await page.evaluate(`(async () => {
+      const { RecognizerClient } = await import(${JSON.stringify(entry)});
+      const worker = new Worker(URL.createObjectURL(new Blob(['"nothing"'], { type: 'text/javascript' })));
+      const client = new RecognizerClient(worker, { startSeconds: 0.5 });
+      return client.load('wake-words/').then(() => 'loaded', ({ code, message }) => code + ': ' + message);
+    })()`);
+    expect(error).toMatch(/^worker: got a worker that has not called serveRecognizer/);
   });
 });

@@ -1,41 +1,131 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { parseArgs } from 'node:util';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
-import { RUNTIME_NAMES, openRuntime, type Runtime, type RuntimeName } from '../runtime/runtime.ts';
-import type { AdapterChoice } from '../runtime/node-gpu.ts';
+import type { AdapterChoice } from '../../src/node/gpu.ts';
+import { RUNTIME_NAMES, openRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
 import { note } from '../terminal.ts';
+import { wordErrors } from '../word-errors.ts';
+
+/** An option as `parseArgs` takes it, and what `--help` says of it. */
+interface Option {
+  type: 'string' | 'boolean';
+  short?: string;
+  /** What it is when it is not given. */
+  default?: string | boolean;
+  /** What stands for its value in the help: `N`, `FILE`, or the words to choose from. */
+  value?: string;
+  help?: string;
+  /** What happens when it is not given, where {@link default} does not tell. */
+  otherwise?: string;
+}
+
+/** A command's options by name. */
+export type Options = Readonly<Record<string, Option>>;
 
 /** One command of the command line. */
 export interface Command {
   /** How it is called, without `rill`. */
   usage: string;
   summary: string;
-  /** Lines on its options, where their names do not say enough. */
-  details?: readonly string[];
-  run(args: string[]): Promise<void>;
+  options?: Options;
+  /** A call that does something useful, without `rill`. */
+  example?: string;
+  /** @returns the exit status, where it is another than 0 */
+  run(args: string[]): Promise<number | undefined>;
 }
 
 /** How a command is called: behind `rill`, or behind another program. */
 export type Call = Pick<Command, 'usage'> & { program?: string };
 
-/** What `--help` says of a command. */
-export function helpOf({ usage, summary, details = [] }: Omit<Command, 'run'>): string {
-  const lines = details.map((line) => `\n  ${line}`).join('');
-  return `rill ${usage}\n  ${summary}${lines && `\n${lines}`}`;
+/** `-o, --output FILE` */
+function flagOf([name, { short, value, type }]: readonly [string, Option]): string {
+  const shown = type === 'boolean' ? '' : ` ${value ?? name.toUpperCase()}`;
+  return `${short === undefined ? '' : `-${short}, `}--${name}${shown}`;
 }
+
+function optionHelp(option: Option): string {
+  const { help = '', default: initial, otherwise = initial } = option;
+  const isSaid = otherwise !== undefined && otherwise !== false && otherwise !== '';
+  return isSaid ? `${help} (default: ${otherwise})` : help;
+}
+
+/** What `--help` says of a command. */
+export function helpOf({ usage, summary, options = {}, example }: Omit<Command, 'run'>): string {
+  const rows = Object.entries(options).map((entry) => [flagOf(entry), optionHelp(entry[1])]);
+  const width = Math.max(0, ...rows.map(([flag]) => flag.length).filter((length) => length <= WIDEST_FLAG));
+  const lines = rows.map(([flag, help]) =>
+    flag.length <= width ? `  ${flag.padEnd(width)}  ${help}` : `  ${flag}\n  ${' '.repeat(width)}  ${help}`,
+  );
+  return [
+    `rill ${usage}\n  ${summary}`,
+    ...(lines.length > 0 ? [lines.join('\n')] : []),
+    ...(example === undefined ? [] : [`Example:\n  rill ${example}`]),
+  ].join('\n\n');
+}
+
+/** A longer one has a line of its own. */
+const WIDEST_FLAG = 30;
+
+/** The call whose help tells more: `rill spot --help`, `npm run bench:soak -- --help`. */
+const helpCall = ({ usage, program }: Call) => `${program ?? `rill ${usage.split(' ')[0]}`} --help`;
 
 /** A usage error: what was got, and how the command is called. */
-export function usageError(got: string, { usage, program = 'rill' }: Call): RillError {
-  return new RillError('bad-argument', { got, expected: `${program} ${usage}`, remedy: `See ${program} --help.` });
+export function usageError(got: string, call: Call): RillError {
+  const { usage, program = 'rill' } = call;
+  return new RillError('bad-argument', {
+    got,
+    expected: `${program} ${usage}`,
+    remedy: `See ${helpCall(call)}.`,
+  });
 }
 
-type Options = NonNullable<ParseArgsConfig['options']>;
+/** Letters that may be wrong in an option that was meant. */
+const TYPING_MISTAKES = 2;
+
+/** The option that was probably meant. */
+function nearestOption(flag: string, options: Options): string | undefined {
+  const letters = (text: string) => [...text.replace(/^-+/, '')].join(' ');
+  const distances = Object.keys(options).map((name) => {
+    const { substitutions, insertions, deletions } = wordErrors(letters(name), letters(flag));
+    return { name, distance: substitutions + insertions + deletions };
+  });
+  const [best] = distances.sort((a, b) => a.distance - b.distance);
+  return best?.distance <= TYPING_MISTAKES ? `--${best.name}` : undefined;
+}
+
+function badOption(cause: unknown, command: Call, options: Options): RillError {
+  const [firstLine] = (cause instanceof Error ? cause.message : String(cause)).split('\n');
+  const unknown = /^Unknown option '(-[^']*)'/.exec(firstLine)?.[1];
+  return new RillError('bad-argument', {
+    got: unknown === undefined ? firstLine.replace(/\.$/, '') : `the option ${unknown}`,
+    expected: (unknown && nearestOption(unknown, options)) ?? 'an option of this command',
+    remedy: `See ${helpCall(command)}.`,
+  });
+}
 
 /** Options of every command that runs the network. */
-export const RUNTIME_OPTIONS = { runtime: { type: 'string' }, adapter: { type: 'string' } } as const satisfies Options;
+export const RUNTIME_OPTIONS = {
+  runtime: {
+    type: 'string',
+    value: RUNTIME_NAMES.join('|'),
+    help: 'where the network runs',
+    otherwise: 'node where it has an adapter, else chrome',
+  },
+  adapter: {
+    type: 'string',
+    value: 'gpu|software',
+    help: 'the adapter to insist on',
+    otherwise: 'a GPU where there is one',
+  },
+} as const satisfies Options;
+
+/** For commands that can print JSON. */
+export const JSON_OPTION = {
+  json: { type: 'boolean', help: 'results as JSON, one object a line' },
+} as const satisfies Options;
 
 /** Parses a command's arguments; anything unknown is a usage error. */
 export function parse<const T extends Options>(
@@ -46,7 +136,7 @@ export function parse<const T extends Options>(
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (cause) {
-    throw usageError(cause instanceof Error ? cause.message : String(cause), command);
+    throw badOption(cause, command, options);
   }
 }
 
@@ -57,6 +147,29 @@ export function count(command: Call, name: string, text: string | undefined): nu
     throw usageError(`--${name} ${text} (it must be a whole number of at least 1)`, command);
   }
   return text === undefined ? undefined : value;
+}
+
+/** A number from 0 to 1, or undefined when the option is not there. */
+export function fraction(command: Call, name: string, text: string | undefined): number | undefined {
+  const value = text?.trim() === '' ? NaN : Number(text);
+  if (text !== undefined && !(value >= 0 && value <= 1)) {
+    throw usageError(`--${name} ${text} (it must be a number from 0 to 1)`, command);
+  }
+  return text === undefined ? undefined : value;
+}
+
+/** One of some words, or undefined when the option is not there. */
+export function oneOf<Word extends string>(
+  command: Call,
+  name: string,
+  text: string | undefined,
+  words: readonly Word[],
+): Word | undefined {
+  const word = words.find((each) => each === text);
+  if (text !== undefined && word === undefined) {
+    throw usageError(`--${name} ${text} (it must be ${words.join(', ')})`, command);
+  }
+  return word;
 }
 
 /** Whole numbers from 1, separated by commas. */
@@ -73,8 +186,12 @@ export const chunkSizes = (command: Call, text: string) => counts(command, 'chun
 
 /** Options of benchmarks that can make up a network. */
 export const RANDOM_OPTIONS = {
-  'full-size': { type: 'boolean' },
-  random: { type: 'string' },
+  'full-size': { type: 'boolean', help: 'the network of 83 M parameters, with random weights' },
+  random: {
+    type: 'string',
+    value: 'SIZES',
+    help: 'another network with random weights, such as d=128,h=256,ff=512,layers=4; the full size but for what is named',
+  },
 } as const satisfies Options;
 
 export const FULL_SIZE: RandomSizes = { dModel: 512, rnnHiddenSize: 1024, dimFeedforward: 2048, numEncoderLayers: 12 };
@@ -115,35 +232,54 @@ export function bundledModel(command: Call): string {
 }
 
 /** The dtype to keep matrices in, if one is named. */
-export function weightDtype(command: Call, text: string | undefined): WeightDtype | undefined {
-  const dtype = WEIGHT_DTYPES.find((each) => each === text);
-  if (text !== undefined && dtype === undefined) {
-    throw usageError(`--dtype ${text} (it must be ${WEIGHT_DTYPES.join(', ')})`, command);
-  }
-  return dtype;
-}
+export const weightDtype = (command: Call, text: string | undefined): WeightDtype | undefined =>
+  oneOf(command, 'dtype', text, WEIGHT_DTYPES);
 
 /** The adapter to insist on, if any. */
-export function adapterChoice(command: Call, adapter: string | undefined): AdapterChoice | undefined {
-  if (adapter !== undefined && adapter !== 'gpu' && adapter !== 'software') {
-    throw usageError(`--adapter ${adapter} (it must be gpu or software)`, command);
-  }
-  return adapter;
+export const adapterChoice = (command: Call, text: string | undefined): AdapterChoice | undefined =>
+  oneOf(command, 'adapter', text, ['gpu', 'software']);
+
+/** A runtime that is opened when it is first needed, and named on stderr then. */
+export interface LazyRuntime {
+  open(): Promise<Runtime>;
+  /** Closes it, if it was opened. */
+  close(): Promise<void>;
 }
 
-/** Runs `use` in the runtime that the options ask for, and names its adapter on stderr. */
+/** The runtime that the options ask for. */
+export function lazyRuntime(
+  command: Call,
+  { runtime: text, adapter }: { runtime?: string; adapter?: string },
+): LazyRuntime {
+  const name = RUNTIME_NAMES.find((each) => each === text);
+  if (text !== undefined && name === undefined) {
+    throw usageError(`--runtime ${text} (it must be ${RUNTIME_NAMES.join(', ')})`, command);
+  }
+  const choice = adapterChoice(command, adapter);
+  let opened: Runtime | undefined;
+  return {
+    open: async () => {
+      if (!opened) {
+        opened = await openRuntime(name, choice);
+        note(`${opened.adapter}, in ${opened.name}`);
+      }
+      return opened;
+    },
+    close: async () => {
+      await opened?.close();
+    },
+  };
+}
+
+/** Runs `use` in the runtime that the options ask for. */
 export async function withRuntime<Result>(
   command: Call,
-  { runtime: name, adapter }: { runtime?: string; adapter?: string },
+  options: { runtime?: string; adapter?: string },
   use: (runtime: Runtime) => Promise<Result>,
 ): Promise<Result> {
-  if (name !== undefined && !RUNTIME_NAMES.includes(name as RuntimeName)) {
-    throw usageError(`--runtime ${name} (it must be ${RUNTIME_NAMES.join(', ')})`, command);
-  }
-  const runtime = await openRuntime(name as RuntimeName | undefined, adapterChoice(command, adapter));
-  note(`${runtime.adapter}, in ${runtime.name}`);
+  const runtime = lazyRuntime(command, options);
   try {
-    return await use(runtime);
+    return await use(await runtime.open());
   } finally {
     await runtime.close();
   }

@@ -1,7 +1,16 @@
+import { requireFiniteFeatures } from '../../src/encoder/batch.ts';
 import { RillError } from '../../src/errors.ts';
 import { shapeText } from '../../src/model/tensors.ts';
 import { readInput } from '../files.ts';
 import { readNpy } from '../npy.ts';
+
+/** The option of commands over features that may be padded. */
+export const LENS_OPTION = {
+  type: 'string',
+  value: 'FILE',
+  help: 'a .npy file with the feature frames of each utterance',
+  otherwise: 'all of them',
+} as const;
 
 export const loadNpy = async (path: string) => readNpy(await readInput(path), path);
 
@@ -25,5 +34,12 @@ export async function readBatch(path: string, lensPath: string | undefined) {
     });
   }
   const lengths = lens ? [...lens.data] : Array<number>(utterances).fill(frames);
-  return { features: data, featureWidth: shape[shape.length - 1], utterances, lengths };
+  const featureWidth = shape[shape.length - 1];
+  // Told before a GPU is opened. Numbers behind an utterance's end may be anything.
+  for (const [i, length] of lengths.entries()) {
+    const start = i * frames * featureWidth;
+    const own = data.subarray(start, start + Math.min(frames, length) * featureWidth);
+    requireFiniteFeatures(`utterance ${i} of ${path}`, own, featureWidth);
+  }
+  return { features: data, featureWidth, utterances, lengths };
 }

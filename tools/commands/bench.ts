@@ -1,6 +1,7 @@
 import { loadavg } from 'node:os';
 import { MATRIX_METHODS, type KernelChoice } from '../../src/encoder/matrices.ts';
 import { RillError } from '../../src/errors.ts';
+import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { readModelFiles } from '../files.ts';
 import {
   STREAM_CHUNK,
@@ -14,6 +15,7 @@ import type { Timing } from '../runtime/statistics.ts';
 import { Progress, markdownTable, megabytes, print, table, type Rows } from '../terminal.ts';
 import {
   FULL_SIZE,
+  JSON_OPTION,
   RANDOM_OPTIONS,
   RUNTIME_OPTIONS,
   bundledModel,
@@ -26,19 +28,41 @@ import {
   withRuntime,
   type Call,
   type Command,
+  type Options,
 } from './arguments.ts';
 
-const usage =
-  'bench [model dir] [--full-size | --random SIZES] [--what SECTIONS] [--dtype DTYPE] [--method METHOD] [--seconds S] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+const usage = 'bench [model dir] [options]';
 
-const details = [
-  '--full-size      the network of 83 M parameters with random weights; --random d=128,h=256,ff=512,layers=4 another',
-  '--what           chunks,streams,batches,kernels,methods, or the numbers of one or more of them:',
-  '                 --chunks 1,2,4  --streams 1,64  --batches 1,8  --kernels 1,64  --methods 16',
-  '--dtype          f32, f16 or int8; as the folder has it by default',
-  '--method         plain, wide, split, waves, texels, quads or half; the fastest by default',
-  '--seconds        for each row, at the most',
-];
+const OPTIONS = {
+  ...RANDOM_OPTIONS,
+  what: {
+    type: 'string',
+    value: 'SECTIONS',
+    help: 'chunks, streams, batches, kernels, methods, separated by commas, or the numbers of one or more of them:',
+    otherwise: 'all; of the full size, chunks',
+  },
+  chunks: { type: 'string', value: 'N,…', help: 'encoder frames a step of one stream', otherwise: '1,2,4,8,16' },
+  streams: { type: 'string', value: 'N,…', help: 'streams in one step', otherwise: '1,2,4,8,16,32,64,128,256' },
+  batches: { type: 'string', value: 'N,…', help: 'utterances side by side', otherwise: '1,2,4,8,16,32' },
+  kernels: { type: 'string', value: 'N,…', help: 'streams of a step whose kernels are timed', otherwise: '1,64' },
+  methods: { type: 'string', value: 'N,…', help: 'streams that methods of kernels are compared for', otherwise: '16' },
+  dtype: {
+    type: 'string',
+    value: WEIGHT_DTYPES.join('|'),
+    help: 'what matrices are kept as',
+    otherwise: 'as in the folder',
+  },
+  method: {
+    type: 'string',
+    value: 'NAME',
+    help: `the method of kernels: ${MATRIX_METHODS.join(', ')}`,
+    otherwise: 'the fastest',
+  },
+  seconds: { type: 'string', value: 'S', default: '4', help: 'for each row, at the most' },
+  ...JSON_OPTION,
+  markdown: { type: 'boolean', default: false, help: 'tables for a document' },
+  ...RUNTIME_OPTIONS,
+} as const satisfies Options;
 
 /** What each section measures by default. */
 const ALL: BenchSections = {
@@ -215,24 +239,11 @@ function report(adapter: string, output: BenchOutput, load: number, markdown: bo
 
 export const bench: Command = {
   usage,
-  details,
+  options: OPTIONS,
+  example: 'bench my-model --streams 1,16 --markdown',
   summary: 'time one stream, many streams, batches and kernels, beside the adapter’s own read bandwidth',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      ...RUNTIME_OPTIONS,
-      ...RANDOM_OPTIONS,
-      what: { type: 'string' },
-      chunks: { type: 'string' },
-      streams: { type: 'string' },
-      batches: { type: 'string' },
-      kernels: { type: 'string' },
-      methods: { type: 'string' },
-      dtype: { type: 'string' },
-      method: { type: 'string' },
-      seconds: { type: 'string', default: '4' },
-      json: { type: 'boolean' },
-      markdown: { type: 'boolean', default: false },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     const seconds = Number(values.seconds);
     if (positionals.length > 1 || !(seconds >= 0 && seconds <= 3600)) {
       throw usageError(`${positionals.length} model folders, ${values.seconds} seconds`, { usage });

@@ -2,13 +2,32 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
+import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { hasHead, withCheckpoint } from '../checkpoints.ts';
 import { readText, writeFolder } from '../files.ts';
 import { Progress, note } from '../terminal.ts';
-import { parse, usageError, weightDtype, type Command } from './arguments.ts';
+import { parse, usageError, weightDtype, type Command, type Options } from './arguments.ts';
 
-const usage =
-  'convert <checkpoint> -o <model dir> [--config config.json] [--tokens tokens.txt] [--dtype f32|f16|int8] [--layers 0-5,8] [--norm-eps-from CHECKPOINT] [--use-averaged-model]';
+const usage = 'convert <checkpoint> -o <model dir> [options]';
+
+const OPTIONS = {
+  output: { type: 'string', short: 'o', value: 'DIR', help: 'the model folder to write' },
+  config: { type: 'string', value: 'FILE', help: 'a config.json with what tensors cannot tell: features, blank id, …' },
+  tokens: {
+    type: 'string',
+    value: 'FILE',
+    help: 'the tokens.txt of the training run',
+    otherwise: 'the one in the folder',
+  },
+  dtype: { type: 'string', value: WEIGHT_DTYPES.join('|'), default: 'f32', help: 'what matrices are kept as' },
+  layers: { type: 'string', value: '0-5,8', help: 'the layers to keep', otherwise: 'all' },
+  'norm-eps-from': {
+    type: 'string',
+    value: 'CHECKPOINT',
+    help: 'the checkpoint that a state dict with folded scales came from, for the eps of its norms',
+  },
+  'use-averaged-model': { type: 'boolean', help: 'the running average of a training checkpoint' },
+} as const satisfies Options;
 
 /** `0-5,8` as the numbers it stands for. */
 function parseLayers(text: string): number[] {
@@ -25,16 +44,10 @@ function parseLayers(text: string): number[] {
 export const convert: Command = {
   usage,
   summary: 'turn a checkpoint (PyTorch, TorchScript, safetensors, or an ONNX trio) into a model folder',
+  options: OPTIONS,
+  example: 'convert epoch-30.pt -o my-model --tokens tokens.txt --dtype f16',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      output: { type: 'string', short: 'o' },
-      config: { type: 'string' },
-      tokens: { type: 'string' },
-      dtype: { type: 'string', default: 'f32' },
-      layers: { type: 'string' },
-      'norm-eps-from': { type: 'string' },
-      'use-averaged-model': { type: 'boolean' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     if (positionals.length !== 1 || !values.output) {
       throw usageError(`${positionals.length} checkpoints and ${values.output ? 'an' : 'no'} output folder`, { usage });
     }

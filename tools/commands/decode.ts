@@ -1,22 +1,40 @@
 import { readModelFiles } from '../files.ts';
 import { Progress, print, printable } from '../terminal.ts';
-import { RUNTIME_OPTIONS, count, parse, usageError, withRuntime, type Command } from './arguments.ts';
-import { readBatch } from './batch.ts';
-import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-options.ts';
+import {
+  JSON_OPTION,
+  RUNTIME_OPTIONS,
+  count,
+  parse,
+  usageError,
+  withRuntime,
+  type Command,
+  type Options,
+} from './arguments.ts';
+import { LENS_OPTION, readBatch } from './batch.ts';
+import { SEARCH_OPTIONS, readSearchOptions } from './search-options.ts';
 
-const usage = `decode <model dir> <features.npy> [--lens lens.npy] ${SEARCH_USAGE} [--chunk N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]`;
+const usage = 'decode <model dir> <features.npy> [options]';
+
+const OPTIONS = {
+  lens: LENS_OPTION,
+  ...SEARCH_OPTIONS,
+  chunk: {
+    type: 'string',
+    value: 'N',
+    help: 'encoder frames of each utterance in a step',
+    otherwise: 'as many as pay',
+  },
+  ...JSON_OPTION,
+  ...RUNTIME_OPTIONS,
+} as const satisfies Options;
 
 export const decode: Command = {
   usage,
   summary: 'from features to tokens, one line per utterance',
+  options: OPTIONS,
+  example: 'decode my-model features.npy --method modified_beam_search --json',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      ...RUNTIME_OPTIONS,
-      ...SEARCH_OPTIONS,
-      lens: { type: 'string' },
-      chunk: { type: 'string' },
-      json: { type: 'boolean' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     const [folder, featuresPath, ...others] = positionals;
     if (!folder || !featuresPath || others.length > 0) {
       throw usageError(`${positionals.length} paths`, { usage });

@@ -5,10 +5,30 @@ import { keywordPhrases, readUtterances, score } from '../evaluation.ts';
 import { readModelFiles } from '../files.ts';
 import type { DtypeOutput } from '../runtime/dtypes-job.ts';
 import { Progress, markdownTable, percent, print, table } from '../terminal.ts';
-import { RUNTIME_OPTIONS, bundledModel, parse, usageError, withRuntime, type Command } from './arguments.ts';
+import {
+  JSON_OPTION,
+  RUNTIME_OPTIONS,
+  bundledModel,
+  parse,
+  usageError,
+  withRuntime,
+  type Command,
+  type Options,
+} from './arguments.ts';
 
-const usage =
-  'dtypes [model dir --list list.csv] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+const usage = 'dtypes [model dir] [options]';
+
+const OPTIONS = {
+  list: {
+    type: 'string',
+    value: 'FILE',
+    help: 'lines of audio,text',
+    otherwise: 'samples/list.csv of the bundled model',
+  },
+  ...JSON_OPTION,
+  markdown: { type: 'boolean', help: 'the table for a document' },
+  ...RUNTIME_OPTIONS,
+} as const satisfies Options;
 
 /** What one dtype does to a model. */
 type DtypeReport = Omit<DtypeOutput, 'texts'> & { score: ReturnType<typeof score> };
@@ -35,13 +55,10 @@ function rows(reports: readonly DtypeReport[]): string[][] {
 export const dtypes: Command = {
   usage,
   summary: 'what f16 and int8 cost: memory, output differences from f32, words, keywords and false alarms',
+  options: OPTIONS,
+  example: 'dtypes my-model --list list.csv',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      ...RUNTIME_OPTIONS,
-      list: { type: 'string' },
-      json: { type: 'boolean' },
-      markdown: { type: 'boolean' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     if (positionals.length > 1 || (positionals.length === 1 && values.list === undefined)) {
       throw usageError(`${positionals.length} model folders and ${values.list ? 'a' : 'no'} list`, { usage });
     }

@@ -2,24 +2,37 @@ import { join } from 'node:path';
 import { readModelFiles, writeFolder, writeOutput } from '../files.ts';
 import { writeNpy } from '../npy.ts';
 import { Progress, note } from '../terminal.ts';
-import { RUNTIME_OPTIONS, count, parse, usageError, withRuntime, type Command } from './arguments.ts';
-import { loadNpy, readBatch } from './batch.ts';
+import { RUNTIME_OPTIONS, count, parse, usageError, withRuntime, type Command, type Options } from './arguments.ts';
+import { LENS_OPTION, loadNpy, readBatch } from './batch.ts';
 
-const usage =
-  'encode <model dir> <features.npy> -o <out.npy> [--lens lens.npy] [--chunk N] [--states-in DIR] [--states-out DIR] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+const usage = 'encode <model dir> <features.npy> -o <out.npy> [options]';
+
+const OPTIONS = {
+  output: { type: 'string', short: 'o', value: 'FILE', help: 'the .npy file to write: (utterances, frames, d_model)' },
+  lens: LENS_OPTION,
+  chunk: {
+    type: 'string',
+    value: 'N',
+    help: 'encoder frames of each utterance in a step, all of them streamed side by side',
+    otherwise: 'whole utterances in one batch',
+  },
+  'states-in': {
+    type: 'string',
+    value: 'DIR',
+    help: 'a folder with h.npy and c.npy to start from',
+    otherwise: 'zeros',
+  },
+  'states-out': { type: 'string', value: 'DIR', help: 'a folder for the states at the end' },
+  ...RUNTIME_OPTIONS,
+} as const satisfies Options;
 
 export const encode: Command = {
   usage,
   summary: 'run the encoder alone over features',
+  options: OPTIONS,
+  example: 'encode my-model features.npy -o out.npy --chunk 4 --states-out states',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      ...RUNTIME_OPTIONS,
-      output: { type: 'string', short: 'o' },
-      lens: { type: 'string' },
-      chunk: { type: 'string' },
-      'states-in': { type: 'string' },
-      'states-out': { type: 'string' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     const [folder, featuresPath, ...others] = positionals;
     const { output } = values;
     if (!folder || !featuresPath || others.length > 0 || !output) {

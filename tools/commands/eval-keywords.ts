@@ -4,14 +4,40 @@ import { openModel } from '../../src/model/model.ts';
 import { readUtterances } from '../evaluation.ts';
 import { readModelFiles, readText, writeOutput } from '../files.ts';
 import { ownSearches, scoreKeywords, type Company, type KeywordScore } from '../keyword-evaluation.ts';
+import { openSherpa } from '../peers/sherpa-keywords.ts';
 import { curves } from '../plot.ts';
 import { Progress, markdownTable, percent, print, table } from '../terminal.ts';
-import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
+import {
+  JSON_OPTION,
+  RUNTIME_OPTIONS,
+  fraction,
+  parse,
+  usageError,
+  withRuntime,
+  type Command,
+  type Options,
+} from './arguments.ts';
 
-const usage =
-  'eval-keywords <model dir> <list.csv> [--keywords keywords.txt] [--thresholds 0.1,0.5,…] [--svg FILE] [--sherpa] [--json | --markdown] [--runtime node|chrome|firefox] [--adapter gpu|software]';
+const usage = 'eval-keywords <model dir> <list.csv> [options]';
 
-const THRESHOLDS = '0.1,0.25,0.5,0.75,0.9';
+const OPTIONS = {
+  keywords: {
+    type: 'string',
+    value: 'FILE',
+    help: 'what to listen for, one a line',
+    otherwise: 'the model folder’s own',
+  },
+  thresholds: { type: 'string', value: 'X,Y,…', default: '0.1,0.25,0.5,0.75,0.9', help: 'thresholds to try, 0 to 1' },
+  sherpa: {
+    type: 'string',
+    value: 'FOLDER',
+    help: 'run sherpa-onnx beside it, on this folder of rill export (after npm --prefix tools/peers install)',
+  },
+  svg: { type: 'string', value: 'FILE', help: 'plot missed phrases against false alarms, each phrase alone' },
+  markdown: { type: 'boolean', help: 'the table for a document' },
+  ...JSON_OPTION,
+  ...RUNTIME_OPTIONS,
+} as const satisfies Options;
 const COMPANY: readonly Company[] = ['alone', 'together'];
 
 function rows(scores: readonly KeywordScore[]): string[][] {
@@ -62,26 +88,15 @@ function tradeOff(scores: readonly KeywordScore[]): string {
 export const evaluateKeywords: Command = {
   usage,
   summary: 'missed keywords and false alarms an hour over a list of recordings (lines of audio,text), by threshold',
-  details: [
-    'The text of a recording says which phrases are in it; leave it empty where none is.',
-    'alone: each phrase in a run of its own; together: all of them at once.',
-    '--sherpa runs sherpa-onnx beside it (npm --prefix tools/peers install).',
-  ],
+  options: OPTIONS,
+  example: 'eval-keywords weights/wake-words weights/wake-words/samples/list.csv',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      ...RUNTIME_OPTIONS,
-      keywords: { type: 'string' },
-      thresholds: { type: 'string', default: THRESHOLDS },
-      svg: { type: 'string' },
-      sherpa: { type: 'boolean' },
-      json: { type: 'boolean' },
-      markdown: { type: 'boolean' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     const [folder, listPath, ...others] = positionals;
-    const thresholds = values.thresholds.split(',').map((text) => (text.trim() === '' ? NaN : Number(text)));
-    if (!folder || !listPath || others.length > 0 || thresholds.some((value) => !(value >= 0 && value <= 1))) {
-      throw usageError(`${positionals.length} paths, thresholds ${values.thresholds}`, { usage });
+    if (!folder || !listPath || others.length > 0) {
+      throw usageError(`${positionals.length} paths`, { usage });
     }
+    const thresholds = values.thresholds.split(',').map((text) => fraction({ usage }, 'thresholds', text) ?? 0);
     const files = await readModelFiles(folder);
     const model = openModel(files);
     const text = values.keywords === undefined ? (model.keywords ?? '') : await readText(values.keywords);
@@ -103,6 +118,17 @@ export const evaluateKeywords: Command = {
       return utterances.map((utterance, n) => ({ ...utterance, outputs: outputs[n] }));
     });
     const searches = await ownSearches(model);
+    const sherpa =
+      values.sherpa !== undefined && model.tokens
+        ? await openSherpa(
+            values.sherpa,
+            model.tokens,
+            utterances.map(({ audio }) => audio),
+          )
+        : undefined;
+    if (sherpa) {
+      searches.set('sherpa-onnx', sherpa.search);
+    }
     const runs = [...searches].flatMap((search) =>
       COMPANY.flatMap((company) => [null, ...thresholds].map((threshold) => ({ search, company, threshold }))),
     );
@@ -112,6 +138,7 @@ export const evaluateKeywords: Command = {
       return scoreKeywords(search, company, keywords, threshold, recordings);
     });
     progress.end();
+    await sherpa?.close();
     if (values.svg !== undefined) {
       await writeOutput(values.svg, new TextEncoder().encode(tradeOff(scores)));
     }

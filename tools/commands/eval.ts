@@ -2,10 +2,25 @@ import { openModel } from '../../src/model/model.ts';
 import { keywordPhrases, readUtterances, score, type Heard } from '../evaluation.ts';
 import { readModelFiles } from '../files.ts';
 import { Progress, note, percent, print, table } from '../terminal.ts';
-import { RUNTIME_OPTIONS, parse, usageError, withRuntime, type Command } from './arguments.ts';
-import { SEARCH_OPTIONS, SEARCH_USAGE, readSearchOptions } from './search-options.ts';
+import {
+  JSON_OPTION,
+  RUNTIME_OPTIONS,
+  parse,
+  usageError,
+  withRuntime,
+  type Command,
+  type Options,
+} from './arguments.ts';
+import { SEARCH_OPTIONS, readSearchOptions } from './search-options.ts';
 
-const usage = `eval <model dir> <list.csv> ${SEARCH_USAGE} [--memory-mb N] [--json] [--runtime node|chrome|firefox] [--adapter gpu|software]`;
+const usage = 'eval <model dir> <list.csv> [options]';
+
+const OPTIONS = {
+  ...SEARCH_OPTIONS,
+  'memory-mb': { type: 'string', value: 'N', default: '512', help: 'GPU memory that batches may take, weights aside' },
+  ...JSON_OPTION,
+  ...RUNTIME_OPTIONS,
+} as const satisfies Options;
 
 function report(result: ReturnType<typeof score>): string {
   const { words, substitutions, insertions, deletions } = result;
@@ -36,13 +51,10 @@ function report(result: ReturnType<typeof score>): string {
 export const evaluate: Command = {
   usage,
   summary: 'word error rate, keyword accuracy and false alarms over a list of recordings (lines of audio,text)',
+  options: OPTIONS,
+  example: 'eval my-model list.csv --method modified_beam_search',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      ...RUNTIME_OPTIONS,
-      ...SEARCH_OPTIONS,
-      'memory-mb': { type: 'string', default: '512' },
-      json: { type: 'boolean' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     const [folder, listPath, ...others] = positionals;
     const memoryBytes = 1e6 * Number(values['memory-mb']);
     if (!folder || !listPath || others.length > 0 || !(memoryBytes > 0)) {

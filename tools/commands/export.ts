@@ -3,39 +3,42 @@ import { FBANK_DEFAULTS } from '../../src/features/fbank.ts';
 import { openModel } from '../../src/model/model.ts';
 import { readModelFiles, writeFolder } from '../files.ts';
 import { note } from '../terminal.ts';
-import { count, parse, usageError, type Command } from './arguments.ts';
+import { count, oneOf, parse, usageError, type Command, type Options } from './arguments.ts';
 
-const usage = 'export <model dir> -o <output dir> --format sherpa-onnx [--frames N] [--dtype f32|int8]';
+const usage = 'export <model dir> -o <output dir> --format sherpa-onnx [options]';
+
+const FORMATS = ['sherpa-onnx'] as const;
+
+const OPTIONS = {
+  output: { type: 'string', short: 'o', value: 'DIR', help: 'the folder to write' },
+  format: { type: 'string', value: FORMATS.join('|'), help: 'who is to read it' },
+  frames: {
+    type: 'string',
+    value: 'N',
+    default: '1',
+    help: 'encoder frames (40 ms) at a time: more are less work and more latency',
+  },
+  dtype: { type: 'string', value: EXPORT_DTYPES.join('|'), default: 'f32', help: 'what the encoder’s matrices are' },
+} as const satisfies Options;
 
 export const exportModel: Command = {
   usage,
   summary: 'turn a model folder into the encoder, decoder, joiner and tokens that sherpa-onnx reads',
-  details: [
-    '--frames N     encoder frames (40 ms) that the encoder takes at a time, 1 by default; more are less work for',
-    '               each second of sound, and more latency',
-    '--dtype int8   a quarter of the size, as onnxruntime’s dynamic quantization; decoder and joiner stay f32',
-  ],
+  options: OPTIONS,
+  example: 'export my-model -o for-phones --format sherpa-onnx --frames 4 --dtype int8',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      output: { type: 'string', short: 'o' },
-      format: { type: 'string' },
-      frames: { type: 'string' },
-      dtype: { type: 'string', default: 'f32' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     if (positionals.length !== 1 || !values.output) {
-      throw usageError(`${positionals.length} model folders and ${values.output ? 'an' : 'no'} output folder`, {
-        usage,
-      });
+      const output = values.output ? 'an' : 'no';
+      throw usageError(`${positionals.length} model folders and ${output} output folder`, { usage });
     }
-    if (values.format !== 'sherpa-onnx') {
-      throw usageError(values.format === undefined ? 'no --format' : `--format ${values.format}`, { usage });
+    if (oneOf({ usage }, 'format', values.format, FORMATS) === undefined) {
+      throw usageError('no --format', { usage });
     }
-    const dtype = EXPORT_DTYPES.find((each) => each === values.dtype);
-    if (!dtype) {
-      throw usageError(`--dtype ${values.dtype} (it must be ${EXPORT_DTYPES.join(' or ')})`, { usage });
-    }
+    const frames = count({ usage }, 'frames', values.frames);
+    const dtype = oneOf({ usage }, 'dtype', values.dtype, EXPORT_DTYPES);
     const model = openModel(await readModelFiles(positionals[0]));
-    const files = await exportSherpaOnnx(model, { frames: count({ usage }, 'frames', values.frames), dtype });
+    const files = await exportSherpaOnnx(model, { frames, dtype });
     await writeFolder(values.output, { ...files });
     note(`wrote ${Object.keys(files).join(', ')} to ${values.output}`);
     const { sampleRate, numMelBins } = model.config.features;

@@ -7,9 +7,19 @@ import { shapeText, type TensorInfo } from '../../src/model/tensors.ts';
 import { withCheckpoint } from '../checkpoints.ts';
 import { isFolder, readModelFiles } from '../files.ts';
 import { print, printable, table } from '../terminal.ts';
-import { parse, usageError, type Command } from './arguments.ts';
+import { JSON_OPTION, parse, usageError, type Command, type Options } from './arguments.ts';
 
-const usage = 'inspect <checkpoint or model dir> [--norm-eps-from CHECKPOINT] [--use-averaged-model] [--json]';
+const usage = 'inspect <checkpoint or model dir> [options]';
+
+const OPTIONS = {
+  'norm-eps-from': {
+    type: 'string',
+    value: 'CHECKPOINT',
+    help: 'the checkpoint that a state dict with folded scales came from',
+  },
+  'use-averaged-model': { type: 'boolean', help: 'the running average of a training checkpoint' },
+  ...JSON_OPTION,
+} as const satisfies Options;
 
 interface Inspection {
   tensors: ReadonlyMap<string, TensorInfo>;
@@ -47,12 +57,10 @@ async function inspectPath(path: string, donor: string | undefined, useAveragedM
 export const inspect: Command = {
   usage,
   summary: 'list tensors, parameter counts and the inferred configuration',
+  options: OPTIONS,
+  example: 'inspect epoch-30.pt',
   async run(args) {
-    const { values, positionals } = parse({ usage }, args, {
-      json: { type: 'boolean' },
-      'norm-eps-from': { type: 'string' },
-      'use-averaged-model': { type: 'boolean' },
-    });
+    const { values, positionals } = parse({ usage }, args, OPTIONS);
     if (positionals.length !== 1) {
       throw usageError(`${positionals.length} paths`, { usage });
     }

@@ -1,18 +1,20 @@
 import { DECODING_METHODS, type DecodingMethod } from '../../src/decoder/methods.ts';
 import { readText } from '../files.ts';
-import { usageError, type Command } from './arguments.ts';
+import { oneOf, usageError, type Command, type Options } from './arguments.ts';
 
 /** Options of the commands that search. */
 export const SEARCH_OPTIONS = {
-  method: { type: 'string' },
-  'max-active-paths': { type: 'string' },
-  'blank-penalty': { type: 'string' },
-  hotwords: { type: 'string' },
-  'hotwords-score': { type: 'string' },
-} as const;
-
-export const SEARCH_USAGE =
-  '[--method ctc_greedy|ctc_beam|greedy_search|modified_beam_search] [--max-active-paths N] [--blank-penalty X] [--hotwords FILE] [--hotwords-score X]';
+  method: {
+    type: 'string',
+    value: DECODING_METHODS.join('|'),
+    help: 'how to decode',
+    otherwise: 'ctc_greedy where the model has a CTC head, else greedy_search',
+  },
+  'max-active-paths': { type: 'string', value: 'N', help: 'paths that a beam search keeps', otherwise: '4' },
+  'blank-penalty': { type: 'string', value: 'X', help: 'more for fewer deletions', otherwise: '0' },
+  hotwords: { type: 'string', value: 'FILE', help: 'phrases to favour, one a line; needs a beam search' },
+  'hotwords-score': { type: 'string', value: 'X', help: 'added for each token of a hotword', otherwise: '1.5' },
+} as const satisfies Options;
 
 export interface SearchChoice {
   method?: DecodingMethod;
@@ -23,10 +25,6 @@ type Values = Partial<Record<keyof typeof SEARCH_OPTIONS, string>>;
 
 /** @throws RillError for values out of range and files that are not there. */
 export async function readSearchOptions(command: Pick<Command, 'usage'>, values: Values): Promise<SearchChoice> {
-  const { method } = values;
-  if (method !== undefined && !DECODING_METHODS.includes(method as DecodingMethod)) {
-    throw usageError(`--method ${method} (it must be ${DECODING_METHODS.join(', ')})`, command);
-  }
   const number = (name: keyof Values, valid: (value: number) => boolean) => {
     const text = values[name];
     const value = Number(text);
@@ -36,7 +34,7 @@ export async function readSearchOptions(command: Pick<Command, 'usage'>, values:
     return text === undefined ? undefined : value;
   };
   return {
-    method: method as DecodingMethod | undefined,
+    method: oneOf(command, 'method', values.method, DECODING_METHODS),
     options: {
       maxActivePaths: number('max-active-paths', (value) => Number.isInteger(value) && value >= 1 && value <= 1000),
       blankPenalty: number('blank-penalty', Number.isFinite),

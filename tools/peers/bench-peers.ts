@@ -22,7 +22,7 @@ import {
 } from '../commands/arguments.ts';
 import { readModelFiles } from '../files.ts';
 import { bundlePage, launchBrowser } from '../runtime/browser.ts';
-import { isSoftware, noAdapter, type AdapterChoice } from '../runtime/node-gpu.ts';
+import { isSoftware, noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
 import { asError, type PageMessage } from '../runtime/page-message.ts';
 import { Progress, note, print, table } from '../terminal.ts';
 import type { CompareOptions, Comparison, Figures, Peer } from './page.ts';

@@ -1,12 +1,13 @@
+import { AsyncResource } from 'node:async_hooks';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'puppeteer';
 import { RillError } from '../../src/errors.ts';
-import { findChrome, findFirefox } from '../browsers.mjs';
+import { findChrome, findFirefox } from '../../src/node/browsers.mjs';
+import { EXACT_TIMESTAMPS, isSoftware, mayHaveGpu, noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
 import { pack, unpack } from './envelope.ts';
+import { AudioSource } from './audio-source.ts';
 import type { JobEvent } from './jobs.ts';
-import type { AdapterChoice } from './node-gpu.ts';
-import { EXACT_TIMESTAMPS, isSoftware, mayHaveGpu, noAdapter } from './node-gpu.ts';
 import { asError, type PageMessage } from './page-message.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -112,6 +113,7 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
   const script = await bundlePage(new URL(source, import.meta.url));
   let waiting: ServerResponse | undefined;
   let job: Uint8Array | undefined;
+  let audio: AudioSource | undefined;
   let onMessage: (message: PageMessage) => void = () => undefined;
   let fail: () => void = () => undefined;
 
@@ -129,6 +131,9 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
     } else if (request.url === '/job') {
       waiting = response;
       deliver();
+    } else if (request.url === '/audio') {
+      const piece = audio?.next() ?? Promise.resolve(new Uint8Array(0));
+      void piece.then((bytes) => response.end(bytes));
     } else if (request.url === '/message') {
       // A page that goes away in the middle of a message is noticed below.
       readBody(request).then(
@@ -205,10 +210,12 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
       name,
       adapter: first.adapter,
       async run(jobName, input, onEvent = () => undefined) {
-        const finished = answer(onEvent);
-        job = pack({ name: jobName, input });
+        const finished = answer(AsyncResource.bind(onEvent));
+        // Sound that comes piece by piece is asked for by the page; all else travels with the job.
+        audio = 'audio' in input ? new AudioSource(input.audio) : undefined;
+        job = pack({ name: jobName, input: { ...input, audio: undefined }, hasAudio: audio !== undefined });
         deliver();
-        const message = await finished;
+        const message = await finished.finally(() => audio?.close());
         if (message.type !== 'done') {
           throw asError(message);
         }

@@ -59,10 +59,10 @@ class Candidate {
     this.#sums = this.names.map(() => ({ largest: 0, squares: 0, count: 0 }));
   }
 
-  static async load({ gpu, kernelStore }: JobContext, model: Model, options: EncoderOptions): Promise<Candidate> {
+  static async load({ gpu }: JobContext, model: Model, options: EncoderOptions): Promise<Candidate> {
     const weights = () => gpu.memory.get('weights') ?? 0;
     const before = weights();
-    const encoder = await RnnEncoder.create(gpu, model, { ...options, kernelStore });
+    const encoder = await RnnEncoder.create(gpu, model, options);
     try {
       const search = await Search.attach(encoder, model, { greedySearchOn: 'cpu' });
       return new Candidate(model, encoder, search, weights() - before);

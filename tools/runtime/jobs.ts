@@ -4,7 +4,6 @@
  */
 import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
-import type { KernelStore } from '../../src/encoder/kernel-store.ts';
 import type { MatrixMethod } from '../../src/encoder/matrices.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
 import { ableKernels } from '../../src/encoder/tuning.ts';
@@ -18,19 +17,16 @@ import type { Decoder } from '../../src/decoder/decoder.ts';
 import { parseKeywords } from '../../src/decoder/phrase-files.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
-import {
-  OnlineRecognizer,
-  type RecognitionResult,
-  type RecognizerOptions,
-  type TimedWord,
-} from '../../src/recognizer/recognizer.ts';
+import { OnlineRecognizer, type RecognizerOptions, type TimedWord } from '../../src/recognizer/recognizer.ts';
+import { StreamReports } from '../../src/recognizer/reports.ts';
 import type { TimedKeyword } from '../../src/recognizer/results.ts';
 import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
-import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
+import type { OnlineStream, StreamStats, WaveformChunk } from '../../src/recognizer/stream.ts';
 import { bench } from './bench-job.ts';
 import { batchesOf, heardText } from './utterances.ts';
 import { dtypes } from './dtypes-job.ts';
+import { TranscriptBuilder, type Transcript } from './transcript.ts';
 
 /** Utterances side by side in one step; more go in groups. */
 const MAX_STREAMS = 128;
@@ -42,13 +38,12 @@ export const JOB_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
 export type JobEvent =
   | { type: 'word'; word: TimedWord }
   | { type: 'keyword'; hit: TimedKeyword }
-  | { type: 'progress'; done: number; total: number };
+  /** Steps, utterances, or seconds of a recording, of which the job does not know the total. */
+  | { type: 'progress'; done: number; total?: number };
 
 export interface JobContext {
   gpu: GpuContext;
   emit: (event: JobEvent) => void;
-  /** Where choices of kernels are kept, if not where a browser does. */
-  kernelStore?: KernelStore;
 }
 
 export interface EncodeInput extends Pick<EncoderOptions, 'dtype' | 'kernels'> {
@@ -109,7 +104,7 @@ function checkWidth({ sizes: { encoder } }: Model, featureWidth: number): void {
 
 /** The model, and an encoder for a batch of features that are as wide as it takes them. */
 async function openBatch(
-  { gpu, kernelStore }: JobContext,
+  { gpu }: JobContext,
   { model: files, featureWidth, lengths, chunkFrames, ...kept }: EncodeInput,
 ) {
   const model = openModel(files);
@@ -119,7 +114,6 @@ async function openBatch(
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
     dtype: kept.dtype,
     kernels: kept.kernels,
-    kernelStore,
   });
   return { model, encoder };
 }
@@ -221,14 +215,13 @@ export interface DecodeAllInput extends Pick<DecodeInput, 'model' | 'method' | '
 
 /** {@link decode} for any number of utterances: in batches of like length, as many side by side as pay on this adapter. */
 async function decodeAll(
-  { gpu, emit, kernelStore }: JobContext,
+  { gpu, emit }: JobContext,
   { model: files, method, options, utterances, memoryBytes }: DecodeAllInput,
 ): Promise<{ results: DecodeOutput[]; batchSize: number }> {
   const model = openModel(files);
   const { numFeatures } = model.sizes.encoder;
   const encoder = await RnnEncoder.create(gpu, model, {
     maxStreams: Math.min(utterances.length, MAX_STREAMS),
-    kernelStore,
   });
   try {
     const search = await Search.attach(encoder, model, { ...options, decodingMethod: method });
@@ -260,13 +253,13 @@ const OUTPUT_STREAMS = 16;
 
 /** What the heads that a model has give of each utterance, by the name of the output: (frames, width). */
 async function outputs(
-  { gpu, emit, kernelStore }: JobContext,
+  { gpu, emit }: JobContext,
   { model: files, utterances }: OutputsInput,
 ): Promise<Record<string, Float32Array<ArrayBuffer>>[]> {
   const model = openModel(files);
   const { encoder: sizes, hasCtc, transducer } = model.sizes;
   const maxStreams = Math.min(utterances.length, OUTPUT_STREAMS);
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams, kernelStore });
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams });
   try {
     const names: string[] = [];
     if (hasCtc) {
@@ -310,12 +303,12 @@ export interface TraceInput {
 
 /** The embedding and every layer of one utterance, in one step. */
 async function trace(
-  { gpu, kernelStore }: JobContext,
+  { gpu }: JobContext,
   { model: files, features }: TraceInput,
 ): Promise<{ stages: Float32Array<ArrayBuffer>[] }> {
   const model = openModel(files);
   const maxFrames = encoderFrames(features.length / model.sizes.encoder.numFeatures);
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames, kernelStore });
+  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames });
   try {
     const [{ trace: stages }] = await encoder.trace([{ state: encoder.createState(), features }]);
     return { stages };
@@ -324,20 +317,27 @@ async function trace(
   }
 }
 
+/** Sound in pieces of any length, all of one rate. */
+export type Audio = Iterable<WaveformChunk> | AsyncIterable<WaveformChunk>;
+
 export interface TranscribeInput {
   model: ModelFiles;
-  samples: Float32Array<ArrayBuffer>;
-  sampleRate: number;
+  /** Read once, no further ahead than it is decoded. */
+  audio: Audio;
   chunkFrames: number;
   options?: SearchSettings & Pick<RecognizerOptions, 'tailPaddingSeconds' | 'keywords'>;
 }
 
-export interface TranscribeOutput {
-  result: RecognitionResult;
+export interface TranscribeOutput extends Transcript {
   stats: StreamStats;
   /** Milliseconds of each step, from submit to result. */
   chunkMs: number[];
 }
+
+/** A recording is cut at pauses only: no word is cut in two because it was long. */
+const RECORDING_ENDPOINTS: RecognizerOptions['endpointRules'] = {
+  rule3: { mustContainNonSilence: true, minTrailingSilence: 0.5, minUtteranceLength: 20 },
+};
 
 /** What a recogniser and a spotter have in common. */
 type Listener = Pick<OnlineRecognizer | KeywordSpotter, 'isReady' | 'decode'>;
@@ -346,7 +346,7 @@ type Listener = Pick<OnlineRecognizer | KeywordSpotter, 'isReady' | 'decode'>;
 async function listen(
   listener: Listener,
   stream: OnlineStream,
-  { samples, sampleRate }: Pick<TranscribeInput, 'samples' | 'sampleRate'>,
+  audio: Audio,
   emit: JobContext['emit'],
   onStep: () => void,
 ): Promise<void> {
@@ -356,53 +356,66 @@ async function listen(
       onStep();
     }
   };
-  const piece = Math.ceil(sampleRate / 10);
-  for (let at = 0; at < samples.length; at += piece) {
-    stream.acceptWaveform({ samples: samples.subarray(at, at + piece), sampleRate });
-    await decodeReady();
-    emit({ type: 'progress', done: Math.min(at + piece, samples.length), total: samples.length });
+  let seconds = 0;
+  for await (const { samples, sampleRate } of audio) {
+    const piece = Math.ceil(sampleRate / 10);
+    for (let at = 0; at < samples.length; at += piece) {
+      const next = samples.subarray(at, at + piece);
+      stream.acceptWaveform({ samples: next, sampleRate });
+      await decodeReady();
+      seconds += next.length / sampleRate;
+      emit({ type: 'progress', done: seconds });
+    }
   }
   stream.inputFinished();
   await decodeReady();
 }
 
-async function transcribe({ gpu, emit, kernelStore }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
+async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
-  const recognizer = await OnlineRecognizer.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
+  const recognizer = await OnlineRecognizer.create(gpu, model, {
+    ...options,
+    endpointRules: RECORDING_ENDPOINTS,
+    chunkFrames,
+    maxStreams: 1,
+  });
   const stream = recognizer.createStream();
+  const reports = new StreamReports(recognizer, stream);
+  const builder = new TranscriptBuilder();
   const chunkMs: number[] = [];
-  let words = 0;
-  let hits = 0;
   let spentMs = 0;
+  const report = () => {
+    const result = reports.next();
+    const { words, keywords } = result ? builder.accept(result) : { words: [], keywords: [] };
+    words.forEach((word) => {
+      emit({ type: 'word', word });
+    });
+    keywords.forEach((hit) => {
+      emit({ type: 'keyword', hit });
+    });
+  };
   try {
-    await listen(recognizer, stream, input, emit, () => {
+    await listen(recognizer, stream, input.audio, emit, () => {
       const { computeMs, readbackMs } = stream.stats;
       chunkMs.push(computeMs + readbackMs - spentMs);
       spentMs = computeMs + readbackMs;
-      const result = recognizer.getResult(stream);
-      result.words.slice(words).forEach((word) => {
-        emit({ type: 'word', word });
-      });
-      words = Math.max(words, result.words.length);
-      result.keywords.slice(hits).forEach((hit) => {
-        emit({ type: 'keyword', hit });
-      });
-      hits = result.keywords.length;
+      report();
     });
-    return { result: recognizer.getResult(stream), stats: stream.stats, chunkMs };
+    report();
+    return { ...builder.transcript, stats: stream.stats, chunkMs };
   } finally {
     recognizer.dispose();
   }
 }
 
 export interface SpotInput extends Omit<TranscribeInput, 'options'> {
-  options?: Pick<KeywordSpotterOptions, 'keywords' | 'keywordsScore' | 'keywordsThreshold' | 'maxActivePaths'>;
+  options?: Pick<KeywordSpotterOptions, 'keywords' | 'keywordsScore' | 'keywordsThreshold' | 'head'>;
 }
 
 /** Keywords of one recording. */
 async function spot(
-  { gpu, emit, kernelStore }: JobContext,
+  { gpu, emit }: JobContext,
   input: SpotInput,
 ): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
   const { chunkFrames, options } = input;
@@ -415,18 +428,20 @@ async function spot(
       remedy: 'Write one keyword a line.',
     });
   }
-  const spotter = await KeywordSpotter.create(gpu, model, { ...options, kernelStore, chunkFrames, maxStreams: 1 });
+  const spotter = await KeywordSpotter.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
   const stream = spotter.createStream();
   let hits = 0;
-  try {
-    await listen(spotter, stream, input, emit, () => {
-      const heard = spotter.getResult(stream);
-      heard.slice(hits).forEach((hit) => {
-        emit({ type: 'keyword', hit });
-      });
-      hits = heard.length;
+  const report = () => {
+    const heard = spotter.getResult(stream);
+    heard.slice(hits).forEach((hit) => {
+      emit({ type: 'keyword', hit });
     });
-    return { keywords: spotter.getResult(stream), stats: stream.stats };
+    hits = heard.length;
+    return heard;
+  };
+  try {
+    await listen(spotter, stream, input.audio, emit, report);
+    return { keywords: report(), stats: stream.stats };
   } finally {
     spotter.dispose();
   }

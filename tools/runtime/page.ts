@@ -1,5 +1,6 @@
 /** Runs in the headless browser's page: opens the GPU, then asks for one job after the other. */
 import { GpuContext } from '../../src/gpu/context.ts';
+import { receiveAudio } from './audio-source.ts';
 import { pack, unpack } from './envelope.ts';
 import { JOB_FEATURES, jobs, type JobName } from './jobs.ts';
 import { failure, type PageMessage } from './page-message.ts';
@@ -8,10 +9,19 @@ async function post(message: PageMessage): Promise<void> {
   await fetch('/message', { method: 'POST', body: pack(message) });
 }
 
+const ask = async (path: string) => new Uint8Array(await (await fetch(path)).arrayBuffer());
+
+interface Job {
+  name: JobName;
+  input: object;
+  /** Whether its sound is to be asked for. */
+  hasAudio: boolean;
+}
+
 async function runJobs(gpu: GpuContext): Promise<never> {
   for (;;) {
-    const response = await fetch('/job');
-    const { name, input } = unpack(new Uint8Array(await response.arrayBuffer())) as { name: JobName; input: unknown };
+    const { name, input: values, hasAudio } = unpack(await ask('/job')) as Job;
+    const input = hasAudio ? { ...values, audio: receiveAudio(() => ask('/audio')) } : values;
     // Events are posted in the order they happen, each before the next.
     let posted: Promise<void> = Promise.resolve();
     const emit = (event: Extract<PageMessage, { type: 'event' }>['event']) => {

@@ -1,8 +1,7 @@
 import { RillError } from '../../src/errors.ts';
 import { openBrowserRuntime } from './browser.ts';
-import { jobs, type JobEvent, type JobInput, type JobName, type JobOutput } from './jobs.ts';
-import { kernelFiles } from './kernel-files.ts';
-import { createNodeContext, type AdapterChoice } from './node-gpu.ts';
+import { openGpu, type AdapterChoice } from '../../src/node/gpu.ts';
+import { JOB_FEATURES, jobs, type JobEvent, type JobInput, type JobName, type JobOutput } from './jobs.ts';
 
 export const RUNTIME_NAMES = ['node', 'chrome', 'firefox'] as const;
 export type RuntimeName = (typeof RUNTIME_NAMES)[number];
@@ -21,14 +20,14 @@ export interface Runtime {
 }
 
 async function openNodeRuntime(choice?: AdapterChoice): Promise<Runtime> {
-  const gpu = await createNodeContext(choice);
+  const gpu = await openGpu({ adapter: choice, optionalFeatures: JOB_FEATURES });
   return {
     name: 'node',
     adapter: gpu.adapterName,
     run: (name, input, emit = () => undefined) => {
       // The table pairs each name with its input and output; TypeScript cannot follow a union through it.
       const job = jobs[name] as (context: object, input: unknown) => Promise<never>;
-      return job({ gpu, emit, kernelStore: kernelFiles() }, input);
+      return job({ gpu, emit }, input);
     },
     close: async () => gpu.dispose(),
   };

@@ -5,9 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findSwiftShader } from '../tools/browsers.mjs';
 import { launchBrowser } from '../tools/runtime/browser.ts';
-import { mayHaveGpu } from '../tools/runtime/node-gpu.ts';
 import { fixturePath, wakeWordsFolder } from './support/fixtures.ts';
 
 const run = promisify(execFile);
@@ -29,16 +27,6 @@ await listenForWakeWord({
   onWake: (phrase) => (document.title = 'woken by ' + phrase.toLowerCase()),
 });
 `;
-
-/** Node with the software adapter where there is no GPU. */
-function environment(): NodeJS.ProcessEnv {
-  const swiftShader = findSwiftShader();
-  return {
-    ...process.env,
-    ...(swiftShader &&
-      !mayHaveGpu() && { VK_ICD_FILENAMES: swiftShader, VK_DRIVER_FILES: swiftShader, NODEVICE_SELECT: '1' }),
-  };
-}
 
 /** The code blocks of a document that name a file: ```ts src/main.ts */
 async function filesOf(document: string): Promise<Map<string, string>> {
@@ -66,6 +54,7 @@ describe('the packed package', () => {
     expect((await stat(tarball)).size).toBeLessThan(LARGEST_PACKAGE);
     const { stdout } = await run('tar', ['-tzf', tarball]);
     expect(stdout).toContain('package/dist/src/index.d.ts');
+    expect(stdout).toContain('package/dist/src/node/index.d.ts');
     expect(stdout).toContain('package/dist/src/waveform/capture.worklet.js');
     expect(stdout).not.toMatch(/test\/|weights\/|\.wgsl|demo\//);
   });
@@ -139,16 +128,15 @@ describe('the packed package', () => {
     await run(process.execPath, [TSC, '-p', project]).catch(({ stdout }: { stdout: string }) => {
       throw new Error(stdout);
     });
-    const env = environment();
     const embeddings = await run(
       process.execPath,
       [TSX, 'embeddings.ts', wakeWordsFolder, `${wakeWordsFolder}/samples/alexa.wav`],
-      { cwd: project, env },
+      { cwd: project },
     );
     expect(embeddings.stdout).toContain('h of 512 values, c of 1024');
 
     const port = 20_000 + (process.pid % 20_000);
-    const server = execFile(process.execPath, [TSX, 'calls.ts', wakeWordsFolder, String(port)], { cwd: project, env });
+    const server = execFile(process.execPath, [TSX, 'calls.ts', wakeWordsFolder, String(port)], { cwd: project });
     try {
       await new Promise<void>((resolve, reject) => {
         server.stdout?.once('data', () => {

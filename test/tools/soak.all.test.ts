@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { plot } from '../../tools/plot.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
@@ -26,12 +25,5 @@ describe('bench:soak', () => {
     expect(last.audioMinutes).toBeGreaterThanOrEqual(1);
     expect(await readFile(join(folder, 'soak.svg'), 'utf8')).toContain('process memory');
     await rm(folder, { recursive: true });
-  });
-
-  it('plots each panel from zero to a round number', () => {
-    const svg = plot('minutes', [0, 1, 2], [{ title: 'a', values: [3, 4, 5] }]);
-    expect(svg).toContain('points="64.0,');
-    expect(svg).toContain('>5</text>');
-    expect(svg).toContain('704.0,26.0');
   });
 });

@@ -1,0 +1,105 @@
+/** What `rill` does with its arguments, in whatever process. */
+import { readFileSync } from 'node:fs';
+import { RillError } from '../src/errors.ts';
+import { helpOf, type Command } from './commands/arguments.ts';
+import { bench } from './commands/bench.ts';
+import { convert } from './commands/convert.ts';
+import { decode } from './commands/decode.ts';
+import { dtypes } from './commands/dtypes.ts';
+import { encode } from './commands/encode.ts';
+import { evaluate } from './commands/eval.ts';
+import { evaluateKeywords } from './commands/eval-keywords.ts';
+import { exportModel } from './commands/export.ts';
+import { features } from './commands/features.ts';
+import { inspect } from './commands/inspect.ts';
+import { spot } from './commands/spot.ts';
+import { transcribe } from './commands/transcribe.ts';
+import { exitStatus, failureLine } from './failures.ts';
+import { note, print, withTerminal, type Terminal } from './terminal.ts';
+
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  convert,
+  inspect,
+  export: exportModel,
+  features,
+  encode,
+  decode,
+  transcribe,
+  spot,
+  eval: evaluate,
+  'eval-keywords': evaluateKeywords,
+  bench,
+  dtypes,
+};
+
+function help(): string {
+  const lines = Object.values(COMMANDS).map(({ usage, summary }) => `  rill ${usage}\n      ${summary}`);
+  return [
+    'Streaming speech recognition on WebGPU.',
+    lines.join('\n'),
+    'rill <command> --help tells the options, rill --version the version.',
+  ].join('\n\n');
+}
+
+/** From the package's own package.json, which stands above this file, compiled or not. */
+function version(): string {
+  for (const folder of ['..', '../..']) {
+    try {
+      const text = readFileSync(new URL(`${folder}/package.json`, import.meta.url), 'utf8');
+      return (JSON.parse(text) as { version: string }).version;
+    } catch {
+      // Not there: one folder up.
+    }
+  }
+  throw new Error('no package.json above the command line');
+}
+
+function findCommand(name: string | undefined): Command {
+  if (name === undefined || !Object.hasOwn(COMMANDS, name)) {
+    throw new RillError('bad-argument', {
+      got: name === undefined ? 'no command' : `the command ${JSON.stringify(name)}`,
+      expected: Object.keys(COMMANDS).join(', '),
+      remedy: 'See rill --help.',
+    });
+  }
+  return COMMANDS[name];
+}
+
+/** Options stand in front of `--`; behind it there are only names. */
+const asksForHelp = (args: readonly string[]) => {
+  const end = args.indexOf('--');
+  return args.slice(0, end < 0 ? undefined : end).some((arg) => arg === '--help' || arg === '-h');
+};
+
+async function run([name, ...args]: readonly string[]): Promise<number> {
+  if (name === '--help' || name === '-h') {
+    print(help());
+    return 0;
+  }
+  if (name === '--version') {
+    print(version());
+    return 0;
+  }
+  try {
+    const command = findCommand(name);
+    if (asksForHelp(args)) {
+      print(helpOf(command));
+      return 0;
+    }
+    return (await command.run(args)) ?? 0;
+  } catch (error) {
+    note(failureLine(error));
+    return exitStatus(error);
+  }
+}
+
+/**
+ * Runs one command.
+ *
+ * @param args as they stand behind `rill`
+ * @param terminal where it reads and writes, if not in the process's own streams
+ * @returns the exit status: 0; 2 for bad usage or bad input; 1 for a failure of Rill or of the GPU
+ */
+export function main(args: readonly string[], terminal: Terminal = process): Promise<number> {
+  return withTerminal(terminal, () => run(args));
+}

@@ -1,0 +1,214 @@
+/** Recordings as people have them: WAV files, whatever ffmpeg reads, and what comes through a pipe. */
+import { createReadStream, type Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { RillError } from '../src/errors.ts';
+import type { WaveformChunk } from '../src/recognizer/stream.ts';
+import { WavStream, readWav, type Waveform } from '../src/waveform/wav.ts';
+import { decodeWithFfmpeg } from './ffmpeg.ts';
+import { readInput, unreadable, withFile } from './files.ts';
+import { currentTerminal, note, printable } from './terminal.ts';
+
+/** In the place of a path: what comes through stdin. */
+export const STDIN = '-';
+
+/** A recording's name, for people. */
+export const nameOf = (path: string) => (path === STDIN ? 'stdin' : path);
+
+/** Sound that is read as it is wanted. */
+export interface Recording {
+  /** Pieces of any length, all of one rate; can be read once. */
+  audio: AsyncIterable<WaveformChunk>;
+  /** How long it is, as far as that is known by now. */
+  readonly seconds: number | undefined;
+  /** Nobody wants more of it. */
+  close(): void;
+}
+
+type Bytes = AsyncIterable<Uint8Array>;
+
+const WAV_START = /^(RIFF|RF64|BW64)....WAVE$/s;
+const WAV_START_BYTES = 12;
+
+/**
+ * Opens a recording: a WAV file, anything else through ffmpeg. What is wrong with its beginning is told here.
+ *
+ * @param path or {@link STDIN}
+ * @param rawRate of samples of 16 bits, little-endian, one channel, that come through stdin without a header
+ * @throws RillError `bad-argument` when there is no such file, `bad-audio` with its name.
+ */
+export async function openRecording(path: string, { rawRate }: { rawRate?: number } = {}): Promise<Recording> {
+  let seconds: number | undefined;
+  const onDuration = (found: number) => {
+    seconds = found;
+  };
+  const pieces = named(nameOf(path), await piecesOf(path, rawRate, onDuration));
+  const first = await pieces.next();
+  async function* audio() {
+    if (!first.done) {
+      yield first.value;
+    }
+    yield* pieces;
+  }
+  return {
+    audio: audio(),
+    get seconds() {
+      return seconds;
+    },
+    close: () => {
+      // What is under way may still fail; nobody is interested any more.
+      pieces.return(undefined).catch(() => undefined);
+    },
+  };
+}
+
+/** A whole recording in memory. @throws RillError as {@link openRecording} does */
+export async function readRecording(path: string): Promise<Waveform> {
+  const { audio } = await openRecording(path);
+  const pieces: Float32Array[] = [];
+  let sampleRate = 0;
+  for await (const piece of audio) {
+    ({ sampleRate } = piece);
+    pieces.push(piece.samples);
+  }
+  const samples = new Float32Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    samples.set(piece, at);
+    at += piece.length;
+  }
+  return { samples, sampleRate };
+}
+
+async function piecesOf(
+  path: string,
+  rawRate: number | undefined,
+  onDuration: (seconds: number) => void,
+): Promise<AsyncGenerator<WaveformChunk>> {
+  if (path === STDIN) {
+    const stdin: Bytes = currentTerminal().stdin;
+    return rawRate === undefined ? fromPipe(stdin, nameOf(path), onDuration) : rawSamples(stdin, rawRate);
+  }
+  const about: Stats = await stat(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  if (!about.isFile() && !about.isDirectory()) {
+    return fromPipe(createReadStream(path), path, onDuration);
+  }
+  return fromFile(path, onDuration);
+}
+
+async function* fromFile(path: string, onDuration: (seconds: number) => void): AsyncGenerator<WaveformChunk> {
+  const start = await withFile(path, (source) => source.read(0, WAV_START_BYTES));
+  if (start.length > 0 && !WAV_START.test(latin(start))) {
+    yield* wavSamples(decodeWithFfmpeg(path, path, onDuration), path);
+    return;
+  }
+  const bytes = await readInput(path);
+  let wave: Waveform;
+  try {
+    wave = readWav(bytes);
+  } catch (error) {
+    yield* otherwise(error, wavSamples(decodeWithFfmpeg(path, path, onDuration), path));
+    return;
+  }
+  noteMissing(path, wave.missingBytes);
+  onDuration(wave.samples.length / wave.sampleRate);
+  yield wave;
+}
+
+/** A WAV file that is refused, such as a compressed one, may still be one that ffmpeg reads. */
+async function* otherwise(refusal: unknown, pieces: AsyncGenerator<WaveformChunk>): AsyncGenerator<WaveformChunk> {
+  const first = await pieces.next().catch(() => {
+    throw refusal;
+  });
+  if (!first.done) {
+    yield first.value;
+  }
+  yield* pieces;
+}
+
+async function* fromPipe(
+  bytes: Bytes,
+  name: string,
+  onDuration: (seconds: number) => void,
+): AsyncGenerator<WaveformChunk> {
+  const { start, all } = await peek(bytes, WAV_START_BYTES);
+  const isWav = start.length === 0 || WAV_START.test(latin(start));
+  yield* wavSamples(isWav ? all : decodeWithFfmpeg(all, name, onDuration), name);
+}
+
+const latin = (bytes: Uint8Array) => String.fromCharCode(...bytes);
+
+/** The first bytes, and all of them once more. */
+async function peek(bytes: Bytes, count: number): Promise<{ start: Uint8Array; all: Bytes }> {
+  const pieces = bytes[Symbol.asyncIterator]();
+  let held = Buffer.alloc(0);
+  while (held.length < count) {
+    const next = await pieces.next();
+    if (next.done) {
+      break;
+    }
+    held = Buffer.concat([held, next.value]);
+  }
+  async function* all() {
+    yield held;
+    yield* { [Symbol.asyncIterator]: () => pieces };
+  }
+  return { start: held.subarray(0, count), all: all() };
+}
+
+/** The samples of a WAV stream, as they come. */
+async function* wavSamples(bytes: Bytes, name: string): AsyncGenerator<WaveformChunk> {
+  const stream = new WavStream();
+  let count = 0;
+  for await (const piece of bytes) {
+    const samples = stream.accept(piece);
+    const { sampleRate } = stream;
+    if (sampleRate !== undefined && samples.length > 0) {
+      count += samples.length;
+      yield { samples, sampleRate };
+    }
+    if (stream.isComplete) {
+      break;
+    }
+  }
+  const { missingBytes } = stream.finish();
+  if (count === 0) {
+    throw new RillError('bad-audio', {
+      got: 'a recording without samples',
+      expected: 'at least one sample',
+      remedy: 'Check how it was made.',
+    });
+  }
+  noteMissing(name, missingBytes);
+}
+
+/** Samples of 16 bits, little-endian, without a header. */
+async function* rawSamples(bytes: Bytes, sampleRate: number): AsyncGenerator<WaveformChunk> {
+  let odd = Buffer.alloc(0);
+  for await (const piece of bytes) {
+    const joined = Buffer.concat([odd, piece]);
+    const samples = Float32Array.from({ length: joined.length >> 1 }, (_, i) => joined.readInt16LE(2 * i) / 32768);
+    odd = joined.subarray(2 * samples.length);
+    yield { samples, sampleRate };
+  }
+}
+
+/** Errors of a recording say which one. */
+async function* named(name: string, pieces: AsyncGenerator<WaveformChunk>): AsyncGenerator<WaveformChunk> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    if (error instanceof RillError && error.code === 'bad-audio' && !error.got.includes(name)) {
+      throw new RillError(error.code, { ...error, got: `${error.got} in ${name}` }, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Nothing tells a placeholder of a stream from a file that was cut off: whoever knows the file shall. */
+function noteMissing(name: string, bytes = 0): void {
+  if (bytes > 0) {
+    note(`${printable(name)}: ${bytes} bytes of sound fewer than its header states; streamed, or cut off`);
+  }
+}
