@@ -31,6 +31,9 @@ let opening: Promise<unknown> = Promise.resolve();
  * Chromium (SwiftShader) is found by itself. Choices of kernels are kept in the user's cache folder. The device is given
  * back when the process ends, however it ends.
  *
+ * In a worker thread, `new Worker(file, { env: SHARE_ENV })`: the Vulkan loader sees the process's own environment only.
+ * Let such a thread end by itself: `terminate()` in the middle of a step is more than the package `webgpu` stands.
+ *
  * @throws RillError `no-adapter` without the package, and where there is no adapter of the wanted kind.
  */
 export function openGpu({ adapter, ...options }: OpenGpuOptions = {}): Promise<GpuContext> {

@@ -16,7 +16,7 @@ export function checkChunk(chunk: Partial<WaveformChunk> | null | undefined): vo
       got: samples === undefined ? `${kindOf(chunk)} in place of a piece of audio` : `samples in ${kindOf(samples)}`,
       expected: '{ samples, sampleRate }, with samples in a Float32Array',
       remedy:
-        'Hand over push({ samples, sampleRate }), with samples from -1 to 1 and the rate that they were recorded at.',
+        'Hand over { samples, sampleRate }: samples from -1 to 1 (those of 16 bits divided by 32768) and the rate that they were recorded at.',
     });
   }
   if (typeof sampleRate !== 'number') {

@@ -140,7 +140,8 @@ export class OnlineStream {
    * Takes the next samples. They are resampled and turned into features here; {@link OnlineRecognizer.decode}
    * does the rest.
    *
-   * @throws RillError `bad-audio` for what is no audio, when the rate changes or samples are not finite, `closed` after `inputFinished`.
+   * @throws RillError `bad-audio` for what is no audio, when the rate changes or samples are not finite, `closed` after
+   * `inputFinished`.
    */
   acceptWaveform(chunk: WaveformChunk): void {
     this.state.check();

@@ -219,7 +219,7 @@ export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> 
           got: `a worker that has not called serveRecognizer() for ${startSeconds} s`,
           expected: 'a worker whose file calls it',
           remedy:
-            "Its file is: import { serveRecognizer } from 'rill'; serveRecognizer(); where it comes slowly, raise startSeconds.",
+            'Call serveRecognizer() of rill at the top of the worker’s file; where that comes slowly, raise startSeconds.',
         }),
       );
     }, 1000 * startSeconds);

@@ -227,9 +227,10 @@ export class HostStream {
     }
     const result = this.#recognizer.getResult(stream);
     const ends = !result.isFinal && this.#recognizer.isEndpoint(stream);
-    this.#post(stream, ends ? this.#recognizer.reset(stream) : result, times, !ends);
+    const told = ends ? this.#recognizer.reset(stream) : result;
+    this.#post(stream, told, times, !ends);
     if (ends) {
-      this.#keywordsTold = this.#lastKeyword(result);
+      this.#keywordsTold = this.#lastKeyword(told);
     }
     this.#lookAtStates(stream);
   }

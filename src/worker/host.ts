@@ -71,6 +71,7 @@ type Handlers = {
 };
 
 class RecognizerHost implements Handlers {
+  readonly #verbs: WorkerVerbs;
   readonly #postMessage: (message: FromHost, transfer?: Transferable[]) => void;
   readonly #streams = new Map<number, HostStream>();
   readonly #cancels = new Map<number, AbortController>();
@@ -81,8 +82,6 @@ class RecognizerHost implements Handlers {
   #pumping = false;
   /** When devices were lost, the last few. */
   #losses: number[] = [];
-
-  readonly #verbs: WorkerVerbs;
 
   constructor(verbs: WorkerVerbs, postMessage: (message: FromHost, transfer?: Transferable[]) => void) {
     this.#verbs = verbs;

@@ -460,6 +460,36 @@ describe('OnlineRecognizer', () => {
     },
   );
 
+  it('takes other hotwords where a stream has heard nothing yet, and from its next segment on', async () => {
+    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 3, decodingMethod: 'modified_beam_search' });
+    const hotwords = 'a l e k s a ▁ :100';
+    const [bent, fresh, later] = [other.createStream({ hotwords }), other.createStream(), other.createStream()];
+    const { samples, sampleRate } = await sample('alexa');
+    other.setHotwords(fresh, hotwords);
+    await failure('bad-model', () => other.setHotwords(fresh, 'ж'));
+    later.acceptWaveform({ samples: samples.subarray(0, 8000), sampleRate });
+    await drain([later], other);
+    other.setHotwords(later, hotwords);
+    later.acceptWaveform({ samples: samples.subarray(8000), sampleRate });
+    for (const stream of [bent, fresh]) {
+      stream.acceptWaveform({ samples, sampleRate });
+    }
+    const finish = async (streams: readonly OnlineStream[]) => {
+      streams.forEach((stream) => {
+        stream.inputFinished();
+      });
+      await drain(streams, other);
+      return streams.map((stream) => other.getResult(stream).text);
+    };
+    const [expected, ...texts] = await finish([bent, fresh, later]);
+    expect(expected).not.toBe('alexa');
+    expect(texts).toEqual([expected, 'alexa']);
+    other.restart(later);
+    later.acceptWaveform({ samples, sampleRate });
+    expect(await finish([later])).toEqual([expected]);
+    other.dispose();
+  });
+
   it('takes hotwords per stream in a beam search, and refuses them in a greedy one', async () => {
     await failure('bad-argument', () => recognizer.createStream({ hotwords: 'a l e x a ▁' }));
     const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, decodingMethod: 'modified_beam_search' });
