@@ -28,7 +28,7 @@ export type KeywordSearch = (
   keywords: readonly Keyword[],
   threshold: number | undefined,
   recording: KeywordRecording,
-) => string[];
+) => string[] | Promise<string[]>;
 
 /** Rill's own ways, as far as the model has their heads. */
 export async function ownSearches(model: Model): Promise<Map<string, KeywordSearch>> {
@@ -108,13 +108,13 @@ export function saidPhrases(text: string, phrases: readonly string[]): Map<strin
  *
  * @param threshold of all keywords; null for their own and the search's default
  */
-export function scoreKeywords(
+export async function scoreKeywords(
   [name, search]: readonly [string, KeywordSearch],
   company: Company,
   keywords: readonly Keyword[],
   threshold: number | null,
   recordings: readonly KeywordRecording[],
-): KeywordScore {
+): Promise<KeywordScore> {
   const phrases = [...new Set(keywords.map(({ phrase }) => phrase))];
   const runs = company === 'together' ? [phrases] : phrases.map((phrase) => [phrase]);
   const sums = { said: 0, missed: 0, confused: 0, falseAlarms: 0, hours: 0 };
@@ -123,7 +123,7 @@ export function scoreKeywords(
       .filter(({ phrase }) => wanted.includes(phrase))
       .map((keyword) => (threshold === null ? keyword : { ...keyword, threshold: undefined }));
     for (const recording of recordings) {
-      const heard = search(own, threshold ?? undefined, recording);
+      const heard = await search(own, threshold ?? undefined, recording);
       const hasAny = [...saidPhrases(recording.text, phrases).values()].some((count) => count > 0);
       for (const [phrase, said] of saidPhrases(recording.text, wanted)) {
         const hits = heard.filter((each) => each === phrase).length;

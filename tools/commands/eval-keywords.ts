@@ -133,10 +133,11 @@ export const evaluateKeywords: Command = {
       COMPANY.flatMap((company) => [null, ...thresholds].map((threshold) => ({ search, company, threshold }))),
     );
     const progress = new Progress('searching');
-    const scores = runs.map(({ search, company, threshold }, n) => {
-      progress.update(n, runs.length);
-      return scoreKeywords(search, company, keywords, threshold, recordings);
-    });
+    const scores: KeywordScore[] = [];
+    for (const { search, company, threshold } of runs) {
+      progress.update(scores.length, runs.length);
+      scores.push(await scoreKeywords(search, company, keywords, threshold, recordings));
+    }
     progress.end();
     await sherpa?.close();
     if (values.svg !== undefined) {

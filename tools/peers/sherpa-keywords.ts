@@ -1,6 +1,6 @@
 /** sherpa-onnx's keyword spotter over the same network, as one more search for `rill eval-keywords`. */
-import { existsSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +24,8 @@ interface SherpaOnnx {
     reset: (stream: SherpaStream) => void;
   };
 }
+
+type Spotter = InstanceType<SherpaOnnx['KeywordSpotter']>;
 
 interface SherpaStream {
   acceptWaveform: (waveform: { samples: Float32Array; sampleRate: number }) => void;
@@ -66,19 +68,30 @@ export async function openSherpa(
   const scratch = await mkdtemp(join(tmpdir(), 'rill-sherpa-'));
   const keywordsFile = join(scratch, 'keywords.txt');
   const [encoder, decoder, joiner, tokens] = FILES.map((name) => join(folder, name));
-  const search: KeywordSearch = (keywords, keywordsThreshold, { audio: path }) => {
-    writeFileSync(keywordsFile, keywords.map((keyword) => `${lineOf(keyword, table)}\n`).join(''));
-    const spotter = new KeywordSpotter({
-      modelConfig: { transducer: { encoder, decoder, joiner }, tokens, numThreads: 1, provider: 'cpu' },
-      keywordsFile,
-      ...(keywordsThreshold !== undefined && { keywordsThreshold }),
-    });
-    return hear(spotter, recordings.get(path));
+  /** The last spotter, and what it was made for: loading the network takes longer than a short recording. */
+  let spotter: Spotter | undefined;
+  let madeFor = '';
+  const search: KeywordSearch = async (keywords, keywordsThreshold, { audio: path }) => {
+    const lines = keywords.map((keyword) => `${lineOf(keyword, table)}\n`).join('');
+    const wanted = `${keywordsThreshold} ${lines}`;
+    if (spotter === undefined || wanted !== madeFor) {
+      await writeFile(keywordsFile, lines);
+      spotter = new KeywordSpotter({
+        modelConfig: { transducer: { encoder, decoder, joiner }, tokens, numThreads: 1, provider: 'cpu' },
+        keywordsFile,
+        ...(keywordsThreshold !== undefined && { keywordsThreshold }),
+      });
+      madeFor = wanted;
+    }
+    const heard = hear(spotter, recordings.get(path));
+    // Native objects that are not used any more are freed between turns of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+    return heard;
   };
   return { search, close: () => rm(scratch, { recursive: true }) };
 }
 
-function hear(spotter: InstanceType<SherpaOnnx['KeywordSpotter']>, waveform: Waveform | undefined): string[] {
+function hear(spotter: Spotter, waveform: Waveform | undefined): string[] {
   const heard: string[] = [];
   if (!waveform) {
     return heard;
