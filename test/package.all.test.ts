@@ -14,7 +14,7 @@ const bin = (path: string) => join(root, 'node_modules', path);
 const TSC = bin('typescript/bin/tsc');
 const TSX = bin('tsx/dist/cli.mjs');
 /** More than this and somebody has packed what does not belong there. */
-const LARGEST_PACKAGE = 320_000;
+const LARGEST_PACKAGE = 340_000;
 
 /** A page around examples/wake-word.ts. */
 const WAKE_PAGE = `

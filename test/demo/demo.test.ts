@@ -8,6 +8,7 @@ import { build, createServer as createDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
 import { fixturePath, wakeWordsFolder } from '../support/fixtures.ts';
+import { alsoInAll } from '../support/scope.ts';
 
 const configFile = fileURLToPath(new URL('../../vite.config.ts', import.meta.url));
 const SUB_PATH = '/some/sub/path/';
@@ -126,10 +127,12 @@ const microphone = (name: string) => [
   '--autoplay-policy=no-user-gesture-required',
 ];
 
-describe.each([
-  ['as it is developed', serveDevelopment],
-  ['built, from a sub-path, under a strict policy', () => serveBuild()],
-] as const)('the demo page %s', (_, serve) => {
+describe.each(
+  alsoInAll<readonly [string, () => Promise<Site>]>(
+    [['as it is developed', serveDevelopment]],
+    [['built, from a sub-path, under a strict policy', () => serveBuild()]],
+  ),
+)('the demo page %s', (_, serve) => {
   let site: Site;
   let browser: Browser;
   let page: Page;
