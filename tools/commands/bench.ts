@@ -36,7 +36,7 @@ const details = [
   '--what           chunks,streams,batches,kernels,methods, or the numbers of one or more of them:',
   '                 --chunks 1,2,4  --streams 1,64  --batches 1,8  --kernels 1,64  --methods 16',
   '--dtype          f32, f16 or int8; as the folder has it by default',
-  '--method         plain, wide, split, waves, texels, quads or half; the fastest by default',
+  '--method         plain, wide, split, waves, texels or quads; the fastest by default',
   '--seconds        for each row, at the most',
 ];
 
