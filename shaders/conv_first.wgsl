@@ -12,23 +12,11 @@
 override num_features: u32;
 override out_vec4s: u32; // ceil(output channels / 4)
 
-struct Step {
-  lanes: u32, // streams in this step
-  frames: u32, // encoder frames of the longest lane
-}
-
-struct Lane {
-  slot: u32,
-  frames: u32, // encoder frames of this lane, 1 ..= step.frames
-}
-
 @group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (ceil(out_vec4s / 8), 3, 3, 8)
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
 @group(0) @binding(2) var<storage, read> context: array<f32>; // (slots, 5, num_features)
 @group(0) @binding(3) var<storage, read> features: array<f32>; // (lanes, 4 * frames, num_features)
-@group(0) @binding(4) var<storage, read> lanes: array<Lane>; // (lanes)
-@group(0) @binding(5) var<storage, read_write> y: array<vec4f>; // (lanes, 4 * frames + 3, num_features - 2, out_vec4s)
-@group(0) @binding(6) var<uniform> step: Step;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>; // (lanes, 4 * frames + 3, num_features - 2, out_vec4s)
 
 const context_frames = 5u;
 
@@ -43,10 +31,6 @@ fn features_at(lane: u32, t: u32, f: u32) -> vec4f {
   return vec4f(features[start + at.x], features[start + at.y], features[start + at.z], features[start + at.w]);
 }
 
-fn double_swish(x: vec4f) -> vec4f {
-  return x / (1.0 + exp(min(1.0 - x, vec4f(80.0))));
-}
-
 // A weight times the features of four frequencies, a column for each.
 fn add_products(w: vec4f, x: vec4f, sums: mat4x4f) -> mat4x4f {
   return mat4x4f(
@@ -58,7 +42,7 @@ fn add_products(w: vec4f, x: vec4f, sums: mat4x4f) -> mat4x4f {
 }
 
 @compute @workgroup_size(8)
-fn conv_first(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u) {
   let out_freqs = num_features - 2u;
   let times = 4u * step.frames + 3u;
   let lane = id.z;

@@ -8,25 +8,13 @@
 override vec4s: u32; // ceil(decoder_dim / 4)
 override context_size: u32;
 
-struct Step {
-  lanes: u32, // streams in this step
-  frames: u32, // encoder frames of the longest lane
-}
-
-struct Lane {
-  slot: u32,
-  frames: u32, // encoder frames of this lane, 1 ..= step.frames
-}
-
 @group(0) @binding(0) var<storage, read> embedding: array<vec4f>; // (vocab_size, vec4s)
 @group(0) @binding(1) var<storage, read> conv: array<vec4f>; // (context_size, vec4s), oldest token first
-@group(0) @binding(2) var<storage, read> lanes: array<Lane>; // (lanes)
-@group(0) @binding(3) var<storage, read> contexts: array<i32>; // (slots, context_size)
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>; // (lanes, vec4s)
-@group(0) @binding(5) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> contexts: array<i32>; // (slots, context_size)
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // (lanes, vec4s)
 
 @compute @workgroup_size(32)
-fn decoder(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u) {
   let lane = id.y;
   if (id.x >= vec4s || lane >= step.lanes) {
     return;

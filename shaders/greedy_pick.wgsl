@@ -6,48 +6,29 @@
 //
 // Lanes that have no frame `at.frame` any more keep their context.
 //
-// One workgroup: one lane. Each thread goes over every 32nd logit, then a tree joins the 32 partial results: the
-// order is fixed by the width alone.
+// One workgroup: one lane, a row (softmax.wgsl).
 // Workgroups: (lanes, 1, 1). Run once per frame, after joiner.output_linear.
 
-override width: u32; // vocab_size
 override context_size: u32;
 override blank: u32;
 override unk: u32; // a token that counts as blank; 0xffffffff for none
 
-struct Step {
-  lanes: u32, // streams in this step
-  frames: u32, // encoder frames of the longest lane
-}
-
-struct Lane {
-  slot: u32,
-  frames: u32, // encoder frames of this lane, 1 ..= step.frames
-}
-
-struct At {
-  layer: u32,
-  frame: u32,
-}
-
 @group(0) @binding(0) var<storage, read> logits: array<f32>; // (lanes, width rounded up to 4)
-@group(0) @binding(1) var<storage, read> lanes: array<Lane>; // (lanes)
-@group(0) @binding(2) var<storage, read_write> contexts: array<i32>; // (slots, context_size)
-@group(0) @binding(3) var<storage, read_write> picked: array<vec4f>; // (lanes, frames) of token, log_prob, 0, 0
-@group(0) @binding(4) var<uniform> step: Step;
-@group(1) @binding(0) var<uniform> at: At;
+@group(0) @binding(1) var<storage, read_write> contexts: array<i32>; // (slots, context_size)
+@group(0) @binding(2) var<storage, read_write> picked: array<vec4f>; // (lanes, frames) of token, log_prob, 0, 0
 
-const threads = 32u;
-const lowest = -3.4028234e38;
+fn logit_at(place: u32) -> f32 {
+  return logits[place];
+}
 
-var<workgroup> largest: array<f32, threads>;
-var<workgroup> best: array<u32, threads>;
-var<workgroup> partial: array<f32, threads>;
+fn join(thread: u32, other: u32) {
+  keep_better(thread, other);
+}
 
 @compute @workgroup_size(32)
-fn greedy_pick(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let lane = group.x;
-  let start = lane * ((width + 3u) / 4u * 4u);
+  let start = logits_start(lane);
 
   var value = lowest;
   var index = 0u;
@@ -57,36 +38,14 @@ fn greedy_pick(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_in
       index = k;
     }
   }
-  largest[thread] = value;
+  best_value[thread] = value;
   best[thread] = index;
-  workgroupBarrier();
-  for (var half = threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      let other = thread + half;
-      if (largest[other] > largest[thread] || (largest[other] == largest[thread] && best[other] < best[thread])) {
-        largest[thread] = largest[other];
-        best[thread] = best[other];
-      }
-    }
-    workgroupBarrier();
-  }
+  join_threads(thread);
 
-  var sum = 0.0;
-  for (var k = thread; k < width; k += threads) {
-    sum += exp(logits[start + k] - largest[0]);
-  }
-  partial[thread] = sum;
-  workgroupBarrier();
-  for (var half = threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      partial[thread] += partial[thread + half];
-    }
-    workgroupBarrier();
-  }
-
+  let sum = sum_of_exponentials(start, width, best_value[0], thread);
   if (thread == 0u && at.frame < lanes[lane].frames) {
     let token = best[0];
-    picked[lane * step.frames + at.frame] = vec4f(f32(token), -log(partial[0]), 0.0, 0.0);
+    picked[lane * step.frames + at.frame] = vec4f(f32(token), -log(sum), 0.0, 0.0);
     if (token != blank && token != unk) {
       let context = lanes[lane].slot * context_size;
       for (var i = 1u; i < context_size; i++) {

@@ -15,7 +15,7 @@ override part_vec4s: u32; // a multiple of 128
 const threads = 32u;
 
 @compute @workgroup_size(32)
-fn read_bandwidth(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let start = group.x * part_vec4s + thread.x;
   var sum = vec4f(0.0);
   for (var k = start; k < start + part_vec4s; k += 4u * threads) {

@@ -24,7 +24,7 @@ fn four_texels(first: u32, down: f32) -> vec4f {
 }
 
 @compute @workgroup_size(4)
-fn read_bandwidth_texels(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let down = (f32(group.x) + 0.5) / f32(textureDimensions(values).y);
   var sum = vec4f(0.0);
   for (var x = thread.x; x < width; x += 8u * threads) {

@@ -7,25 +7,13 @@
 
 override num_features: u32;
 
-struct Step {
-  lanes: u32, // streams in this step
-  frames: u32, // encoder frames of the longest lane
-}
-
-struct Lane {
-  slot: u32,
-  frames: u32, // encoder frames of this lane, 1 ..= step.frames
-}
-
 @group(0) @binding(0) var<storage, read> features: array<f32>; // (lanes, 4 * frames, num_features)
-@group(0) @binding(1) var<storage, read> lanes: array<Lane>; // (lanes)
-@group(0) @binding(2) var<storage, read_write> context: array<f32>; // (slots, 5, num_features)
-@group(0) @binding(3) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> context: array<f32>; // (slots, 5, num_features)
 
 const context_frames = 5u;
 
 @compute @workgroup_size(32)
-fn save_context(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u) {
   let f = id.x;
   let lane = id.y;
   if (f >= num_features || lane >= step.lanes) {

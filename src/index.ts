@@ -37,7 +37,7 @@ export type { KernelTime } from './gpu/timer.ts';
 export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type TimedStep } from './encoder/encoder.ts';
 export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
 export { ENCODER_OUT, type EncoderHead } from './encoder/workspace.ts';
-export type { Arithmetic, ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
+export type { ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
 export type { KernelStore } from './gpu/kernel-store.ts';
 export type { EncoderCapacity } from './encoder/plan.ts';
 export type { EncoderState, StateValues } from './encoder/state.ts';

@@ -1,14 +1,142 @@
 /**
- * Reads every `shaders/*.wgsl` by reflection and writes `src/gpu/kernels.generated.ts`: the source text with
- * its binding layout, override names, workgroup size and uniform layouts as typed constants. The WGSL is the
+ * Writes `src/gpu/kernels.generated.ts`: for each kernel the WGSL of its parts, one behind the other, with what reflection
+ * says of it as typed constants: its binding layout, override names, workgroup size and uniform layouts. The WGSL is the
  * source of truth; nothing of it is repeated by hand in TypeScript.
  */
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { WgslReflect, ResourceType, type VariableInfo } from 'wgsl_reflect/wgsl_reflect.module.js';
+import { placeInFile, type WgslFile } from '../src/gpu/wgsl-files.ts';
 
 const shaders = new URL('../shaders/', import.meta.url);
 const target = new URL('../src/gpu/kernels.generated.ts', import.meta.url);
+
+/** Ways to multiply a matrix with rows of inputs. */
+const any = ['weight_type', 'multiply_add', 'four_starts'];
+const inBuffer = [...any, 'matrix_in_buffer', 'unpack', 'inputs_by_vec4', 'four_inputs'];
+const inTexture = [...any, 'matrix_in_texture', 'product_texture', 'four_inputs', 'four_sums'];
+const tiled = [...inBuffer, 'product_plain', 'four_sums'];
+const plain = [...tiled, 'threads_by_output'];
+const folded = [...tiled, 'threads_folded'];
+const split = [...inBuffer, 'sums_split', 'product_split'];
+const texels = [...inTexture, 'inputs_by_vec4', 'threads_of_eight'];
+const quads = [...inTexture, 'inputs_by_quad', 'threads_of_quad'];
+
+/** What goes with an operation, whichever the way. */
+const oneFrame = ['one_frame', 'step', 'at'];
+const wave = ['wave', 'step', 'at'];
+const linear = ['scale', 'activations', 'blocks'];
+const cell = ['lstm_gates', 'lstm_state', 'lanes', 'activations', 'blocks'];
+const output = ['lstm_output', 'lstm_state', 'lanes'];
+const projection = [...output, 'scale', 'blocks'];
+const convolution = ['step', 'activations'];
+const softmax = ['softmax', 'workgroup_sum', 'workgroup_join', 'step'];
+
+/** What each kernel is made of: an operation, `shaders/*.wgsl`, and parts, `shaders/parts/*.wgsl`. */
+export const KERNELS: Readonly<Record<string, readonly [operation: string, ...parts: string[]]>> = {
+  basic_norm: ['basic_norm', 'norm_by_workgroup', 'workgroup_rows', 'workgroup_sum', 'step'],
+  basic_norm_quad: ['basic_norm', 'norm_by_quad', 'workgroup_rows', 'step'],
+  conv_first: ['conv_first', 'step', 'lanes', 'activations'],
+  conv_strided: ['conv_strided', ...convolution, ...folded],
+  conv_strided_quads: ['conv_strided', ...convolution, ...quads],
+  conv_strided_texels: ['conv_strided', ...convolution, ...texels],
+  ctc_pick: ['ctc_pick', ...softmax, 'workgroup_best', 'workgroup_rows'],
+  decoder: ['decoder', 'step', 'lanes'],
+  greedy_pick: ['greedy_pick', ...softmax, 'workgroup_best', 'lanes', 'at'],
+  join: ['join', 'step', 'at', 'activations'],
+  linear: ['linear', ...linear, 'all_frames', 'step', ...plain],
+  linear_quads: ['linear', ...linear, 'all_frames', 'step', ...quads],
+  linear_split: ['linear', ...linear, 'all_frames', 'step', ...split],
+  linear_texels: ['linear', ...linear, 'all_frames', 'step', ...texels],
+  linear_wave: ['linear', ...linear, ...wave, ...split],
+  log_softmax: ['log_softmax', ...softmax, 'workgroup_rows'],
+  lstm_carry: ['lstm_carry', ...output, ...oneFrame],
+  lstm_cell: ['lstm_cell', ...cell, 'scale', ...oneFrame, ...plain],
+  lstm_cell_quads: ['lstm_cell', ...cell, 'scale', ...oneFrame, ...quads],
+  lstm_cell_split: ['lstm_cell', ...cell, 'scale', ...oneFrame, ...split],
+  lstm_cell_texels: ['lstm_cell', ...cell, 'scale', ...oneFrame, ...texels],
+  lstm_cell_wave: ['lstm_cell_wave', ...cell, ...wave, ...any, 'unpack', 'sums_split'],
+  lstm_projection: ['lstm_projection', ...projection, ...oneFrame, ...plain],
+  lstm_projection_quads: ['lstm_projection', ...projection, ...oneFrame, ...quads],
+  lstm_projection_split: ['lstm_projection', ...projection, ...oneFrame, ...split],
+  lstm_projection_texels: ['lstm_projection', ...projection, ...oneFrame, ...texels],
+  lstm_projection_wave: ['lstm_projection_wave', ...projection, ...wave, ...split],
+  read_bandwidth: ['read_bandwidth'],
+  read_bandwidth_texels: ['read_bandwidth_texels'],
+  save_context: ['save_context', 'step', 'lanes'],
+};
+
+/** Directives, which have to come first. */
+const DIRECTIVE = /^(?:enable|requires) .*;/gm;
+
+/** A file as it is concatenated. Comments are for the reader of `shaders/`; lines stay, so that their numbers hold. */
+export interface WgslText {
+  directives: readonly string[];
+  body: string;
+}
+
+export function wgslText(source: string): WgslText {
+  const code = source.replace(/[ \t]*\/\/.*$/gm, '');
+  return { directives: code.match(DIRECTIVE) ?? [], body: code.replace(DIRECTIVE, '') };
+}
+
+/** The first line of what is concatenated: all directives. */
+const head = (texts: readonly WgslText[]) => `${texts.flatMap(({ directives }) => directives).join(' ')}\n`;
+
+/**
+ * A kernel, put together and reflected.
+ *
+ * @param texts of its operation and parts by file, in their order
+ * @throws Error that names the file and its line
+ */
+export function describeKernel(name: string, texts: ReadonlyMap<string, WgslText>) {
+  const files: WgslFile[] = [];
+  let line = 2;
+  for (const [file, { body }] of texts) {
+    files.push({ file, line });
+    line += body.split('\n').length - 1;
+  }
+  const bodies = [...texts.values()];
+  const code = head(bodies) + bodies.map(({ body }) => body).join('');
+  const reflection = reflect(name, files, code);
+  const [entry, ...others] = reflection.entry.compute;
+  if (!entry?.workgroupSize || others.length > 0 || entry.name !== 'main') {
+    throw new Error(`${name}: expected one entry point, main, in ${[...texts.keys()].join(', ')}`);
+  }
+  const variables = [...reflection.storage, ...reflection.uniforms, ...reflection.textures, ...reflection.samplers];
+  return {
+    name,
+    workgroupSize: entry.workgroupSize,
+    overrides: reflection.overrides.map((override) => override.name),
+    bindings: Object.fromEntries(variables.map((variable) => [variable.name, binding(variable)])),
+    files,
+  };
+}
+
+function reflect(name: string, files: readonly WgslFile[], code: string): WgslReflect {
+  const places = new Map<string, string>();
+  for (const { index, 0: text, 1: defined } of code.matchAll(DEFINITION)) {
+    const place = placeInFile(files, code.slice(0, index + text.length).split('\n').length);
+    if (places.has(defined)) {
+      throw new Error(`${name}: ${defined} is defined at ${places.get(defined)} and at ${place}`);
+    }
+    places.set(defined, place);
+  }
+  try {
+    return new WgslReflect(code);
+  } catch (cause) {
+    const words = cause instanceof Error ? cause.message : String(cause);
+    const placed = words.replace(/\bline:? ?(\d+)/i, (_, line: string) => placeInFile(files, Number(line)));
+    throw new Error(`${name}: ${placed}`, { cause });
+  }
+}
+
+/** What stands at module scope, in the files' own formatting. */
+const DEFINITION = /^(?:@.*\) )?(?:fn|var(?:<[^>]*>)?|override|const|alias|struct) (\w+)/gm;
+
+/** The names that a file defines. */
+export const definitions = ({ body }: WgslText): string[] =>
+  Array.from(body.matchAll(DEFINITION), ([, defined]) => defined);
 
 function binding(variable: VariableInfo) {
   const { group, binding } = variable;
@@ -34,37 +162,49 @@ function binding(variable: VariableInfo) {
   return { group, binding, type, size: variable.stride };
 }
 
-function descriptor(name: string, code: string) {
-  const reflection = new WgslReflect(code);
-  const [entry, ...others] = reflection.entry.compute;
-  if (!entry?.workgroupSize || others.length > 0 || entry.name !== name) {
-    throw new Error(`shaders/${name}.wgsl: expected one entry point with the name of the file`);
-  }
-  const variables = [...reflection.storage, ...reflection.uniforms, ...reflection.textures, ...reflection.samplers];
-  return {
-    name,
-    workgroupSize: entry.workgroupSize,
-    overrides: reflection.overrides.map((override) => override.name),
-    bindings: Object.fromEntries(variables.map((variable) => [variable.name, binding(variable)])),
-    code,
-  };
+/** Every file of `shaders/`, by its path there. */
+export async function readShaders(): Promise<Map<string, WgslText>> {
+  const names = (await readdir(shaders, { recursive: true })).filter((file) => file.endsWith('.wgsl')).sort();
+  return new Map(
+    await Promise.all(
+      names.map(async (name) => [name, wgslText(await readFile(new URL(name, shaders), 'utf8'))] as const),
+    ),
+  );
 }
 
-/** Comments are for the reader of `shaders/`; blank lines stay, so that line numbers in errors hold. */
-const withoutComments = (code: string) => code.replace(/[ \t]*\/\/.*$/gm, '');
-
-/** The text of `kernels.generated.ts`. */
-export async function generateKernels(): Promise<string> {
-  const names = (await readdir(shaders)).filter((file) => file.endsWith('.wgsl')).sort();
-  const parts = await Promise.all(
-    names.map(async (file) => {
-      const name = file.replace(/\.wgsl$/, '');
-      const code = withoutComments(await readFile(new URL(file, shaders), 'utf8'));
-      const constant = name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-      return `export const ${constant} = ${JSON.stringify(descriptor(name, code), null, 2)} as const;\n`;
+/** The files of a kernel, in the order of the table. */
+export function filesOf(kernel: string, shaders: ReadonlyMap<string, WgslText>): Map<string, WgslText> {
+  const [operation, ...parts] = KERNELS[kernel];
+  const files = [`${operation}.wgsl`, ...parts.map((part) => `parts/${part}.wgsl`)];
+  return new Map(
+    files.map((file) => {
+      const text = shaders.get(file);
+      if (!text) {
+        throw new Error(`${kernel}: there is no shaders/${file}`);
+      }
+      return [file, text];
     }),
   );
-  return `// Made from shaders/*.wgsl by tools/generate-kernels.ts (npm run generate). Do not edit.\n\n${parts.join('\n')}`;
+}
+
+const camelCase = (name: string) => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+/** The constant that has a file's text. */
+const textOf = (file: string) => camelCase(`_${file.replace(/\.wgsl$/, '').replace('/', '_')}`);
+
+/** The text of `kernels.generated.ts`: that of each file once. */
+export async function generateKernels(): Promise<string> {
+  const all = await readShaders();
+  const texts = Array.from(all, ([file, { body }]) => `const ${textOf(file)} = ${JSON.stringify(body)};\n`);
+  const kernels = Object.keys(KERNELS).map((name) => {
+    const files = filesOf(name, all);
+    const described = JSON.stringify(describeKernel(name, files), null, 2).slice(0, -2);
+    const code = [JSON.stringify(head([...files.values()])), ...Array.from(files.keys(), textOf)].join(' + ');
+    return `export const ${camelCase(name)} = ${described},\n  "code": ${code}\n} as const;\n`;
+  });
+  return (
+    '// Made from shaders/ by tools/generate-kernels.ts (npm run generate). Do not edit.\n\n' +
+    [texts.join(''), ...kernels].join('\n')
+  );
 }
 
 /** Writes `kernels.generated.ts`, unless it is as it should be: others may be reading it, or watching it. */

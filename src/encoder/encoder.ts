@@ -10,7 +10,7 @@ import type { TensorSource } from '../model/tensors.ts';
 import { encodeBatch, requireFiniteFeatures, type BatchOptions, type EncodedBatch } from './batch.ts';
 import type { KernelStore } from '../gpu/kernel-store.ts';
 import { bytesPerLane, bytesPerSlot, compileEncoder, type EncoderCapacity, type EncoderKernels } from './plan.ts';
-import { ARITHMETICS, CONV_METHODS, ableMethods, storageFor, type Arithmetic, type KernelChoice } from './matrices.ts';
+import { CONV_METHODS, ableMethods, storageFor, type KernelChoice } from './matrices.ts';
 import { isExact } from './self-test.ts';
 import { EncoderState } from './state.ts';
 import { measuredKernels } from './measured.ts';
@@ -20,21 +20,13 @@ import { ENCODER_OUT, Workspace, type EncoderHead, type StepOutput, type StepWat
 
 export interface EncoderOptions extends Partial<EncoderCapacity> {
   /**
-   * What matrices are kept as in GPU memory; states are f32 whatever it is, and so are sums but for {@link arithmetic}.
+   * What matrices are kept as in GPU memory; states and sums are f32 whatever it is.
    * `auto`, the default, is what the model folder has.
    */
   dtype?: WeightDtype | 'auto';
   /**
-   * What matrices may be multiplied in. `f16` lets kernels multiply f16 weights in f16 where the adapter has that and is
-   * faster by it: results then differ from those in f32 in the third digit or so, from adapter to adapter, and where
-   * two methods are about as fast from run to run. Sums of more than 16 inputs and all states stay f32. The default is
-   * `f32`.
-   */
-  arithmetic?: Arithmetic;
-  /**
-   * How the kernels that read weights work; in one arithmetic the results are the same to the byte. `auto`, the
-   * default, is the fastest on this adapter, measured when a model of these sizes is loaded for the first time. Kernels
-   * named here decide the arithmetic, too.
+   * How the kernels that read weights work; the results are the same to the byte. `auto`, the default, is the fastest on
+   * this adapter, measured when a model of these sizes is loaded for the first time.
    */
   kernels?: KernelChoice | 'auto';
   /**
@@ -705,21 +697,14 @@ async function resolveKernels(
   model: Model,
   dtype: WeightDtype,
   capacity: EncoderCapacity,
-  { kernels: wanted = 'auto', arithmetic = 'f32', kernelStore }: EncoderOptions,
+  { kernels: wanted = 'auto', kernelStore }: EncoderOptions,
 ): Promise<KernelChoice> {
-  if (!ARITHMETICS.includes(arithmetic)) {
-    throw new RillError('bad-argument', {
-      got: `arithmetic: ${JSON.stringify(arithmetic)}`,
-      expected: ARITHMETICS.join(' or '),
-      remedy: 'Leave it out for f32.',
-    });
-  }
   const able = ableMethods(context, model.sizes, dtype);
   if (wanted === 'auto') {
     const measured = measuredKernels(context.adapter, dtype);
-    return measured && arithmetic === 'f32' && able.includes(measured.matrices)
+    return measured && able.includes(measured.matrices)
       ? measured
-      : chooseKernels(context, model, dtype, capacity, { arithmetic, kernelStore });
+      : chooseKernels(context, model, dtype, capacity, kernelStore);
   }
   const { convolutions, matrices } = wanted;
   if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {

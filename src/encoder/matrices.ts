@@ -20,23 +20,21 @@ interface Traits {
   /** Features that the device must have. */
   features: readonly GPUFeatureName[];
   storage: MatrixStorage;
-  /** The only type of weights that they can read. */
-  dtype?: WeightDtype;
   /** Rows that a thread can cover, up to how many rows in all each is taken, and by kernels of which form. */
   tiles: readonly { tile: number; upTo: number; form: KernelForm }[];
 }
 
 /** The forms that kernels over matrices are written in. */
-type KernelForm = 'plain' | 'split' | 'texels' | 'quads' | 'half';
+type KernelForm = 'plain' | 'split' | 'texels' | 'quads';
 
 /** vec4s of outputs that each thread of a workgroup's first dimension has. */
 const outputsPerThread = ({ storage }: Traits): number => (storage === 'texture' ? 2 : 1);
 
 /**
  * The ways that the kernels over matrices can work; which is fastest depends on the adapter, see `chooseKernels`. All
- * but `half` do the same operations in the same order, and so give the same bytes.
+ * do the same operations in the same order, and so give the same bytes.
  */
-export const MATRIX_METHODS = ['plain', 'wide', 'split', 'waves', 'texels', 'quads', 'half'] as const;
+export const MATRIX_METHODS = ['plain', 'wide', 'split', 'waves', 'texels', 'quads'] as const;
 export type MatrixMethod = (typeof MATRIX_METHODS)[number];
 
 const SPLIT_TILES: Traits['tiles'] = [
@@ -79,23 +77,7 @@ const METHODS: Readonly<Record<MatrixMethod, Traits>> = {
   texels: { features: [], storage: 'texture', tiles: textureTiles('texels') },
   /** As `texels`, and inputs shared within a quad. */
   quads: { features: ['subgroups'], storage: 'texture', tiles: textureTiles('quads') },
-  /** f16 weights, multiplied and for a while summed in f16: other bytes, only on demand. */
-  half: {
-    features: ['shader-f16'],
-    storage: 'buffer',
-    dtype: 'f16',
-    tiles: [
-      { tile: 1, upTo: 1, form: 'half' },
-      { tile: 4, upTo: Infinity, form: 'half' },
-    ],
-  },
 };
-
-/** What numbers are multiplied in. */
-export const ARITHMETICS = ['f32', 'f16'] as const;
-export type Arithmetic = (typeof ARITHMETICS)[number];
-
-export const arithmeticOf = (method: MatrixMethod): Arithmetic => (method === 'half' ? 'f16' : 'f32');
 
 /** The methods of the second and third convolution, conv_strided: as for matrices. */
 export const CONV_METHODS = ['plain', 'wide', 'texels', 'quads'] as const satisfies readonly MatrixMethod[];
@@ -133,7 +115,6 @@ export function ableMethods(context: GpuContext, sizes: ModelSizes, dtype: Weigh
   return MATRIX_METHODS.filter(
     (method) =>
       METHODS[method].features.every((feature) => context.device.features.has(feature)) &&
-      (METHODS[method].dtype ?? dtype) === dtype &&
       (METHODS[method].storage === 'buffer' || canBeTextures(context, sizes)) &&
       (method !== 'waves' || canGather(context, sizes.encoder, dtype)),
   );
@@ -164,14 +145,21 @@ export class ConvKernel {
     this.#outputs = outputs;
   }
 
-  /** @param overrides of conv_strided, but for the tile */
+  /** @param overrides of conv_strided, but for those of every convolution alike */
   static async compile(
     context: GpuContext,
     method: ConvMethod,
-    overrides: Readonly<Record<Exclude<(typeof kernels.convStrided.overrides)[number], 'tile'>, number>>,
+    overrides: Readonly<
+      Record<
+        Exclude<(typeof kernels.convStrided.overrides)[number], 'tile' | 'weight_bits' | 'in_vec4s' | 'block_vec4s'>,
+        number
+      >
+    >,
   ): Promise<ConvKernel> {
+    const window = 9 * overrides.channel_vec4s;
+    const all = { ...overrides, weight_bits: WEIGHT_BITS.f32, in_vec4s: window, block_vec4s: window };
     const compiled = CONV_TILES[method].map(async (tile) => {
-      return { tile, kernel: await Kernel.create(context, CONV_SOURCES[method], { ...overrides, tile }) };
+      return { tile, kernel: await Kernel.create(context, CONV_SOURCES[method], { ...all, tile }) };
     });
     return new ConvKernel(await Promise.all(compiled), method, overrides.out_vec4s);
   }
@@ -202,7 +190,7 @@ export class ConvKernel {
         const workgroups =
           traits.storage === 'texture'
             ? ([Math.ceil(outputs / width), count, lanes] as const)
-            : ([Math.ceil((count * outputs) / width), lanes, 1] as const);
+            : ([Math.ceil((count * outputs) / width), 1, lanes] as const);
         kernel.dispatch(pass, workgroups, offset);
       },
     };
@@ -261,7 +249,30 @@ export interface LargestStep {
   maxFrames: number;
 }
 
-type LinearKernel = MatrixKernel<keyof typeof kernels.linear.bindings>;
+/** Overrides of a kernel over a matrix. */
+type MatrixSizes = Readonly<Record<'in_vec4s' | 'out_vec4s', number>>;
+
+/** The kernels over matrices in each form. */
+const FORMS = {
+  linear: {
+    plain: kernels.linear,
+    split: kernels.linearSplit,
+    texels: kernels.linearTexels,
+    quads: kernels.linearQuads,
+  },
+  cell: {
+    plain: kernels.lstmCell,
+    split: kernels.lstmCellSplit,
+    texels: kernels.lstmCellTexels,
+    quads: kernels.lstmCellQuads,
+  },
+  projection: {
+    plain: kernels.lstmProjection,
+    split: kernels.lstmProjectionSplit,
+    texels: kernels.lstmProjectionTexels,
+    quads: kernels.lstmProjectionQuads,
+  },
+} as const satisfies Record<string, Record<KernelForm, KernelSource>>;
 
 /** Compiles the kernels over matrices of one method and dtype, for steps of up to so many lanes and frames. */
 export class MatrixCompiler {
@@ -281,21 +292,10 @@ export class MatrixCompiler {
     inVec4s: number,
     outVec4s: number,
     { doubleSwish = false, accumulate = false }: { doubleSwish?: boolean; accumulate?: boolean } = {},
-  ): Promise<LinearKernel> {
-    const sizes = {
-      in_vec4s: inVec4s,
-      out_vec4s: outVec4s,
-      double_swish: Number(doubleSwish),
-      accumulate: Number(accumulate),
-    };
-    const forms = {
-      plain: kernels.linear,
-      split: kernels.linearSplit,
-      texels: kernels.linearTexels,
-      quads: kernels.linearQuads,
-      half: kernels.linearHalf,
-    };
-    return this.#compile((form) => forms[form], sizes, outVec4s, this.#largest.maxLanes * this.#largest.maxFrames);
+  ): Promise<MatrixKernel<keyof typeof kernels.linear.bindings>> {
+    const then = { is_swished: Number(doubleSwish), accumulate: Number(accumulate) };
+    const { maxLanes, maxFrames } = this.#largest;
+    return this.#compile(FORMS.linear, { in_vec4s: inVec4s, out_vec4s: outVec4s, ...then }, maxLanes * maxFrames);
   }
 
   /** @param projVec4s of h @param hidden units, padded */
@@ -304,19 +304,7 @@ export class MatrixCompiler {
     hidden: number,
     layers: number,
   ): Promise<MatrixKernel<keyof typeof kernels.lstmCell.bindings>> {
-    const forms = {
-      plain: kernels.lstmCell,
-      split: kernels.lstmCellSplit,
-      texels: kernels.lstmCellTexels,
-      quads: kernels.lstmCellQuads,
-      half: kernels.lstmCellHalf,
-    };
-    return this.#compile(
-      (form) => forms[form],
-      { proj_vec4s: projVec4s, hidden, layers },
-      hidden,
-      this.#largest.maxLanes,
-    );
+    return this.#compile(FORMS.cell, { in_vec4s: projVec4s, out_vec4s: hidden, layers }, this.#largest.maxLanes);
   }
 
   /** @param hiddenVec4s of units @param projVec4s of h */
@@ -325,46 +313,32 @@ export class MatrixCompiler {
     projVec4s: number,
     layers: number,
   ): Promise<MatrixKernel<keyof typeof kernels.lstmProjection.bindings>> {
-    const forms = {
-      plain: kernels.lstmProjection,
-      split: kernels.lstmProjectionSplit,
-      texels: kernels.lstmProjectionTexels,
-      quads: kernels.lstmProjectionQuads,
-      half: kernels.lstmProjectionHalf,
-    };
-    const sizes = { hidden_vec4s: hiddenVec4s, proj_vec4s: projVec4s, layers };
-    return this.#compile((form) => forms[form], sizes, projVec4s, this.#largest.maxLanes);
+    const sizes = { in_vec4s: hiddenVec4s, out_vec4s: projVec4s, layers };
+    return this.#compile(FORMS.projection, sizes, this.#largest.maxLanes);
   }
 
-  /** A kernel over one frame in several layers at a time. @param outputs as its header has them */
+  /** A kernel over one frame in several layers at a time. */
   wave<Source extends KernelSource>(
     source: Source,
-    sizes: Readonly<Record<Exclude<Source['overrides'][number], 'tile' | 'weight_bits'>, number>>,
-    outputs: number,
+    sizes: Readonly<Record<Exclude<Source['overrides'][number], 'tile' | 'weight_bits'>, number>> & MatrixSizes,
   ): Promise<MatrixKernel<keyof Source['bindings'] & string>> {
-    return this.#compile(() => source, sizes, outputs, Math.min(WAVE_ROWS, this.#largest.maxLanes));
+    const forms = { plain: source, split: source, texels: source, quads: source };
+    return this.#compile(forms, sizes, Math.min(WAVE_ROWS, this.#largest.maxLanes));
   }
 
   async #compile<Bindings extends string>(
-    sourceOf: (form: KernelForm) => KernelSource,
-    sizes: Readonly<Record<string, number>>,
-    outputs: number,
+    forms: Readonly<Record<KernelForm, KernelSource>>,
+    sizes: MatrixSizes & Readonly<Record<string, number>>,
     maxRows: number,
   ): Promise<MatrixKernel<Bindings>> {
     const traits = METHODS[this.#method];
     const { tiles } = traits;
-    const ofDtype: Record<KernelForm, Readonly<Record<string, number>>> = {
-      plain: { weight_bits: WEIGHT_BITS[this.#dtype] },
-      split: { weight_bits: WEIGHT_BITS[this.#dtype] },
-      texels: { int8: Number(this.#dtype === 'int8') },
-      quads: { int8: Number(this.#dtype === 'int8') },
-      half: {},
-    };
     // No step has the rows for tiles beyond the first that takes the most of them.
     const needed = tiles.slice(0, 1 + tiles.findIndex(({ upTo }) => maxRows <= upTo));
     const compiled = needed.map(async ({ tile, upTo, form }) => {
-      const kernel = await Kernel.create(this.#context, sourceOf(form), { ...sizes, ...ofDtype[form], tile });
-      const groups = Math.ceil(outputs / (kernel.source.workgroupSize[0] * outputsPerThread(traits)));
+      const overrides = { ...sizes, weight_bits: WEIGHT_BITS[this.#dtype], tile };
+      const kernel = await Kernel.create(this.#context, forms[form], overrides);
+      const groups = Math.ceil(sizes.out_vec4s / (kernel.source.workgroupSize[0] * outputsPerThread(traits)));
       return { tile, upTo, kernel, groups };
     });
     return new MatrixKernel(await Promise.all(compiled), this.#dtype);

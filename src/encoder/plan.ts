@@ -189,7 +189,7 @@ export async function compileEncoder(
     ConvKernel.compile(context, choice.convolutions, {
       in_freqs: inFreqs,
       out_freqs: outFreqs,
-      in_vec4s: inputs,
+      channel_vec4s: inputs,
       out_vec4s: outputs,
       times_per_frame: times.perFrame,
       times_extra: times.extra,
@@ -207,7 +207,7 @@ export async function compileEncoder(
       matrices.linear(dModel, hidden),
       matrices.cell(dModel, hidden, layers),
       matrices.projection(hidden / 4, dModel, layers),
-      Kernel.create(context, kernels.lstmCarry, { hidden_vec4s: hidden / 4, layers }),
+      Kernel.create(context, kernels.lstmCarry, { out_vec4s: hidden / 4, layers }),
       matrices.linear(dModel, dimFeedforward, { doubleSwish: true }),
       matrices.linear(dimFeedforward, dModel, { accumulate: true }),
     ]);

@@ -11,9 +11,7 @@ import {
   CONV_METHODS,
   MATRIX_METHODS,
   ableMethods,
-  arithmeticOf,
   storageFor,
-  type Arithmetic,
   type KernelChoice,
   type MatrixMethod,
 } from './matrices.ts';
@@ -46,11 +44,6 @@ export const kernelsOf = (matrices: MatrixMethod): KernelChoice => {
 
 /** A method must be this much faster than the plain one to be taken: less is noise. */
 const MAX_SHARE = 0.97;
-/**
- * How far f16 arithmetic may lie from the plain kernels, as a share of each buffer's root mean square: many times what
- * rounding does (2^-11 a product), and far less than what a wrong kernel would.
- */
-const HALF_TOLERANCE = 0.02;
 /** Encoders for no more streams than this are judged by one. */
 const FEW_STREAMS = 8;
 /**
@@ -104,7 +97,7 @@ export function checkedSteps({ maxStreams, maxFrames }: Pick<EncoderCapacity, 'm
 
 /**
  * Runs the embedding and the first layer or layers of a model by each choice of kernels: against the first byte for
- * byte (within a tolerance in f16 arithmetic), and against the clock.
+ * byte, and against the clock.
  *
  * @param steps are timed, too
  * @param checked are only compared
@@ -152,7 +145,7 @@ export async function rehearseKernels(
         const states = await actor.runAll(all);
         context.check();
         expected ??= states;
-        const refused = objection(choice, states, expected);
+        const refused = objection(states, expected);
         if (refused === undefined) {
           actors.push(actor);
         } else {
@@ -210,19 +203,13 @@ export function ableKernels(context: GpuContext, { sizes }: Model, dtype: Weight
   return ableMethods(context, sizes, dtype).map(kernelsOf);
 }
 
-/** Those that are worth a rehearsal, and allowed: other bytes than those of f32 arithmetic only on demand. */
-export function candidateKernels(
-  context: GpuContext,
-  model: Model,
-  dtype: WeightDtype,
-  arithmetic: Arithmetic = 'f32',
-): KernelChoice[] {
+/** Those that are worth a rehearsal. */
+export function candidateKernels(context: GpuContext, model: Model, dtype: WeightDtype): KernelChoice[] {
   const { isFallbackAdapter, subgroupMinSize = 0 } = context.adapter;
   return ableKernels(context, model, dtype).filter(
     ({ matrices }) =>
       !(isFallbackAdapter && WITH_BARRIERS.includes(matrices)) &&
-      !(subgroupMinSize >= WIDE_SUBGROUP && IN_SMALL_GROUPS.includes(matrices)) &&
-      (arithmetic === 'f16' || arithmeticOf(matrices) === 'f32'),
+      !(subgroupMinSize >= WIDE_SUBGROUP && IN_SMALL_GROUPS.includes(matrices)),
   );
 }
 
@@ -272,10 +259,9 @@ export function chooseKernels(
   model: Model,
   dtype: WeightDtype,
   capacity: Pick<EncoderCapacity, 'maxStreams' | 'maxFrames'>,
-  options: { arithmetic?: Arithmetic; kernelStore?: KernelStore } = {},
+  kernelStore: KernelStore = context.kernelStore,
 ): Promise<KernelChoice> {
-  const { arithmetic = 'f32', kernelStore = context.kernelStore } = options;
-  const candidates = candidateKernels(context, model, dtype, arithmetic);
+  const candidates = candidateKernels(context, model, dtype);
   const steps = rehearsedSteps(capacity.maxStreams);
   const checked = checkedSteps(capacity);
   const key = JSON.stringify([
@@ -291,7 +277,7 @@ export function chooseKernels(
   const earlier = chosen.get(key);
   if (earlier) {
     // What went wrong on another device need not go wrong on this one.
-    return earlier.catch(() => chooseKernels(context, model, dtype, capacity, options));
+    return earlier.catch(() => chooseKernels(context, model, dtype, capacity, kernelStore));
   }
   const choice = recallChoice(kernelStore, key).then(async (recalled) => {
     const plain = kernelsOf('plain');
@@ -429,25 +415,9 @@ class Actor {
 }
 
 /** What is wrong with what a choice has left behind, if anything is. */
-export function objection(
-  { matrices }: KernelChoice,
-  actual: readonly Float32Array[],
-  expected: readonly Float32Array[],
-): string | undefined {
-  if (arithmeticOf(matrices) === 'f32') {
-    return actual.every((values, i) => sameBytes(values, expected[i]))
-      ? undefined
-      : 'other bytes than the plain kernels';
-  }
-  const off = Math.max(...actual.map((values, i) => relativeError(values, expected[i])));
-  return off <= HALF_TOLERANCE ? undefined : `off by ${(100 * off).toFixed(1)} % of the plain kernels’ values`;
-}
-
-/** Root mean square of the differences over that of the values; infinite for what is not a number. */
-export function relativeError(actual: Float32Array, expected: Float32Array): number {
-  const squares = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
-  const error = Math.sqrt(squares(actual.map((value, k) => value - expected[k])) / squares(expected));
-  return Number.isNaN(error) ? Infinity : error;
+export function objection(actual: readonly Float32Array[], expected: readonly Float32Array[]): string | undefined {
+  const same = actual.every((values, i) => sameBytes(values, expected[i]));
+  return same ? undefined : 'other bytes than the plain kernels';
 }
 
 /** Times that a method may take the device, or the page, with it before it is left alone. */

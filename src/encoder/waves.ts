@@ -38,14 +38,13 @@ export async function compileWaves(matrices: MatrixCompiler, sizes: EncoderSizes
   const hidden = padded(sizes.rnnHiddenSize);
   const dModel = vec4s(width);
   const dimFeedforward = vec4s(sizes.dimFeedforward);
-  const linear = (inputs: number, outputs: number, after: { double_swish: number; accumulate: number }) =>
-    matrices.wave(kernels.linearWave, { in_vec4s: inputs, out_vec4s: outputs, ...after }, outputs);
-  const projectionSizes = { hidden_vec4s: hidden / 4, proj_vec4s: dModel, layers };
+  const linear = (inputs: number, outputs: number, after: { is_swished: number; accumulate: number }) =>
+    matrices.wave(kernels.linearWave, { in_vec4s: inputs, out_vec4s: outputs, ...after });
   const [cell, projection, ff1, ff2] = await Promise.all([
-    matrices.wave(kernels.lstmCellWave, { width, hidden, layers }, hidden),
-    matrices.wave(kernels.lstmProjectionWave, projectionSizes, dModel),
-    linear(dModel, dimFeedforward, { double_swish: 1, accumulate: 0 }),
-    linear(dimFeedforward, dModel, { double_swish: 0, accumulate: 1 }),
+    matrices.wave(kernels.lstmCellWave, { width, in_vec4s: dModel, out_vec4s: hidden, layers }),
+    matrices.wave(kernels.lstmProjectionWave, { in_vec4s: hidden / 4, out_vec4s: dModel, layers }),
+    linear(dModel, dimFeedforward, { is_swished: 1, accumulate: 0 }),
+    linear(dimFeedforward, dModel, { is_swished: 0, accumulate: 1 }),
   ]);
   return { cell, projection, ff1, ff2, layers };
 }

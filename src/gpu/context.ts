@@ -34,7 +34,7 @@ const ATTEMPTS = 3;
 export type MemoryPart = 'weights' | 'states' | 'activations' | 'readback' | 'profile' | 'trace';
 
 /** Features that some kernels need; others do without. */
-const KERNEL_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'shader-f16'];
+const KERNEL_FEATURES: readonly GPUFeatureName[] = ['subgroups'];
 
 /**
  * A GPU device with its health. Everything on the GPU is created through a context; losses and uncaptured

@@ -1,5 +1,6 @@
 import { RillError } from '../errors.ts';
 import type { GpuContext } from './context.ts';
+import { placeInFile, type WgslFile } from './wgsl-files.ts';
 
 interface StorageBinding {
   readonly group: number;
@@ -47,10 +48,12 @@ export interface BufferRange {
 /** What can be bound to a kernel. */
 export type Resource = GPUBuffer | GPUTexture | BufferRange;
 
-/** A shader as `kernels.generated.ts` describes it. */
+/** A kernel as `kernels.generated.ts` describes it. */
 export interface KernelSource {
   readonly name: string;
   readonly code: string;
+  /** What its code is put together from. */
+  readonly files: readonly WgslFile[];
   readonly workgroupSize: readonly [number, number, number];
   readonly overrides: readonly string[];
   readonly bindings: Readonly<Record<string, Binding>>;
@@ -147,11 +150,13 @@ export class Kernel<Source extends KernelSource> {
     } catch (cause) {
       const { messages } = await module.getCompilationInfo();
       const errors = messages.filter(({ type }) => type === 'error');
-      const words = errors.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ');
+      const words = errors
+        .map(({ lineNum, message }) => `${placeInFile(source.files, lineNum)}: ${message}`)
+        .join('; ');
       throw new RillError(
         'shader',
         {
-          got: `${source.name}.wgsl that does not compile here (${words || String(cause)})`,
+          got: `kernel ${source.name} that does not compile here (${words || String(cause)})`,
           expected: 'a compiled shader',
           remedy: 'Please report it with the name of the adapter and the browser.',
         },

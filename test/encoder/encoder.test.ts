@@ -430,10 +430,10 @@ describe('RnnEncoder', () => {
     });
   });
 
-  it('reports a shader that does not compile with the compiler’s words', async () => {
-    const broken = { ...kernels.basicNorm, code: 'fn basic_norm( {' };
+  it('reports a shader that does not compile with the compiler’s words, the part and its line', async () => {
+    const broken = { ...kernels.basicNorm, code: kernels.basicNorm.code.replace('half /= 2u', 'half /= oops') };
     const message = await failure('shader', () => Kernel.create(gpu, broken, { width: 1 }));
-    expect(message).toContain('basic_norm.wgsl');
+    expect(message).toMatch(/kernel basic_norm .*shaders\/parts\/workgroup_sum\.wgsl:10: .*oops/);
     await gpu.device.queue.onSubmittedWorkDone();
     gpu.check();
   });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import type { Arithmetic, KernelChoice } from '../../src/encoder/matrices.ts';
+import type { KernelChoice } from '../../src/encoder/matrices.ts';
 import {
   candidateKernels,
   checkedSteps,
@@ -11,7 +11,6 @@ import {
   rehearsedSteps,
 } from '../../src/encoder/tuning.ts';
 import { BufferScope, GpuContext } from '../../src/gpu/context.ts';
-import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
@@ -21,7 +20,6 @@ const PLAIN: KernelChoice = { convolutions: 'plain', matrices: 'plain' };
 const WIDE: KernelChoice = { convolutions: 'wide', matrices: 'wide' };
 const SPLIT: KernelChoice = { convolutions: 'plain', matrices: 'split' };
 const WAVES: KernelChoice = { convolutions: 'plain', matrices: 'waves' };
-const HALF: KernelChoice = { convolutions: 'plain', matrices: 'half' };
 const TEXELS: KernelChoice = { convolutions: 'texels', matrices: 'texels' };
 const QUADS: KernelChoice = { convolutions: 'quads', matrices: 'quads' };
 const CAPACITY = { maxStreams: 16, maxFrames: 4, maxLanes: 16 };
@@ -60,33 +58,15 @@ describe('the fastest kernels', () => {
 
 describe('what kernels leave behind', () => {
   const plain = [Float32Array.of(1, -2, 3), Float32Array.of(0, 0.5)];
-  const changed = (by: number) => [plain[0], Float32Array.of(0, 0.5 + by)];
 
-  it('must be the same bytes in f32 arithmetic', () => {
-    expect(objection(SPLIT, plain, plain)).toBeUndefined();
-    expect(objection(SPLIT, changed(1e-7), plain)).toContain('other bytes');
-    expect(objection(SPLIT, [plain[0], Float32Array.of(-0, 0.5)], plain)).toContain('other bytes');
-  });
-
-  it('may differ by what f16 rounds away in f16 arithmetic, in each buffer', () => {
-    expect(objection(HALF, changed(0.005), plain)).toBeUndefined();
-    expect(objection(HALF, changed(0.02), plain)).toContain('off by 4.0 %');
-    expect(objection(HALF, changed(NaN), plain)).toContain('off by Infinity %');
+  it('must be the same bytes', () => {
+    expect(objection(plain, plain)).toBeUndefined();
+    expect(objection([plain[0], Float32Array.of(0, 0.5 + 1e-7)], plain)).toContain('other bytes');
+    expect(objection([plain[0], Float32Array.of(-0, 0.5)], plain)).toContain('other bytes');
   });
 });
 
 describe('a rehearsal', () => {
-  it('has f16 arithmetic where it is allowed, and the adapter has it, and the weights are f16', async () => {
-    const context = await createNodeContext();
-    const model = openModel(await goldenModel('odd'));
-    const methods = (dtype: WeightDtype, arithmetic?: Arithmetic) =>
-      candidateKernels(context, model, dtype, arithmetic).map(({ matrices }) => matrices);
-    vi.spyOn(context.device.features, 'has').mockImplementation((name) => name === 'shader-f16');
-    expect(methods('f16', 'f16')).toEqual(['plain', 'wide', 'texels', 'half']);
-    expect(methods('f32', 'f16')).toEqual(['plain', 'wide', 'texels']);
-    expect(methods('f16')).toEqual(['plain', 'wide', 'texels']);
-  });
-
   it('has one stream, and many where there can be many', () => {
     expect(rehearsedSteps(1).map(({ lanes }) => lanes)).toEqual([1, 1]);
     expect(rehearsedSteps(16).map(({ lanes }) => lanes)).toEqual([1, 1, 16]);
@@ -117,7 +97,7 @@ describe('a rehearsal', () => {
     const { device, gpu, adapter } = await createNodeContext();
     const context = new GpuContext(device, { ...adapter, isFallbackAdapter: false }, gpu);
     const model = openModel(await goldenModel('odd'));
-    const choices = candidateKernels(context, model, 'f16', 'f16');
+    const choices = candidateKernels(context, model, 'f16');
     const rehearsals = await rehearseKernels(
       context,
       model,
@@ -402,17 +382,6 @@ it('a device without features chooses among the kernels that need none', async (
   const model = openModel(await goldenModel('odd'));
   expect(candidateKernels(context, model, 'f32')).toEqual([PLAIN, WIDE, TEXELS]);
   expect(['plain', 'wide', 'texels']).toContain((await chooseKernels(context, model, 'f32', CAPACITY)).matrices);
-});
-
-it('the option `arithmetic` is f32 or f16, and no reason to fail where f16 is missing', async () => {
-  const context = await createNodeContext();
-  const model = openModel(await goldenModel('odd'));
-  const wrong = { arithmetic: 'f64' as 'f32' };
-  expect(await failure('bad-argument', () => RnnEncoder.create(context, model, wrong))).toContain('f32 or f16');
-  vi.spyOn(context.device.features, 'has').mockReturnValue(false);
-  const encoder = await RnnEncoder.create(context, model, { arithmetic: 'f16', dtype: 'f16', maxStreams: 1 });
-  expect(encoder.kernels.matrices).not.toBe('half');
-  encoder.dispose();
 });
 
 describe('the option `kernels`', () => {

@@ -62,7 +62,7 @@ it('asks for the fast adapter, for what kernels make use of, and for what is wan
   const gpu = { requestAdapter } as unknown as GPU;
   await GpuContext.create(gpu, { optionalFeatures: ['timestamp-query', 'float32-filterable'] });
   expect(requestAdapter).toHaveBeenCalledWith({ powerPreference: 'high-performance' });
-  expect(requestDevice).toHaveBeenCalledWith({ requiredFeatures: ['subgroups', 'shader-f16', 'timestamp-query'] });
+  expect(requestDevice).toHaveBeenCalledWith({ requiredFeatures: ['subgroups', 'timestamp-query'] });
 });
 
 describe('waiting for a device', () => {

@@ -1,11 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
 import { Kernel, type BindingNames, type KernelSource, type Workgroups } from '../../src/gpu/kernel.ts';
 import { readBuffers } from '../../src/gpu/readback.ts';
-import { decodeFloats } from '../../src/model/tensors.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
-import { expectClose, type Tolerance } from '../support/close.ts';
+import { expectClose, expectSameBytes, type Tolerance } from '../support/close.ts';
 import type { Texels } from '../support/packed.ts';
 
 /**
@@ -86,7 +85,7 @@ function findRaces<Source extends KernelSource>(
     const values = 'texels' in given ? new Float32Array(4 * given.size[0] * given.size[1]) : given.slice();
     (groups[group] ??= {})[binding] = type === 'uniform' ? { uniform: values } : values;
   }
-  return detectRaces(forRaceDetector(source.code), source.name, [...workgroups], groups, { constants: overrides });
+  return detectRaces(forRaceDetector(source.code), 'main', [...workgroups], groups, { constants: overrides });
 }
 
 /**
@@ -108,43 +107,22 @@ const forRaceDetector = (code: string) =>
     .replace(/quadBroadcast\((.*?), \du\)/g, '$1')
     .replace(/quadSwap[XY]\((.*?)\)/g, '$1');
 
-/**
- * A kernel in f16 arithmetic with f32 in its place, so that what it adds up is checked everywhere, to the usual
- * tolerance; how f16 rounds is checked where adapters have it, in test/runtimes.
- *
- * @param cases of the kernel in f32 arithmetic, over f16 weights
- */
-export function withoutHalves<const Source extends KernelSource & { bindings: { weight: { size: number } } }>(
-  source: Source,
-  cases: readonly KernelCase<KernelSource>[],
-): [Source, KernelCase<Source>[]] {
-  const code = source.code.replace('enable f16;', '').replace(/\bf16\b/g, 'f32');
-  const only = <Value>(values: Readonly<Record<string, Value>>, names: readonly string[]) =>
-    Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
-  const inF32 = cases.map((each) => {
-    const { weight } = each.buffers;
-    if ('texels' in weight) {
-      throw new Error('weights of f16 arithmetic lie in buffers');
-    }
-    const buffers = {
-      ...only(each.buffers, Object.keys(source.bindings)),
-      weight: decodeFloats(new Uint8Array(weight.buffer), 'F16'),
-    };
-    // It has fewer bindings and overrides than the one in f32 arithmetic, and none of its own.
-    return { ...each, overrides: only(each.overrides, source.overrides), buffers } as unknown as KernelCase<Source>;
-  });
-  const { weight } = source.bindings;
-  const bindings = { ...source.bindings, weight: { ...weight, size: 2 * weight.size } };
-  return [{ ...source, code, bindings }, inF32];
-}
+/** The first case of each tile: the smallest. */
+const firstOfEachTile = <Case extends KernelCase<KernelSource>>(cases: readonly Case[]): Case[] =>
+  cases.filter(({ overrides }, i) => i === cases.findIndex((other) => other.overrides.tile === overrides.tile));
 
-/** Each case on the GPU against its twin, and through the race detector. */
+/**
+ * Each case on the GPU against its twin.
+ *
+ * @param cases the smallest first
+ * @param raced go through the race detector, which takes its time; the first case of each tile by default
+ */
 export function describeKernel<const Source extends KernelSource>(
   source: Source,
   cases: readonly KernelCase<Source>[],
-  tolerance: Tolerance = KERNEL_TOLERANCE,
+  { tolerance = KERNEL_TOLERANCE, raced = firstOfEachTile(cases) }: KernelChecks<Source> = {},
 ): void {
-  describe(`${source.name}.wgsl`, () => {
+  describe(source.name, () => {
     it.each(cases)('equals its float64 twin: $name', async (each) => {
       const outputs = await runOnGpu(source, each);
       for (const [name, expected] of Object.entries(each.expected)) {
@@ -152,10 +130,39 @@ export function describeKernel<const Source extends KernelSource>(
       }
     });
 
-    it.each(cases)('has no data race: $name', (each) => {
+    it.each(raced)('has no data race: $name', (each) => {
       const { races, errors } = findRaces(source, each);
       expect(races.map(({ message }) => message)).toEqual([]);
       expect(errors).toEqual([]);
+    });
+  });
+}
+
+interface KernelChecks<Source extends KernelSource> {
+  tolerance?: Tolerance;
+  raced?: readonly KernelCase<Source>[];
+}
+
+/** Kernels of other methods leave the same bytes behind as the plain one, with any tile. */
+export function describeSameBytes<const Source extends KernelSource>(
+  [plain, plainCase]: readonly [Source, KernelCase<Source>],
+  others: readonly (readonly [KernelSource, readonly KernelCase<KernelSource>[]])[],
+): void {
+  const cases = others.flatMap(([source, own]) =>
+    own.map((each) => ({ source, each, title: `${source.name}, ${each.name}` })),
+  );
+  describe(`the same bytes as by ${plain.name}`, () => {
+    let expected: Record<string, Float32Array>;
+
+    beforeAll(async () => {
+      expected = await runOnGpu(plain, plainCase);
+    });
+
+    it.each(cases)('$title', async ({ source, each }) => {
+      const outputs = await runOnGpu(source, each);
+      for (const [name, values] of Object.entries(expected)) {
+        expectSameBytes(outputs[name], values, name);
+      }
     });
   });
 }

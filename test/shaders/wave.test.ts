@@ -1,5 +1,5 @@
 import * as kernels from '../../src/gpu/kernels.generated.ts';
-import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
+import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { packLayers } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
 import { ceilDiv, describeKernel, padded, words } from './harness.ts';
@@ -12,65 +12,50 @@ const LAYERS = 4;
 const OUTPUTS = 8;
 
 /**
- * One layer, or several, of which one is at a frame that some lanes do not have; one lane, a tile, a tile and a rest;
- * sums of one block, and of more than there are threads for.
+ * One layer and lane; several, of which one is at a frame that some lanes do not have, lanes that fill no tile, and a sum of
+ * more blocks than there are threads for.
  */
-const WAVES = [
-  { at: { layer: 1, frame: 0, waveLayers: 1 }, units: 1, width: 1, lanes: [[3, 1]], then: {} },
-  { at: { layer: 1, frame: 2, waveLayers: 3 }, units: 70, width: 50, lanes: [[3, 3]], then: { doubleSwish: true } },
-  {
-    at: { layer: 0, frame: 1, waveLayers: 2 },
-    units: 70,
-    width: 50,
-    lanes: [
-      [0, 2],
-      [6, 1],
-      [2, 2],
-      [4, 2],
-    ],
-    then: { accumulate: true },
-  },
-  {
-    at: { layer: 2, frame: 2, waveLayers: 2 },
-    units: 6,
-    width: 530,
-    lanes: [
-      [5, 3],
-      [1, 2],
-      [6, 3],
-      [0, 1],
-      [3, 3],
-    ],
-    then: { doubleSwish: true, accumulate: true },
-  },
-  {
-    at: { layer: 0, frame: 1, waveLayers: 2 },
-    units: 530,
-    width: 6,
-    lanes: [
-      [1, 3],
-      [0, 2],
-    ],
-    then: {},
-  },
-] satisfies readonly { lanes: readonly Lane[]; [rest: string]: unknown }[];
+const SMALLEST = { at: { layer: 1, frame: 0, waveLayers: 1 }, units: 1, width: 1, lanes: [[3, 1]] as Lane[], then: {} };
+const ODD = {
+  at: { layer: 1, frame: 2, waveLayers: 3 },
+  units: 70,
+  width: 530,
+  lanes: [
+    [5, 3],
+    [1, 2],
+    [6, 3],
+    [0, 1],
+    [3, 3],
+  ] as Lane[],
+  then: { doubleSwish: true, accumulate: true },
+};
+const PACKED = { ...ODD, width: 50, lanes: ODD.lanes.slice(0, 2) };
 
-const CASES = WAVES.flatMap(({ at, lanes, units, width, then }, i) =>
-  WEIGHT_DTYPES.flatMap((dtype) =>
-    [1, 4].map((tile) => ({
-      name: `tile ${tile}, ${dtype}, ${lanes.length} lanes, ${at.waveLayers} layers, ${units} units`,
-      tile,
-      dtype,
-      lanes,
-      units,
-      width,
-      then,
-      step: { lanes: lanes.length, frames: 3 },
-      sizes: { hidden: padded(units), proj: padded(width), layers: LAYERS, width, ...at },
-      seed: 171 + 10 * i,
-    })),
-  ),
-);
+const of = (
+  { at, lanes, units, width, then }: typeof SMALLEST | typeof ODD,
+  tile: number,
+  dtype: WeightDtype,
+  seed: number,
+) => ({
+  name: `tile ${tile}, ${dtype}, ${lanes.length} lanes, ${at.waveLayers} layers, ${units} units`,
+  tile,
+  dtype,
+  lanes,
+  units,
+  width,
+  then: then as { doubleSwish?: boolean; accumulate?: boolean },
+  step: { lanes: lanes.length, frames: 3 },
+  sizes: { hidden: padded(units), proj: padded(width), layers: LAYERS, width, ...at },
+  seed,
+});
+const CASES = [
+  of(SMALLEST, 1, 'f32', 171),
+  of(SMALLEST, 4, 'f32', 171),
+  of(ODD, 1, 'f32', 181),
+  of(ODD, 4, 'f32', 181),
+  of(PACKED, 4, 'f16', 191),
+  of(PACKED, 4, 'int8', 191),
+];
 type Case = (typeof CASES)[number];
 
 const common = ({ lanes, step, sizes }: Case) => ({
@@ -122,7 +107,7 @@ describeKernel(
     };
     return {
       name,
-      overrides: { tile, weight_bits: ih.bits, width, hidden, layers: LAYERS },
+      overrides: { tile, weight_bits: ih.bits, width, in_vec4s: proj / 4, out_vec4s: hidden, layers: LAYERS },
       buffers,
       workgroups: workgroups(each, hidden),
       expected: {
@@ -148,7 +133,7 @@ describeKernel(
     };
     return {
       name,
-      overrides: { tile, weight_bits: packed.bits, hidden_vec4s: hidden / 4, proj_vec4s: proj / 4, layers: LAYERS },
+      overrides: { tile, weight_bits: packed.bits, in_vec4s: hidden / 4, out_vec4s: proj / 4, layers: LAYERS },
       buffers,
       workgroups: workgroups(each, proj / 4),
       expected: { ...twins.lstmProjectionWave({ ...buffers, weightHr: packed.values, lanes }, step, sizes) },
@@ -178,7 +163,7 @@ describeKernel(
       weight_bits: packed.bits,
       in_vec4s: inputs / 4,
       out_vec4s: outputs / 4,
-      double_swish: Number(then.doubleSwish ?? false),
+      is_swished: Number(then.doubleSwish ?? false),
       accumulate: Number(then.accumulate ?? false),
     };
     const extent = { ...sizes, inputs, outputs };

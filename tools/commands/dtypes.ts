@@ -36,10 +36,10 @@ type DtypeReport = Omit<DtypeOutput, 'texts'> & { score: ReturnType<typeof score
 function rows(reports: readonly DtypeReport[]): string[][] {
   const outputs = reports[0].differences.map(({ output }) => output);
   const heads = outputs.flatMap((output) => [`${output} largest`, 'RMS']);
-  const body = reports.map(({ dtype, arithmetic, weightBytes, differences, score }) => {
+  const body = reports.map(({ dtype, weightBytes, differences, score }) => {
     const right = score.words - score.substitutions - score.deletions;
     return [
-      arithmetic === 'f32' ? dtype : `${dtype}, ${arithmetic} arithmetic`,
+      dtype,
       (weightBytes / 1e6).toFixed(2),
       ...differences.flatMap(({ largest, rms }) => [largest, rms].map((value) => value.toExponential(1))),
       `${right} / ${score.words}`,

@@ -1,8 +1,6 @@
-/** What f16, int8 and f16 arithmetic cost: the same utterances through the same weights in each, beside f32. */
+/** What f16 and int8 cost: the same utterances through the same weights in each, beside f32. */
 import { runBatch } from '../../src/encoder/batch.ts';
 import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
-import { arithmeticOf, type Arithmetic } from '../../src/encoder/matrices.ts';
-import { ableKernels } from '../../src/encoder/tuning.ts';
 import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
@@ -26,8 +24,6 @@ export interface Difference {
 
 export interface DtypeOutput {
   dtype: WeightDtype;
-  /** What matrices are multiplied in. */
-  arithmetic: Arithmetic;
   /** GPU memory of weights, those of the head included. */
   weightBytes: number;
   texts: string[];
@@ -103,12 +99,11 @@ class Candidate {
   }
 
   get output(): DtypeOutput {
-    const { dtype, encoder, weightBytes, texts } = this;
-    const arithmetic = arithmeticOf(encoder.kernels.matrices);
+    const { dtype, weightBytes, texts } = this;
     const differences = this.#sums.map(({ largest, squares, count }, i) => {
       return { output: this.names[i], largest, rms: Math.sqrt(squares / Math.max(1, count)) };
     });
-    return { dtype, arithmetic, weightBytes, texts, differences };
+    return { dtype, weightBytes, texts, differences };
   }
 }
 
@@ -120,10 +115,6 @@ export async function dtypes(context: JobContext, { model: files, utterances }: 
     // f32 comes first: the others are held against it.
     for (const dtype of WEIGHT_DTYPES) {
       candidates.push(await Candidate.load(context, model, { maxStreams, dtype }));
-    }
-    const half = ableKernels(context.gpu, model, 'f16').find(({ matrices }) => arithmeticOf(matrices) === 'f16');
-    if (half) {
-      candidates.push(await Candidate.load(context, model, { maxStreams, dtype: 'f16', kernels: half }));
     }
     let done = 0;
     for (const batch of batchesOf(utterances, maxStreams, model.sizes.encoder.numFeatures)) {

@@ -1,0 +1,92 @@
+// A product with the weights in a texture: the same operations in the same order as in product_plain.wgsl, and so the same
+// bytes. Loops longer than a processor's instruction cache are slow, hence few inputs a turn.
+//
+// One thread: eight outputs, two texels, of `tile` rows, which all threads of a workgroup have the same.
+//
+// Needs weights_at, multiply_add, multiply_add_four, start_of, inputs_at, four_starts, four_at, threads, block_vec4s,
+// block_start, four_block_starts, input_place, store_inside, store_four, in_vec4s.
+
+override tile: u32; // 1, 4 or 8
+
+fn one_row(row: u32, o: u32, quad_lane: u32) {
+  let start = start_of(row) + quad_lane;
+  var ya = vec4f(0.0);
+  var yb = vec4f(0.0);
+  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+    var a = block_start(o);
+    var b = block_start(o + threads);
+    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+      let own = inputs_at(start, input_place(k));
+      a = multiply_add(weights_at(k, o), own, a);
+      b = multiply_add(weights_at(k, o + threads), own, b);
+    }
+    ya += a;
+    yb += b;
+  }
+  store_inside(row, o, ya);
+  store_inside(row, o + threads, yb);
+}
+
+fn four_rows(row: u32, o: u32, quad_lane: u32) {
+  let starts = four_starts(row) + quad_lane;
+  var ya = mat4x4f();
+  var yb = mat4x4f();
+  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+    var a = four_block_starts(o);
+    var b = four_block_starts(o + threads);
+    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+      let four = four_at(starts, input_place(k));
+      a = multiply_add_four(weights_at(k, o), four, a);
+      b = multiply_add_four(weights_at(k, o + threads), four, b);
+    }
+    ya = ya + a;
+    yb = yb + b;
+  }
+  store_four(row, o, ya);
+  store_four(row, o + threads, yb);
+}
+
+fn eight_rows(row: u32, o: u32, quad_lane: u32) {
+  let starts_a = four_starts(row) + quad_lane;
+  let starts_c = four_starts(row + 4u) + quad_lane;
+  var ya = mat4x4f();
+  var yb = mat4x4f();
+  var yc = mat4x4f();
+  var yd = mat4x4f();
+  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+    var a = four_block_starts(o);
+    var b = four_block_starts(o + threads);
+    var c = a;
+    var d = b;
+    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+      let place = input_place(k);
+      let rows_a = four_at(starts_a, place);
+      let rows_c = four_at(starts_c, place);
+      let wa = weights_at(k, o);
+      a = multiply_add_four(wa, rows_a, a);
+      c = multiply_add_four(wa, rows_c, c);
+      let wb = weights_at(k, o + threads);
+      b = multiply_add_four(wb, rows_a, b);
+      d = multiply_add_four(wb, rows_c, d);
+    }
+    ya = ya + a;
+    yb = yb + b;
+    yc = yc + c;
+    yd = yd + d;
+  }
+  store_four(row, o, ya);
+  store_four(row, o + threads, yb);
+  store_four(row + 4u, o, yc);
+  store_four(row + 4u, o + threads, yd);
+}
+
+fn rows_of_tile(row: u32, o: u32, quad_lane: u32) {
+  // No thread leaves early: quads load together.
+  if (tile == 8u) {
+    eight_rows(row, o, quad_lane);
+  } else if (tile == 4u) {
+    four_rows(row, o, quad_lane);
+  } else {
+    one_row(row, o, quad_lane);
+  }
+}

@@ -1,0 +1,13 @@
+// The threads of product_texture.wgsl, by inputs_by_vec4.wgsl.
+// Workgroups: (ceil(out_vec4s / 16), ceil(rows / tile), z).
+//
+// Needs enter, rows_of_tile, tile.
+
+// Of a workgroup. A thread has its own texel of a row of weights and the one so many further on.
+const threads = 8u;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
+  enter(group.z);
+  rows_of_tile(group.y * tile, group.x * 2u * threads + thread.x, 0u);
+}
