@@ -23,7 +23,7 @@ override out_vec4s: u32; // units, padded to a multiple of 4; padding units stay
 @group(0) @binding(4) var<storage, read> h: array<vec4f>; // (slots, layers, in_vec4s)
 @group(0) @binding(6) var<storage, read_write> m: array<f32>; // (lanes, frames, out_vec4s + 4): m; then n, and padding
 
-const threads = outputs * parts;
+const threads = 64u; // of a workgroup
 // A row's squares are summed as in basic_norm.wgsl, by so many.
 const square_sums = 32u;
 

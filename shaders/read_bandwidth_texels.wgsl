@@ -1,4 +1,4 @@
-// read_bandwidth.wgsl with a texture in place of the buffer, laid out and sampled as in linear_quads.wgsl: what some
+// read_bandwidth.wgsl with a texture in place of the buffer, laid out and sampled as in matrix_in_texture.wgsl: what some
 // software adapters read fastest.
 //
 //   sums[4 r + t] = sum of the texels t, t + 4, t + 8, … of row r

@@ -287,7 +287,7 @@ export function lstmProjectionWave(
   return out;
 }
 
-/** linear_wave.wgsl: y (lanes, frames, outputs). */
+/** linear.wgsl over wave.wgsl: y (lanes, frames, outputs). */
 export function linearWave(
   { weight, bias, x, y }: Record<'weight' | 'bias' | 'x' | 'y', Numbers>,
   { lanes, frames }: Step,
