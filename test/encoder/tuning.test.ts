@@ -142,7 +142,7 @@ describe('a rehearsal', () => {
     const create = gpu.device.createShaderModule.bind(gpu.device);
     vi.spyOn(gpu.device, 'createShaderModule').mockImplementation((descriptor) =>
       descriptor.label === 'lstm_cell_texels'
-        ? create({ ...descriptor, code: descriptor.code.replace('c[cell] = next;', 'c[cell] = next + next;') })
+        ? create({ ...descriptor, code: descriptor.code.replace('] = next;', '] = next + next;') })
         : create(descriptor),
     );
     const rehearsals = await rehearseKernels(gpu, model, 'f32', [], [{ lanes: 1, frames: 1 }], [PLAIN, TEXELS]);
