@@ -15,7 +15,12 @@ export default defineConfig(({ mode }) => {
   const all = mode === 'all';
   const project = (name: string, include: string[], exclude: string[] = []): TestProjectInlineConfiguration => ({
     extends: true,
-    test: { name, include, exclude: all ? exclude : [...exclude, 'test/**/*.all.test.ts'] },
+    test: {
+      name,
+      include,
+      exclude: all ? exclude : [...exclude, 'test/**/*.all.test.ts'],
+      env: { RILL_TESTS: all ? 'all' : 'few' },
+    },
   });
   return {
     resolve: { alias: { rill: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
@@ -25,7 +30,6 @@ export default defineConfig(({ mode }) => {
         project('gpu', ['test/**/*.test.ts'], [...UNIT, ...END_TO_END]),
         project('e2e', END_TO_END),
       ],
-      env: { RILL_TESTS: all ? 'all' : 'few' },
       // Descriptors of the shaders as they are now, also after an edit.
       globalSetup: 'test/support/generate.ts',
       // Dawn must be loaded in a process of its own, with its environment, and ends with it.

@@ -355,7 +355,8 @@ it('a choice is kept in a store of one’s own, and does without one that fails'
     get: async (key: string) => kept.get(key),
     set: async (key: string, value: string) => void kept.set(key, value),
   };
-  const capacity = { maxStreams: 1, maxFrames: 3, kernelStore };
+  // In int8 SwiftShader is not among the adapters that need no rehearsal.
+  const capacity = { maxStreams: 1, maxFrames: 3, kernelStore, dtype: 'int8' } as const;
   const fresh = async () => {
     vi.resetModules();
     return (await import('../../src/encoder/encoder.ts')).RnnEncoder;
