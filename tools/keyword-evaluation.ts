@@ -2,10 +2,10 @@
 import { CtcGreedyDecoder } from '../src/decoder/ctc-greedy.ts';
 import { CtcKeywordSpotter } from '../src/decoder/ctc-keyword-spotter.ts';
 import type { SearchOptions } from '../src/decoder/decoder.ts';
-import { KeywordReport, type Keyword } from '../src/decoder/keywords.ts';
+import { KeywordReport, type Keyword, type KeywordDecoder, type KeywordHit } from '../src/decoder/keywords.ts';
 import { TransducerKeywordSpotter } from '../src/decoder/transducer-keyword-spotter.ts';
 import { CTC_LOG_PROBS } from '../src/head/ctc.ts';
-import { JOINER_ENCODER_PROJ, TransducerJoiner } from '../src/head/transducer.ts';
+import { TransducerJoiner } from '../src/head/transducer.ts';
 import type { Model } from '../src/model/model.ts';
 import { split } from './word-errors.ts';
 
@@ -30,6 +30,14 @@ export type KeywordSearch = (
   recording: KeywordRecording,
 ) => string[] | Promise<string[]>;
 
+const phrasesOf = (hits: readonly KeywordHit[]) => hits.map(({ keyword }) => keyword);
+
+function heardBy(spotter: KeywordDecoder, outputs: KeywordRecording['outputs']): string[] {
+  spotter.accept(outputs[spotter.input]);
+  spotter.finish();
+  return phrasesOf(spotter.takeHits());
+}
+
 /** Rill's own ways, as far as the model has their heads. */
 export async function ownSearches(model: Model): Promise<Map<string, KeywordSearch>> {
   const { blankId, unkId } = model.config;
@@ -37,10 +45,7 @@ export async function ownSearches(model: Model): Promise<Map<string, KeywordSear
   const searches = new Map<string, KeywordSearch>();
   if (model.sizes.hasCtc) {
     searches.set('spotter, CTC', (keywords, keywordsThreshold, { outputs }) => {
-      const spotter = new CtcKeywordSpotter(keywords, { ...options, keywordsThreshold });
-      spotter.accept(outputs[CTC_LOG_PROBS]);
-      spotter.finish();
-      return spotter.takeHits().map(({ keyword }) => keyword);
+      return heardBy(new CtcKeywordSpotter(keywords, { ...options, keywordsThreshold }), outputs);
     });
     searches.set('report, CTC', (keywords, threshold, { outputs }) => {
       const decoder = new CtcGreedyDecoder(options);
@@ -48,16 +53,13 @@ export async function ownSearches(model: Model): Promise<Map<string, KeywordSear
       const report = new KeywordReport(
         keywords.map((keyword) => ({ ...keyword, threshold: keyword.threshold ?? threshold })),
       );
-      return [...report.accept(decoder.tokens), ...report.finish()].map(({ keyword }) => keyword);
+      return phrasesOf([...report.accept(decoder.tokens), ...report.finish()]);
     });
   }
   if (model.sizes.transducer) {
     const joiner = await TransducerJoiner.load(model);
     searches.set('spotter, transducer', (keywords, keywordsThreshold, { outputs }) => {
-      const spotter = new TransducerKeywordSpotter(joiner, keywords, { ...options, keywordsThreshold });
-      spotter.accept(outputs[JOINER_ENCODER_PROJ]);
-      spotter.finish();
-      return spotter.takeHits().map(({ keyword }) => keyword);
+      return heardBy(new TransducerKeywordSpotter(joiner, keywords, { ...options, keywordsThreshold }), outputs);
     });
   }
   return searches;
@@ -72,7 +74,7 @@ export interface KeywordScore {
   company: Company;
   /** Null: as the keyword file and the search's defaults have it. */
   threshold: number | null;
-  /** Times that a phrase was said, and not heard. */
+  /** Times that a phrase was said, and of them those that were not heard. */
   said: number;
   missed: number;
   /** Phrases heard and not said: in recordings in which another one was, and in those without any. */

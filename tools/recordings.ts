@@ -6,6 +6,7 @@ import type { WaveformChunk } from '../src/recognizer/stream.ts';
 import { WavStream, readWav, type Waveform } from '../src/waveform/wav.ts';
 import { decodeWithFfmpeg } from './ffmpeg.ts';
 import { readInput, unreadable, withFile } from './files.ts';
+import { concatenated } from './runtime/arrays.ts';
 import { currentTerminal, note, printable } from './terminal.ts';
 
 /** In the place of a path: what comes through stdin. */
@@ -70,13 +71,7 @@ export async function readRecording(path: string): Promise<Waveform> {
     ({ sampleRate } = piece);
     pieces.push(piece.samples);
   }
-  const samples = new Float32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    samples.set(piece, at);
-    at += piece.length;
-  }
-  return { samples, sampleRate };
+  return { samples: concatenated(pieces), sampleRate };
 }
 
 async function piecesOf(

@@ -2,7 +2,7 @@ import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { RecognitionResult } from '../recognizer/recognizer.ts';
 import { withRealTimeFactor, type OnlineStream, type StreamStats } from '../recognizer/stream.ts';
 import type { StreamUpdate, WorkerAudio, WorkerStreamOptions } from './messages.ts';
-import type { StreamEngine } from './spotting.ts';
+import type { HostedEngine } from './spotting.ts';
 
 interface Listener {
   update(update: StreamUpdate): void;
@@ -26,7 +26,7 @@ const NO_TIMES = { seconds: 0, computeMs: 0, readbackMs: 0 };
 
 /** One stream of a worker, over as many recognizers or spotters as the GPU makes necessary. */
 export class HostStream {
-  #recognizer: StreamEngine;
+  #recognizer: HostedEngine;
   #options: WorkerStreamOptions;
   readonly #listener: Listener;
   /** Absent while there is no device to run it on. */
@@ -48,7 +48,7 @@ export class HostStream {
   #statesAt = 0;
   #states: StreamUpdate['states'];
 
-  constructor(recognizer: StreamEngine, options: WorkerStreamOptions, listener: Listener) {
+  constructor(recognizer: HostedEngine, options: WorkerStreamOptions, listener: Listener) {
     this.#recognizer = recognizer;
     this.#options = options;
     this.#listener = listener;
@@ -155,7 +155,7 @@ export class HostStream {
   }
 
   /** Goes on behind what was decoded, on another recognizer. */
-  resume(recognizer: StreamEngine): void {
+  resume(recognizer: HostedEngine): void {
     this.#recognizer = recognizer;
     const stream = (this.#stream = this.#open());
     this.#pending.forEach((audio) => {

@@ -5,6 +5,7 @@ import { GpuContext, isSupported } from '../gpu/context.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import { fetchModel, type LoadEvent } from '../model/fetch.ts';
 import { openModel, type Model, type ModelFiles } from '../model/model.ts';
+import type { StreamingOptions } from '../recognizer/options.ts';
 import { OnlineRecognizer } from '../recognizer/recognizer.ts';
 import { KeywordSpotter } from '../recognizer/spotter.ts';
 import { postError } from './errors.ts';
@@ -23,7 +24,7 @@ import type {
   WorkerStreamOptions,
   WorkerVerbs,
 } from './messages.ts';
-import { SpottingEngine, type StreamEngine } from './spotting.ts';
+import { SpottingEngine, type HostedEngine } from './spotting.ts';
 
 /**
  * The worker's side of {@link RecognizerClient}: call this in a worker's own file.
@@ -45,15 +46,22 @@ export function serveRecognizer(verbs: WorkerVerbs = {}): void {
 }
 
 /** Makes what streams run on; with a chunk size in place of that of the options. */
-type MakeEngine = (gpu: GpuContext, chunkFrames?: number) => Promise<StreamEngine>;
+type MakeEngine = (gpu: GpuContext, chunkFrames?: number) => Promise<HostedEngine>;
 
 /** What is loaded, and how to make it again. */
 interface Loaded extends WorkerModel {
   make: MakeEngine;
-  recognizer: StreamEngine;
+  recognizer: HostedEngine;
 }
 
 const DEFAULT_MAX_FRAMES = 16;
+
+/** Options of a model whose chunks may grow later. */
+const inChunks = <Options extends StreamingOptions>(options: Options, chunkFrames: number | undefined) => ({
+  ...options,
+  maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
+  chunkFrames,
+});
 /** How long the notice of a lost device may come after the first failure. */
 const LOSS_NOTICE_MS = 250;
 /** Devices that may be lost within a minute; browsers take WebGPU away from pages that lose more. */
@@ -126,11 +134,7 @@ class RecognizerHost implements Handlers {
       call,
       (model) =>
         (gpu, chunkFrames = options.chunkFrames) =>
-          OnlineRecognizer.create(gpu, model, {
-            ...options,
-            maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
-            chunkFrames,
-          }),
+          OnlineRecognizer.create(gpu, model, inChunks(options, chunkFrames)),
     );
   }
 
@@ -145,13 +149,7 @@ class RecognizerHost implements Handlers {
       call,
       (model) =>
         async (gpu, chunkFrames = options.chunkFrames) =>
-          new SpottingEngine(
-            await KeywordSpotter.create(gpu, model, {
-              ...options,
-              maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
-              chunkFrames,
-            }),
-          ),
+          new SpottingEngine(await KeywordSpotter.create(gpu, model, inChunks(options, chunkFrames))),
     );
   }
 

@@ -6,7 +6,7 @@ import type { KeywordSpotter } from '../recognizer/spotter.ts';
 import type { OnlineStream } from '../recognizer/stream.ts';
 
 /** What a worker's streams run on. */
-export type StreamEngine = Pick<
+export type HostedEngine = Pick<
   OnlineRecognizer,
   | 'chunkFrames'
   | 'createStream'
@@ -28,7 +28,7 @@ export type StreamEngine = Pick<
  * A keyword spotter in the place of a recognizer: results have keywords and no text, and each chunk that brings some ends
  * a segment, so that a stream that listens for days posts no more than what is new.
  */
-export class SpottingEngine implements StreamEngine {
+export class SpottingEngine implements HostedEngine {
   readonly #spotter: KeywordSpotter;
 
   constructor(spotter: KeywordSpotter) {

@@ -127,6 +127,16 @@ export const JSON_OPTION = {
   json: { type: 'boolean', help: 'results as JSON, one object a line' },
 } as const satisfies Options;
 
+/** For commands that listen for keywords. */
+export const KEYWORDS_OPTION = {
+  keywords: {
+    type: 'string',
+    value: 'FILE',
+    help: 'what to listen for, one a line',
+    otherwise: 'the model folder’s own',
+  },
+} as const satisfies Options;
+
 /** Parses a command's arguments; anything unknown is a usage error. */
 export function parse<const T extends Options>(
   command: Call,

@@ -1,14 +1,14 @@
-import { RillError } from '../../src/errors.ts';
-import { parseKeywords } from '../../src/decoder/phrase-files.ts';
 import { openModel } from '../../src/model/model.ts';
 import { readUtterances } from '../evaluation.ts';
 import { readModelFiles, readText, writeOutput } from '../files.ts';
 import { ownSearches, scoreKeywords, type Company, type KeywordScore } from '../keyword-evaluation.ts';
 import { openSherpa } from '../peers/sherpa-keywords.ts';
 import { curves } from '../plot.ts';
+import { requireKeywords } from '../runtime/keywords.ts';
 import { Progress, markdownTable, percent, print, table } from '../terminal.ts';
 import {
   JSON_OPTION,
+  KEYWORDS_OPTION,
   RUNTIME_OPTIONS,
   fraction,
   parse,
@@ -21,23 +21,19 @@ import {
 const usage = 'eval-keywords <model dir> <list.csv> [options]';
 
 const OPTIONS = {
-  keywords: {
-    type: 'string',
-    value: 'FILE',
-    help: 'what to listen for, one a line',
-    otherwise: 'the model folder’s own',
-  },
+  ...KEYWORDS_OPTION,
   thresholds: { type: 'string', value: 'X,Y,…', default: '0.1,0.25,0.5,0.75,0.9', help: 'thresholds to try, 0 to 1' },
   sherpa: {
     type: 'string',
     value: 'FOLDER',
-    help: 'run sherpa-onnx beside it, on this folder of rill export (after npm --prefix tools/peers install)',
+    help: 'run sherpa-onnx beside it, on this folder of rill export',
   },
   svg: { type: 'string', value: 'FILE', help: 'plot missed phrases against false alarms, each phrase alone' },
   markdown: { type: 'boolean', help: 'the table for a document' },
   ...JSON_OPTION,
   ...RUNTIME_OPTIONS,
 } as const satisfies Options;
+
 const COMPANY: readonly Company[] = ['alone', 'together'];
 
 function rows(scores: readonly KeywordScore[]): string[][] {
@@ -99,15 +95,8 @@ export const evaluateKeywords: Command = {
     const thresholds = values.thresholds.split(',').map((text) => fraction({ usage }, 'thresholds', text) ?? 0);
     const files = await readModelFiles(folder);
     const model = openModel(files);
-    const text = values.keywords === undefined ? (model.keywords ?? '') : await readText(values.keywords);
-    const keywords = model.tokens ? parseKeywords(text, model.tokens) : [];
-    if (keywords.length === 0) {
-      throw new RillError('bad-argument', {
-        got: 'no keywords',
-        expected: 'a keywords.txt in the model folder, or --keywords with a line at least',
-        remedy: 'Write one keyword a line.',
-      });
-    }
+    const text = values.keywords === undefined ? undefined : await readText(values.keywords);
+    const keywords = requireKeywords(model, text);
     const utterances = await readUtterances(listPath, model.config.features);
     const recordings = await withRuntime({ usage }, values, async (runtime) => {
       const progress = new Progress('encoding');
@@ -134,12 +123,15 @@ export const evaluateKeywords: Command = {
     );
     const progress = new Progress('searching');
     const scores: KeywordScore[] = [];
-    for (const { search, company, threshold } of runs) {
-      progress.update(scores.length, runs.length);
-      scores.push(await scoreKeywords(search, company, keywords, threshold, recordings));
+    try {
+      for (const { search, company, threshold } of runs) {
+        progress.update(scores.length, runs.length);
+        scores.push(await scoreKeywords(search, company, keywords, threshold, recordings));
+      }
+    } finally {
+      progress.end();
+      await sherpa?.close();
     }
-    progress.end();
-    await sherpa?.close();
     if (values.svg !== undefined) {
       await writeOutput(values.svg, new TextEncoder().encode(tradeOff(scores)));
     }

@@ -3,19 +3,14 @@ import { KEYWORD_HEADS } from '../../src/recognizer/spotter.ts';
 import { readText } from '../files.ts';
 import { nameOf } from '../recordings.ts';
 import { print, printable } from '../terminal.ts';
-import { JSON_OPTION, fraction, oneOf, parse, type Command, type Options } from './arguments.ts';
+import { JSON_OPTION, KEYWORDS_OPTION, fraction, oneOf, parse, type Command, type Options } from './arguments.ts';
 import { RECORDING_OPTIONS, eachRecording } from './audio.ts';
 import { timedLine } from './transcribe.ts';
 
 const usage = 'spot <model dir> <audio…> [options]';
 
 const OPTIONS = {
-  keywords: {
-    type: 'string',
-    value: 'FILE',
-    help: 'what to listen for, one a line',
-    otherwise: 'the model folder’s own',
-  },
+  ...KEYWORDS_OPTION,
   threshold: {
     type: 'string',
     value: 'X',

@@ -14,7 +14,6 @@ import { JOINER_ENCODER_PROJ, TransducerHead } from '../../src/head/transducer.t
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
-import { parseKeywords } from '../../src/decoder/phrase-files.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { OnlineRecognizer, type RecognizerOptions, type TimedWord } from '../../src/recognizer/recognizer.ts';
@@ -23,9 +22,11 @@ import type { TimedKeyword } from '../../src/recognizer/results.ts';
 import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream, StreamStats, WaveformChunk } from '../../src/recognizer/stream.ts';
+import { concatenated } from './arrays.ts';
 import { bench } from './bench-job.ts';
 import { batchesOf, heardText } from './utterances.ts';
 import { dtypes } from './dtypes-job.ts';
+import { requireKeywords } from './keywords.ts';
 import { TranscriptBuilder, type Transcript } from './transcript.ts';
 
 /** Utterances side by side in one step; more go in groups. */
@@ -279,20 +280,10 @@ async function outputs(
       done += members.length;
       emit({ type: 'progress', done, total: utterances.length });
     }
-    return parts.map((ofUtterance) => Object.fromEntries(names.map((name, i) => [name, joined(ofUtterance[i])])));
+    return parts.map((ofUtterance) => Object.fromEntries(names.map((name, i) => [name, concatenated(ofUtterance[i])])));
   } finally {
     encoder.dispose();
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    values.set(part, at);
-    at += part.length;
-  }
-  return values;
 }
 
 export interface TraceInput {
@@ -420,14 +411,7 @@ async function spot(
 ): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
-  const keywords = options?.keywords ?? model.keywords ?? '';
-  if (model.tokens && parseKeywords(keywords, model.tokens).length === 0) {
-    throw new RillError('bad-argument', {
-      got: 'no keywords',
-      expected: 'a keywords.txt in the model folder, or --keywords with a line at least',
-      remedy: 'Write one keyword a line.',
-    });
-  }
+  requireKeywords(model, options?.keywords);
   const spotter = await KeywordSpotter.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
   const stream = spotter.createStream();
   let hits = 0;
