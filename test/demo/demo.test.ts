@@ -8,7 +8,7 @@ import { build, createServer as createDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
 import { fixturePath, wakeWordsFolder } from '../support/fixtures.ts';
-import { alsoInAll } from '../support/scope.ts';
+import { alsoInAll, testsAll } from '../support/scope.ts';
 
 const configFile = fileURLToPath(new URL('../../vite.config.ts', import.meta.url));
 const SUB_PATH = '/some/sub/path/';
@@ -450,7 +450,7 @@ describe('the demo page', () => {
   });
 });
 
-describe('the demo page where the microphone', () => {
+describe.runIf(testsAll)('the demo page where the microphone', () => {
   let site: Site;
 
   beforeAll(async () => {
@@ -499,7 +499,7 @@ describe('the demo page where the microphone', () => {
   });
 });
 
-describe('the demo page whose model does not come', () => {
+describe.runIf(testsAll)('the demo page whose model does not come', () => {
   it('lets the download be cancelled, and tried again', async () => {
     const site = await serveBuild('model.safetensors');
     const browser = await launchBrowser('chrome');
