@@ -17,10 +17,10 @@ export interface EngineWords {
 export function engineWords(info: RecognizerInfo | undefined): EngineWords {
   const bytes = Object.values(info?.memory ?? {}).reduce((sum, part) => sum + part, 0);
   return {
-    adapter: info ? `${info.adapter}, ${info.dtype}` : '–',
+    adapter: info ? `${info.device.name}, ${info.dtype}` : '–',
     memory: info ? `${(bytes / 1e6).toFixed(1)} MB` : '–',
     starting: say('starting'),
     lost: say('lost'),
-    recovered: say('recovered', { adapter: info?.adapter ?? '' }),
+    recovered: say('recovered', { adapter: info?.device.name ?? '' }),
   };
 }

@@ -1,62 +1,10 @@
-import type { RnnEncoder } from '../encoder/encoder.ts';
-import type { Room } from '../encoder/plan.ts';
-import { padded } from '../encoder/weights.ts';
-import type { BoundHead, EncoderHead, SharedBuffers } from '../encoder/workspace.ts';
-import { RillError } from '../errors.ts';
-import type { BufferScope } from '../gpu/context.ts';
+import { requireTransducer } from '../encoder/checks.ts';
 import type { Model } from '../model/model.ts';
 import { requireFinite } from '../model/tensors.ts';
-import { loadLinear, type LinearLayer } from './linear.ts';
-
-/** The encoder's side of the joiner in a step's results, (frames, joiner_dim). */
-export const JOINER_ENCODER_PROJ = 'joiner_encoder_proj';
-
-/** @internal */
-export function noTransducer(): RillError {
-  return new RillError('bad-model', {
-    got: 'a model without decoder and joiner',
-    expected: 'a transducer head',
-    remedy: 'Use a checkpoint of the whole transducer, or decode with ctc_greedy.',
-  });
-}
 
 /** @internal The context of a fresh hypothesis: [-1, …, blank], as in icefall's beam_search.py. */
 export function initialContext({ contextSize }: { contextSize: number }, blankId: number): number[] {
   return [...Array<number>(contextSize - 1).fill(-1), blankId];
-}
-
-/** `joiner.encoder_proj`, run in the encoder's own step: all that a transducer search needs of a frame. */
-export class TransducerHead implements EncoderHead {
-  readonly #linear: LinearLayer;
-  readonly #joinerDim: number;
-
-  private constructor(linear: LinearLayer, joinerDim: number) {
-    this.#linear = linear;
-    this.#joinerDim = joinerDim;
-  }
-
-  /**
-   * Uploads the projection and attaches it to the encoder.
-   *
-   * @throws RillError `bad-model` when the model has no transducer head.
-   */
-  static async attach(encoder: RnnEncoder, model: Model): Promise<TransducerHead> {
-    const { transducer } = model.sizes;
-    if (!transducer) {
-      throw noTransducer();
-    }
-    const { joinerDim } = transducer;
-    const linear = await loadLinear(encoder, model, 'joiner.encoder_proj', [joinerDim, encoder.sizes.dModel]);
-    const head = new TransducerHead(linear, joinerDim);
-    encoder.attach(head);
-    return head;
-  }
-
-  bind(scope: BufferScope, { lanes, frames }: Room, { x, step }: SharedBuffers): BoundHead {
-    const width = this.#joinerDim;
-    const y = scope.createStorage('activations', JOINER_ENCODER_PROJ, 4 * lanes * frames * padded(width));
-    return { dispatches: [this.#linear({ x, y, step })], output: { name: JOINER_ENCODER_PROJ, buffer: y, width } };
-  }
 }
 
 /** y = W x + b on the CPU; W (outputs, inputs). */
@@ -89,16 +37,13 @@ export class TransducerJoiner {
   readonly #hidden: Float32Array<ArrayBuffer>;
 
   private constructor(model: Model, weights: Readonly<Record<string, Float32Array>>) {
-    const { transducer, vocabSize } = model.sizes;
-    if (!transducer || vocabSize === undefined) {
-      throw noTransducer();
-    }
+    const { vocabSize, contextSize, joinerDim, decoderDim } = requireTransducer(model.sizes);
     this.vocabSize = vocabSize;
-    this.contextSize = transducer.contextSize;
-    this.joinerDim = transducer.joinerDim;
-    this.#decoderDim = transducer.decoderDim;
+    this.contextSize = contextSize;
+    this.joinerDim = joinerDim;
+    this.#decoderDim = decoderDim;
     this.#weights = weights;
-    this.#hidden = new Float32Array(transducer.joinerDim);
+    this.#hidden = new Float32Array(joinerDim);
   }
 
   /** @throws RillError `bad-model` when the model has no transducer head. */
@@ -111,9 +56,7 @@ export class TransducerJoiner {
       'joiner.output_linear.weight',
       'joiner.output_linear.bias',
     ];
-    if (!model.sizes.transducer) {
-      throw noTransducer();
-    }
+    requireTransducer(model.sizes);
     const loaded: Record<string, Float32Array> = {};
     for (const name of names) {
       loaded[name] = await model.weights.read(name);

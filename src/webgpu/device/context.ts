@@ -1,4 +1,5 @@
-import { RillError } from '../errors.ts';
+import type { MemoryPart } from '../../encoder/engine.ts';
+import { RillError } from '../../errors.ts';
 import { cacheStorage, type KernelStore } from './kernel-store.ts';
 
 /** What is known of the adapter that a device came from. */
@@ -30,9 +31,6 @@ const NUDGE_MS = 3;
 const LATE_MS = 20;
 const ATTEMPTS = 3;
 
-/** What GPU memory is for; `profile` and `trace` come with those calls and go with them. */
-export type MemoryPart = 'weights' | 'states' | 'activations' | 'readback' | 'profile' | 'trace';
-
 /** Features that some kernels need; others do without. */
 const KERNEL_FEATURES: readonly GPUFeatureName[] = ['subgroups'];
 
@@ -47,6 +45,8 @@ export class GpuContext {
   /** Whether waiting for results keeps the thread busy: not in a browser, but in Node's `webgpu`, which is handed in. */
   readonly polls: boolean;
   readonly adapter: AdapterDescription;
+  /** Resolves with the cause when the device is lost, unless it was disposed of. */
+  readonly lost: Promise<string>;
   /** Where choices of kernels are kept, unless an encoder has a place of its own. */
   readonly kernelStore: KernelStore;
   readonly #memory = new Map<MemoryPart, number>();
@@ -75,14 +75,18 @@ export class GpuContext {
     const { vendor = '', architecture = '', device: name = '', description = '', isFallbackAdapter = false } = adapter;
     const { subgroupMinSize } = adapter;
     this.adapter = { vendor, architecture, device: name, description, isFallbackAdapter, subgroupMinSize };
-    void device.lost.then(({ reason, message }) => {
-      if (!this.#closed) {
-        this.#failure = new RillError('device-lost', {
-          got: `a lost GPU device (${reason}${message ? `: ${message}` : ''})`,
-          expected: 'a device that stays',
-          remedy: 'Create a new device and load the model again; the streams on this one are gone.',
-        });
-      }
+    this.lost = new Promise((resolve) => {
+      void device.lost.then(({ reason, message }) => {
+        if (!this.#closed) {
+          const cause = `${reason}${message ? `: ${message}` : ''}`;
+          this.#failure = new RillError('device-lost', {
+            got: `a lost GPU device (${cause})`,
+            expected: 'a device that stays',
+            remedy: 'Create a new device and load the model again; the streams on this one are gone.',
+          });
+          resolve(cause);
+        }
+      });
     });
     device.addEventListener('uncapturederror', ({ error }) => {
       this.#failures++;
@@ -288,16 +292,6 @@ export class GpuContext {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/**
- * Whether there is WebGPU with an adapter here: what a page asks before it offers speech.
- *
- * @param gpu `navigator.gpu` by default
- */
-export async function isSupported(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<boolean> {
-  const adapter = await gpu?.requestAdapter().catch(() => undefined);
-  return Boolean(adapter);
 }
 
 /** Waits for what a device that reports late is to tell, and lets it look every few milliseconds. */

@@ -1,12 +1,12 @@
-import { RillError } from '../errors.ts';
-import { clockTick } from '../gpu/clock.ts';
-import { BufferScope, type GpuContext } from '../gpu/context.ts';
-import * as kernelSources from '../gpu/kernels.generated.ts';
-import { readBuffers } from '../gpu/readback.ts';
-import type { WeightDtype } from '../model/dtypes.ts';
-import type { Model } from '../model/model.ts';
-import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
-import type { KernelStore } from '../gpu/kernel-store.ts';
+import { RillError } from '../../errors.ts';
+import { clockTick } from '../../encoder/clock.ts';
+import { BufferScope, type GpuContext } from '../device/context.ts';
+import * as kernelSources from '../kernels.generated.ts';
+import { readBuffers } from '../device/readback.ts';
+import type { WeightDtype } from '../../model/dtypes.ts';
+import type { Model } from '../../model/model.ts';
+import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../../model/sizes.ts';
+import type { KernelStore } from '../device/kernel-store.ts';
 import {
   CONV_METHODS,
   MATRIX_METHODS,
@@ -14,11 +14,12 @@ import {
   storageFor,
   type KernelChoice,
   type MatrixMethod,
-} from './matrices.ts';
-import { compileEncoder, type EncoderCapacity } from './plan.ts';
-import { madeUpFeatures, sameBytes } from './self-test.ts';
-import { WeightLoader, loadEncoderWeights, type EncoderWeights } from './weights.ts';
-import { Workspace } from './workspace.ts';
+} from '../matrices.ts';
+import type { EncoderCapacity } from '../../encoder/encoder.ts';
+import { compileEncoder } from '../plan.ts';
+import { madeUpFeatures, sameBytes } from '../../encoder/exactness.ts';
+import { WeightLoader, loadEncoderWeights, type EncoderWeights } from '../weights.ts';
+import { Workspace } from '../workspace.ts';
 
 /** A step that is rehearsed: so many streams, and so many encoder frames of each. */
 export interface StepSize {

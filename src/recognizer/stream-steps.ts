@@ -1,4 +1,5 @@
-import type { RnnEncoder } from '../encoder/encoder.ts';
+import type { Encoder } from '../encoder/encoder.ts';
+import type { HeadOutput } from '../encoder/outputs.ts';
 import { RillError } from '../errors.ts';
 import type { OnlineStream } from './stream.ts';
 
@@ -11,18 +12,18 @@ interface Taken {
 }
 
 /**
- * Steps for streams: which are ready, one chunk of each at a time. Calls are submitted in order and may overlap: the
- * next step is on the GPU while the results of the one before are read back, and results arrive in order.
+ * Steps for streams: which are ready, one chunk of each at a time. Calls are submitted in order and may overlap: on a
+ * GPU the next step runs while the results of the one before are read back. Results arrive in order.
  */
-export class StreamEngine {
-  readonly encoder: RnnEncoder;
+export class StreamSteps {
+  readonly encoder: Encoder;
   #chunkFrames: number;
-  /** The head's output that the streams' searches read. */
-  readonly input: string;
+  /** The output that the streams' searches read. */
+  readonly input: HeadOutput;
   /** The call before: its results are handed out first, whether it failed or not. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(encoder: RnnEncoder, chunkFrames: number, input: string) {
+  constructor(encoder: Encoder, chunkFrames: number, input: HeadOutput) {
     this.encoder = encoder;
     this.#chunkFrames = chunkFrames;
     this.input = input;

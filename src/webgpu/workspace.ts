@@ -1,18 +1,12 @@
-import { BufferScope, type GpuContext } from '../gpu/context.ts';
-import { uniformWords } from '../gpu/kernel.ts';
-import * as kernels from '../gpu/kernels.generated.ts';
-import type { DispatchTimer } from '../gpu/timer.ts';
+import { ENCODER_OUT } from '../encoder/outputs.ts';
+import { BufferScope, type GpuContext } from './device/context.ts';
+import { uniformWords } from './device/kernel.ts';
+import * as kernels from './kernels.generated.ts';
+import type { DispatchTimer } from './device/timer.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { Dispatch } from './dispatch.ts';
-import {
-  UNIFORM_STRIDE,
-  bindEncoder,
-  createEncoderBuffers,
-  type EncoderBuffers,
-  type EncoderKernels,
-  type EncoderPlan,
-  type Room,
-} from './plan.ts';
+import { UNIFORM_STRIDE, createEncoderBuffers, type EncoderBuffers, type Room } from './buffers.ts';
+import { bindEncoder, type EncoderKernels, type EncoderPlan } from './plan.ts';
 import { fitsWaves, wavesOf } from './waves.ts';
 import { padded, type EncoderWeights } from './weights.ts';
 
@@ -77,9 +71,6 @@ interface StepDispatch {
   /** x is the output of the embedding, or of a layer, after it. */
   endsStage?: boolean;
 }
-
-/** The encoder's own output, by its name in a step's results. */
-export const ENCODER_OUT = 'encoder_out';
 
 /**
  * Everything of an encoder whose size goes with the number of streams: buffers, and kernels bound to them. When the

@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError } from '../../errors.ts';
 import type { GpuContext } from './context.ts';
 import { placeInFile, type WgslFile } from './wgsl-files.ts';
 

@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError } from '../../errors.ts';
 import { BufferScope, type GpuContext } from './context.ts';
 import { readBuffers } from './readback.ts';
 

@@ -1,6 +1,6 @@
-import type { GpuContext } from '../gpu/context.ts';
-import { Kernel, type BoundKernel, type KernelSource, type Resource } from '../gpu/kernel.ts';
-import * as kernels from '../gpu/kernels.generated.ts';
+import type { GpuContext } from './device/context.ts';
+import { Kernel, type BoundKernel, type KernelSource, type Resource } from './device/kernel.ts';
+import * as kernels from './kernels.generated.ts';
 import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import type { Dispatch, Extent } from './dispatch.ts';

@@ -1,5 +1,12 @@
 import { RillError } from '../errors.ts';
-import type { WaveformChunk } from './stream.ts';
+
+/** Samples as they come, at any rate. */
+export interface WaveformChunk {
+  /** (n,) in [-1, 1] */
+  samples: Float32Array;
+  /** Samples per second; the same for a whole stream. */
+  sampleRate: number;
+}
 
 /** Audio may exceed 1 by what a microphone's gain does, but not by what whole numbers do. */
 const LOUDEST = 64;

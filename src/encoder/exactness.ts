@@ -1,5 +1,6 @@
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import type { RnnEncoder } from './encoder.ts';
+import { encodeBatch } from './batch.ts';
+import type { Encoder } from './encoder.ts';
 
 /** Encoder frames that are compared, and streams beside the one they are of. */
 const FRAMES = 16;
@@ -16,7 +17,7 @@ export const madeUpFeatures = (length: number) => Float32Array.from({ length }, 
  *
  * @throws RillError `busy` without a free slot, `device-lost`, `gpu`.
  */
-export async function isExact(encoder: RnnEncoder): Promise<boolean> {
+export async function isExact(encoder: Encoder): Promise<boolean> {
   const { capacity, freeLanes, sizes } = encoder;
   const rows = SUBSAMPLING_FACTOR * FRAMES + CONTEXT_FRAMES;
   const most = 1 + Math.max(0, Math.min(NEIGHBOURS, freeLanes - 1));
@@ -24,7 +25,9 @@ export async function isExact(encoder: RnnEncoder): Promise<boolean> {
   /** Output and states of the first of so many streams, in chunks of so many frames. */
   const hear = async (streams: number, chunkFrames: number) => {
     const input = features.subarray(0, streams * rows * sizes.numFeatures);
-    const { encoderOut, states } = await encoder.encode(input, Array<number>(streams).fill(rows), { chunkFrames });
+    const { encoderOut, states } = await encodeBatch(encoder, input, Array<number>(streams).fill(rows), {
+      chunkFrames,
+    });
     return [encoderOut.subarray(0, FRAMES * sizes.dModel), states[0].h, states[0].c];
   };
   const alone = await hear(1, 1);

@@ -1,6 +1,6 @@
 import { RillError } from '../errors.ts';
-import type { BufferScope, GpuContext } from '../gpu/context.ts';
-import type { Resource } from '../gpu/kernel.ts';
+import type { BufferScope, GpuContext } from './device/context.ts';
+import type { Resource } from './device/kernel.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
 import { WEIGHT_BITS, quantizeRows, toHalf, type WeightDtype } from '../model/dtypes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';

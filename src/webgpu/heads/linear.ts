@@ -1,8 +1,23 @@
-import type { Dispatch } from '../encoder/dispatch.ts';
-import type { RnnEncoder } from '../encoder/encoder.ts';
-import { MatrixCompiler, allFrames, storageFor, type RowsOf } from '../encoder/matrices.ts';
-import { WeightLoader, vec4s } from '../encoder/weights.ts';
-import type { Model } from '../model/model.ts';
+import type { EncoderCapacity } from '../../encoder/encoder.ts';
+import type { WeightDtype } from '../../model/dtypes.ts';
+import type { Model } from '../../model/model.ts';
+import type { EncoderSizes } from '../../model/sizes.ts';
+import type { BufferScope, GpuContext } from '../device/context.ts';
+import type { Dispatch } from '../dispatch.ts';
+import { MatrixCompiler, allFrames, storageFor, type KernelChoice, type RowsOf } from '../matrices.ts';
+import { WeightLoader, vec4s } from '../weights.ts';
+
+/** The encoder that a head is loaded for. */
+export interface HeadHost {
+  readonly context: GpuContext;
+  /** What the head's weights live as long as. */
+  readonly scope: BufferScope;
+  readonly model: Model;
+  readonly sizes: EncoderSizes;
+  readonly dtype: WeightDtype;
+  readonly kernels: Readonly<KernelChoice>;
+  readonly capacity: Readonly<EncoderCapacity>;
+}
 
 /** Where a linear layer reads and writes; `step` says over how many rows. */
 export interface LinearEnds {
@@ -26,8 +41,7 @@ export type LinearLayer = (ends: LinearEnds, rowsOf?: RowsOf) => Dispatch;
  * @param adjust changes the bias before it is uploaded
  */
 export async function loadLinear(
-  { context, scope, dtype, kernels: choice, capacity }: RnnEncoder,
-  model: Model,
+  { context, scope, model, dtype, kernels: choice, capacity }: HeadHost,
   layer: string,
   [outputs, inputs]: readonly [number, number],
   adjust?: (bias: Float32Array) => void,

@@ -1,4 +1,4 @@
-import type { BoundKernel, Workgroups } from '../gpu/kernel.ts';
+import type { BoundKernel, Workgroups } from './device/kernel.ts';
 
 /** How much a dispatch covers. */
 export interface Extent {

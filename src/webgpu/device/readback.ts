@@ -1,4 +1,4 @@
-import { RillError } from '../errors.ts';
+import { RillError } from '../../errors.ts';
 import { BufferScope, type GpuContext } from './context.ts';
 
 /** Room for the tokens of a step of many streams: only what is rarer lets a buffer grow while streams run. */
