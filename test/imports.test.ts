@@ -10,6 +10,7 @@ const ROOMS = [
   'checkpoint',
   'gpu',
   'encoder',
+  'wasm',
   'head',
   'decoder',
   'text',
