@@ -86,16 +86,18 @@ export async function compile(files: ReadonlyMap<string, string>): Promise<Uint8
   // Only here: the compiler takes a second to load, and is not needed while nothing has changed.
   const { main } = await import('assemblyscript/asc');
   const written = new Map<string, string | Uint8Array>();
-  const { error, stderr } = await main(['module.ts', '--outFile', 'module.wasm', ...OPTIONS], {
+  const said: string[] = [];
+  const { error } = await main(['module.ts', '--outFile', 'module.wasm', ...OPTIONS], {
     readFile: (name) => files.get(name) ?? null,
     writeFile: (name, contents) => {
       written.set(name, contents);
     },
     listFiles: () => [],
+    stderr: { write: (text) => said.push(typeof text === 'string' ? text : Buffer.from(text).toString()) },
   });
   const binary = written.get('module.wasm');
   if (error || !(binary instanceof Uint8Array)) {
-    throw new Error(`wasm/ does not compile: ${stderr.toString()}`, { cause: error });
+    throw new Error(`wasm/ does not compile: ${said.join('')}`, { cause: error });
   }
   return binary;
 }

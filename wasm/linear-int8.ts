@@ -4,7 +4,7 @@
 //   scale, bias: f32 (outputs); a weight is scale * number
 //   x: i16 (rows, inputs) and xScale: f32 (rows), as quantize-rows.ts leaves them
 //   y: f32 (rows, outputs)
-//   inputs a multiple of 2, outputs of 8
+//   inputs a multiple of 4, outputs of 8
 //
 // Panels, rows and `far` as in linear.ts.
 

@@ -1,7 +1,8 @@
 // A tile of y = x W + b in registers: ROWS rows and OUTPUTS outputs of a product in whole numbers. Written out as tile.ts
 // is.
 //
-//   weight: i8 (panels, pairs, 8, 2): two inputs of eight outputs lie together, as the dot product reads them
+//   weight: i8 (panels, pairs, 8, 2), an even number of pairs: two inputs of eight outputs lie together, as the dot
+//     product reads them
 //   scale, bias: f32 (OUTPUTS); a weight is scale * number
 //   x: i16, rows of 2 * pairs numbers one after the other
 //   xScale: f32 (ROWS)
@@ -30,12 +31,19 @@ export function tileInt8_ROWSxOUTPUTS(
   let total_ROW_QUAD = f32x4.splat(0);
   for (let left = pairs; left > 0; left -= PAIRS) {
     let sum_ROW_QUAD = i32x4.splat(0);
-    for (let n = min(left, PAIRS); n > 0; n--) {
-      const weight_QUAD = v128.load_ext<i8>(w_PANEL, 8 * (QUAD & 1));
-      const input_ROW = v128.load32_splat(x_ROW);
-      sum_ROW_QUAD = i32x4.add(sum_ROW_QUAD, i32x4.dot_i16x8_s(weight_QUAD, input_ROW));
-      w_PANEL += 16;
-      x_ROW += 4;
+    for (let n = min(left, PAIRS); n > 0; n -= 2) {
+      {
+        const weight_QUAD = v128.load_ext<i8>(w_PANEL, 8 * (QUAD & 1));
+        const input_ROW = v128.load32_splat(x_ROW);
+        sum_ROW_QUAD = i32x4.add(sum_ROW_QUAD, i32x4.dot_i16x8_s(weight_QUAD, input_ROW));
+      }
+      {
+        const weight_QUAD = v128.load_ext<i8>(w_PANEL, 8 * (QUAD & 1) + 16);
+        const input_ROW = v128.load32_splat(x_ROW, 4);
+        sum_ROW_QUAD = i32x4.add(sum_ROW_QUAD, i32x4.dot_i16x8_s(weight_QUAD, input_ROW));
+      }
+      w_PANEL += 32;
+      x_ROW += 8;
     }
     total_ROW_QUAD = f32x4.add(total_ROW_QUAD, f32x4.convert_i32x4_s(sum_ROW_QUAD));
   }

@@ -1,0 +1,64 @@
+/** Work in one go, at most, before others get a turn: half a frame of a screen. */
+const SLICE_MS = 8;
+
+/**
+ * Whose turn it is: work of one after the other in the order of asking, and now and then a pause for the page's or
+ * process's other work. While little was done since the last pause, nothing is waited for.
+ */
+export class Turns {
+  #last: Promise<void> | undefined;
+  #workedMs = 0;
+
+  /**
+   * Does some work when its turn has come: right now, if nobody waits.
+   *
+   * @param work takes no turn itself
+   */
+  take<Done>(work: () => Done): Promise<Done> {
+    const before = this.#last ?? (this.#workedMs >= SLICE_MS ? this.#pause() : undefined);
+    if (!before) {
+      return this.#run(work);
+    }
+    const turn = before.then(() => (this.#workedMs >= SLICE_MS ? this.#pause() : undefined)).then(() => this.#run(work));
+    const over = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    const last = over.then(() => {
+      if (this.#last === last) {
+        this.#last = undefined;
+      }
+    });
+    this.#last = last;
+    return turn;
+  }
+
+  async #run<Done>(work: () => Done): Promise<Done> {
+    const started = performance.now();
+    try {
+      return work();
+    } finally {
+      this.#workedMs += performance.now() - started;
+    }
+  }
+
+  async #pause(): Promise<void> {
+    await nextTask();
+    this.#workedMs = 0;
+  }
+}
+
+/**
+ * Resolves as a task of its own, so that events and frames get between. Timers would wait 4 ms in pages; a channel that is
+ * closed again keeps no process alive.
+ */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}
