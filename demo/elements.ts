@@ -7,6 +7,9 @@ export function element<Type extends HTMLElement>(id: string, type: new () => Ty
   return found;
 }
 
+export const button = (id: string) => element(id, HTMLButtonElement);
+export const input = (id: string) => element(id, HTMLInputElement);
+
 export function setText(id: string, text: string): void {
   element(id, HTMLElement).textContent = text;
 }

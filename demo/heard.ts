@@ -15,7 +15,6 @@ export class Heard {
   #texts = new Map<number, string>();
   #current: RecognitionResult | undefined;
   #segment = -1;
-  #ended = false;
   #shownHits = 0;
   #falseAlarms = 0;
   /** What is said in a recording whose words are known. */
@@ -26,7 +25,6 @@ export class Heard {
     this.#texts.clear();
     this.#current = undefined;
     this.#segment = -1;
-    this.#ended = false;
     this.#shownHits = 0;
     this.#label = label;
     hits.replaceChildren();
@@ -34,9 +32,7 @@ export class Heard {
     text.replaceChildren(create('span', 'dim', say('nothingYet')));
   }
 
-  /** @param ended nothing more comes behind this result */
-  add(result: RecognitionResult, ended: boolean): void {
-    this.#ended = ended;
+  add(result: RecognitionResult): void {
     if (result.segment !== this.#segment) {
       this.#segment = result.segment;
       this.#shownHits = 0;
@@ -57,11 +53,6 @@ export class Heard {
       this.#current = result;
     }
     this.#show();
-  }
-
-  /** Whether the last that was heard is all there will be. */
-  get isFinal(): boolean {
-    return this.#ended;
   }
 
   /** All that was heard, segment by segment. */

@@ -1,19 +1,35 @@
-/** h and c of one layer as they evolve: a column for each look, h above c, each unit a row. */
-import { drawRing, fitCanvas, heat } from './elements.ts';
+/** h and c of one layer as they evolve: a column for each look, h above c, each unit a row; and which layer it is. */
+import { drawRing, element, fitCanvas, heat } from './elements.ts';
 
 const COLUMNS = 160;
 const ROWS = 128;
 
 export class StatesView {
-  readonly #canvas: HTMLCanvasElement;
+  readonly #canvas = element('states', HTMLCanvasElement);
+  readonly #layer = element('layer', HTMLSelectElement);
   readonly #picture = document.createElement('canvas');
   #columns = 0;
   #drawn = true;
 
-  constructor(canvas: HTMLCanvasElement) {
-    this.#canvas = canvas;
+  /** @param onLayer called when another layer, counted from 0, is to be looked at */
+  constructor(onLayer: (layer: number) => void) {
     this.clear();
-    new ResizeObserver(() => (this.#drawn = false)).observe(canvas);
+    new ResizeObserver(() => (this.#drawn = false)).observe(this.#canvas);
+    this.#layer.addEventListener('change', () => {
+      this.clear();
+      onLayer(this.layer);
+    });
+  }
+
+  /** The layer that is looked at, counted from 0. */
+  get layer(): number {
+    return Number(this.#layer.value);
+  }
+
+  /** Offers the layers of another model, and looks at the last. */
+  setLayers(count: number): void {
+    this.#layer.replaceChildren(...Array.from({ length: count }, (_, l) => new Option(String(l + 1), String(l))));
+    this.#layer.value = String(count - 1);
   }
 
   clear(): void {

@@ -36,7 +36,8 @@ export class Timeline {
     new ResizeObserver(() => (this.#drawn = false)).observe(canvas);
   }
 
-  clear(numFeatures: number): void {
+  /** @param numFeatures rows of the spectrogram from now on; as many as before by default */
+  clear(numFeatures = this.#spectrogram.height): void {
     // Setting the size clears the canvas.
     this.#spectrogram.height = numFeatures;
     this.#spectrogram.width = COLUMNS;

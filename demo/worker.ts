@@ -2,6 +2,7 @@
 import {
   OnlineRecognizer,
   SessionManager,
+  WebGpuEngine,
   serveRecognizer,
   type WaveformChunk,
   type WorkerModel,
@@ -19,12 +20,12 @@ const PIECE_SECONDS = 0.5;
 
 /** Runs copies of a recording, each in a session of its own, as fast as they go. */
 async function crowd(
-  { gpu, model }: WorkerModel,
+  { engine, model }: WorkerModel,
   count: number,
   audio: WaveformChunk,
   options: WorkerRecognizerOptions,
 ): Promise<CrowdReport> {
-  using recognizer = await OnlineRecognizer.create(gpu, model, { ...options, maxStreams: count });
+  using recognizer = await OnlineRecognizer.create(engine, model, { ...options, maxStreams: count });
   const manager = new SessionManager(recognizer, { idleSeconds: Infinity });
   const start = performance.now();
   await Promise.all(Array.from({ length: count }, () => hearAll(manager, audio)));
@@ -59,8 +60,10 @@ async function hearAll(manager: SessionManager, { samples, sampleRate }: Wavefor
 }
 
 /** Destroys the GPU device, to show what happens when it is lost. */
-function loseDevice({ gpu }: WorkerModel): void {
-  gpu.device.destroy();
+function loseDevice({ engine }: WorkerModel): void {
+  if (engine instanceof WebGpuEngine) {
+    engine.context.device.destroy();
+  }
 }
 
 const verbs = { crowd, loseDevice } as const satisfies WorkerVerbs;

@@ -14,7 +14,7 @@ const SAMPLE_RATE = 16000;
 
 const gpu = await openGpu();
 const model = await openModelFolder(folder);
-const recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 200, chunkFrames: 4 });
+const recognizer = await OnlineRecognizer.load(model, { device: gpu, maxStreams: 200, chunkFrames: 4 });
 const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
 
 async function hear(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -4,7 +4,7 @@
  *   npx tsx examples/embeddings.ts weights/wake-words weights/wake-words/samples/alexa.wav
  */
 import { readFile } from 'node:fs/promises';
-import { ENCODER_OUT, Resampler, RnnEncoder, fbank, readWav } from 'rill';
+import { ENCODER_OUT, Resampler, WebGpuEncoder, fbank, readWav } from 'rill';
 import { openGpu, openModelFolder } from 'rill/node';
 
 const [folder = 'weights/wake-words', path = 'weights/wake-words/samples/alexa.wav'] = process.argv.slice(2);
@@ -12,7 +12,7 @@ const CHUNK_FRAMES = 4;
 
 const gpu = await openGpu();
 const model = await openModelFolder(folder);
-const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: CHUNK_FRAMES });
+const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: CHUNK_FRAMES });
 
 const { samples, sampleRate } = readWav(await readFile(path));
 const resampler = new Resampler(sampleRate, model.config.features.sampleRate);

@@ -26,24 +26,38 @@ export {
   type ExportOptions,
   type SherpaOnnxFiles,
 } from './checkpoint/export-onnx.ts';
+export type {
+  Encoder,
+  EncoderCapacity,
+  EncoderOptions,
+  StepInput,
+  StepResult,
+  TimedStep,
+  TracedResult,
+} from './encoder/encoder.ts';
+export type { DeviceInfo, Engine, MemoryPart } from './encoder/engine.ts';
 export {
-  GpuContext,
-  isSupported,
-  type AdapterDescription,
-  type ContextOptions,
-  type MemoryPart,
-} from './gpu/context.ts';
-export type { KernelTime } from './gpu/timer.ts';
-export { RnnEncoder, type EncoderOptions, type StepInput, type StepResult, type TimedStep } from './encoder/encoder.ts';
-export { findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
-export { ENCODER_OUT, type EncoderHead } from './encoder/workspace.ts';
-export type { ConvMethod, KernelChoice, MatrixMethod } from './encoder/matrices.ts';
-export type { KernelStore } from './gpu/kernel-store.ts';
-export type { EncoderCapacity } from './encoder/plan.ts';
-export type { EncoderState, StateValues } from './encoder/state.ts';
-export { CTC_LOG_PROBS, CTC_TOKENS, CtcGreedyHead, CtcHead } from './head/ctc.ts';
-export { GREEDY_TOKENS, GreedyHead } from './head/greedy.ts';
-export { JOINER_ENCODER_PROJ, TransducerHead, TransducerJoiner } from './head/transducer.ts';
+  CTC_LOG_PROBS,
+  CTC_TOKENS,
+  ENCODER_OUT,
+  GREEDY_TOKENS,
+  JOINER_ENCODER_PROJ,
+  type HeadOptions,
+  type HeadOutput,
+  type OutputName,
+} from './encoder/outputs.ts';
+export type { StateValues, StreamState } from './encoder/state.ts';
+export { encodeBatch, findBatchSize, type BatchOptions, type EncodedBatch } from './encoder/batch.ts';
+export { isExact } from './encoder/exactness.ts';
+export { GpuContext, type AdapterDescription, type ContextOptions } from './webgpu/device/context.ts';
+export type { KernelTime } from './webgpu/device/timer.ts';
+export type { KernelStore } from './webgpu/device/kernel-store.ts';
+export { WebGpuEncoder, type WebGpuEncoderOptions } from './webgpu/encoder.ts';
+export { WebGpuEngine } from './webgpu/engine.ts';
+export type { ConvMethod, KernelChoice, MatrixMethod } from './webgpu/matrices.ts';
+export type { KernelOptions } from './webgpu/options.ts';
+export { isSupported, openEngine, type EngineOptions, type OpenedEngine } from './engine.ts';
+export { TransducerJoiner } from './decoder/joiner.ts';
 export type { DecodedToken, Decoder, SearchOptions } from './decoder/decoder.ts';
 export { CtcGreedyDecoder } from './decoder/ctc-greedy.ts';
 export { CtcBeamDecoder } from './decoder/ctc-beam.ts';
@@ -55,13 +69,7 @@ export { ENDPOINT_DEFAULTS, type EndpointRule, type EndpointRules } from './deco
 export { KeywordReport, type Keyword, type KeywordHit } from './decoder/keywords.ts';
 export { parseKeywords } from './decoder/phrase-files.ts';
 export { joinWords, type Word } from './text/words.ts';
-export {
-  OnlineRecognizer,
-  type RecognitionResult,
-  type RecognizerOptions,
-  type StreamOptions,
-  type TimedWord,
-} from './recognizer/recognizer.ts';
+export { OnlineRecognizer, type RecognizerOptions, type StreamOptions } from './recognizer/recognizer.ts';
 export {
   Session,
   SessionManager,
@@ -71,11 +79,12 @@ export {
   type SessionOptions,
 } from './recognizer/sessions.ts';
 export { KeywordSpotter, type KeywordSpotterOptions } from './recognizer/spotter.ts';
-export type { TimedKeyword } from './recognizer/results.ts';
+export type { RecognitionResult, TimedKeyword, TimedWord } from './recognizer/results.ts';
 export type { LoadOptions } from './recognizer/load.ts';
 export type { StreamingOptions } from './recognizer/options.ts';
 export type { SearchSettings } from './recognizer/search.ts';
-export { OnlineStream, type StreamStats, type WaveformChunk } from './recognizer/stream.ts';
+export { OnlineStream, type StreamStats } from './recognizer/stream.ts';
+export type { WaveformChunk } from './waveform/chunk.ts';
 export { Microphone, type MicrophoneChunk, type MicrophoneOptions } from './waveform/microphone.ts';
 export {
   RecognizerClient,

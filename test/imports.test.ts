@@ -8,12 +8,12 @@ const ROOMS = [
   'features',
   'model',
   'checkpoint',
-  'gpu',
   'encoder',
-  'wasm',
-  'head',
   'decoder',
   'text',
+  'webgpu',
+  'wasm',
+  'engine.ts',
   'recognizer',
   'worker',
   'index.ts',
@@ -27,6 +27,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pbf: 'checkpoint',
   webgpu: 'node',
 };
+
+/** The rooms of the engines, and who may know them: all else names the interfaces of `encoder` only. */
+const ENGINES = ['webgpu', 'wasm'];
+const KNOW_ENGINES = [...ENGINES, 'engine.ts', 'index.ts', 'node'];
 
 /** What the demo page is made of beside its own files. */
 const DEMO_PACKAGES = ['rill', 'vite', 'uplot', 'uplot/dist/uPlot.min.css'];
@@ -58,6 +62,37 @@ describe('imports', () => {
       expect(roomOf(path), `${file} imports ${target}`).toBeGreaterThanOrEqual(0);
       expect(roomOf(file), `${file} imports ${target}`).toBeGreaterThanOrEqual(roomOf(path));
     }
+  });
+
+  it('go in no circle, from file to file', async () => {
+    const found = (await imports('src')).filter(({ target }) => target.startsWith('.'));
+    const next = new Map<string, string[]>();
+    for (const { file, target } of found) {
+      const path = new URL(target, `file:///${file}`).pathname.slice(1);
+      next.set(file, [...(next.get(file) ?? []), path]);
+    }
+    const done = new Set<string>();
+    const walk = (file: string, way: readonly string[]) => {
+      expect(way, [...way, file].join(' → ')).not.toContain(file);
+      if (!done.has(file)) {
+        next.get(file)?.forEach((each) => {
+          walk(each, [...way, file]);
+        });
+        done.add(file);
+      }
+    };
+    [...next.keys()].forEach((file) => {
+      walk(file, []);
+    });
+  });
+
+  it('name an engine only where one is opened', async () => {
+    const room = (path: string) => path.split('/')[0];
+    const known = (await imports('src')).filter(({ file, target }) => {
+      const path = new URL(target, `file:///${file}`).pathname.slice(1);
+      return target.startsWith('.') && ENGINES.includes(room(path)) && !KNOW_ENGINES.includes(room(file));
+    });
+    expect(known).toEqual([]);
   });
 
   it('of src/ name only the packages it is allowed, where it is allowed', async () => {

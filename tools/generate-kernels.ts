@@ -1,15 +1,15 @@
 /**
- * Writes `src/gpu/kernels.generated.ts`: for each kernel the WGSL of its parts, one behind the other, with what reflection
+ * Writes `src/webgpu/kernels.generated.ts`: for each kernel the WGSL of its parts, one behind the other, with what reflection
  * says of it as typed constants: its binding layout, override names, workgroup size and uniform layouts. The WGSL is the
  * source of truth; nothing of it is repeated by hand in TypeScript.
  */
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { WgslReflect, ResourceType, type VariableInfo } from 'wgsl_reflect/wgsl_reflect.module.js';
-import { placeInFile, type WgslFile } from '../src/gpu/wgsl-files.ts';
+import { placeInFile, type WgslFile } from '../src/webgpu/device/wgsl-files.ts';
 
 const shaders = new URL('../shaders/', import.meta.url);
-const target = new URL('../src/gpu/kernels.generated.ts', import.meta.url);
+const target = new URL('../src/webgpu/kernels.generated.ts', import.meta.url);
 
 /** Ways to multiply a matrix with rows of inputs. */
 const any = ['weight_type', 'multiply_add', 'four_starts'];

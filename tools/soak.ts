@@ -2,11 +2,13 @@
  * `npm run bench:soak`: hours of audio through a session manager, sessions coming and going. Each session must hear
  * what it hears alone, and neither GPU buffers nor the process may grow.
  */
+import { WebGpuEngine } from '../src/webgpu/engine.ts';
+import type { RecognitionResult } from '../src/recognizer/results.ts';
 import { join } from 'node:path';
 import { RillError } from '../src/errors.ts';
-import type { GpuContext } from '../src/gpu/context.ts';
+import type { GpuContext } from '../src/webgpu/device/context.ts';
 import { openModel } from '../src/model/model.ts';
-import { OnlineRecognizer, type RecognitionResult } from '../src/recognizer/recognizer.ts';
+import { OnlineRecognizer } from '../src/recognizer/recognizer.ts';
 import { SessionManager, type CloseReason } from '../src/recognizer/sessions.ts';
 import { readWav, type Waveform } from '../src/waveform/wav.ts';
 import { bundledModel, count, parse, usageError } from './commands/arguments.ts';
@@ -248,7 +250,10 @@ async function main(args: string[]): Promise<void> {
   const seed = count(command, 'seed', values.seed) ?? 1;
   const gpu = await createNodeContext();
   const model = openModel(await readModelFiles(FOLDER));
-  const recognizer = await OnlineRecognizer.create(gpu, model, { chunkFrames: CHUNK_FRAMES, maxStreams: sessions });
+  const recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+    chunkFrames: CHUNK_FRAMES,
+    maxStreams: sessions,
+  });
   const manager = new SessionManager(recognizer);
   const soak = new Soak(gpu, manager, await readClips(manager), seed);
   await soak.run(sessions, minutes, wallMinutes, new Progress('soaking'));

@@ -10,6 +10,7 @@ import {
   storageOf,
   storedTensors,
   type StateDictChoice,
+  type TorchArchive,
 } from './torch.ts';
 import { readScriptModule } from './torchscript.ts';
 
@@ -73,12 +74,6 @@ async function withoutSpareZip64(source: ByteSource): Promise<ByteSource> {
       return bytes;
     },
   };
-}
-
-/** The entries of a PyTorch zip, by their names inside its one folder. */
-export interface TorchArchive {
-  names: ReadonlySet<string>;
-  read: (name: string) => Promise<Uint8Array>;
 }
 
 /** Opens the zip; its reader trusts no stated size. */

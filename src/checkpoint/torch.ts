@@ -156,6 +156,12 @@ const CONSTRUCTORS: ReadonlyMap<string, Constructor> = new Map<string, Construct
   ...Object.keys(STORAGES).map((name): [string, Constructor] => [`torch ${name}`, storageConstructor(name)]),
 ]);
 
+/** The entries of a PyTorch zip, by their names inside its one folder. */
+export interface TorchArchive {
+  names: ReadonlySet<string>;
+  read: (name: string) => Promise<Uint8Array>;
+}
+
 export const findConstructor = (module: string, name: string) => CONSTRUCTORS.get(`${module} ${name}`);
 
 /** The storage that a persistent id names, or what stands in its place. */

@@ -1,8 +1,7 @@
 import { badCheckpoint } from './bad-checkpoint.ts';
 import type { TensorSource } from '../model/tensors.ts';
 import { unpickle, type Constructor, type PickleValue } from './pickle.ts';
-import { MAX_PICKLE_BYTES, TensorRef, findConstructor, storageOf, storedTensors } from './torch.ts';
-import type { TorchArchive } from './torch-zip.ts';
+import { MAX_PICKLE_BYTES, TensorRef, findConstructor, storageOf, storedTensors, type TorchArchive } from './torch.ts';
 
 /** Modules nest a handful deep; a pickle can make an object contain itself. */
 const MAX_DEPTH = 32;

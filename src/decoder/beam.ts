@@ -1,4 +1,4 @@
-import { logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
+import { logSoftmax, type TransducerJoiner } from './joiner.ts';
 import { largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
 
 /** Paths that a beam search keeps from frame to frame, unless told otherwise. */

@@ -1,4 +1,4 @@
-import { CTC_LOG_PROBS } from '../head/ctc.ts';
+import { CTC_LOG_PROBS } from '../encoder/outputs.ts';
 import { DEFAULT_ACTIVE_PATHS } from './beam.ts';
 import type { ContextState } from './context-graph.ts';
 import { argMax, countsAsBlank, type DecodedToken, type Decoder, type DecoderEnding } from './decoder.ts';

@@ -1,4 +1,4 @@
-import { CTC_LOG_PROBS, CTC_TOKENS } from '../head/ctc.ts';
+import { CTC_LOG_PROBS, CTC_TOKENS, type HeadOutput } from '../encoder/outputs.ts';
 import {
   argMax,
   countsAsBlank,
@@ -13,7 +13,7 @@ import {
  * stands on the first frame of its run.
  */
 abstract class CtcGreedy implements Decoder {
-  abstract readonly input: string;
+  abstract readonly input: HeadOutput;
   protected readonly options: SearchOptions;
   readonly #tokens: DecodedToken[] = [];
   #previous: number;

@@ -1,4 +1,4 @@
-import { CTC_LOG_PROBS } from '../head/ctc.ts';
+import { CTC_LOG_PROBS } from '../encoder/outputs.ts';
 import type { DecodedToken, DecoderEnding } from './decoder.ts';
 import {
   FORGET_AFTER_FRAMES,

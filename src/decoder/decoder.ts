@@ -1,3 +1,4 @@
+import type { HeadOutput } from '../encoder/outputs.ts';
 import { RillError } from '../errors.ts';
 
 /** A decoded token and the encoder frame it was decoded on, counted from where its decoder began. */
@@ -10,8 +11,8 @@ export interface DecodedToken {
 
 /** A search over the frames of one stream, chunk by chunk. */
 export interface Decoder {
-  /** The head's output that it reads, by its name in a step's results. */
-  readonly input: string;
+  /** The output of a step that it reads. */
+  readonly input: HeadOutput;
   /** Takes the next frames, (frames, width of the input). */
   accept: (values: Float32Array) => void;
   /** The best tokens so far. A beam search may still change them; a greedy one only adds to them. */

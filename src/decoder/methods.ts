@@ -1,4 +1,5 @@
-import { TransducerJoiner, initialContext, noTransducer } from '../head/transducer.ts';
+import { noTransducer } from '../encoder/checks.ts';
+import { TransducerJoiner, initialContext } from './joiner.ts';
 import { RillError } from '../errors.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import { CtcBeamDecoder } from './ctc-beam.ts';

@@ -1,4 +1,5 @@
-import { JOINER_ENCODER_PROJ, initialContext, type TransducerJoiner } from '../head/transducer.ts';
+import { JOINER_ENCODER_PROJ } from '../encoder/outputs.ts';
+import { initialContext, type TransducerJoiner } from './joiner.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import type { ContextGraph, ContextState } from './context-graph.ts';
 import { countsAsBlank, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';

@@ -1,4 +1,5 @@
-import { JOINER_ENCODER_PROJ, initialContext, type TransducerJoiner } from '../head/transducer.ts';
+import { JOINER_ENCODER_PROJ } from '../encoder/outputs.ts';
+import { initialContext, type TransducerJoiner } from './joiner.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import { ContextGraph, type ContextState } from './context-graph.ts';
 import { countsAsBlank, type DecodedToken, type DecoderEnding } from './decoder.ts';

@@ -1,5 +1,5 @@
-import { GREEDY_TOKENS } from '../head/greedy.ts';
-import { JOINER_ENCODER_PROJ, initialContext, logSoftmax, type TransducerJoiner } from '../head/transducer.ts';
+import { GREEDY_TOKENS, JOINER_ENCODER_PROJ, type HeadOutput } from '../encoder/outputs.ts';
+import { initialContext, logSoftmax, type TransducerJoiner } from './joiner.ts';
 import {
   argMax,
   countsAsBlank,
@@ -11,7 +11,7 @@ import {
 
 /** What both ways of a greedy search keep: the tokens so far, at most one per frame. */
 abstract class GreedyDecoder implements Decoder {
-  abstract readonly input: string;
+  abstract readonly input: HeadOutput;
   readonly #options: SearchOptions;
   readonly #tokens: DecodedToken[] = [];
   /** The last tokens, as the joiner's decoder sees them. */

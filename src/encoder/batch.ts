@@ -1,10 +1,10 @@
 import { RillError } from '../errors.ts';
-import { clockTick } from '../gpu/clock.ts';
+import { clockTick } from './clock.ts';
 import { CONTEXT_FRAMES, MIN_FEATURE_FRAMES, SUBSAMPLING_FACTOR, encoderFrames } from '../model/sizes.ts';
-import { requireFinite } from '../model/tensors.ts';
-import type { RnnEncoder, StepResult } from './encoder.ts';
-import { requireFiniteStates, type EncoderState, type StateValues } from './state.ts';
-import { ENCODER_OUT } from './workspace.ts';
+import { requireFiniteFeatures } from './checks.ts';
+import type { Encoder, StepResult } from './encoder.ts';
+import { ENCODER_OUT } from './outputs.ts';
+import { requireFiniteStates, type StateValues, type StreamState } from './state.ts';
 
 export interface BatchOptions {
   /**
@@ -42,7 +42,7 @@ interface Member {
   utterance: number;
   /** Encoder frames of it. */
   count: number;
-  state: EncoderState;
+  state: StreamState;
 }
 
 /**
@@ -53,7 +53,7 @@ interface Member {
  * @throws RillError `bad-argument`, also for features and states that are not finite (nothing has changed then), `busy` without a free slot, `device-lost`, `gpu`.
  */
 export async function encodeBatch(
-  encoder: RnnEncoder,
+  encoder: Encoder,
   features: Float32Array,
   lengths: readonly number[],
   options: BatchOptions = {},
@@ -79,7 +79,7 @@ export async function encodeBatch(
  * @returns the final states of each utterance
  */
 export async function runBatch(
-  encoder: RnnEncoder,
+  encoder: Encoder,
   features: Float32Array,
   lengths: readonly number[],
   options: BatchOptions,
@@ -133,7 +133,7 @@ export async function runBatch(
     }
   };
   // One group after another in the same slots, which nobody else can take meanwhile.
-  const slots: EncoderState[] = [];
+  const slots: StreamState[] = [];
   try {
     while (slots.length < Math.min(group, lengths.length)) {
       slots.push(encoder.createState());
@@ -189,7 +189,7 @@ const MEASURED_FRAMES = 2;
  * @param memoryBytes GPU memory for states and activations that the encoder may grow to; it keeps what it has already
  * @throws RillError `busy` without a free slot, `device-lost`, `gpu`.
  */
-export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memoryBytes: number }): Promise<number> {
+export async function findBatchSize(encoder: Encoder, { memoryBytes }: { memoryBytes: number }): Promise<number> {
   const { sizes, capacity } = encoder;
   const frames = Math.min(MEASURED_FRAMES, capacity.maxFrames);
   const limit = Math.max(1, encoder.freeLanes);
@@ -198,7 +198,7 @@ export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memo
     if (lanes > 1 && encoder.memoryFor(lanes) > memoryBytes) {
       break;
     }
-    const states: EncoderState[] = [];
+    const states: StreamState[] = [];
     try {
       while (states.length < lanes) {
         states.push(encoder.createState());
@@ -234,7 +234,7 @@ export async function findBatchSize(encoder: RnnEncoder, { memoryBytes }: { memo
 
 /** Feature frames that each utterance of a padded batch takes up. */
 function checkBatch(
-  { sizes: { numFeatures }, capacity: { maxFrames } }: RnnEncoder,
+  { sizes: { numFeatures }, capacity: { maxFrames } }: Encoder,
   features: Float32Array,
   lengths: readonly number[],
   { chunkFrames = maxFrames, states }: BatchOptions,
@@ -277,15 +277,4 @@ function checkBatch(
   }
   states?.forEach(requireFiniteStates);
   return stride;
-}
-
-/**
- * One value that is not finite would make all that comes after it in its stream so.
- *
- * @param whose that the features, (frames, num_features), are of
- * @throws RillError `bad-argument` naming frame and bin.
- */
-export function requireFiniteFeatures(whose: string, features: Float32Array, numFeatures: number): void {
-  const place = (index: number) => `frame ${Math.floor(index / numFeatures)}, mel bin ${index % numFeatures}`;
-  requireFinite('bad-argument', `the features of ${whose}`, features, place);
 }

@@ -1,10 +1,6 @@
 import { RillError } from '../errors.ts';
-import type { GpuContext } from '../gpu/context.ts';
-import { readBuffers } from '../gpu/readback.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import { requireFinite } from '../model/tensors.ts';
-import type { EncoderBuffers } from './plan.ts';
-import { padded, restride } from './weights.ts';
 
 /** The recurrent states of one stream, as PyTorch has them for N = 1. */
 export interface StateValues {
@@ -20,43 +16,23 @@ export function requireFiniteStates({ h, c }: StateValues): void {
   requireFinite('bad-argument', 'c', c);
 }
 
-/** Buffers of all streams' states. */
-type Arena = Pick<EncoderBuffers, 'h' | 'c'>;
-
-/** The encoder as a slot sees it. */
-export interface SlotOwner {
-  /** Where states lie now: the arena may grow, and move as a whole. */
-  arena(): Arena;
-  /** Until the arena has room for the slot, where it does not have it yet. */
-  roomComing(): Promise<void> | undefined;
-  /** Changes the arena, now or as soon as it has room for the slot. */
-  change(write: (arena: Arena) => void): void;
-  /** The stream in the slot starts afresh. */
-  reset(): void;
-  /** The slot is free. */
-  release(): void;
-}
-
-/** One stream's slot: h, c and the 5 feature frames of left context, on the GPU from chunk to chunk. */
-export class EncoderState {
-  readonly slot: number;
-  /** The encoder it is a slot of. */
+/**
+ * One stream in an encoder: h, c and the 5 feature frames of left context, kept from chunk to chunk. Where they lie is
+ * each engine's own.
+ */
+export abstract class StreamState {
+  /** The encoder it is a stream of. */
   readonly encoder: object;
-  readonly #context: GpuContext;
   readonly #sizes: EncoderSizes;
-  readonly #owner: SlotOwner;
-  /** @internal Called when the slot is given back, also by the end of the encoder; with the reason, if it was taken. */
+  /** @internal Called when its place is given back, also by the end of the encoder; with the reason, if it was taken. */
   onClose?: (error?: RillError) => void;
   #started = false;
   #closed = false;
   #failure: RillError | undefined;
 
-  constructor(context: GpuContext, sizes: EncoderSizes, slot: number, encoder: object, owner: SlotOwner) {
-    this.#context = context;
-    this.#sizes = sizes;
-    this.slot = slot;
+  constructor(encoder: object, sizes: EncoderSizes) {
     this.encoder = encoder;
-    this.#owner = owner;
+    this.#sizes = sizes;
   }
 
   /** Whether the left context is there: the first chunk has to bring it. */
@@ -68,12 +44,12 @@ export class EncoderState {
     return this.#closed;
   }
 
-  /** @internal A step of the stream was submitted. */
+  /** @internal A step of the stream has begun. */
   advance(): void {
     this.#started = true;
   }
 
-  /** @throws RillError `closed`, or `gpu` when there was no memory for its slot. */
+  /** @throws RillError `closed`, or what its place was taken for. */
   check(): void {
     if (this.#failure) {
       throw this.#failure;
@@ -90,7 +66,7 @@ export class EncoderState {
   /** Starts the stream afresh: zero states, no context. Its neighbours are not touched. */
   reset(): void {
     this.zero();
-    this.#owner.reset();
+    this.restart();
     this.#started = false;
   }
 
@@ -98,7 +74,7 @@ export class EncoderState {
   zero(): void {
     this.check();
     const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
-    this.#write(new Float32Array(layers * padded(dModel)), new Float32Array(layers * padded(rnnHiddenSize)));
+    this.store({ h: new Float32Array(layers * dModel), c: new Float32Array(layers * rnnHiddenSize) });
   }
 
   /**
@@ -118,41 +94,21 @@ export class EncoderState {
     }
     requireFiniteStates({ h, c });
     this.#started = false;
-    this.#write(
-      restride(h, layers, dModel, dModel, padded(dModel)),
-      restride(c, layers, rnnHiddenSize, rnnHiddenSize, padded(rnnHiddenSize)),
-    );
+    this.store({ h, c });
   }
 
-  /** Reads h and c as they are after the steps submitted so far. */
+  /** Reads h and c as they are after the steps begun so far. */
   async read(): Promise<StateValues> {
     this.check();
-    // Room may be growing again when it has grown.
-    for (let coming = this.#owner.roomComing(); coming; coming = this.#owner.roomComing()) {
-      await coming;
-      this.check();
-    }
-    this.#context.check();
-    const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
-    const hSize = 4 * layers * padded(dModel);
-    const cSize = 4 * layers * padded(rnnHiddenSize);
-    const { h, c } = this.#owner.arena();
-    const values = await readBuffers(this.#context, [
-      { buffer: h, offset: this.slot * hSize, bytes: hSize },
-      { buffer: c, offset: this.slot * cSize, bytes: cSize },
-    ]);
-    return {
-      h: restride(values, layers, dModel, padded(dModel), dModel),
-      c: restride(values.subarray(hSize / 4), layers, rnnHiddenSize, padded(rnnHiddenSize), rnnHiddenSize),
-    };
+    return this.load();
   }
 
-  /** Gives the slot back. */
+  /** Gives its place back. */
   dispose(): void {
     this.#close();
   }
 
-  /** @internal The slot is lost: whoever uses the stream from now on gets the error. */
+  /** @internal Its place is lost: whoever uses the stream from now on gets the error. */
   fail(error: RillError): void {
     this.#failure = error;
     this.#close(error);
@@ -166,16 +122,15 @@ export class EncoderState {
     if (!this.#closed) {
       this.#closed = true;
       this.onClose?.(error);
-      this.#owner.release();
+      this.release();
     }
   }
 
-  /** Padded values into this stream's part of the arenas. */
-  #write(h: Float32Array<ArrayBuffer>, c: Float32Array<ArrayBuffer>): void {
-    const { queue } = this.#context.device;
-    this.#owner.change((arena) => {
-      queue.writeBuffer(arena.h, this.slot * h.byteLength, h);
-      queue.writeBuffer(arena.c, this.slot * c.byteLength, c);
-    });
-  }
+  /** Keeps h and c, whose lengths fit. */
+  protected abstract store(values: StateValues): void;
+  protected abstract load(): Promise<StateValues>;
+  /** Forgets what heads keep of the stream. */
+  protected abstract restart(): void;
+  /** Its place is free. */
+  protected abstract release(): void;
 }

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { RillError } from '../errors.ts';
-import { GpuContext, type ContextOptions } from '../gpu/context.ts';
+import { GpuContext, type ContextOptions } from '../webgpu/device/context.ts';
 import { findSwiftShader } from './browsers.mjs';
 import { destroyAtExit } from './exit.ts';
 import { kernelFiles } from './kernel-files.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { KernelStore } from '../gpu/kernel-store.ts';
+import type { KernelStore } from '../webgpu/device/kernel-store.ts';
 
 /** Choices of kernels in the user's cache folder, a file for each. */
 export function kernelFiles(): KernelStore {

@@ -1,28 +1,22 @@
+import type { WaveformChunk } from '../waveform/chunk.ts';
 import { isEndpoint, resolveEndpointRules, type EndpointRules } from '../decoder/endpoint.ts';
-import type { Keyword } from '../decoder/keywords.ts';
-import { parseKeywords } from '../decoder/phrase-files.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
-import { RnnEncoder, type EncoderOptions } from '../encoder/encoder.ts';
-import type { GpuContext } from '../gpu/context.ts';
+import type { Engine } from '../encoder/engine.ts';
 import { RillError } from '../errors.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import type { TokenTable } from '../model/tokens.ts';
 import { joinWords } from '../text/words.ts';
-import { StreamEngine } from './engine.ts';
+import { Listener, createListener, type ListenerOptions, type ListenerParts } from './listener.ts';
 import { load, type LoadOptions } from './load.ts';
-import { resolveStreamingOptions, type StreamingOptions } from './options.ts';
 import { StreamReports } from './reports.ts';
-import { seconds, timedKeywords, type TimedKeyword } from './results.ts';
+import { seconds, timedKeywords, type RecognitionResult } from './results.ts';
 import { Search, type SearchSettings } from './search.ts';
-import { OnlineStream, type WaveformChunk } from './stream.ts';
+import { OnlineStream } from './stream.ts';
 
-export interface RecognizerOptions extends SearchSettings, StreamingOptions, EncoderOptions {
+export interface RecognizerOptions extends SearchSettings, ListenerOptions {
   /** When {@link OnlineRecognizer.isEndpoint} holds; rules left out keep their defaults. */
   endpointRules?: Partial<EndpointRules>;
-  /** Keywords to report, as the text of a keyword file; the model folder's own by default. */
-  keywords?: string;
 }
 
 /** What a stream may have of its own. */
@@ -33,55 +27,14 @@ export interface StreamOptions {
   hotwords?: string;
 }
 
-/** A word with its times. */
-export interface TimedWord {
-  word: string;
-  /** Seconds from the start of the stream. */
-  start: number;
-  end: number;
-}
-
-/** What was heard in the current segment. */
-export interface RecognitionResult {
-  text: string;
-  /** Token ids. */
-  tokens: number[];
-  /** Seconds from the start of the stream, one for each token. */
-  timestamps: number[];
-  /** Natural logarithm of each token's probability on its frame. */
-  tokenLogProbs: number[];
-  /** Log-probability of the tokens, as the search scores it. */
-  logProb: number;
-  /** Words that are complete and that nothing heard later can change. */
-  words: TimedWord[];
-  keywords: TimedKeyword[];
-  /** Segments before this one. */
-  segment: number;
-  /** Seconds from the start of the stream to the start of the segment. */
-  startTime: number;
-  /** Nothing more will come in this segment: an endpoint, a reset, or the end of the input has closed it. */
-  isFinal: boolean;
-}
-
 /** Steps that a chunk size is judged by: the middle of three. */
 const MEASURED_STEPS = 3;
-
-/** Everything a recognizer is made of. */
-interface Parts {
-  model: Model;
-  tokens: TokenTable;
-  engine: StreamEngine;
-  search: Search;
-  tailPaddingSeconds: number;
-  keywords: readonly Keyword[];
-  endpointRules: Readonly<EndpointRules>;
-}
 
 /**
  * Streaming speech recognition: many streams over one encoder, CTC or transducer search, greedy or beam.
  *
  * ```ts
- * const recognizer = await OnlineRecognizer.create(context, model);
+ * const recognizer = await OnlineRecognizer.load('/models/wake-words/');
  * const stream = recognizer.createStream();
  * stream.acceptWaveform({ samples, sampleRate });
  * while (recognizer.isReady(stream)) await recognizer.decode(stream);
@@ -89,74 +42,48 @@ interface Parts {
  * if (recognizer.isEndpoint(stream)) console.log(recognizer.reset(stream).text, 'and on');
  * ```
  */
-export class OnlineRecognizer {
-  readonly #parts: Parts;
-  /** A device that was opened for this recognizer alone. */
-  #ownContext: GpuContext | undefined;
+export class OnlineRecognizer extends Listener {
+  readonly #search: Search;
+  readonly #endpointRules: Readonly<EndpointRules>;
 
-  private constructor(parts: Parts) {
-    this.#parts = parts;
+  private constructor(parts: ListenerParts, search: Search, endpointRules: Readonly<EndpointRules>) {
+    super(parts);
+    this.#search = search;
+    this.#endpointRules = endpointRules;
   }
 
   /**
-   * Fetches a model, opens a GPU and makes a recognizer of both: all that a page needs.
+   * Fetches a model, opens a device and makes a recognizer of both: all that a page needs.
    *
    * @param source the address of a model folder, or a model
    * @throws RillError `no-webgpu`, `no-adapter`, `network`, `bad-model`, `bad-argument`, `shader`, `gpu`,
    * `device-lost`; what the signal is aborted with.
    */
   static async load(source: string | Model, options: LoadOptions & RecognizerOptions = {}): Promise<OnlineRecognizer> {
-    const { loaded, ownContext } = await load(source, options, (context, model) =>
-      OnlineRecognizer.create(context, model, options),
-    );
-    loaded.#ownContext = ownContext;
-    return loaded;
+    return load(source, options, (engine, model) => OnlineRecognizer.create(engine, model, options));
   }
 
   /**
-   * Loads the model onto the GPU.
+   * Loads the model onto an engine that is open.
    *
    * @throws RillError `bad-model` without the head that the method needs or without tokens, `bad-argument` for
    * options out of range, `shader`, `gpu`, `device-lost`.
    */
-  static async create(context: GpuContext, model: Model, options: RecognizerOptions = {}): Promise<OnlineRecognizer> {
-    const { tokens, chunkFrames, tailPaddingSeconds } = resolveStreamingOptions(model, options);
-    const keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
+  static async create(engine: Engine, model: Model, options: RecognizerOptions = {}): Promise<OnlineRecognizer> {
     const endpointRules = resolveEndpointRules(options.endpointRules);
-    const encoder = await RnnEncoder.create(context, model, {
-      ...options,
-      maxFrames: options.maxFrames ?? chunkFrames,
-    });
-    try {
-      const search = await Search.attach(encoder, model, options);
-      const engine = new StreamEngine(encoder, chunkFrames, search.input);
-      return new OnlineRecognizer({ model, tokens, engine, search, tailPaddingSeconds, keywords, endpointRules });
-    } catch (error) {
-      encoder.dispose();
-      throw error;
-    }
-  }
-
-  get encoder(): RnnEncoder {
-    return this.#parts.engine.encoder;
-  }
-
-  /** Encoder frames of one stream in one step; can be changed at any time, up to `maxFrames`. */
-  get chunkFrames(): number {
-    return this.#parts.engine.chunkFrames;
-  }
-
-  set chunkFrames(frames: number) {
-    this.#parts.engine.chunkFrames = frames;
+    const { parts, prepared } = await createListener(engine, model, options, (encoder) =>
+      Search.attach(encoder, model, options),
+    );
+    return new OnlineRecognizer(parts, prepared, endpointRules);
   }
 
   /** @internal The text of token ids. */
   textOf(tokens: readonly number[]): string {
-    return this.#parts.tokens.text(tokens);
+    return this.tokens.text(tokens);
   }
 
   get decodingMethod(): DecodingMethod {
-    return this.#parts.search.method;
+    return this.#search.method;
   }
 
   /**
@@ -164,46 +91,21 @@ export class OnlineRecognizer {
    * for phrases that the model cannot spell.
    */
   createStream({ hotwords, keywords }: StreamOptions = {}): OnlineStream {
-    const { model, search, tailPaddingSeconds } = this.#parts;
-    const createDecoder = search.decoderFactory(hotwords);
-    const own = keywords === undefined ? this.#parts.keywords : this.parseKeywords(keywords);
-    return new OnlineStream({
-      model,
-      state: this.encoder.createState(),
-      createDecoder,
-      keywords: own,
-      tailPaddingSeconds,
-    });
-  }
-
-  /** Whether a whole chunk waits, or, at the end of the input, any part of one. */
-  isReady(stream: OnlineStream): boolean {
-    return this.#parts.engine.isReady(stream);
-  }
-
-  /**
-   * Advances each given stream that is ready by one chunk, in one GPU step for as many as it has lanes. Calls may
-   * overlap: results come in their order.
-   *
-   * @throws RillError `closed`, `device-lost`, `gpu`. After a step that was lost on the GPU its streams refuse to go on
-   * until they are restarted.
-   */
-  decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
-    return this.#parts.engine.decode(streams instanceof OnlineStream ? [streams] : streams);
+    return this.openStream(keywords, this.#search.decoderFactory(hotwords));
   }
 
   /** What was heard in the current segment so far. May be asked for as often as one likes. */
   getResult(stream: OnlineStream): RecognitionResult {
-    return this.#result(stream, this.#parts.engine.hasEnded(stream));
+    return this.#result(stream, this.hasEnded(stream));
   }
 
   /** @param isFinal the segment is at its end: the last word and keyword are complete, whatever follows */
   #result(stream: OnlineStream, isFinal: boolean): RecognitionResult {
-    const { tokens: table } = this.#parts;
+    const table = this.tokens;
     const { tokens, segment, logProb } = stream;
     const at = (frame: number) => seconds(stream, frame);
     if (isFinal) {
-      stream.settle({ ended: this.#parts.engine.hasEnded(stream) });
+      stream.settle({ ended: this.hasEnded(stream) });
     }
     return {
       text: table.text(tokens.map(({ id }) => id)),
@@ -225,7 +127,7 @@ export class OnlineRecognizer {
   isEndpoint(stream: OnlineStream): boolean {
     const { hasSpeech, trailingBlanks, frames } = stream.heard;
     const { secondsPerFrame } = stream;
-    return isEndpoint(this.#parts.endpointRules, {
+    return isEndpoint(this.#endpointRules, {
       hasSpeech,
       trailingSilence: trailingBlanks * secondsPerFrame,
       utteranceLength: frames * secondsPerFrame,
@@ -346,7 +248,7 @@ export class OnlineRecognizer {
       });
     }
     const { capacity, sizes } = this.encoder;
-    const frameMs = 1000 * secondsPerFrame(this.#parts.model.config);
+    const frameMs = 1000 * secondsPerFrame(this.model.config);
     const state = this.encoder.createState();
     try {
       let chosen = 1;
@@ -356,7 +258,7 @@ export class OnlineRecognizer {
           const context = state.started ? 0 : CONTEXT_FRAMES;
           const input = new Float32Array((SUBSAMPLING_FACTOR * frames + context) * sizes.numFeatures);
           const start = performance.now();
-          await this.encoder.step([{ state, features: input }], [this.#parts.engine.input]);
+          await this.encoder.step([{ state, features: input }], [this.input]);
           times.push(performance.now() - start);
         }
         const [, median] = times.sort((a, b) => a - b);
@@ -379,20 +281,6 @@ export class OnlineRecognizer {
    * cannot spell; the stream goes on as before then.
    */
   setHotwords(stream: OnlineStream, hotwords: string): void {
-    stream.setSearch(this.#parts.search.decoderFactory(hotwords));
-  }
-
-  /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
-  parseKeywords(text: string): Keyword[] {
-    return parseKeywords(text, this.#parts.tokens);
-  }
-
-  dispose(): void {
-    this.encoder.dispose();
-    this.#ownContext?.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
+    stream.setSearch(this.#search.decoderFactory(hotwords));
   }
 }

@@ -1,18 +1,25 @@
-import type { OnlineRecognizer, RecognitionResult } from './recognizer.ts';
+import type { RecognitionResult } from './results.ts';
 import type { OnlineStream } from './stream.ts';
+
+/** What tells of a stream: a recognizer. */
+export interface Teller {
+  getResult: (stream: OnlineStream) => RecognitionResult;
+  isEndpoint: (stream: OnlineStream) => boolean;
+  reset: (stream: OnlineStream) => RecognitionResult;
+}
 
 /**
  * What of a stream is worth telling, chunk by chunk: each result that says something new, and the last one of each
  * segment, which an endpoint or the end of the input closes.
  */
 export class StreamReports {
-  readonly #recognizer: OnlineRecognizer;
+  readonly #recognizer: Teller;
   readonly #stream: OnlineStream;
   /** What the last result told, in short. */
   #told = '';
   #ended = false;
 
-  constructor(recognizer: OnlineRecognizer, stream: OnlineStream) {
+  constructor(recognizer: Teller, stream: OnlineStream) {
     this.#recognizer = recognizer;
     this.#stream = stream;
   }

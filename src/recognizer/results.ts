@@ -10,6 +10,36 @@ export interface TimedKeyword {
   score: number;
 }
 
+/** A word with its times. */
+export interface TimedWord {
+  word: string;
+  /** Seconds from the start of the stream. */
+  start: number;
+  end: number;
+}
+
+/** What was heard in the current segment. */
+export interface RecognitionResult {
+  text: string;
+  /** Token ids. */
+  tokens: number[];
+  /** Seconds from the start of the stream, one for each token. */
+  timestamps: number[];
+  /** Natural logarithm of each token's probability on its frame. */
+  tokenLogProbs: number[];
+  /** Log-probability of the tokens, as the search scores it. */
+  logProb: number;
+  /** Words that are complete and that nothing heard later can change. */
+  words: TimedWord[];
+  keywords: TimedKeyword[];
+  /** Segments before this one. */
+  segment: number;
+  /** Seconds from the start of the stream to the start of the segment. */
+  startTime: number;
+  /** Nothing more will come in this segment: an endpoint, a reset, or the end of the input has closed it. */
+  isFinal: boolean;
+}
+
 /** Seconds from the start of a stream to an encoder frame, to the millisecond. */
 export const seconds = ({ secondsPerFrame }: OnlineStream, frame: number) =>
   Math.round(frame * secondsPerFrame * 1000) / 1000;

@@ -8,11 +8,10 @@ import {
   type DecodingMethod,
   type SearchParts,
 } from '../decoder/methods.ts';
-import type { RnnEncoder } from '../encoder/encoder.ts';
+import { TransducerJoiner } from '../decoder/joiner.ts';
+import type { Encoder } from '../encoder/encoder.ts';
+import { CTC_LOG_PROBS, CTC_TOKENS, GREEDY_TOKENS, JOINER_ENCODER_PROJ, type HeadOutput } from '../encoder/outputs.ts';
 import { RillError } from '../errors.ts';
-import { CtcGreedyHead, CtcHead } from '../head/ctc.ts';
-import { GreedyHead } from '../head/greedy.ts';
-import { TransducerHead, TransducerJoiner } from '../head/transducer.ts';
 import type { Model } from '../model/model.ts';
 
 /** How to decode. */
@@ -22,9 +21,9 @@ export interface SearchSettings {
   /** Paths that a beam search keeps. */
   maxActivePaths?: number;
   /**
-   * Where the greedy searches choose. The CPU reads `ctc_log_probs` or `joiner_encoder_proj` back for each frame, the
-   * GPU tokens. `auto`, the default, is the GPU for `ctc_greedy`, and for `greedy_search`, which runs decoder and
-   * joiner, from `maxStreams` 4 on.
+   * Where the greedy searches choose. The CPU reads `ctc_log_probs` or `joiner_encoder_proj` of each frame, the GPU gives
+   * tokens. `auto`, the default, is the encoder's own device for `ctc_greedy`; for `greedy_search`, which runs decoder and
+   * joiner, it is the GPU from `maxStreams` 4 on, where the encoder runs on one.
    */
   greedySearchOn?: 'auto' | 'cpu' | 'gpu';
   /** Subtracted from the blank's logit: more for fewer deletions. */
@@ -40,7 +39,12 @@ const DEFAULT_HOTWORDS_SCORE = 1.5;
 /** Streams from which decoder and joiner run on the GPU: what they cost the CPU grows with them. */
 const GPU_SEARCH_STREAMS = 4;
 
-function searchesOnGpu(method: DecodingMethod, { greedySearchOn: where = 'auto' }: SearchSettings, maxStreams: number) {
+/** The output that a method's searches read, and whether choices are made in the encoder's step. */
+function inputOf(
+  encoder: Encoder,
+  method: DecodingMethod,
+  { greedySearchOn: where = 'auto' }: SearchSettings,
+): HeadOutput {
   if (where !== 'auto' && where !== 'cpu' && where !== 'gpu') {
     throw new RillError('bad-argument', {
       got: `greedySearchOn: ${JSON.stringify(where)}`,
@@ -48,15 +52,43 @@ function searchesOnGpu(method: DecodingMethod, { greedySearchOn: where = 'auto' 
       remedy: 'Leave it out.',
     });
   }
-  const worthwhile = method === 'ctc_greedy' || (method === 'greedy_search' && maxStreams >= GPU_SEARCH_STREAMS);
-  return where === 'gpu' || (where === 'auto' && worthwhile);
+  if (method === 'ctc_greedy') {
+    return where === 'cpu' ? CTC_LOG_PROBS : CTC_TOKENS;
+  }
+  if (method === 'greedy_search') {
+    const able = encoder.canProvide(GREEDY_TOKENS);
+    if (where === 'gpu' && !able) {
+      throw new RillError('bad-argument', {
+        got: 'greedySearchOn: "gpu" for an encoder that runs on the CPU',
+        expected: 'auto or cpu',
+        remedy: 'Leave it out.',
+      });
+    }
+    const worthwhile = able && encoder.capacity.maxStreams >= GPU_SEARCH_STREAMS;
+    return where === 'gpu' || (where === 'auto' && worthwhile) ? GREEDY_TOKENS : JOINER_ENCODER_PROJ;
+  }
+  return isTransducerMethod(method) ? JOINER_ENCODER_PROJ : CTC_LOG_PROBS;
+}
+
+/** What the decoders that read an output are made of. */
+async function partsOf(model: Model, input: HeadOutput): Promise<SearchParts> {
+  switch (input) {
+    case CTC_LOG_PROBS:
+      return {};
+    case CTC_TOKENS:
+      return { picked: true };
+    case GREEDY_TOKENS:
+      return { transducer: model.sizes.transducer };
+    case JOINER_ENCODER_PROJ:
+      return { transducer: await TransducerJoiner.load(model) };
+  }
 }
 
 /** A way of decoding, set up for one model: its head attached to the encoder, its settings checked. */
 export class Search {
   readonly method: DecodingMethod;
-  /** The head's output that its decoders read. */
-  readonly input: string;
+  /** The output that its decoders read. */
+  readonly input: HeadOutput;
   readonly #model: Model;
   readonly #parts: SearchParts;
   readonly #settings: SearchSettings;
@@ -73,29 +105,17 @@ export class Search {
   }
 
   /**
-   * Attaches the head that the method needs.
+   * Asks the encoder for the output that the method needs.
    *
    * @throws RillError `bad-model` without that head, `bad-argument` for settings out of range.
    */
-  static async attach(encoder: RnnEncoder, model: Model, settings: SearchSettings = {}): Promise<Search> {
-    const { decodingMethod: method = defaultMethod(model.sizes) } = settings;
-    const onGpu = searchesOnGpu(method, settings, encoder.capacity.maxStreams);
-    checkSearchNumbers({ blankPenalty: settings.blankPenalty, hotwordsScore: settings.hotwordsScore });
-    if (method === 'ctc_greedy' && onGpu) {
-      await CtcGreedyHead.attach(encoder, model, settings.blankPenalty);
-      return new Search(model, method, { picked: true }, settings);
-    }
-    if (!isTransducerMethod(method)) {
-      await CtcHead.attach(encoder, model);
-      return new Search(model, method, {}, settings);
-    }
-    if (method === 'greedy_search' && onGpu) {
-      await GreedyHead.attach(encoder, model, settings.blankPenalty);
-      return new Search(model, method, { transducer: model.sizes.transducer }, settings);
-    }
-    const transducer = await TransducerJoiner.load(model);
-    await TransducerHead.attach(encoder, model);
-    return new Search(model, method, { transducer }, settings);
+  static async attach(encoder: Encoder, model: Model, settings: SearchSettings = {}): Promise<Search> {
+    const { decodingMethod: method = defaultMethod(model.sizes), blankPenalty, hotwordsScore } = settings;
+    checkSearchNumbers({ blankPenalty, hotwordsScore });
+    const input = inputOf(encoder, method, settings);
+    const parts = await partsOf(model, input);
+    await encoder.provide(input, { blankPenalty });
+    return new Search(model, method, parts, settings);
   }
 
   /**

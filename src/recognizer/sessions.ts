@@ -1,8 +1,10 @@
 import { RillError } from '../errors.ts';
-import { checkChunk } from './chunk-check.ts';
-import type { OnlineRecognizer, RecognitionResult, StreamOptions } from './recognizer.ts';
+import { checkChunk, type WaveformChunk } from '../waveform/chunk.ts';
+import type { OnlineRecognizer, StreamOptions } from './recognizer.ts';
+import type { RecognitionResult } from './results.ts';
 import { StreamReports } from './reports.ts';
-import type { OnlineStream, StreamStats, WaveformChunk } from './stream.ts';
+import { Scheduler, type Scheduled } from './scheduler.ts';
+import type { OnlineStream, StreamStats } from './stream.ts';
 
 export interface SessionManagerOptions {
   /** Sessions at a time; as many as the recognizer has streams by default. */
@@ -33,8 +35,6 @@ export interface SessionInfo {
   stats: StreamStats;
 }
 
-/** Steps that are submitted before the results of the first have come back. */
-const STEPS_AHEAD = 2;
 /** A piece of audio this long is always taken from a session of which none waits: its features take some 50 ms. */
 const LONG_PIECE_SECONDS = 60;
 const IDLE_CHECKS = 4;
@@ -42,7 +42,7 @@ const IDLE_CHECKS = 4;
 const LONGEST_CHECK_MS = 60_000;
 
 /** One call: audio in, results out. Made by {@link SessionManager.create}. */
-export class Session {
+export class Session implements Scheduled {
   readonly id: number;
   readonly #manager: SessionManager;
   readonly #stream: OnlineStream;
@@ -51,7 +51,6 @@ export class Session {
   #lastActive = performance.now();
   readonly #reports: StreamReports;
   #closed: CloseReason | undefined;
-  #waitingSince: number | undefined;
   /** Who waits for room. */
   #waiters: { resolve: () => void; reject: (error: RillError) => void }[] = [];
 
@@ -93,7 +92,7 @@ export class Session {
   }
 
   get #isBusy(): boolean {
-    return this.#stream.isUnderWay || this.#manager.recognizer.isReady(this.#stream);
+    return this.isUnderWay || this.isReady;
   }
 
   get #hasRoom(): boolean {
@@ -191,17 +190,21 @@ export class Session {
     return this.#stream;
   }
 
-  /** @internal Since when a chunk waits, in milliseconds; undefined when none does. */
-  waitingSince(now: number): number | undefined {
-    if (!this.isOpen || !this.#manager.recognizer.isReady(this.#stream)) {
-      return undefined;
-    }
-    return (this.#waitingSince ??= now);
+  /** @internal */
+  get isReady(): boolean {
+    return this.isOpen && this.#manager.recognizer.isReady(this.#stream);
   }
 
-  /** @internal Its chunk goes into a step now. */
-  taken(): void {
-    this.#waitingSince = undefined;
+  /** @internal */
+  get isUnderWay(): boolean {
+    return this.#stream.isUnderWay;
+  }
+
+  /** @internal One that ended without a frame left to decode has its last result already. */
+  onIdle(): void {
+    if (this.isOpen && this.#stream.isInputFinished) {
+      this.report();
+    }
   }
 
   /** @internal Tells what the last chunk brought. */
@@ -312,10 +315,8 @@ export class SessionManager {
   readonly recognizer: OnlineRecognizer;
   readonly options: Readonly<Required<SessionManagerOptions>>;
   readonly #sessions = new Map<number, Session>();
-  /** Sessions that were given audio since they were last found not ready. */
-  readonly #awake = new Set<Session>();
+  readonly #scheduler: Scheduler<Session>;
   #nextId = 1;
-  #running = false;
   #idleTimer: ReturnType<typeof setInterval> | undefined;
 
   /** @throws RillError `bad-argument` for options out of range. */
@@ -329,6 +330,10 @@ export class SessionManager {
   ) {
     this.recognizer = recognizer;
     this.options = { maxSessions, idleSeconds, maxBacklogSeconds };
+    this.#scheduler = new Scheduler(
+      (sessions) => this.#step(sessions),
+      () => recognizer.encoder.capacity.maxLanes,
+    );
     const { maxStreams } = recognizer.encoder.capacity;
     if (!Number.isInteger(maxSessions) || maxSessions < 1 || maxSessions > maxStreams) {
       throw new RillError('bad-argument', {
@@ -388,65 +393,16 @@ export class SessionManager {
 
   /** @internal A session may have become ready. */
   wake(session: Session): void {
-    this.#awake.add(session);
-    if (!this.#running) {
-      this.#running = true;
-      // What is pushed in the same turn goes into the same step.
-      queueMicrotask(() => void this.#run());
-    }
+    this.#scheduler.wake(session);
   }
 
   /** @internal */
   forget(session: Session): void {
     this.#sessions.delete(session.id);
-    this.#awake.delete(session);
+    this.#scheduler.forget(session);
     if (this.#sessions.size === 0) {
       clearInterval(this.#idleTimer);
       this.#idleTimer = undefined;
-    }
-  }
-
-  async #run(): Promise<void> {
-    const underWay: Promise<void>[] = [];
-    for (;;) {
-      const ready = this.#takeReady();
-      if (ready.length > 0) {
-        underWay.push(this.#step(ready));
-      } else if (underWay.length === 0) {
-        break;
-      }
-      if (ready.length === 0 || underWay.length >= STEPS_AHEAD) {
-        await underWay.shift();
-      }
-    }
-    this.#running = false;
-  }
-
-  /** Sessions for the next step: those that wait longest, as many as there are lanes. */
-  #takeReady(): Session[] {
-    const waiting: { session: Session; since: number }[] = [];
-    const now = performance.now();
-    for (const session of this.#awake) {
-      const since = session.waitingSince(now);
-      if (since !== undefined) {
-        waiting.push({ session, since });
-      } else if (!session.stream.isUnderWay) {
-        this.#awake.delete(session);
-        this.#finishEmpty(session);
-      }
-    }
-    waiting.sort((a, b) => a.since - b.since);
-    const next = waiting.slice(0, this.recognizer.encoder.capacity.maxLanes).map(({ session }) => session);
-    next.forEach((session) => {
-      session.taken();
-    });
-    return next;
-  }
-
-  /** A session that ended without a frame left to decode has its last result already. */
-  #finishEmpty(session: Session): void {
-    if (session.isOpen && session.stream.isInputFinished) {
-      session.report();
     }
   }
 
@@ -470,7 +426,7 @@ export class SessionManager {
     this.#idleTimer = setInterval(
       () => {
         for (const session of [...this.#sessions.values()]) {
-          if (session.info.idleSeconds > idleSeconds && !this.#awake.has(session)) {
+          if (session.info.idleSeconds > idleSeconds && !this.#scheduler.isAwake(session)) {
             session.endIdle();
           }
         }

@@ -1,21 +1,13 @@
 import type { DecodedToken, Decoder, DecoderEnding } from '../decoder/decoder.ts';
 import { KeywordReport, isKeywordDecoder, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
-import type { EncoderState, StateValues } from '../encoder/state.ts';
+import type { StateValues, StreamState } from '../encoder/state.ts';
 import { RillError } from '../errors.ts';
 import { Fbank } from '../features/fbank.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import { Resampler } from '../waveform/resampler.ts';
-import { checkChunk } from './chunk-check.ts';
-
-/** Samples as they come, at any rate. */
-export interface WaveformChunk {
-  /** (n,) in [-1, 1] */
-  samples: Float32Array;
-  /** Samples per second; the same for a whole stream. */
-  sampleRate: number;
-}
+import { checkChunk, type WaveformChunk } from '../waveform/chunk.ts';
 
 /** What a stream has cost so far. */
 export interface StreamStats {
@@ -41,7 +33,7 @@ export function withRealTimeFactor(cost: Omit<StreamStats, 'realTimeFactor'>): S
 /** What a recognizer gives each of its streams. */
 export interface StreamSetup {
   model: Model;
-  state: EncoderState;
+  state: StreamState;
   /**
    * A search that goes on from where another ended, or a fresh one. One that looks for keywords by itself gets the
    * stream's.
@@ -132,7 +124,7 @@ export class OnlineStream {
   }
 
   /** @internal the encoder's side of this stream */
-  get state(): EncoderState {
+  get state(): StreamState {
     return this.#setup.state;
   }
 

@@ -1,7 +1,7 @@
 import { RillError } from '../errors.ts';
 import type { LoadEvent } from '../model/fetch.ts';
 import type { ModelFiles } from '../model/model.ts';
-import { checkChunk } from '../recognizer/chunk-check.ts';
+import { checkChunk } from '../waveform/chunk.ts';
 import { receiveError } from './errors.ts';
 import type {
   FromHost,

@@ -1,21 +1,15 @@
 import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import type { RecognitionResult } from '../recognizer/recognizer.ts';
+import type { RecognitionResult } from '../recognizer/results.ts';
+import type { Scheduled } from '../recognizer/scheduler.ts';
 import { withRealTimeFactor, type OnlineStream, type StreamStats } from '../recognizer/stream.ts';
 import type { StreamUpdate, WorkerAudio, WorkerStreamOptions } from './messages.ts';
-import type { HostedEngine } from './spotting.ts';
+import { REWIND_SECONDS, rewind, type PendingAudio } from './rewind.ts';
+import type { Hosted } from './spotting.ts';
 
 interface Listener {
   update(update: StreamUpdate): void;
   features(features: Float32Array): void;
 }
-
-/** Audio that is not decoded yet, or not for long, by where it ends in the stream. */
-interface Pending extends WorkerAudio {
-  end: number;
-}
-
-/** The longest stretch before a lost device that is heard again, a word and more; and as much again before it. */
-const REWIND_SECONDS = 2;
 
 /** States are looked at by people: no more often than they can see. */
 const STATES_EVERY_MS = 80;
@@ -24,16 +18,16 @@ const NO_STATS = withRealTimeFactor({ chunks: 0, frames: 0, computeMs: 0, readba
 /** Of an update that no chunk brought. */
 const NO_TIMES = { seconds: 0, computeMs: 0, readbackMs: 0 };
 
-/** One stream of a worker, over as many recognizers or spotters as the GPU makes necessary. */
-export class HostStream {
-  #recognizer: HostedEngine;
+/** One stream of a worker, over as many recognizers or spotters as lost devices make necessary. */
+export class HostStream implements Scheduled {
+  #recognizer: Hosted;
   #options: WorkerStreamOptions;
   readonly #listener: Listener;
   /** Absent while there is no device to run it on. */
   #stream: OnlineStream | undefined;
   /** What the streams before this one, on devices that were lost, have decoded: seconds, segments, and cost. */
   #before = { seconds: 0, segments: 0, stats: NO_STATS };
-  #pending: Pending[] = [];
+  #pending: PendingAudio[] = [];
   #pushedSeconds = 0;
   #finished = false;
   /** The stream's cost after the chunk before. */
@@ -48,7 +42,7 @@ export class HostStream {
   #statesAt = 0;
   #states: StreamUpdate['states'];
 
-  constructor(recognizer: HostedEngine, options: WorkerStreamOptions, listener: Listener) {
+  constructor(recognizer: Hosted, options: WorkerStreamOptions, listener: Listener) {
     this.#recognizer = recognizer;
     this.#options = options;
     this.#listener = listener;
@@ -61,6 +55,15 @@ export class HostStream {
 
   get isReady(): boolean {
     return this.#stream !== undefined && this.#recognizer.isReady(this.#stream);
+  }
+
+  get isUnderWay(): boolean {
+    return this.#stream?.isUnderWay ?? false;
+  }
+
+  /** The end of a stream without a frame left to decode is told by {@link finish}, that of any other by its last chunk. */
+  onIdle(): void {
+    return;
   }
 
   push(audio: WorkerAudio): void {
@@ -110,43 +113,35 @@ export class HostStream {
     }
     const result = this.#recognizer.getResult(stream);
     const { stats, secondsPerFrame } = stream;
-    const { chunkFrames } = this.#recognizer;
-    const wordEnd = result.words.at(-1)?.end;
-    const said = wordEnd === undefined ? result.startTime : wordEnd + secondsPerFrame;
-    if (wordEnd !== undefined) {
-      const count = result.timestamps.filter((time) => time <= wordEnd).length;
-      const tokens = result.tokens.slice(0, count);
+    const next = rewind({
+      result,
+      start: this.#before.seconds,
+      decodedSeconds: stats.audioSeconds,
+      pending: this.#pending,
+      chunkFrames: this.#recognizer.chunkFrames,
+      secondsPerFrame,
+    });
+    if (result.words.length > 0) {
+      const tokens = result.tokens.slice(0, next.completeTokens);
       const complete = {
         ...result,
         text: this.#recognizer.textOf(tokens),
         tokens,
-        timestamps: result.timestamps.slice(0, count),
-        tokenLogProbs: result.tokenLogProbs.slice(0, count),
+        timestamps: result.timestamps.slice(0, next.completeTokens),
+        tokenLogProbs: result.tokenLogProbs.slice(0, next.completeTokens),
         isFinal: true,
       };
       this.#post(stream, complete, NO_TIMES, false);
     }
     this.#keywordsTold = this.#lastKeyword(result);
-    const from = Math.max(said, stats.audioSeconds - REWIND_SECONDS);
-    // Whole chunks before it, so that what was said ends where a chunk does.
-    const chunkSeconds = chunkFrames * secondsPerFrame;
-    const [first] = this.#pending;
-    const kept = first ? this.#before.seconds + from - startOf(first) : 0;
-    const before = Math.max(0, Math.floor(Math.min(REWIND_SECONDS, kept) / chunkSeconds));
-    this.#warmUpFrames = before * chunkFrames;
-    const seconds = this.#before.seconds + from - before * chunkSeconds;
+    this.#warmUpFrames = next.warmUpFrames;
+    this.#pending = next.pending;
     this.#before = {
-      seconds,
+      seconds: next.start,
       segments: this.#before.segments + result.segment + 1,
       stats: addStats(this.#before.stats, stats),
     };
-    this.#pending = this.#pending
-      .filter(({ end }) => end > seconds)
-      .map((audio) => {
-        const heard = seconds - startOf(audio);
-        return { ...audio, samples: audio.samples.subarray(Math.max(0, Math.round(heard * audio.sampleRate))) };
-      });
-    this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(stream, seconds));
+    this.#repeatedFrames = Math.max(0, this.#postedFrames - featureFrames(stream, next.start));
   }
 
   /** Where the last of all keywords ends, in seconds of the whole stream. */
@@ -155,7 +150,7 @@ export class HostStream {
   }
 
   /** Goes on behind what was decoded, on another recognizer. */
-  resume(recognizer: HostedEngine): void {
+  resume(recognizer: Hosted): void {
     this.#recognizer = recognizer;
     const stream = (this.#stream = this.#open());
     this.#pending.forEach((audio) => {
@@ -300,9 +295,6 @@ export class HostStream {
     );
   }
 }
-
-/** Seconds from the start of the stream to the start of a piece. */
-const startOf = ({ end, samples, sampleRate }: Pending) => end - samples.length / sampleRate;
 
 /** Feature frames in so many seconds of a stream. */
 const featureFrames = ({ secondsPerFrame }: OnlineStream, seconds: number) =>

@@ -1,30 +1,32 @@
 import { blobSource } from '../checkpoint/bytes.ts';
 import { convertCheckpoint, countParameters } from '../checkpoint/convert.ts';
+import { isSupported } from '../engine.ts';
 import { RillError } from '../errors.ts';
-import { GpuContext, isSupported } from '../gpu/context.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import { fetchModel, type LoadEvent } from '../model/fetch.ts';
 import { openModel, type Model, type ModelFiles } from '../model/model.ts';
 import type { StreamingOptions } from '../recognizer/options.ts';
 import { OnlineRecognizer } from '../recognizer/recognizer.ts';
+import { Scheduler } from '../recognizer/scheduler.ts';
 import { KeywordSpotter } from '../recognizer/spotter.ts';
 import { postError } from './errors.ts';
 import { HostStream } from './host-stream.ts';
 import type {
   FromHost,
   HostEvent,
+  HostMethod,
   HostMethods,
   RecognizerInfo,
   ToHost,
   WorkerAudio,
   WorkerConvertOptions,
-  WorkerModel,
   WorkerRecognizerOptions,
   WorkerSpotterOptions,
   WorkerStreamOptions,
   WorkerVerbs,
 } from './messages.ts';
-import { SpottingEngine, type HostedEngine } from './spotting.ts';
+import { hostedSpotter } from './spotting.ts';
+import { Supervisor, type Loaded, type MakeHosted, type Survivors } from './supervisor.ts';
 
 /**
  * The worker's side of {@link RecognizerClient}: call this in a worker's own file.
@@ -45,15 +47,6 @@ export function serveRecognizer(verbs: WorkerVerbs = {}): void {
   host.greet();
 }
 
-/** Makes what streams run on; with a chunk size in place of that of the options. */
-type MakeEngine = (gpu: GpuContext, chunkFrames?: number) => Promise<HostedEngine>;
-
-/** What is loaded, and how to make it again. */
-interface Loaded extends WorkerModel {
-  make: MakeEngine;
-  recognizer: HostedEngine;
-}
-
 const DEFAULT_MAX_FRAMES = 16;
 
 /** Options of a model whose chunks may grow later. */
@@ -62,38 +55,60 @@ const inChunks = <Options extends StreamingOptions>(options: Options, chunkFrame
   maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
   chunkFrames,
 });
-/** How long the notice of a lost device may come after the first failure. */
-const LOSS_NOTICE_MS = 250;
-/** Devices that may be lost within a minute; browsers take WebGPU away from pages that lose more. */
-const MOST_LOSSES = 3;
-const LOSSES_WITHIN_MS = 60_000;
-/** How often an adapter is asked for after a loss, and what lies between. */
-const ADAPTER_ATTEMPTS = 5;
-const ADAPTER_PAUSE_MS = 1000;
 
-/** The methods with the number of the call behind their arguments, for its progress; promises or not. */
-type Handlers = {
-  [Method in keyof HostMethods]: (
-    ...args: [...Parameters<HostMethods[Method]>, call: number]
-  ) => ReturnType<HostMethods[Method]> | Promise<ReturnType<HostMethods[Method]>>;
+/** A method with the number of the call before its arguments, for its progress; promises or not. */
+type Handler<Method extends HostMethod> = (
+  host: RecognizerHost,
+  call: number,
+  ...args: Parameters<HostMethods[Method]>
+) => ReturnType<HostMethods[Method]> | Promise<ReturnType<HostMethods[Method]>>;
+
+/** All that a message can ask for: nothing else of the host can be reached. */
+const HANDLERS: Readonly<{ [Method in HostMethod]: Handler<Method> }> = {
+  load: (host, call, source, options) => host.load(call, source, options),
+  loadSpotter: (host, call, source, options) => host.loadSpotter(call, source, options),
+  isSupported: () => isSupported(),
+  convert: (host, call, files, options) => host.convert(call, files, options),
+  setChunkFrames: (host, _, frames) => host.setChunkFrames(frames),
+  open: (host, _, stream, options) => host.open(stream, options),
+  push: (host, _, stream, audio) => host.push(stream, audio),
+  finish: (host, _, stream) => host.finish(stream),
+  setKeywords: (host, _, stream, keywords) => host.setKeywords(stream, keywords),
+  setHotwords: (host, _, stream, hotwords) => host.setHotwords(stream, hotwords),
+  setOptions: (host, _, stream, options) => host.setOptions(stream, options),
+  close: (host, _, stream) => host.close(stream),
+  ask: (host, _, verb, args) => host.ask(verb, args),
 };
 
-class RecognizerHost implements Handlers {
+/** @throws RillError `bad-argument` for a method that there is not. */
+function handlerOf(method: string): (host: RecognizerHost, call: number, ...args: readonly unknown[]) => unknown {
+  if (!Object.hasOwn(HANDLERS, method)) {
+    throw new RillError('bad-argument', {
+      got: `a message for ${JSON.stringify(method)}`,
+      expected: Object.keys(HANDLERS).join(', '),
+      remedy: 'Page and worker must be of the same version of Rill.',
+    });
+  }
+  // The message pairs a method with its arguments; TypeScript cannot follow that through the table.
+  return HANDLERS[method as HostMethod] as (host: RecognizerHost, call: number, ...args: readonly unknown[]) => unknown;
+}
+
+class RecognizerHost implements Survivors {
   readonly #verbs: WorkerVerbs;
   readonly #postMessage: (message: FromHost, transfer?: Transferable[]) => void;
   readonly #streams = new Map<number, HostStream>();
   readonly #cancels = new Map<number, AbortController>();
-  #loaded: Loaded | undefined;
-  /** Loading and recovering take turns. */
-  #turn: Promise<unknown> = Promise.resolve();
-  #recovering: Promise<void> | undefined;
-  #pumping = false;
-  /** When devices were lost, the last few. */
-  #losses: number[] = [];
+  readonly #supervisor: Supervisor;
+  readonly #scheduler: Scheduler<HostStream>;
 
   constructor(verbs: WorkerVerbs, postMessage: (message: FromHost, transfer?: Transferable[]) => void) {
     this.#verbs = verbs;
     this.#postMessage = postMessage;
+    this.#supervisor = new Supervisor(this);
+    this.#scheduler = new Scheduler(
+      (streams) => this.#decode(streams),
+      () => this.#supervisor.loaded?.hosted.encoder.capacity.maxLanes ?? 1,
+    );
   }
 
   /** Says that messages are read now; those before may be lost. */
@@ -113,9 +128,7 @@ class RecognizerHost implements Handlers {
     }
     const { call, method, args } = message;
     try {
-      // The message pairs a method with its arguments; TypeScript cannot follow that through the table.
-      const methods = this as unknown as Record<string, (...args: unknown[]) => unknown>;
-      this.#postMessage({ call, value: await methods[method](...args, call) });
+      this.#postMessage({ call, value: await handlerOf(method)(this, call, ...args) });
     } catch (error) {
       this.#postMessage({ call, error: postError(error) });
     } finally {
@@ -123,41 +136,33 @@ class RecognizerHost implements Handlers {
     }
   }
 
-  load(
-    source: string | ModelFiles,
-    { cache, ...options }: WorkerRecognizerOptions,
-    call: number,
-  ): Promise<RecognizerInfo> {
+  load(call: number, source: string | ModelFiles, options: WorkerRecognizerOptions): Promise<RecognizerInfo> {
     return this.#load(
-      source,
-      cache,
       call,
+      source,
+      options,
       (model) =>
-        (gpu, chunkFrames = options.chunkFrames) =>
-          OnlineRecognizer.create(gpu, model, inChunks(options, chunkFrames)),
+        (engine, chunkFrames = options.chunkFrames) =>
+          OnlineRecognizer.create(engine, model, inChunks(options, chunkFrames)),
     );
   }
 
-  loadSpotter(
-    source: string | ModelFiles,
-    { cache, ...options }: WorkerSpotterOptions,
-    call: number,
-  ): Promise<RecognizerInfo> {
+  loadSpotter(call: number, source: string | ModelFiles, options: WorkerSpotterOptions): Promise<RecognizerInfo> {
     return this.#load(
-      source,
-      cache,
       call,
+      source,
+      options,
       (model) =>
-        async (gpu, chunkFrames = options.chunkFrames) =>
-          new SpottingEngine(await KeywordSpotter.create(gpu, model, inChunks(options, chunkFrames))),
+        async (engine, chunkFrames = options.chunkFrames) =>
+          hostedSpotter(await KeywordSpotter.create(engine, model, inChunks(options, chunkFrames))),
     );
   }
 
   async #load(
-    source: string | ModelFiles,
-    cache: boolean | string | undefined,
     call: number,
-    maker: (model: Model) => MakeEngine,
+    source: string | ModelFiles,
+    { cache, kernels }: WorkerRecognizerOptions | WorkerSpotterOptions,
+    maker: (model: Model) => MakeHosted,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
     const { signal } = cancel;
@@ -165,25 +170,14 @@ class RecognizerHost implements Handlers {
     const onProgress = this.#progress(call);
     const model =
       typeof source === 'string' ? await fetchModel(source, { cache, onProgress, signal }) : openModel(source);
-    return this.#takeTurn(async () => {
-      signal.throwIfAborted();
-      const loaded = await this.#start(model, maker(model));
-      if (signal.aborted) {
-        release(loaded);
-        signal.throwIfAborted();
-      }
-      // Only now: a model that does not load leaves the one before in its place.
-      this.#unload();
-      this.#adopt(loaded);
-      return this.#info(loaded);
+    // Only now do the streams before end: a model that does not load leaves the one before in its place.
+    const loaded = await this.#supervisor.load({ model, engine: { kernels }, make: maker(model) }, signal, () => {
+      this.#endAll();
     });
+    return infoOf(loaded);
   }
 
-  isSupported(): Promise<boolean> {
-    return isSupported();
-  }
-
-  convert(files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions, call: number): Promise<ModelFiles> {
+  convert(call: number, files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions): Promise<ModelFiles> {
     const progress = this.#progress(call);
     return convertCheckpoint(files.map(blobSource), {
       ...options,
@@ -196,12 +190,12 @@ class RecognizerHost implements Handlers {
   }
 
   async setChunkFrames(frames: number): Promise<void> {
-    (await this.#require()).recognizer.chunkFrames = frames;
+    (await this.#supervisor.require()).hosted.chunkFrames = frames;
   }
 
   async open(id: number, options: WorkerStreamOptions): Promise<void> {
-    const { recognizer } = await this.#require();
-    const stream = new HostStream(recognizer, options, {
+    const { hosted } = await this.#supervisor.require();
+    const stream = new HostStream(hosted, options, {
       update: (update) => {
         this.#tell({ type: 'update', stream: id, update });
         if (update.ended) {
@@ -216,22 +210,24 @@ class RecognizerHost implements Handlers {
   }
 
   push(id: number, audio: WorkerAudio): void {
-    this.#stream(id).push(audio);
-    void this.#pump();
+    const stream = this.#stream(id);
+    stream.push(audio);
+    this.#scheduler.wake(stream);
   }
 
   finish(id: number): void {
-    this.#stream(id).finish();
-    void this.#pump();
+    const stream = this.#stream(id);
+    stream.finish();
+    this.#scheduler.wake(stream);
   }
 
   async setKeywords(id: number, keywords: string): Promise<void> {
-    await this.#require();
+    await this.#supervisor.require();
     this.#stream(id).setKeywords(keywords);
   }
 
   async setHotwords(id: number, hotwords: string): Promise<void> {
-    await this.#require();
+    await this.#supervisor.require();
     this.#stream(id).setHotwords(hotwords);
   }
 
@@ -240,8 +236,12 @@ class RecognizerHost implements Handlers {
   }
 
   close(id: number): void {
-    this.#streams.get(id)?.close();
-    this.#streams.delete(id);
+    const stream = this.#streams.get(id);
+    if (stream) {
+      stream.close();
+      this.#streams.delete(id);
+      this.#scheduler.forget(stream);
+    }
   }
 
   async ask(verb: string, args: readonly unknown[]): Promise<unknown> {
@@ -253,46 +253,41 @@ class RecognizerHost implements Handlers {
         remedy: 'Hand it to serveRecognizer({ … }) in the worker’s file.',
       });
     }
-    const { gpu, model } = await this.#require();
+    const { engine, model } = await this.#supervisor.require();
     // Page and worker are built together, of one type of verbs: RecognizerClient<Verbs>.
-    return run({ gpu, model }, ...(args as never[]));
+    return run({ engine, model }, ...(args as never[]));
   }
 
-  /** Decodes whatever is ready, until nothing is. */
-  async #pump(): Promise<void> {
-    if (this.#pumping) {
+  /** A step; what fails of it ends the streams whose own search failed, or all when the failure is nobody's own. */
+  async #decode(members: readonly HostStream[]): Promise<void> {
+    const { loaded } = this.#supervisor;
+    const streams = members.flatMap(({ stream }) => stream ?? []);
+    if (!loaded || streams.length === 0) {
       return;
     }
-    this.#pumping = true;
-    for (;;) {
-      await this.#recovering;
-      const loaded = this.#loaded;
-      const ready = [...this.#streams.values()].flatMap((stream) => (stream.isReady && stream.stream) || []);
-      if (ready.length === 0 || !loaded) {
-        break;
-      }
-      try {
-        await loaded.recognizer.decode(ready);
-      } catch (error) {
-        if (!(await this.#isLost(loaded))) {
-          this.#endFailed(error);
-        }
+    try {
+      await loaded.hosted.decode(streams);
+    } catch (error) {
+      if (!(await this.#supervisor.isLost(loaded))) {
+        this.#endFailed(error);
       }
     }
-    this.#pumping = false;
   }
 
-  /** Whether a failure is that of a device which is going: the notice of its loss may come a little later. */
-  async #isLost(loaded: Loaded): Promise<boolean> {
-    const notice = loaded.gpu.device.lost.then(() => true);
-    const patience = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), LOSS_NOTICE_MS));
-    return this.#loaded !== loaded || Promise.race([notice, patience]);
-  }
-
-  /** Ends the streams whose own search failed; all, when the failure is nobody's own. */
   #endFailed(error: unknown): void {
     const failed = [...this.#streams].filter(([, { stream }]) => stream?.hasFailed);
     for (const [id] of failed.length > 0 ? failed : [...this.#streams]) {
+      this.#endStream(id, error);
+    }
+  }
+
+  #endAll(): void {
+    for (const id of [...this.#streams.keys()]) {
+      const error = new RillError('closed', {
+        got: 'a stream of the model before',
+        expected: 'one of the model that is loaded now',
+        remedy: 'Create a new stream.',
+      });
       this.#endStream(id, error);
     }
   }
@@ -302,148 +297,34 @@ class RecognizerHost implements Handlers {
     this.close(id);
   }
 
-  async #start(model: Model, make: MakeEngine, chunkFrames?: number): Promise<Loaded> {
-    const gpu = await GpuContext.create();
-    try {
-      return { gpu, model, make, recognizer: await make(gpu, chunkFrames) };
-    } catch (error) {
-      gpu.dispose();
-      throw error;
-    }
-  }
-
-  /** @throws RillError `device-lost` where device after device is lost: the work may be what they fail at. */
-  #countLoss(): void {
-    const now = performance.now();
-    this.#losses = [...this.#losses.filter((at) => now - at < LOSSES_WITHIN_MS), now];
-    if (this.#losses.length > MOST_LOSSES) {
-      throw new RillError('device-lost', {
-        got: `${this.#losses.length} lost GPU devices within a minute`,
-        expected: 'devices that stay',
-        remedy: 'Load the model again, with fewer streams or a smaller dtype; or restart the browser.',
-      });
-    }
-  }
-
-  /** Starts again after a loss: right after one, or when a computer wakes up, there may be no adapter for a moment. */
-  async #restart({ model, make, recognizer }: Loaded): Promise<Loaded> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#start(model, make, recognizer.chunkFrames);
-      } catch (error) {
-        const mayCome = error instanceof RillError && error.code === 'no-adapter' && attempt < ADAPTER_ATTEMPTS;
-        if (!mayCome) {
-          throw error;
-        }
-        await new Promise((resolve) => setTimeout(resolve, ADAPTER_PAUSE_MS));
-      }
-    }
-  }
-
-  /** Makes a loaded model the one in use, and watches its device. */
-  #adopt(loaded: Loaded): void {
-    this.#loaded = loaded;
-    void loaded.gpu.device.lost.then(({ reason, message }) => {
-      if (this.#loaded === loaded) {
-        // Whatever still comes of the lost device is of no use: the streams are cut off from it at once.
-        this.#streams.forEach((stream) => {
-          stream.suspend();
-        });
-        this.#recovering = this.#takeTurn(() => this.#recover(loaded, `${reason}${message ? `: ${message}` : ''}`));
-      }
+  /** The device is gone: whatever still comes of it is of no use, and the streams are cut off from it at once. */
+  suspend(): void {
+    this.#streams.forEach((stream) => {
+      stream.suspend();
     });
   }
 
-  /** Another device, the same model; every stream goes on behind what it has said. */
-  async #recover(lost: Loaded, reason: string): Promise<void> {
-    if (this.#loaded !== lost) {
-      // Another model was loaded meanwhile, and with it another device.
-      return;
-    }
-    const error = new RillError('device-lost', {
-      got: `a lost GPU device (${reason})`,
-      expected: 'a device that stays',
-      remedy: 'Another one is being opened; what was heard is kept.',
-    });
+  lost(error: RillError): void {
     this.#tell({ type: 'device-lost', error: postError(error) });
-    lost.recognizer.dispose();
-    let loaded: Loaded | undefined;
-    try {
-      this.#countLoss();
-      const started = (loaded = await this.#restart(lost));
-      for (const [id, stream] of [...this.#streams]) {
-        try {
-          stream.resume(started.recognizer);
-        } catch (cause) {
-          // Audio that came meanwhile may be bad: that is this stream's own.
-          this.#endStream(id, cause);
-        }
+  }
+
+  /** Every stream goes on behind what it has said. */
+  resume(loaded: Loaded): void {
+    for (const [id, stream] of [...this.#streams]) {
+      try {
+        stream.resume(loaded.hosted);
+        this.#scheduler.wake(stream);
+      } catch (cause) {
+        // Audio that came meanwhile may be bad: that is this stream's own.
+        this.#endStream(id, cause);
       }
-      this.#adopt(started);
-      this.#tell({ type: 'recovered', info: this.#info(started) });
-    } catch (cause) {
-      if (loaded) {
-        release(loaded);
-      }
-      this.#loaded = undefined;
-      this.#endFailed(cause);
-      this.#tell({ type: 'recovery-failed', error: postError(cause) });
-    } finally {
-      this.#recovering = undefined;
     }
-    void this.#pump();
+    this.#tell({ type: 'recovered', info: infoOf(loaded) });
   }
 
-  #unload(): void {
-    for (const id of [...this.#streams.keys()]) {
-      const error = new RillError('closed', {
-        got: 'a stream of the model before',
-        expected: 'one of the model that is loaded now',
-        remedy: 'Create a new stream.',
-      });
-      this.#endStream(id, error);
-    }
-    const loaded = this.#loaded;
-    this.#loaded = undefined;
-    if (loaded) {
-      release(loaded);
-    }
-  }
-
-  #takeTurn<Result>(run: () => Promise<Result>): Promise<Result> {
-    const turn = this.#turn.then(run);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
-  }
-
-  #info({ gpu, model, recognizer }: Loaded): RecognizerInfo {
-    const { encoder } = recognizer;
-    return {
-      adapter: gpu.adapterName,
-      dtype: encoder.dtype,
-      sizes: model.sizes,
-      parameters: countParameters(model.sizes),
-      method: recognizer.decodingMethod,
-      chunkFrames: recognizer.chunkFrames,
-      maxFrames: encoder.capacity.maxFrames,
-      secondsPerFrame: secondsPerFrame(model.config),
-      numFeatures: encoder.sizes.numFeatures,
-      memory: Object.fromEntries(gpu.memory),
-      keywords: model.keywords ?? '',
-    };
-  }
-
-  /** The model in use; while another device is being opened, the one that comes. */
-  async #require(): Promise<Loaded> {
-    await this.#recovering;
-    if (!this.#loaded) {
-      throw new RillError('closed', {
-        got: 'a worker without a model',
-        expected: 'one that has loaded a model',
-        remedy: 'Call load first.',
-      });
-    }
-    return this.#loaded;
+  failed(cause: unknown): void {
+    this.#endFailed(cause);
+    this.#tell({ type: 'recovery-failed', error: postError(cause) });
   }
 
   #stream(id: number): HostStream {
@@ -469,7 +350,19 @@ class RecognizerHost implements Handlers {
   }
 }
 
-function release({ recognizer, gpu }: Loaded): void {
-  recognizer.dispose();
-  gpu.dispose();
+function infoOf({ engine, model, hosted }: Loaded): RecognizerInfo {
+  const { encoder } = hosted;
+  return {
+    device: engine.device,
+    dtype: encoder.dtype,
+    sizes: model.sizes,
+    parameters: countParameters(model.sizes),
+    method: hosted.decodingMethod,
+    chunkFrames: hosted.chunkFrames,
+    maxFrames: encoder.capacity.maxFrames,
+    secondsPerFrame: secondsPerFrame(model.config),
+    numFeatures: encoder.sizes.numFeatures,
+    memory: Object.fromEntries(engine.memory),
+    keywords: model.keywords ?? '',
+  };
 }

@@ -1,28 +1,33 @@
+import type { WaveformChunk } from '../waveform/chunk.ts';
 import type { RillErrorCode } from '../errors.ts';
 import type { ConvertOptions } from '../checkpoint/convert.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { LoadEvent } from '../model/fetch.ts';
-import type { GpuContext } from '../gpu/context.ts';
+import type { DeviceInfo, Engine } from '../encoder/engine.ts';
+import type { EngineOptions } from '../engine.ts';
 import type { Model, ModelFiles } from '../model/model.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
-import type { RecognitionResult, RecognizerOptions } from '../recognizer/recognizer.ts';
+import type { RecognizerOptions } from '../recognizer/recognizer.ts';
+import type { RecognitionResult } from '../recognizer/results.ts';
 import type { KeywordSpotterOptions } from '../recognizer/spotter.ts';
-import type { StreamStats, WaveformChunk } from '../recognizer/stream.ts';
+import type { StreamStats } from '../recognizer/stream.ts';
 
-/** What a worker makes a recognizer with: whatever can be posted. */
-export type WorkerRecognizerOptions = Omit<RecognizerOptions, 'onTensor' | 'kernelStore'> & {
+/** What a worker loads with: whatever can be posted. */
+interface WorkerLoading extends Pick<EngineOptions, 'kernels'> {
   cache?: boolean | string;
-};
+}
+
+/** What a worker makes a recognizer with. */
+export type WorkerRecognizerOptions = Omit<RecognizerOptions, 'onTensor'> & WorkerLoading;
 
 /** What a worker makes a keyword spotter with. */
-export type WorkerSpotterOptions = Omit<KeywordSpotterOptions, 'onTensor' | 'kernelStore'> & {
-  cache?: boolean | string;
-};
+export type WorkerSpotterOptions = Omit<KeywordSpotterOptions, 'onTensor'> & WorkerLoading;
 
 /** What a worker has loaded. */
 export interface RecognizerInfo {
-  adapter: string;
+  /** What it runs on, and why. */
+  device: DeviceInfo;
   dtype: WeightDtype;
   sizes: ModelSizes;
   /** Parameters of each part of the network. */
@@ -34,7 +39,7 @@ export interface RecognizerInfo {
   /** Seconds from one encoder frame to the next. */
   secondsPerFrame: number;
   numFeatures: number;
-  /** Bytes of GPU buffers by part. */
+  /** Bytes by what they are for. */
   memory: Record<string, number>;
   /** The keyword file of the model folder. */
   keywords: string;
@@ -87,7 +92,7 @@ export type WorkerConvertOptions = Pick<
 
 /** What a worker has loaded, for verbs of its own. */
 export interface WorkerModel {
-  gpu: GpuContext;
+  engine: Engine;
   model: Model;
 }
 

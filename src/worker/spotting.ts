@@ -1,112 +1,74 @@
-import type { RnnEncoder } from '../encoder/encoder.ts';
-import type { Keyword } from '../decoder/keywords.ts';
 import { RillError } from '../errors.ts';
-import type { OnlineRecognizer, RecognitionResult, StreamOptions } from '../recognizer/recognizer.ts';
+import type { Listener } from '../recognizer/listener.ts';
+import type { OnlineRecognizer, StreamOptions } from '../recognizer/recognizer.ts';
+import type { RecognitionResult } from '../recognizer/results.ts';
 import type { KeywordSpotter } from '../recognizer/spotter.ts';
 import type { OnlineStream } from '../recognizer/stream.ts';
 
-/** What a worker's streams run on. */
-export type HostedEngine = Pick<
-  OnlineRecognizer,
-  | 'chunkFrames'
-  | 'createStream'
-  | 'decode'
-  | 'dispose'
-  | 'encoder'
-  | 'getResult'
-  | 'isEndpoint'
-  | 'isReady'
-  | 'parseKeywords'
-  | 'setHotwords'
-  | 'textOf'
-> & {
-  reset: (stream: OnlineStream) => RecognitionResult;
-  decodingMethod?: OnlineRecognizer['decodingMethod'];
-};
+/** What a worker's streams run on: what differs between a recognizer and a spotter, and what both are. */
+export interface Hosted extends Pick<
+  Listener,
+  'chunkFrames' | 'decode' | 'dispose' | 'encoder' | 'isReady' | 'parseKeywords'
+> {
+  createStream(options: StreamOptions): OnlineStream;
+  getResult(stream: OnlineStream): RecognitionResult;
+  isEndpoint(stream: OnlineStream): boolean;
+  reset(stream: OnlineStream): RecognitionResult;
+  setHotwords(stream: OnlineStream, hotwords: string): void;
+  /** The text of token ids. */
+  textOf(tokens: readonly number[]): string;
+  readonly decodingMethod?: OnlineRecognizer['decodingMethod'];
+}
 
 /**
  * A keyword spotter in the place of a recognizer: results have keywords and no text, and each chunk that brings some ends
  * a segment, so that a stream that listens for days posts no more than what is new.
  */
-export class SpottingEngine implements HostedEngine {
-  readonly #spotter: KeywordSpotter;
-
-  constructor(spotter: KeywordSpotter) {
-    this.#spotter = spotter;
-  }
-
-  get encoder(): RnnEncoder {
-    return this.#spotter.encoder;
-  }
-
-  get chunkFrames(): number {
-    return this.#spotter.chunkFrames;
-  }
-
-  set chunkFrames(frames: number) {
-    this.#spotter.chunkFrames = frames;
-  }
-
-  /** @throws RillError as {@link KeywordSpotter.createStream}; `bad-argument` for hotwords. */
-  createStream({ hotwords, keywords }: StreamOptions): OnlineStream {
-    if (hotwords !== undefined) {
+export function hostedSpotter(spotter: KeywordSpotter): Hosted {
+  const resultOf = (stream: OnlineStream, isFinal: boolean): RecognitionResult => ({
+    text: '',
+    tokens: [],
+    timestamps: [],
+    tokenLogProbs: [],
+    logProb: 0,
+    words: [],
+    keywords: spotter.getResult(stream),
+    segment: stream.segment.index,
+    startTime: stream.segment.startFrame * stream.secondsPerFrame,
+    isFinal,
+  });
+  return {
+    encoder: spotter.encoder,
+    get chunkFrames() {
+      return spotter.chunkFrames;
+    },
+    set chunkFrames(frames) {
+      spotter.chunkFrames = frames;
+    },
+    createStream({ hotwords, keywords }) {
+      if (hotwords !== undefined) {
+        throw noHotwords();
+      }
+      return spotter.createStream({ keywords });
+    },
+    isReady: (stream) => spotter.isReady(stream),
+    decode: (streams) => spotter.decode(streams),
+    getResult: (stream) => resultOf(stream, stream.isInputFinished && !stream.isUnderWay && !spotter.isReady(stream)),
+    isEndpoint: (stream) => stream.keywordHits.length > 0,
+    reset(stream) {
+      const result = resultOf(stream, true);
+      stream.clearHits();
+      return result;
+    },
+    parseKeywords: (text) => spotter.parseKeywords(text),
+    setHotwords() {
       throw noHotwords();
-    }
-    return this.#spotter.createStream({ keywords });
-  }
-
-  isReady(stream: OnlineStream): boolean {
-    return this.#spotter.isReady(stream);
-  }
-
-  decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
-    return this.#spotter.decode(streams);
-  }
-
-  getResult(stream: OnlineStream): RecognitionResult {
-    return this.#result(stream, stream.isInputFinished && !stream.isUnderWay && !this.isReady(stream));
-  }
-
-  isEndpoint(stream: OnlineStream): boolean {
-    return stream.keywordHits.length > 0;
-  }
-
-  reset(stream: OnlineStream): RecognitionResult {
-    const result = this.#result(stream, true);
-    stream.clearHits();
-    return result;
-  }
-
-  parseKeywords(text: string): Keyword[] {
-    return this.#spotter.parseKeywords(text);
-  }
-
-  setHotwords(): void {
-    throw noHotwords();
-  }
-
-  textOf(): string {
-    return '';
-  }
-
-  dispose(): void {
-    this.#spotter.dispose();
-  }
-
-  #result(stream: OnlineStream, isFinal: boolean): RecognitionResult {
-    return {
-      text: '',
-      tokens: [],
-      timestamps: [],
-      tokenLogProbs: [],
-      logProb: 0,
-      words: [],
-      keywords: this.#spotter.getResult(stream),
-      segment: stream.segment.index,
-      startTime: stream.segment.startFrame * stream.secondsPerFrame,
-      isFinal,
-    };
-  }
+    },
+    textOf: () => '',
+    dispose: () => {
+      spotter.dispose();
+    },
+  };
 }
 
 function noHotwords(): RillError {

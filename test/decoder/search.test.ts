@@ -1,3 +1,4 @@
+import { TransducerJoiner } from '../../src/decoder/joiner.ts';
 import { describe, expect, it } from 'vitest';
 import { ContextGraph } from '../../src/decoder/context-graph.ts';
 import { createDecoder } from '../../src/decoder/methods.ts';
@@ -5,7 +6,6 @@ import { CtcBeamDecoder } from '../../src/decoder/ctc-beam.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
 import { ModifiedBeamSearchDecoder } from '../../src/decoder/modified-beam-search.ts';
 import { GreedySearchDecoder } from '../../src/decoder/transducer.ts';
-import { TransducerJoiner } from '../../src/head/transducer.ts';
 import { openModel } from '../../src/model/model.ts';
 import { largestDifference } from '../support/close.ts';
 import { GOLDEN_CASES, goldenModel, readGolden, readFixture } from '../support/fixtures.ts';

@@ -1,9 +1,9 @@
+import { TransducerJoiner } from '../../src/decoder/joiner.ts';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CtcKeywordSpotter } from '../../src/decoder/ctc-keyword-spotter.ts';
 import type { Keyword, KeywordDecoder } from '../../src/decoder/keywords.ts';
 import { parseKeywords } from '../../src/decoder/phrase-files.ts';
 import { TransducerKeywordSpotter } from '../../src/decoder/transducer-keyword-spotter.ts';
-import { TransducerJoiner } from '../../src/head/transducer.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { readArray, sampleJson, wakeWordsModel } from '../support/fixtures.ts';
 

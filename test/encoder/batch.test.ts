@@ -1,6 +1,7 @@
+import type { StepInput } from '../../src/encoder/encoder.ts';
 import { describe, expect, it, vi } from 'vitest';
 import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
-import type { RnnEncoder, StepInput } from '../../src/encoder/encoder.ts';
+import type { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
 import { RillError } from '../../src/errors.ts';
 
 interface FakeOptions {
@@ -55,7 +56,7 @@ function fakeEncoder({ freeLanes = 64, stepMs = () => 0, room = Infinity }: Fake
   const memoryFor = (more: number) => 100 * more;
   const sizes = { numFeatures: 1, numEncoderLayers: 1, dModel: 1, rnnHiddenSize: 0 };
   const encoder = { sizes, capacity: { maxFrames: 16 }, freeLanes, createState, step, memoryFor };
-  return { encoder: encoder as unknown as RnnEncoder, lanes, open: () => open };
+  return { encoder: encoder as unknown as WebGpuEncoder, lanes, open: () => open };
 }
 
 describe('runBatch', () => {

@@ -1,7 +1,8 @@
+import { encodeBatch } from '../../src/encoder/batch.ts';
 import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -18,9 +19,9 @@ const convert = async (dtype: WeightDtype, layers?: number[]): Promise<Model> =>
 async function encode(model: Model, dtype?: WeightDtype | 'auto') {
   const gpu = await createNodeContext();
   const { features, lengths } = await readGolden('odd');
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: lengths.length, dtype });
+  const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: lengths.length, dtype });
   try {
-    const { encoderOut } = await encoder.encode(features, lengths);
+    const { encoderOut } = await encodeBatch(encoder, features, lengths);
     return { encoderOut, dtype: encoder.dtype, weights: gpu.memory.get('weights') ?? 0 };
   } finally {
     encoder.dispose();

@@ -1,11 +1,10 @@
+import { CTC_LOG_PROBS, ENCODER_OUT } from '../../src/encoder/outputs.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { findBatchSize } from '../../src/encoder/batch.ts';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
-import { GpuContext } from '../../src/gpu/context.ts';
-import { Kernel } from '../../src/gpu/kernel.ts';
-import * as kernels from '../../src/gpu/kernels.generated.ts';
-import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
+import { findBatchSize, encodeBatch } from '../../src/encoder/batch.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import { GpuContext } from '../../src/webgpu/device/context.ts';
+import { Kernel } from '../../src/webgpu/device/kernel.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { randomModel } from '../../tools/runtime/random-model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -18,15 +17,15 @@ import { testsAll } from '../support/scope.ts';
 const PLAIN = { convolutions: 'plain', matrices: 'plain' } as const;
 const WAVES = { convolutions: 'plain', matrices: 'waves' } as const;
 
-describe('RnnEncoder', () => {
+describe('WebGpuEncoder', () => {
   let gpu: GpuContext;
   let model: Model;
-  let encoder: RnnEncoder;
+  let encoder: WebGpuEncoder;
 
   beforeAll(async () => {
     gpu = await createNodeContext();
     model = openModel(await goldenModel('odd'));
-    encoder = await RnnEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 4 });
+    encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 4 });
   });
   afterAll(() => encoder.dispose());
 
@@ -112,7 +111,7 @@ describe('RnnEncoder', () => {
 
   it('gives no results of commands that the device refused', async () => {
     const context = await createNodeContext();
-    const own = await RnnEncoder.create(context, model, { maxStreams: 2, maxFrames: 4, kernels: PLAIN });
+    const own = await WebGpuEncoder.create(context, model, { maxStreams: 2, maxFrames: 4, kernels: PLAIN });
     const [state, other] = [own.createState(), own.createState()];
     const [{ outputs }] = await own.step([{ state, features: chunk(21) }]);
     const { queue } = context.device;
@@ -127,13 +126,11 @@ describe('RnnEncoder', () => {
     const [next] = await own.step([{ state: other, features: chunk(21) }]);
     expectSameBytes(next.outputs[ENCODER_OUT], outputs[ENCODER_OUT], 'the step after');
     own.dispose();
-    await failure('closed', () => {
-      own.attach({} as Parameters<RnnEncoder['attach']>[0]);
-    });
+    await failure('closed', () => own.provide(CTC_LOG_PROBS));
   });
 
   it('reads the states of a slot whose room grows again before it is there', async () => {
-    const growing = await RnnEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 1 });
+    const growing = await WebGpuEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 1 });
     const state = Array.from({ length: 5 }, () => growing.createState())[4];
     const read = state.read();
     // The room for five is given up for that for nine, of which news comes later.
@@ -156,7 +153,7 @@ describe('RnnEncoder', () => {
   });
 
   it('goes on as before when there is no memory to grow, and tells the stream that there was none for', async () => {
-    const growing = await RnnEncoder.create(gpu, model, { maxStreams: 8, maxFrames: 4 });
+    const growing = await WebGpuEncoder.create(gpu, model, { maxStreams: 8, maxFrames: 4 });
     const states = Array.from({ length: 4 }, () => growing.createState());
     const inputs = (seed: number) => states.map((state, i) => ({ state, features: chunk(9 + 4 * i, seed + i) }));
     const later = (seed: number) => states.map((state, i) => ({ state, features: chunk(4 + 4 * i, seed + i) }));
@@ -213,13 +210,13 @@ describe('RnnEncoder', () => {
 
   it('encodes overlapping batches in whatever slots are free', async () => {
     const features = chunk(21);
-    const alone = await encoder.encode(features, [21]);
+    const alone = await encodeBatch(encoder, features, [21]);
     const held = encoder.createState();
-    const both = await Promise.all([encoder.encode(features, [21]), encoder.encode(features, [21])]);
+    const both = await Promise.all([encodeBatch(encoder, features, [21]), encodeBatch(encoder, features, [21])]);
     expect(both).toEqual([alone, alone]);
     held.dispose();
     const all = [1, 2, 3].map(() => encoder.createState());
-    await failure('busy', () => encoder.encode(features, [21]));
+    await failure('busy', () => encodeBatch(encoder, features, [21]));
     all.forEach((state) => state.dispose());
   });
 
@@ -310,14 +307,14 @@ describe('RnnEncoder', () => {
       const { numFeatures, numEncoderLayers: layers, dModel, rnnHiddenSize } = encoder.sizes;
       const features = chunk(2 * 12);
       features[(12 + 10) * numFeatures + 1] = NaN;
-      expect(await failure('bad-argument', () => encoder.encode(features, [12, 12]))).toContain(
+      expect(await failure('bad-argument', () => encodeBatch(encoder, features, [12, 12]))).toContain(
         'got NaN at frame 10, mel bin 1 of the features of utterance 1',
       );
-      const { encoderOut } = await encoder.encode(features, [12, 10]);
+      const { encoderOut } = await encodeBatch(encoder, features, [12, 10]);
       expect(encoderOut.every(Number.isFinite)).toBe(true);
       const zero = { h: new Float32Array(layers * dModel), c: new Float32Array(layers * rnnHiddenSize) };
       const states = [{ ...zero, c: zero.c.map((_, i) => (i === 5 ? Infinity : 0)) }];
-      expect(await failure('bad-argument', () => encoder.encode(chunk(9), [9], { states }))).toContain(
+      expect(await failure('bad-argument', () => encodeBatch(encoder, chunk(9), [9], { states }))).toContain(
         'got Infinity at element 5 of c',
       );
       const state = encoder.createState();
@@ -330,7 +327,7 @@ describe('RnnEncoder', () => {
       const input = { state, features: chunk(9) };
       await failure('bad-argument', () => encoder.step([]));
       await failure('bad-argument', () => encoder.step([input, input]));
-      const other = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
+      const other = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
       await failure('bad-argument', () => encoder.step([{ ...input, state: other.createState() }]));
       other.dispose();
       state.dispose();
@@ -355,13 +352,13 @@ describe('RnnEncoder', () => {
 
     it('lengths beyond the array, under 9 frames, and arrays that are no batch', async () => {
       const features = chunk(20);
-      expect(await failure('bad-argument', () => encoder.encode(features, [21]))).toContain('9 to 20');
-      expect(await failure('bad-argument', () => encoder.encode(features, [8]))).toContain('9 to 20');
-      await failure('bad-argument', () => encoder.encode(features, [1e15]));
-      await failure('bad-argument', () => encoder.encode(features.subarray(1), [20]));
-      await failure('bad-argument', () => encoder.encode(features, []));
-      await failure('bad-argument', () => encoder.encode(features, [20], { chunkFrames: 0 }));
-      await failure('bad-argument', () => encoder.encode(features, [20], { states: [] }));
+      expect(await failure('bad-argument', () => encodeBatch(encoder, features, [21]))).toContain('9 to 20');
+      expect(await failure('bad-argument', () => encodeBatch(encoder, features, [8]))).toContain('9 to 20');
+      await failure('bad-argument', () => encodeBatch(encoder, features, [1e15]));
+      await failure('bad-argument', () => encodeBatch(encoder, features.subarray(1), [20]));
+      await failure('bad-argument', () => encodeBatch(encoder, features, []));
+      await failure('bad-argument', () => encodeBatch(encoder, features, [20], { chunkFrames: 0 }));
+      await failure('bad-argument', () => encodeBatch(encoder, features, [20], { states: [] }));
     });
 
     it('a closed stream, and a disposed encoder', async () => {
@@ -370,7 +367,7 @@ describe('RnnEncoder', () => {
       await failure('closed', () => encoder.step([{ state, features: chunk(9) }]));
       await failure('closed', () => state.reset());
       await failure('closed', () => state.read());
-      const other = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
+      const other = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
       const open = other.createState();
       other.dispose();
       await failure('closed', () => other.step([{ state: open, features: chunk(9) }]));
@@ -381,19 +378,19 @@ describe('RnnEncoder', () => {
     });
 
     it('a capacity out of range, and lanes that a buffer cannot hold', async () => {
-      await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxStreams: 0 }));
-      await failure('bad-argument', () => RnnEncoder.create(gpu, model, { maxFrames: 1.5 }));
+      await failure('bad-argument', () => WebGpuEncoder.create(gpu, model, { maxStreams: 0 }));
+      await failure('bad-argument', () => WebGpuEncoder.create(gpu, model, { maxFrames: 1.5 }));
       const message = await failure('bad-argument', () =>
-        RnnEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128, maxLanes: 4096 }),
+        WebGpuEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128, maxLanes: 4096 }),
       );
       expect(message).toMatch(/maxLanes: 4096; expected a whole number from 1 to \d+/);
-      const wide = await RnnEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128 });
+      const wide = await WebGpuEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128 });
       expect(wide.capacity.maxLanes).toBeLessThan(4096);
       wide.dispose();
     });
 
     it('more streams in a step than it has lanes', async () => {
-      const narrow = await RnnEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 1, maxLanes: 2 });
+      const narrow = await WebGpuEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 1, maxLanes: 2 });
       const inputs = Array.from({ length: 3 }, () => ({ state: narrow.createState(), features: chunk(9) }));
       expect(await failure('bad-argument', () => narrow.step(inputs))).toContain('3 streams in one step');
       expect(await narrow.step(inputs.slice(1))).toHaveLength(2);
@@ -412,7 +409,7 @@ describe('RnnEncoder', () => {
           },
         },
       };
-      const message = await failure('bad-model', () => RnnEncoder.create(gpu, broken));
+      const message = await failure('bad-model', () => WebGpuEncoder.create(gpu, broken));
       expect(message).toContain('NaN at element 3 of encoder.encoder.layers.1.lstm.weight_hh_l0');
     });
 
@@ -427,7 +424,7 @@ describe('RnnEncoder', () => {
     });
 
     it('a head that the model does not have', async () => {
-      await failure('bad-model', () => CtcHead.attach(encoder, model));
+      await failure('bad-model', () => encoder.provide(CTC_LOG_PROBS));
     });
   });
 
@@ -453,7 +450,7 @@ describe('no GPU', () => {
 
   it('says so when the device is lost in mid-stream', async () => {
     const context = await createNodeContext();
-    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('small')), {
+    const encoder = await WebGpuEncoder.create(context, openModel(await goldenModel('small')), {
       maxStreams: 1,
       maxFrames: 1,
     });
@@ -471,8 +468,8 @@ describe('a step in steady state', () => {
   it('is one command buffer, one submit and one readback, and creates nothing', async () => {
     const context = await createNodeContext();
     const model = openModel(await wakeWordsModel());
-    const encoder = await RnnEncoder.create(context, model, { maxStreams: 2, maxFrames: 4 });
-    await CtcHead.attach(encoder, model);
+    const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 2, maxFrames: 4 });
+    await encoder.provide(CTC_LOG_PROBS);
     const [a, b] = [encoder.createState(), encoder.createState()];
     const features = (frames: number) => randoms(frames * 80, frames, 4);
     await encoder.step(
@@ -520,7 +517,7 @@ describe('a step in steady state', () => {
     for (const numEncoderLayers of [1, 3]) {
       const model = randomModel({ dModel: 20, rnnHiddenSize: 24, dimFeedforward: 36, numEncoderLayers });
       const [plain, waves] = await Promise.all(
-        [PLAIN, WAVES].map((kernels) => RnnEncoder.create(context, model, { maxStreams: 2, maxFrames: 4, kernels })),
+        [PLAIN, WAVES].map((kernels) => WebGpuEncoder.create(context, model, { maxStreams: 2, maxFrames: 4, kernels })),
       );
       const features = randoms(21 * plain.sizes.numFeatures, 1, 4);
       const [expected] = await plain.trace([{ state: plain.createState(), features }]);
@@ -538,7 +535,8 @@ describe('a step in steady state', () => {
 
   it('refuses waves for a network without projection', async () => {
     const context = await createNodeContext();
-    const creating = async () => RnnEncoder.create(context, openModel(await goldenModel('noproj')), { kernels: WAVES });
+    const creating = async () =>
+      WebGpuEncoder.create(context, openModel(await goldenModel('noproj')), { kernels: WAVES });
     expect(await failure('bad-argument', creating)).toContain('plain, wide, split, texels, quads, for this model');
   });
 
@@ -546,11 +544,11 @@ describe('a step in steady state', () => {
     const context = await createNodeContext();
     const model = openModel(await wakeWordsModel());
     const layers = 4;
-    const encoder = await RnnEncoder.create(context, model, { maxStreams: 1, maxFrames: 4, kernels: PLAIN });
+    const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 1, maxFrames: 4, kernels: PLAIN });
     for (const frames of [1, 4]) {
       expect(encoder.cost(frames).dispatches).toBe(6 + layers * (4 + 2 * frames));
     }
-    await CtcHead.attach(encoder, model);
+    await encoder.provide(CTC_LOG_PROBS);
     expect(encoder.cost(4).dispatches).toBe(56);
     encoder.dispose();
     expect([...context.memory.values()].every((bytes) => bytes === 0)).toBe(true);
@@ -560,10 +558,10 @@ describe('a step in steady state', () => {
     const context = await createNodeContext();
     const model = openModel(await wakeWordsModel());
     const layers = 4;
-    const plain = await RnnEncoder.create(context, model, { maxStreams: 1, maxFrames: 4, kernels: PLAIN });
+    const plain = await WebGpuEncoder.create(context, model, { maxStreams: 1, maxFrames: 4, kernels: PLAIN });
     const bytes = plain.cost(4).weightBytes;
     plain.dispose();
-    const waves = await RnnEncoder.create(context, model, { maxStreams: 5, maxFrames: 4, kernels: WAVES });
+    const waves = await WebGpuEncoder.create(context, model, { maxStreams: 5, maxFrames: 4, kernels: WAVES });
     for (const frames of [1, 4]) {
       expect(waves.cost(frames).dispatches).toBe(6 + 4 * (layers + frames - 1));
       // More rows than go in waves.
@@ -590,7 +588,7 @@ describe('an encoder that is disposed of while a step is under way', () => {
     // Large enough for a step to take many milliseconds.
     const model = randomModel({ dModel: 256, rnnHiddenSize: 512, dimFeedforward: 512, numEncoderLayers: 4 });
     const [first, second] = await Promise.all(
-      [1, 2].map(() => RnnEncoder.create(context, model, { maxStreams: 2, kernels: PLAIN })),
+      [1, 2].map(() => WebGpuEncoder.create(context, model, { maxStreams: 2, kernels: PLAIN })),
     );
     const state = first.createState();
     const features = (frames: number) => randoms(frames * first.sizes.numFeatures, 1, 4);
@@ -615,7 +613,7 @@ describe('an encoder that is disposed of while a step is under way', () => {
 describe('findBatchSize', () => {
   it('finds a power of two within capacity and memory, and gives its slots back', async () => {
     const context = await createNodeContext();
-    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('odd')), {
+    const encoder = await WebGpuEncoder.create(context, openModel(await goldenModel('odd')), {
       maxStreams: 8,
       maxFrames: 4,
     });
@@ -633,11 +631,11 @@ describe('findBatchSize', () => {
     const context = await createNodeContext();
     const model = openModel(await goldenModel('odd'));
     const own = () => (context.memory.get('states') ?? 0) + (context.memory.get('activations') ?? 0);
-    const other = await RnnEncoder.create(context, model, { maxStreams: 64, kernels: PLAIN });
+    const other = await WebGpuEncoder.create(context, model, { maxStreams: 64, kernels: PLAIN });
     const states = Array.from({ length: 64 }, () => other.createState());
     await other.settled();
     const before = own();
-    const encoder = await RnnEncoder.create(context, model, { maxStreams: 64, kernels: PLAIN });
+    const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 64, kernels: PLAIN });
     const memoryBytes = encoder.memoryFor(8);
     expect(memoryBytes).toBeLessThan(encoder.memoryFor(16));
     expect(memoryBytes).toBeLessThan(before);
@@ -650,7 +648,7 @@ describe('findBatchSize', () => {
 
   it('is content with what the device has memory for', async () => {
     const context = await createNodeContext();
-    const encoder = await RnnEncoder.create(context, openModel(await goldenModel('odd')), {
+    const encoder = await WebGpuEncoder.create(context, openModel(await goldenModel('odd')), {
       maxStreams: 64,
       kernels: PLAIN,
     });

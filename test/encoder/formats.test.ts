@@ -1,8 +1,9 @@
+import { encodeBatch } from '../../src/encoder/batch.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import type { GpuContext } from '../../src/gpu/context.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel, type ModelFiles } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
@@ -22,8 +23,8 @@ describe('encoder_out of the small golden case, converted from', () => {
   let expected: Float32Array;
 
   async function encode(files: ModelFiles): Promise<Float32Array> {
-    const encoder = await RnnEncoder.create(gpu, openModel(files), { maxStreams: golden.lengths.length });
-    const { encoderOut } = await encoder.encode(golden.features, golden.lengths);
+    const encoder = await WebGpuEncoder.create(gpu, openModel(files), { maxStreams: golden.lengths.length });
+    const { encoderOut } = await encodeBatch(encoder, golden.features, golden.lengths);
     encoder.dispose();
     return encoderOut;
   }

@@ -1,11 +1,9 @@
+import { ENCODER_OUT, GREEDY_TOKENS, JOINER_ENCODER_PROJ } from '../../src/encoder/outputs.ts';
+import type { StreamState } from '../../src/encoder/state.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import type { EncoderState } from '../../src/encoder/state.ts';
-import { padded } from '../../src/encoder/weights.ts';
-import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
-import type { GpuContext } from '../../src/gpu/context.ts';
-import { GREEDY_TOKENS, GreedyHead } from '../../src/head/greedy.ts';
-import { JOINER_ENCODER_PROJ, TransducerHead } from '../../src/head/transducer.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import { padded } from '../../src/webgpu/weights.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { randomModel } from '../../tools/runtime/random-model.ts';
@@ -30,7 +28,8 @@ describe('an encoder that grows', () => {
   });
   afterAll(() => gpu.dispose());
 
-  const create = (maxStreams = 8) => RnnEncoder.create(gpu, model, { maxStreams, maxFrames: FRAMES, kernels: PLAIN });
+  const create = (maxStreams = 8) =>
+    WebGpuEncoder.create(gpu, model, { maxStreams, maxFrames: FRAMES, kernels: PLAIN });
 
   /** Encoder frames `from` to `to` of the features, with the context where they are the first. */
   const part = (from: number, to: number) =>
@@ -39,14 +38,14 @@ describe('an encoder that grows', () => {
       (4 * to + 5) * model.sizes.encoder.numFeatures,
     );
 
-  async function tokens(encoder: RnnEncoder, state: EncoderState, from: number, to: number): Promise<Float32Array> {
+  async function tokens(encoder: WebGpuEncoder, state: StreamState, from: number, to: number): Promise<Float32Array> {
     const [{ outputs }] = await encoder.step([{ state, features: part(from, to) }], [GREEDY_TOKENS]);
     return outputs[GREEDY_TOKENS];
   }
 
   it('keeps what a search on the GPU has heard of each stream, and forgets it with a reset', async () => {
     const encoder = await create();
-    await GreedyHead.attach(encoder, model);
+    await encoder.provide(GREEDY_TOKENS);
     const [alone, grown] = [encoder.createState(), encoder.createState()];
     const first = await tokens(encoder, alone, 0, HALF);
     const second = await tokens(encoder, alone, HALF, FRAMES);
@@ -81,13 +80,20 @@ describe('an encoder that grows', () => {
 
   it('keeps a head that is attached meanwhile', async () => {
     const encoder = await create();
-    const attach = encoder.attach.bind(encoder);
-    const states: EncoderState[] = [];
-    vi.spyOn(encoder, 'attach').mockImplementation((head) => {
-      states.push(...Array.from({ length: 5 }, () => encoder.createState()));
-      attach(head);
+    const pop = gpu.device.popErrorScope.bind(gpu.device);
+    let tell: () => void = () => undefined;
+    const told = new Promise<void>((resolve) => (tell = resolve));
+    let pops = 0;
+    // News of the growth, which asks twice, comes when the head is there.
+    vi.spyOn(gpu.device, 'popErrorScope').mockImplementation(async () => {
+      const popped = pop();
+      await (++pops <= 2 ? told : undefined);
+      return popped;
     });
-    await TransducerHead.attach(encoder, model);
+    const states = Array.from({ length: 5 }, () => encoder.createState());
+    await encoder.provide(JOINER_ENCODER_PROJ);
+    tell();
+    vi.restoreAllMocks();
     await encoder.settled();
     const [{ outputs }] = await encoder.step([{ state: states[0], features: part(0, 1) }], [JOINER_ENCODER_PROJ]);
     expect(outputs[JOINER_ENCODER_PROJ].length).toBe(model.sizes.transducer?.joinerDim);
@@ -118,14 +124,14 @@ describe('an encoder that grows', () => {
     const limit = vi.spyOn(gpu, 'largestBinding', 'get');
     limit.mockReturnValue(3 * perSlot);
     const tooMany = { maxStreams: 4, maxFrames: 1, kernels: PLAIN };
-    expect(await failure('bad-argument', () => RnnEncoder.create(gpu, large, tooMany))).toContain('from 1 to 3');
+    expect(await failure('bad-argument', () => WebGpuEncoder.create(gpu, large, tooMany))).toContain('from 1 to 3');
     limit.mockRestore();
 
     const encoder = await create();
     const width = padded(model.sizes.transducer?.joinerDim ?? 0);
     // Room for more lanes of it than there are at first, and fewer than there may be.
     vi.spyOn(gpu, 'largestBinding', 'get').mockReturnValue(5 * 4 * FRAMES * width);
-    await TransducerHead.attach(encoder, model);
+    await encoder.provide(JOINER_ENCODER_PROJ);
     vi.restoreAllMocks();
     expect(encoder.capacity.maxLanes).toBe(5);
     encoder.dispose();

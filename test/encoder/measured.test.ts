@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { measuredKernels } from '../../src/encoder/measured.ts';
+import { measuredKernels } from '../../src/webgpu/tuning/measured.ts';
 
 const adapter = { vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false };
 

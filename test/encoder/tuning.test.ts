@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import type { KernelChoice } from '../../src/encoder/matrices.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import type { KernelChoice } from '../../src/webgpu/matrices.ts';
 import {
   candidateKernels,
   checkedSteps,
@@ -9,8 +9,8 @@ import {
   objection,
   rehearseKernels,
   rehearsedSteps,
-} from '../../src/encoder/tuning.ts';
-import { BufferScope, GpuContext } from '../../src/gpu/context.ts';
+} from '../../src/webgpu/tuning/tuning.ts';
+import { BufferScope, GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
@@ -124,7 +124,7 @@ describe('a rehearsal', () => {
     const now = performance.now.bind(performance);
     vi.spyOn(performance, 'now').mockImplementation(() => 20 * Math.floor(now() / 20));
     vi.resetModules();
-    const { rehearseKernels: rehearse } = await import('../../src/encoder/tuning.ts');
+    const { rehearseKernels: rehearse } = await import('../../src/webgpu/tuning/tuning.ts');
     const rehearsals = await rehearse(gpu, model, 'f32', [{ lanes: 1, frames: 1 }], [], [PLAIN, WIDE]);
     vi.resetModules();
     for (const { ms } of rehearsals) {
@@ -263,7 +263,7 @@ describe('a choice that a browser keeps', () => {
   /** Under what choices are kept, beside the methods that are being tried. */
   const choices = (kept: ReadonlyMap<string, Response>) => [...kept.keys()].filter((key) => !key.endsWith('trials'));
   /** As on the next visit, when nothing is in the page's memory any more. */
-  const nextVisit = async () => (await import('../../src/encoder/tuning.ts')).chooseKernels;
+  const nextVisit = async () => (await import('../../src/webgpu/tuning/tuning.ts')).chooseKernels;
   const FEW = { maxStreams: 1, maxFrames: 4 };
 
   it('is taken again while it does as the plain kernels, and not timed', async () => {
@@ -359,7 +359,7 @@ it('a choice is kept in a store of one’s own, and does without one that fails'
   const capacity = { maxStreams: 1, maxFrames: 3, kernelStore, dtype: 'int8' } as const;
   const fresh = async () => {
     vi.resetModules();
-    return (await import('../../src/encoder/encoder.ts')).RnnEncoder;
+    return (await import('../../src/webgpu/encoder.ts')).WebGpuEncoder;
   };
   const chosen = (await (await fresh()).create(gpu, model, capacity)).kernels;
   const [key] = [...kept.keys()].filter((each) => !each.endsWith('trials'));
@@ -391,7 +391,7 @@ describe('the option `kernels`', () => {
     const model = openModel(await goldenModel('odd'));
     vi.spyOn(context, 'largestBinding', 'get').mockReturnValue(1 << 16);
     const message = await failure('bad-argument', () =>
-      RnnEncoder.create(context, model, { kernels: WAVES, maxStreams: 1, maxFrames: 1 }),
+      WebGpuEncoder.create(context, model, { kernels: WAVES, maxStreams: 1, maxFrames: 1 }),
     );
     expect(message).toContain('plain, wide, split, texels, quads, for this model');
   });
@@ -404,9 +404,9 @@ describe('the option `kernels`', () => {
     }
     const context = new GpuContext(device, {}, gpu);
     const model = openModel(await goldenModel('odd'));
-    const message = await failure('bad-argument', () => RnnEncoder.create(context, model, { kernels: QUADS }));
+    const message = await failure('bad-argument', () => WebGpuEncoder.create(context, model, { kernels: QUADS }));
     expect(message).toContain('plain, wide, split, waves, texels, for this model');
-    const encoder = await RnnEncoder.create(context, model, { maxStreams: 1 });
+    const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 1 });
     expect(Object.values(encoder.kernels)).not.toContain('quads');
     encoder.dispose();
   });

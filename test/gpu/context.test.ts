@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { GpuContext } from '../../src/gpu/context.ts';
+import { GpuContext } from '../../src/webgpu/device/context.ts';
 
 /** How often the pretended browser looks for finished work by itself. */
 const POLL_MS = 100;

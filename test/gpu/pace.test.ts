@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Pace } from '../../src/gpu/pace.ts';
+import { Pace } from '../../src/webgpu/device/pace.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import type { GpuContext } from '../../src/gpu/context.ts';
-import { ReadbackRing } from '../../src/gpu/readback.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
+import { ReadbackRing } from '../../src/webgpu/device/readback.ts';
 import { failure } from '../support/failure.ts';
 
 let held = 0;

@@ -1,9 +1,12 @@
+import type { WaveformChunk } from '../../src/waveform/chunk.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
+import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ENDPOINT_DEFAULTS } from '../../src/decoder/endpoint.ts';
-import type { GpuContext } from '../../src/gpu/context.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
-import { OnlineRecognizer, type RecognitionResult } from '../../src/recognizer/recognizer.ts';
-import type { OnlineStream, WaveformChunk } from '../../src/recognizer/stream.ts';
+import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
+import type { OnlineStream } from '../../src/recognizer/stream.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
@@ -17,7 +20,7 @@ describe('OnlineRecognizer', () => {
   beforeAll(async () => {
     gpu = await createNodeContext();
     model = openModel(await wakeWordsModel());
-    recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 4, chunkFrames: 8 });
+    recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 4, chunkFrames: 8 });
   });
   afterAll(() => recognizer.dispose());
 
@@ -76,7 +79,7 @@ describe('OnlineRecognizer', () => {
       [4, 12345],
       [16, 160],
     ]) {
-      const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 1, chunkFrames });
+      const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 1, chunkFrames });
       const stream = other.createStream();
       for (let at = 0; at < samples.length; at += piece) {
         stream.acceptWaveform({ samples: samples.subarray(at, at + piece), sampleRate });
@@ -248,7 +251,7 @@ describe('OnlineRecognizer', () => {
   });
 
   it('chooses the largest chunk within a latency, and changes chunks in mid-stream', async () => {
-    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, maxFrames: 16 });
+    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 2, maxFrames: 16 });
     expect(await other.chooseChunkFrames({ latencyMs: 1 })).toBe(1);
     expect(await other.chooseChunkFrames({ latencyMs: 5000 })).toBe(16);
     const step = other.encoder.step.bind(other.encoder);
@@ -326,7 +329,11 @@ describe('OnlineRecognizer', () => {
   ] as const)('endpoint $rule holds after $seconds s', async ({ rule, seconds, speech }) => {
     const never = { mustContainNonSilence: false, minTrailingSilence: 1e9, minUtteranceLength: 0 };
     const endpointRules = { rule1: never, rule2: never, rule3: never, [rule]: ENDPOINT_DEFAULTS[rule] };
-    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 1, chunkFrames: 1, endpointRules });
+    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+      maxStreams: 1,
+      chunkFrames: 1,
+      endpointRules,
+    });
     const stream = other.createStream();
     if (speech) {
       stream.acceptWaveform(await sample('alexa'));
@@ -387,7 +394,7 @@ describe('OnlineRecognizer', () => {
   });
 
   it('does not take a stream for finished whose last chunk waits for room that is coming', async () => {
-    const growing = await OnlineRecognizer.create(gpu, model, { maxStreams: 8, chunkFrames: 96 });
+    const growing = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 8, chunkFrames: 96 });
     const stream = growing.createStream();
     stream.acceptWaveform(await sample('computer'));
     stream.inputFinished();
@@ -415,7 +422,7 @@ describe('OnlineRecognizer', () => {
     { endpointRules: { rule1: { mustContainNonSilence: false, minTrailingSilence: NaN, minUtteranceLength: 0 } } },
     { decodingMethod: 'greedy' as 'greedy_search' },
   ])('refuses %o', async (options) => {
-    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, options));
+    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, options));
   });
 
   it('refuses a latency that is none', async () => {
@@ -442,7 +449,7 @@ describe('OnlineRecognizer', () => {
   it.each(['greedy_search', 'modified_beam_search', 'ctc_beam'] as const)(
     'hears every clip with %s',
     async (decodingMethod) => {
-      const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 8, decodingMethod });
+      const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 8, decodingMethod });
       const names = ['alexa', 'amelia', 'athena', 'computer', 'jarvis', 'smart-mirror', 'snowboy', 'view-glass'];
       const streams = names.map(() => other.createStream());
       for (const [i, name] of names.entries()) {
@@ -461,7 +468,10 @@ describe('OnlineRecognizer', () => {
   );
 
   it('takes other hotwords where a stream has heard nothing yet, and from its next segment on', async () => {
-    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 3, decodingMethod: 'modified_beam_search' });
+    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+      maxStreams: 3,
+      decodingMethod: 'modified_beam_search',
+    });
     const hotwords = 'a l e k s a ▁ :100';
     const [bent, fresh, later] = [other.createStream({ hotwords }), other.createStream(), other.createStream()];
     const { samples, sampleRate } = await sample('alexa');
@@ -492,7 +502,10 @@ describe('OnlineRecognizer', () => {
 
   it('takes hotwords per stream in a beam search, and refuses them in a greedy one', async () => {
     await failure('bad-argument', () => recognizer.createStream({ hotwords: 'a l e x a ▁' }));
-    const other = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, decodingMethod: 'modified_beam_search' });
+    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+      maxStreams: 2,
+      decodingMethod: 'modified_beam_search',
+    });
     const [plain, bent] = [other.createStream(), other.createStream({ hotwords: 'a l e k s a ▁ :100' })];
     for (const stream of [plain, bent]) {
       stream.acceptWaveform(await sample('alexa'));
@@ -502,22 +515,24 @@ describe('OnlineRecognizer', () => {
     expect(other.getResult(plain).text).toBe('alexa');
     expect(other.getResult(bent).text).not.toBe('alexa');
     await failure('bad-argument', () =>
-      OnlineRecognizer.create(gpu, model, { decodingMethod: 'ctc_beam', hotwordsScore: 1e300 }),
+      OnlineRecognizer.create(new WebGpuEngine(gpu), model, { decodingMethod: 'ctc_beam', hotwordsScore: 1e300 }),
     );
     other.dispose();
   });
 
   it('refuses a chunk of no frames, and a model without tokens', async () => {
-    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { chunkFrames: 0 }));
-    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { chunkFrames: 8, maxFrames: 4 }));
-    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { maxActivePaths: 0 }));
-    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { blankPenalty: NaN }));
-    await failure('bad-argument', () => OnlineRecognizer.create(gpu, model, { blankPenalty: 1e39 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { chunkFrames: 0 }));
+    await failure('bad-argument', () =>
+      OnlineRecognizer.create(new WebGpuEngine(gpu), model, { chunkFrames: 8, maxFrames: 4 }),
+    );
+    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxActivePaths: 0 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { blankPenalty: NaN }));
+    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { blankPenalty: 1e39 }));
     const held = gpu.memory.get('weights');
     const noHeads: Model = { ...model, sizes: { ...model.sizes, hasCtc: false, transducer: undefined } };
-    await failure('bad-model', () => OnlineRecognizer.create(gpu, noHeads));
+    await failure('bad-model', () => OnlineRecognizer.create(new WebGpuEngine(gpu), noHeads));
     expect(gpu.memory.get('weights')).toBe(held);
-    await failure('bad-model', () => OnlineRecognizer.create(gpu, { ...model, tokens: undefined }));
-    await failure('bad-model', () => OnlineRecognizer.create(gpu, model, { keywords: 'ж é' }));
+    await failure('bad-model', () => OnlineRecognizer.create(new WebGpuEngine(gpu), { ...model, tokens: undefined }));
+    await failure('bad-model', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { keywords: 'ж é' }));
   });
 });

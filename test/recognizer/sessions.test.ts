@@ -1,7 +1,9 @@
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
+import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { GpuContext } from '../../src/gpu/context.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
-import { OnlineRecognizer, type RecognitionResult } from '../../src/recognizer/recognizer.ts';
+import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { SessionManager, type CloseReason, type SessionOptions } from '../../src/recognizer/sessions.ts';
 import { randomSource } from '../../tools/runtime/random-model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -34,7 +36,11 @@ describe('SessionManager', () => {
   beforeAll(async () => {
     gpu = await createNodeContext();
     model = openModel(await wakeWordsModel());
-    recognizer = await OnlineRecognizer.create(gpu, model, { maxStreams: 24, maxLanes: 5, chunkFrames: 8 });
+    recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+      maxStreams: 24,
+      maxLanes: 5,
+      chunkFrames: 8,
+    });
     const manager = new SessionManager(recognizer);
     alone = new Map();
     for (const name of CLIPS) {
@@ -81,7 +87,11 @@ describe('SessionManager', () => {
   });
 
   it('lets the one that waits longest go first, so that a long backlog holds nobody up', async () => {
-    const narrow = await OnlineRecognizer.create(gpu, model, { maxStreams: 3, maxLanes: 1, chunkFrames: 4 });
+    const narrow = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+      maxStreams: 3,
+      maxLanes: 1,
+      chunkFrames: 4,
+    });
     const manager = new SessionManager(narrow);
     const { samples, sampleRate } = await sample('alexa');
     const long = open(manager);
@@ -326,7 +336,7 @@ describe('SessionManager', () => {
   });
 
   it('ends its sessions when the recognizer is disposed of', async () => {
-    const own = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, chunkFrames: 4 });
+    const own = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 2, chunkFrames: 4 });
     const manager = new SessionManager(own);
     const [idle, busy] = [open(manager), open(manager)];
     busy.session.push(await sample('alexa'));
@@ -339,7 +349,7 @@ describe('SessionManager', () => {
   });
 
   it('counts the time of a step once, also when the next is submitted before', async () => {
-    const own = await OnlineRecognizer.create(gpu, model, { maxStreams: 1, chunkFrames: 4 });
+    const own = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 1, chunkFrames: 4 });
     const manager = new SessionManager(own, { maxBacklogSeconds: Infinity });
     const { session, closed } = open(manager);
     const start = performance.now();
@@ -364,7 +374,7 @@ describe('SessionManager', () => {
 
   it('tells every session when the device is lost', async () => {
     const lost = await createNodeContext();
-    const own = await OnlineRecognizer.create(lost, model, { maxStreams: 2, chunkFrames: 4 });
+    const own = await OnlineRecognizer.create(new WebGpuEngine(lost), model, { maxStreams: 2, chunkFrames: 4 });
     const manager = new SessionManager(own);
     const [a, b] = [open(manager), open(manager)];
     lost.device.destroy();

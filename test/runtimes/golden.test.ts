@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RillError } from '../../src/errors.ts';
-import type { MatrixMethod } from '../../src/encoder/matrices.ts';
-import { kernelsOf } from '../../src/encoder/tuning.ts';
+import type { MatrixMethod } from '../../src/webgpu/matrices.ts';
+import { kernelsOf } from '../../src/webgpu/tuning/tuning.ts';
 import { encoderFrames } from '../../src/model/sizes.ts';
 import { findFirefox } from '../../src/node/browsers.mjs';
 import { openRuntime, type Runtime, type RuntimeName } from '../../tools/runtime/runtime.ts';

@@ -1,10 +1,11 @@
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sherpa, { type OnlineModelConfig, type OnlineStream } from 'sherpa-onnx-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportSherpaOnnx, type ExportOptions } from '../../src/checkpoint/export-onnx.ts';
-import type { GpuContext } from '../../src/gpu/context.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import type { Waveform } from '../../src/waveform/wav.ts';
@@ -84,10 +85,9 @@ async function hearByRill(
   blankPenalty = 0,
 ): Promise<Heard[]> {
   const kernels = { matrices: 'plain', convolutions: 'plain' } as const;
-  const recognizer = await OnlineRecognizer.create(gpu, model, {
+  const recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu, { kernels }), model, {
     decodingMethod,
     blankPenalty,
-    kernels,
     maxStreams: 16,
   });
   const streams = recordings.map((recording) => {

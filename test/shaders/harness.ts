@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
-import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
-import { Kernel, type BindingNames, type KernelSource, type Workgroups } from '../../src/gpu/kernel.ts';
-import { readBuffers } from '../../src/gpu/readback.ts';
+import { BufferScope, type GpuContext } from '../../src/webgpu/device/context.ts';
+import { Kernel, type BindingNames, type KernelSource, type Workgroups } from '../../src/webgpu/device/kernel.ts';
+import { readBuffers } from '../../src/webgpu/device/readback.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectClose, expectSameBytes, type Tolerance } from '../support/close.ts';
 import type { Texels } from '../support/packed.ts';

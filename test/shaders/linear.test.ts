@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import * as kernels from '../../src/gpu/kernels.generated.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';

@@ -1,4 +1,4 @@
-import * as kernels from '../../src/gpu/kernels.generated.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { packWeights, type PackedWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';

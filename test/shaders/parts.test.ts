@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { placeInFile } from '../../src/gpu/wgsl-files.ts';
+import { placeInFile } from '../../src/webgpu/device/wgsl-files.ts';
 import { KERNELS, definitions, describeKernel, filesOf, readShaders, wgslText } from '../../tools/generate-kernels.ts';
 
 const SHADERS = new URL('../../shaders/', import.meta.url);

@@ -1,4 +1,4 @@
-import * as kernels from '../../src/gpu/kernels.generated.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import { paddedRows, randoms } from '../support/random.ts';
 import { describeKernel, padded, words } from './harness.ts';
 import * as twins from './twins.ts';

@@ -1,4 +1,4 @@
-import * as kernels from '../../src/gpu/kernels.generated.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison, randoms } from '../support/random.ts';
 import { ceilDiv, describeKernel, describeSameBytes, padded, words } from './harness.ts';

@@ -1,4 +1,4 @@
-import type { TransducerJoiner } from '../../src/head/transducer.ts';
+import type { TransducerJoiner } from '../../src/decoder/joiner.ts';
 
 /** A joiner whose logits are the encoder's frames themselves, whatever was decoded before. */
 export const plainJoiner = (vocabSize: number) =>

@@ -1,3 +1,4 @@
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { expect, it } from 'vitest';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { openModel } from '../../src/model/model.ts';
@@ -10,11 +11,14 @@ it('a stream that is closed while its chunk is under way brings nothing more, no
   const gpu = await createNodeContext();
   // Every chunk ends a segment.
   const everywhere = { mustContainNonSilence: false, minTrailingSilence: 0, minUtteranceLength: 0 };
-  const recognizer = await OnlineRecognizer.create(gpu, openModel(await wakeWordsModel()), {
-    chunkFrames: 4,
-    endpointRules: { rule1: everywhere },
-    kernels: { matrices: 'plain', convolutions: 'plain' },
-  });
+  const recognizer = await OnlineRecognizer.create(
+    new WebGpuEngine(gpu, { kernels: { matrices: 'plain', convolutions: 'plain' } }),
+    openModel(await wakeWordsModel()),
+    {
+      chunkFrames: 4,
+      endpointRules: { rule1: everywhere },
+    },
+  );
   const backlogs: number[] = [];
   const listener = {
     update: ({ backlogSeconds }: StreamUpdate) => backlogs.push(backlogSeconds),

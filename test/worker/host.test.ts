@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RecognizerClient } from '../../src/worker/client.ts';
 import { serveRecognizer } from '../../src/worker/host.ts';
 import type { FromHost, StreamUpdate, ToHost, WorkerModel } from '../../src/worker/messages.ts';
-import type { GpuContext } from '../../src/gpu/context.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsModel } from '../support/fixtures.ts';

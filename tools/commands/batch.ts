@@ -1,4 +1,4 @@
-import { requireFiniteFeatures } from '../../src/encoder/batch.ts';
+import { requireFiniteFeatures } from '../../src/encoder/checks.ts';
 import { RillError } from '../../src/errors.ts';
 import { shapeText } from '../../src/model/tensors.ts';
 import { readInput } from '../files.ts';

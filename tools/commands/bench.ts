@@ -1,5 +1,5 @@
 import { loadavg } from 'node:os';
-import { MATRIX_METHODS, type KernelChoice } from '../../src/encoder/matrices.ts';
+import { MATRIX_METHODS, type KernelChoice } from '../../src/webgpu/matrices.ts';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { readModelFiles } from '../files.ts';
@@ -160,10 +160,12 @@ function tables({
     String(chunk.chunkFrames),
     ...times(chunk),
     chunk.realTimeFactor.toFixed(3),
-    String(chunk.dispatches),
-    megabytes(chunk.weightBytes),
-    chunk.weightGBps.toFixed(2),
-    `${((100 * chunk.weightGBps) / readGBps).toFixed(0)} %`,
+    String(chunk.dispatches ?? '–'),
+    chunk.weightBytes === undefined ? '–' : megabytes(chunk.weightBytes),
+    chunk.weightGBps?.toFixed(2) ?? '–',
+    chunk.weightGBps !== undefined && readGBps !== undefined
+      ? `${((100 * chunk.weightGBps) / readGBps).toFixed(0)} %`
+      : '–',
     megabytes(totalBytes(chunk.memory)),
     String(chunk.steps),
   ]);
@@ -224,7 +226,7 @@ function report(adapter: string, output: BenchOutput, load: number, markdown: bo
     `${adapter}: ${sizes.numEncoderLayers} layers of ${sizes.dModel}, hidden ${sizes.rnnHiddenSize}, feed-forward ${sizes.dimFeedforward}, ${dtype};` +
       ` ${parameters.toLocaleString('en')} encoder parameters; loaded in ${(loadMs / 1000).toFixed(1)} s`,
     ...(Object.keys(output.chosen).length > 0 ? [`kernels chosen: ${chosenNames(output.chosen)}`] : []),
-    `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; load of the machine ${load.toFixed(1)} before`,
+    `${readGBps === undefined ? '' : `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; `}load of the machine ${load.toFixed(1)} before`,
     ...(parts.length > 0 ? [`GPU memory in MB, last row: ${parts.join(', ')}`] : []),
     ...tables(output).map(({ title, rows }) => `\n${title}\n\n${markdown ? markdownTable(rows) : table(rows)}`),
     ...(kernelsProblem ? [`\nno times of kernels: ${kernelsProblem}`] : []),

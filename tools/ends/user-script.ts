@@ -3,7 +3,7 @@
  * the script does what its argument says. `waits` does nothing more and waits for a signal.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { cacheStorage } from '../../src/gpu/kernel-store.ts';
+import { cacheStorage } from '../../src/webgpu/device/kernel-store.ts';
 import { OnlineRecognizer } from '../../src/index.ts';
 import { openGpu, openModelFolder } from '../../src/node/index.ts';
 
@@ -14,7 +14,7 @@ async function recognize(): Promise<OnlineRecognizer> {
   // Kernels are rehearsed only where that is what the process ends in, and then always: nothing is kept.
   const kernels = end === 'throws-early' ? 'auto' : ({ convolutions: 'plain', matrices: 'plain' } as const);
   const gpu = await openGpu({ kernelStore: cacheStorage });
-  return OnlineRecognizer.create(gpu, await openModelFolder(folder), { kernels, maxStreams: 1 });
+  return OnlineRecognizer.load(await openModelFolder(folder), { device: gpu, kernels, maxStreams: 1 });
 }
 
 /** @param seconds of audio to decode */

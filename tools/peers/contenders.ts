@@ -1,8 +1,8 @@
 /** Rill and its peers behind one interface: each runs one stream through the same encoder, chunk by chunk. */
+import { ENCODER_OUT } from '../../src/encoder/outputs.ts';
 import { writeEncoder, type EncoderForm } from '../../src/checkpoint/onnx-encoder.ts';
-import { RnnEncoder } from '../../src/encoder/encoder.ts';
-import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
-import type { GpuContext } from '../../src/gpu/context.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import type { Model } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../../src/model/sizes.ts';
 
@@ -20,7 +20,7 @@ export type Create = (model: Model, frames: number) => Promise<Contender>;
 export const rill =
   (gpu: GpuContext): Create =>
   async (model, frames) => {
-    const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames: frames, dtype: 'f32' });
+    const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: frames, dtype: 'f32' });
     const state = encoder.createState();
     const contextSize = CONTEXT_FRAMES * encoder.sizes.numFeatures;
     let isFirst = true;

@@ -3,7 +3,7 @@ import { version_core as tensorFlowVersion } from '@tensorflow/tfjs-core';
 import * as ortWasm from 'onnxruntime-web/ort.wasm.min.mjs';
 import * as ortWebGpu from 'onnxruntime-web/ort.webgpu.min.mjs';
 import { RillError } from '../../src/errors.ts';
-import { GpuContext, nudged } from '../../src/gpu/context.ts';
+import { GpuContext, nudged } from '../../src/webgpu/device/context.ts';
 import { fetchModel } from '../../src/model/fetch.ts';
 import type { Model } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../../src/model/sizes.ts';

@@ -1,5 +1,5 @@
 /** Sound on its way from the process that reads it into the page that hears it: a piece for each request. */
-import type { WaveformChunk } from '../../src/recognizer/stream.ts';
+import type { WaveformChunk } from '../../src/waveform/chunk.ts';
 import { pack, unpack } from './envelope.ts';
 import type { Audio } from './jobs.ts';
 import { asError, failure, type PageMessage } from './page-message.ts';

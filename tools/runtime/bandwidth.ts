@@ -1,6 +1,6 @@
-import { BufferScope, type GpuContext } from '../../src/gpu/context.ts';
-import { Kernel, type BoundKernel } from '../../src/gpu/kernel.ts';
-import * as kernels from '../../src/gpu/kernels.generated.ts';
+import { BufferScope, type GpuContext } from '../../src/webgpu/device/context.ts';
+import { Kernel, type BoundKernel } from '../../src/webgpu/device/kernel.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 
 /** A large GPU is only busy with many workgroups, a software adapter is fastest with few: the best counts. */
 const PARTS = [128, 1024, 8192];

@@ -1,6 +1,10 @@
 /** The benchmark's own work: steps of one stream and of many, whole batches, single kernels. */
-import { RnnEncoder, type StepInput } from '../../src/encoder/encoder.ts';
-import type { KernelChoice, MatrixMethod } from '../../src/encoder/matrices.ts';
+import { isExact } from '../../src/encoder/exactness.ts';
+import { encodeBatch } from '../../src/encoder/batch.ts';
+import { CTC_TOKENS } from '../../src/encoder/outputs.ts';
+import type { Encoder, StepInput } from '../../src/encoder/encoder.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import type { KernelChoice, MatrixMethod } from '../../src/webgpu/matrices.ts';
 import {
   checkedSteps,
   ableKernels,
@@ -10,14 +14,14 @@ import {
   rehearsedSteps,
   type Rehearsal,
   type StepSize,
-} from '../../src/encoder/tuning.ts';
-import type { KernelTime } from '../../src/gpu/timer.ts';
-import { CTC_TOKENS, CtcGreedyHead } from '../../src/head/ctc.ts';
+} from '../../src/webgpu/tuning/tuning.ts';
+import type { KernelTime } from '../../src/webgpu/device/timer.ts';
 import { WEIGHT_BITS, storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
 import { elementCount } from '../../src/model/tensors.ts';
 import { measureBandwidth } from './bandwidth.ts';
+import { gpuOf, withKernels } from './gpu-of.ts';
 import type { JobContext } from './jobs.ts';
 import { randomModel, randomSource, type RandomSizes } from './random-model.ts';
 import { percentile, time, type Timing } from './statistics.ts';
@@ -47,7 +51,7 @@ export interface BenchInput extends BenchSections {
   seconds: number;
 }
 
-/** Bytes of GPU buffers by part. */
+/** Bytes by part. */
 export type Memory = Readonly<Record<string, number>>;
 
 export const totalBytes = (memory: Memory) => Object.values(memory).reduce((total, bytes) => total + bytes, 0);
@@ -56,10 +60,11 @@ export interface ChunkFigures extends Timing {
   chunkFrames: number;
   /** Median time over the audio of a chunk. */
   realTimeFactor: number;
-  dispatches: number;
-  weightBytes: number;
+  /** On a GPU. */
+  dispatches?: number;
+  weightBytes?: number;
   /** Weight bytes of the dispatches over the median time, in GB/s. */
-  weightGBps: number;
+  weightGBps?: number;
   memory: Memory;
 }
 
@@ -104,8 +109,8 @@ export interface BenchOutput {
   dtype: WeightDtype;
   parameters: number;
   loadMs: number;
-  /** The adapter's own, in GB/s, over as many bytes as the weights take in their dtype (at most 128 MiB). */
-  readGBps: number;
+  /** A GPU's own, in GB/s, over as many bytes as the weights take in their dtype (at most 128 MiB). */
+  readGBps?: number;
   chunks: ChunkFigures[];
   streams: StreamFigures[];
   batches: BatchFigures[];
@@ -113,7 +118,7 @@ export interface BenchOutput {
   methods: MethodFigures[];
   /** How the kernels of each section worked: encoders for many streams may be given others than those for one. */
   chosen: Readonly<Partial<Record<keyof BenchSections, KernelChoice>>>;
-  /** Whether a stream's bytes depend neither on chunks nor on neighbours, see {@link RnnEncoder.isExact}. */
+  /** Whether a stream's bytes depend neither on chunks nor on neighbours, see `isExact`. */
   exact?: boolean;
   /** Why there are no kernel times although they were asked for. */
   kernelsProblem?: string;
@@ -170,7 +175,9 @@ class Bench {
       sizes: sizes.encoder,
       dtype,
       parameters,
-      readGBps: await measureBandwidth(this.#context.gpu, (WEIGHT_BITS[dtype] / 8) * parameters),
+      readGBps: this.#isGpu
+        ? await measureBandwidth(gpuOf(this.#context.engine), (WEIGHT_BITS[dtype] / 8) * parameters)
+        : undefined,
       chunks: await this.#section('chunks', 1, Math.max(...chunks), (encoder, frames) => this.#chunk(encoder, frames)),
       streams: await this.#section('streams', Math.max(...streams), STREAM_CHUNK, (encoder, count) =>
         this.#streams(encoder, count),
@@ -187,7 +194,7 @@ class Bench {
       }
     });
     const exact = await this.#guard('exact', () =>
-      this.#withEncoder(undefined, EXACT_STREAMS, STREAM_CHUNK, (encoder) => encoder.isExact()),
+      this.#withEncoder(undefined, EXACT_STREAMS, STREAM_CHUNK, (encoder) => isExact(encoder)),
     );
     const [chosen, problems, loadMs] = [this.#chosen, this.#problems, this.#loadMs];
     return { ...measured, ...profiles, methods, exact, chosen, problems, loadMs };
@@ -205,7 +212,7 @@ class Bench {
 
   async #methods(streams: number, dtype: WeightDtype): Promise<MethodFigures> {
     const steps = rehearsedSteps(streams);
-    const { gpu } = this.#context;
+    const gpu = gpuOf(this.#context.engine);
     // Also those that an encoder would not try on such an adapter.
     const choices = ableKernels(gpu, this.#model, dtype);
     const rehearsals = await rehearseKernels(
@@ -223,7 +230,10 @@ class Bench {
   /** Without timestamp queries the other figures stand without these. */
   async #profiles(): Promise<Pick<BenchOutput, 'kernels' | 'kernelsProblem'>> {
     const { kernels } = this.#input;
-    if (kernels.length > 0 && !this.#context.gpu.device.features.has('timestamp-query')) {
+    if (kernels.length > 0 && !this.#isGpu) {
+      return { kernels: [], kernelsProblem: 'kernels are timed on a GPU only' };
+    }
+    if (kernels.length > 0 && !gpuOf(this.#context.engine).device.features.has('timestamp-query')) {
       return { kernels: [], kernelsProblem: 'this adapter has no timestamp queries' };
     }
     return {
@@ -237,15 +247,16 @@ class Bench {
     section: keyof BenchSections | undefined,
     maxStreams: number,
     maxFrames: number,
-    use: (encoder: RnnEncoder) => Promise<T>,
+    use: (encoder: Encoder) => Promise<T>,
   ): Promise<T> {
     const { dtype, method } = this.#input;
     const kernels = method && kernelsOf(method);
     const start = performance.now();
-    const encoder = await RnnEncoder.create(this.#context.gpu, this.#model, { maxStreams, maxFrames, dtype, kernels });
+    const engine = withKernels(this.#context.engine, kernels);
+    const encoder = await engine.createEncoder(this.#model, { maxStreams, maxFrames, dtype });
     try {
-      await CtcGreedyHead.attach(encoder, this.#model);
-      if (section) {
+      await encoder.provide(CTC_TOKENS);
+      if (section && encoder instanceof WebGpuEncoder) {
         this.#chosen[section] = encoder.kernels;
       }
       // Later encoders find their pipelines in the driver's cache.
@@ -261,7 +272,7 @@ class Bench {
     section: keyof BenchSections,
     maxStreams: number,
     maxFrames: number,
-    measure: (encoder: RnnEncoder, number: number) => Promise<Row>,
+    measure: (encoder: Encoder, number: number) => Promise<Row>,
   ): Promise<Row[]> {
     const numbers = this.#input[section];
     if (numbers.length === 0) {
@@ -279,12 +290,16 @@ class Bench {
     return rows;
   }
 
+  get #isGpu(): boolean {
+    return this.#context.engine.device.kind === 'webgpu';
+  }
+
   get #memory(): Memory {
-    return Object.fromEntries([...this.#context.gpu.memory].filter(([, bytes]) => bytes > 0));
+    return Object.fromEntries([...this.#context.engine.memory].filter(([, bytes]) => bytes > 0));
   }
 
   /** Streams that have had their first chunk, which is warm-up and brings the context; and each later step's input. */
-  async #open(encoder: RnnEncoder, streams: number, chunkFrames: number): Promise<StepInput[]> {
+  async #open(encoder: Encoder, streams: number, chunkFrames: number): Promise<StepInput[]> {
     const frames = SUBSAMPLING_FACTOR * chunkFrames;
     const first = randomFeatures(frames + CONTEXT_FRAMES, encoder.sizes);
     const states = Array.from({ length: streams }, () => encoder.createState());
@@ -297,7 +312,7 @@ class Bench {
     return states.map((state) => ({ state, features }));
   }
 
-  async #step(encoder: RnnEncoder, inputs: readonly StepInput[]): Promise<void> {
+  async #step(encoder: Encoder, inputs: readonly StepInput[]): Promise<void> {
     const { maxLanes } = encoder.capacity;
     const steps = Array.from({ length: Math.ceil(inputs.length / maxLanes) }, (_, i) =>
       encoder.step(inputs.slice(i * maxLanes, (i + 1) * maxLanes), [CTC_TOKENS]),
@@ -305,7 +320,7 @@ class Bench {
     await Promise.all(steps);
   }
 
-  async #time(encoder: RnnEncoder, streams: number, chunkFrames: number): Promise<Timing> {
+  async #time(encoder: Encoder, streams: number, chunkFrames: number): Promise<Timing> {
     const inputs = await this.#open(encoder, streams, chunkFrames);
     const timing = await time(() => this.#step(encoder, inputs), this.#input.seconds, 2);
     inputs.forEach(({ state }) => {
@@ -314,20 +329,20 @@ class Bench {
     return timing;
   }
 
-  async #chunk(encoder: RnnEncoder, chunkFrames: number): Promise<ChunkFigures> {
+  async #chunk(encoder: Encoder, chunkFrames: number): Promise<ChunkFigures> {
     const timing = await this.#time(encoder, 1, chunkFrames);
-    const cost = encoder.cost(chunkFrames);
+    const cost = encoder instanceof WebGpuEncoder ? encoder.cost(chunkFrames) : undefined;
     return {
       chunkFrames,
       ...timing,
       realTimeFactor: timing.medianMs / (MS_PER_FRAME * chunkFrames),
       ...cost,
-      weightGBps: cost.weightBytes / timing.medianMs / 1e6,
+      ...(cost && { weightGBps: cost.weightBytes / timing.medianMs / 1e6 }),
       memory: this.#memory,
     };
   }
 
-  async #streams(encoder: RnnEncoder, streams: number): Promise<StreamFigures> {
+  async #streams(encoder: Encoder, streams: number): Promise<StreamFigures> {
     const timing = await this.#time(encoder, streams, STREAM_CHUNK);
     const chunkMs = STREAM_CHUNK * MS_PER_FRAME;
     const { medianMs, p90Ms } = timing;
@@ -341,7 +356,7 @@ class Bench {
     };
   }
 
-  async #batch(encoder: RnnEncoder, utterances: number): Promise<BatchFigures> {
+  async #batch(encoder: Encoder, utterances: number): Promise<BatchFigures> {
     const one = randomFeatures(UTTERANCE_FRAMES, encoder.sizes);
     const features = new Float32Array(utterances * one.length);
     for (let n = 0; n < utterances; n++) {
@@ -349,8 +364,8 @@ class Bench {
     }
     const lengths = Array<number>(utterances).fill(UTTERANCE_FRAMES);
     // A short one first: buffers grow, and kernels run for the first time.
-    await encoder.encode(features, Array<number>(utterances).fill(2 * CONTEXT_FRAMES));
-    const timing = await time(() => encoder.encode(features, lengths), this.#input.seconds, 1);
+    await encodeBatch(encoder, features, Array<number>(utterances).fill(2 * CONTEXT_FRAMES));
+    const timing = await time(() => encodeBatch(encoder, features, lengths), this.#input.seconds, 1);
     const frames = utterances * UTTERANCE_FRAMES;
     return {
       utterances,
@@ -361,11 +376,13 @@ class Bench {
     };
   }
 
-  async #kernels(encoder: RnnEncoder, streams: number): Promise<KernelFigures> {
+  async #kernels(encoder: Encoder, streams: number): Promise<KernelFigures> {
     const inputs = await this.#open(encoder, streams, STREAM_CHUNK);
     const steps: KernelTime[][] = [];
     for (let i = 0; i < PROFILED_STEPS; i++) {
-      steps.push((await encoder.profile(inputs)).kernels);
+      if (encoder instanceof WebGpuEncoder) {
+        steps.push((await encoder.profile(inputs)).kernels);
+      }
     }
     inputs.forEach(({ state }) => {
       state.dispose();

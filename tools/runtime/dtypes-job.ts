@@ -1,7 +1,7 @@
 /** What f16 and int8 cost: the same utterances through the same weights in each, beside f32. */
+import { ENCODER_OUT } from '../../src/encoder/outputs.ts';
+import type { Encoder, EncoderOptions } from '../../src/encoder/encoder.ts';
 import { runBatch } from '../../src/encoder/batch.ts';
-import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
-import { ENCODER_OUT } from '../../src/encoder/workspace.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { Search } from '../../src/recognizer/search.ts';
@@ -24,7 +24,7 @@ export interface Difference {
 
 export interface DtypeOutput {
   dtype: WeightDtype;
-  /** GPU memory of weights, those of the head included. */
+  /** Memory of weights, those of the head included. */
   weightBytes: number;
   texts: string[];
   /** Of `encoder_out`, and of what the model's search reads. */
@@ -37,7 +37,7 @@ const BATCH_SIZE = 16;
 /** The model in one dtype, what it has heard so far, and how far off it was. */
 class Candidate {
   readonly dtype: WeightDtype;
-  readonly encoder: RnnEncoder;
+  readonly encoder: Encoder;
   readonly weightBytes: number;
   readonly texts: string[] = [];
   readonly names: readonly string[];
@@ -45,7 +45,7 @@ class Candidate {
   readonly #search: Search;
   readonly #sums: { largest: number; squares: number; count: number }[];
 
-  private constructor(model: Model, encoder: RnnEncoder, search: Search, weightBytes: number) {
+  private constructor(model: Model, encoder: Encoder, search: Search, weightBytes: number) {
     this.dtype = encoder.dtype;
     this.encoder = encoder;
     this.weightBytes = weightBytes;
@@ -55,10 +55,10 @@ class Candidate {
     this.#sums = this.names.map(() => ({ largest: 0, squares: 0, count: 0 }));
   }
 
-  static async load({ gpu }: JobContext, model: Model, options: EncoderOptions): Promise<Candidate> {
-    const weights = () => gpu.memory.get('weights') ?? 0;
+  static async load({ engine }: JobContext, model: Model, options: EncoderOptions): Promise<Candidate> {
+    const weights = () => engine.memory.get('weights') ?? 0;
     const before = weights();
-    const encoder = await RnnEncoder.create(gpu, model, options);
+    const encoder = await engine.createEncoder(model, options);
     try {
       const search = await Search.attach(encoder, model, { greedySearchOn: 'cpu' });
       return new Candidate(model, encoder, search, weights() - before);

@@ -2,26 +2,28 @@
  * The work of the command line that needs a GPU. It runs in Node or in a page, unchanged: values in, values
  * out, no files. What a job says on the way goes through `emit`.
  */
-import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
-import { RnnEncoder, type EncoderOptions } from '../../src/encoder/encoder.ts';
-import type { MatrixMethod } from '../../src/encoder/matrices.ts';
+import type { WaveformChunk } from '../../src/waveform/chunk.ts';
+import { CTC_LOG_PROBS, JOINER_ENCODER_PROJ } from '../../src/encoder/outputs.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
-import { ableKernels } from '../../src/encoder/tuning.ts';
+import type { EncoderOptions } from '../../src/encoder/encoder.ts';
+import { findBatchSize, runBatch, encodeBatch } from '../../src/encoder/batch.ts';
+import type { MatrixMethod } from '../../src/webgpu/matrices.ts';
+import { ableKernels } from '../../src/webgpu/tuning/tuning.ts';
 import { RillError } from '../../src/errors.ts';
-import type { GpuContext } from '../../src/gpu/context.ts';
-import { CTC_LOG_PROBS, CtcHead } from '../../src/head/ctc.ts';
-import { JOINER_ENCODER_PROJ, TransducerHead } from '../../src/head/transducer.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
+import type { KernelOptions } from '../../src/webgpu/options.ts';
+import { gpuOf, withKernels } from './gpu-of.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
-import { OnlineRecognizer, type RecognizerOptions, type TimedWord } from '../../src/recognizer/recognizer.ts';
+import { OnlineRecognizer, type RecognizerOptions } from '../../src/recognizer/recognizer.ts';
 import { StreamReports } from '../../src/recognizer/reports.ts';
-import type { TimedKeyword } from '../../src/recognizer/results.ts';
+import type { TimedKeyword, TimedWord } from '../../src/recognizer/results.ts';
 import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
-import type { OnlineStream, StreamStats, WaveformChunk } from '../../src/recognizer/stream.ts';
+import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
 import { concatenated } from './arrays.ts';
 import { bench } from './bench-job.ts';
 import { batchesOf, heardText } from './utterances.ts';
@@ -43,11 +45,11 @@ export type JobEvent =
   | { type: 'progress'; done: number; total?: number };
 
 export interface JobContext {
-  gpu: GpuContext;
+  engine: Engine;
   emit: (event: JobEvent) => void;
 }
 
-export interface EncodeInput extends Pick<EncoderOptions, 'dtype' | 'kernels'> {
+export interface EncodeInput extends Pick<EncoderOptions, 'dtype'>, Pick<KernelOptions, 'kernels'> {
   model: ModelFiles;
   /** (utterances, feature frames, num_features), padded. */
   features: Float32Array<ArrayBuffer>;
@@ -105,16 +107,15 @@ function checkWidth({ sizes: { encoder } }: Model, featureWidth: number): void {
 
 /** The model, and an encoder for a batch of features that are as wide as it takes them. */
 async function openBatch(
-  { gpu }: JobContext,
-  { model: files, featureWidth, lengths, chunkFrames, ...kept }: EncodeInput,
+  { engine }: JobContext,
+  { model: files, featureWidth, lengths, chunkFrames, dtype, kernels }: EncodeInput,
 ) {
   const model = openModel(files);
   checkWidth(model, featureWidth);
-  const encoder = await RnnEncoder.create(gpu, model, {
+  const encoder = await withKernels(engine, kernels).createEncoder(model, {
     maxStreams: Math.min(lengths.length, MAX_STREAMS),
     ...(chunkFrames !== undefined && { maxFrames: chunkFrames }),
-    dtype: kept.dtype,
-    kernels: kept.kernels,
+    dtype,
   });
   return { model, encoder };
 }
@@ -125,7 +126,7 @@ async function encode(context: JobContext, input: EncodeInput): Promise<EncodeOu
   const { encoder } = await openBatch(context, input);
   const { numEncoderLayers: layers } = encoder.sizes;
   try {
-    const { states, ...batch } = await encoder.encode(features, lengths, {
+    const { states, ...batch } = await encodeBatch(encoder, features, lengths, {
       chunkFrames: input.chunkFrames,
       states: input.states && initialStates(input.states, encoder.sizes, lengths.length),
       onStep: (done, total) => emit({ type: 'progress', done, total }),
@@ -216,12 +217,12 @@ export interface DecodeAllInput extends Pick<DecodeInput, 'model' | 'method' | '
 
 /** {@link decode} for any number of utterances: in batches of like length, as many side by side as pay on this adapter. */
 async function decodeAll(
-  { gpu, emit }: JobContext,
+  { engine, emit }: JobContext,
   { model: files, method, options, utterances, memoryBytes }: DecodeAllInput,
 ): Promise<{ results: DecodeOutput[]; batchSize: number }> {
   const model = openModel(files);
   const { numFeatures } = model.sizes.encoder;
-  const encoder = await RnnEncoder.create(gpu, model, {
+  const encoder = await engine.createEncoder(model, {
     maxStreams: Math.min(utterances.length, MAX_STREAMS),
   });
   try {
@@ -254,21 +255,21 @@ const OUTPUT_STREAMS = 16;
 
 /** What the heads that a model has give of each utterance, by the name of the output: (frames, width). */
 async function outputs(
-  { gpu, emit }: JobContext,
+  { engine, emit }: JobContext,
   { model: files, utterances }: OutputsInput,
 ): Promise<Record<string, Float32Array<ArrayBuffer>>[]> {
   const model = openModel(files);
   const { encoder: sizes, hasCtc, transducer } = model.sizes;
   const maxStreams = Math.min(utterances.length, OUTPUT_STREAMS);
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams });
+  const encoder = await engine.createEncoder(model, { maxStreams });
   try {
     const names: string[] = [];
     if (hasCtc) {
-      await CtcHead.attach(encoder, model);
+      await encoder.provide(CTC_LOG_PROBS);
       names.push(CTC_LOG_PROBS);
     }
     if (transducer) {
-      await TransducerHead.attach(encoder, model);
+      await encoder.provide(JOINER_ENCODER_PROJ);
       names.push(JOINER_ENCODER_PROJ);
     }
     const parts = utterances.map(() => names.map((): Float32Array[] => []));
@@ -294,12 +295,12 @@ export interface TraceInput {
 
 /** The embedding and every layer of one utterance, in one step. */
 async function trace(
-  { gpu }: JobContext,
+  { engine }: JobContext,
   { model: files, features }: TraceInput,
 ): Promise<{ stages: Float32Array<ArrayBuffer>[] }> {
   const model = openModel(files);
   const maxFrames = encoderFrames(features.length / model.sizes.encoder.numFeatures);
-  const encoder = await RnnEncoder.create(gpu, model, { maxStreams: 1, maxFrames });
+  const encoder = await engine.createEncoder(model, { maxStreams: 1, maxFrames });
   try {
     const [{ trace: stages }] = await encoder.trace([{ state: encoder.createState(), features }]);
     return { stages };
@@ -362,10 +363,10 @@ async function listen(
   await decodeReady();
 }
 
-async function transcribe({ gpu, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
+async function transcribe({ engine, emit }: JobContext, input: TranscribeInput): Promise<TranscribeOutput> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
-  const recognizer = await OnlineRecognizer.create(gpu, model, {
+  const recognizer = await OnlineRecognizer.create(engine, model, {
     ...options,
     endpointRules: RECORDING_ENDPOINTS,
     chunkFrames,
@@ -406,13 +407,13 @@ export interface SpotInput extends Omit<TranscribeInput, 'options'> {
 
 /** Keywords of one recording. */
 async function spot(
-  { gpu, emit }: JobContext,
+  { engine, emit }: JobContext,
   input: SpotInput,
 ): Promise<{ keywords: TimedKeyword[]; stats: StreamStats }> {
   const { chunkFrames, options } = input;
   const model = openModel(input.model);
   requireKeywords(model, options?.keywords);
-  const spotter = await KeywordSpotter.create(gpu, model, { ...options, chunkFrames, maxStreams: 1 });
+  const spotter = await KeywordSpotter.create(engine, model, { ...options, chunkFrames, maxStreams: 1 });
   const stream = spotter.createStream();
   let hits = 0;
   const report = () => {
@@ -433,10 +434,10 @@ async function spot(
 
 /** The methods of kernels that the device can run a model by. */
 async function methods(
-  { gpu }: JobContext,
+  { engine }: JobContext,
   { model, dtype }: { model: ModelFiles; dtype: WeightDtype },
 ): Promise<MatrixMethod[]> {
-  return ableKernels(gpu, openModel(model), dtype).map(({ matrices }) => matrices);
+  return ableKernels(gpuOf(engine), openModel(model), dtype).map(({ matrices }) => matrices);
 }
 
 export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, methods };

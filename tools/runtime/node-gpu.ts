@@ -1,5 +1,5 @@
-import type { GpuContext } from '../../src/gpu/context.ts';
-import { cacheStorage } from '../../src/gpu/kernel-store.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
+import { cacheStorage } from '../../src/webgpu/device/kernel-store.ts';
 import { openGpu } from '../../src/node/gpu.ts';
 import { JOB_FEATURES } from './jobs.ts';
 

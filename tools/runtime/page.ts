@@ -1,5 +1,7 @@
 /** Runs in the headless browser's page: opens the GPU, then asks for one job after the other. */
-import { GpuContext } from '../../src/gpu/context.ts';
+import { GpuContext } from '../../src/webgpu/device/context.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { receiveAudio } from './audio-source.ts';
 import { pack, unpack } from './envelope.ts';
 import { JOB_FEATURES, jobs, type JobName } from './jobs.ts';
@@ -18,7 +20,7 @@ interface Job {
   hasAudio: boolean;
 }
 
-async function runJobs(gpu: GpuContext): Promise<never> {
+async function runJobs(engine: Engine): Promise<never> {
   for (;;) {
     const { name, input: values, hasAudio } = unpack(await ask('/job')) as Job;
     const input = hasAudio ? { ...values, audio: receiveAudio(() => ask('/audio')) } : values;
@@ -28,7 +30,10 @@ async function runJobs(gpu: GpuContext): Promise<never> {
       posted = posted.then(() => post({ type: 'event', event }));
     };
     try {
-      const output = await (jobs[name] as (context: object, input: unknown) => Promise<unknown>)({ gpu, emit }, input);
+      const output = await (jobs[name] as (context: object, input: unknown) => Promise<unknown>)(
+        { engine, emit },
+        input,
+      );
       await posted;
       await post({ type: 'done', output });
     } catch (error) {
@@ -41,7 +46,7 @@ async function runJobs(gpu: GpuContext): Promise<never> {
 try {
   const gpu = await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES });
   await post({ type: 'ready', adapter: gpu.adapterName });
-  await runJobs(gpu);
+  await runJobs(new WebGpuEngine(gpu));
 } catch (error) {
   await post(failure(error));
 }

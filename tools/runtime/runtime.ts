@@ -1,6 +1,7 @@
 import { RillError } from '../../src/errors.ts';
 import { openBrowserRuntime } from './browser.ts';
 import { openGpu, type AdapterChoice } from '../../src/node/gpu.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { JOB_FEATURES, jobs, type JobEvent, type JobInput, type JobName, type JobOutput } from './jobs.ts';
 
 export const RUNTIME_NAMES = ['node', 'chrome', 'firefox'] as const;
@@ -20,16 +21,16 @@ export interface Runtime {
 }
 
 async function openNodeRuntime(choice?: AdapterChoice): Promise<Runtime> {
-  const gpu = await openGpu({ adapter: choice, optionalFeatures: JOB_FEATURES });
+  const engine = new WebGpuEngine(await openGpu({ adapter: choice, optionalFeatures: JOB_FEATURES }));
   return {
     name: 'node',
-    adapter: gpu.adapterName,
+    adapter: engine.device.name,
     run: (name, input, emit = () => undefined) => {
       // The table pairs each name with its input and output; TypeScript cannot follow a union through it.
       const job = jobs[name] as (context: object, input: unknown) => Promise<never>;
-      return job({ gpu, emit }, input);
+      return job({ engine, emit }, input);
     },
-    close: async () => gpu.dispose(),
+    close: async () => engine.dispose(),
   };
 }
 

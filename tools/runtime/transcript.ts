@@ -1,7 +1,6 @@
 /** What was said in a recording, put together from the results of its segments. */
 import { joinTexts } from '../../src/model/tokens.ts';
-import type { RecognitionResult, TimedWord } from '../../src/recognizer/recognizer.ts';
-import type { TimedKeyword } from '../../src/recognizer/results.ts';
+import type { TimedKeyword, RecognitionResult, TimedWord } from '../../src/recognizer/results.ts';
 
 /** What was said between two pauses. */
 export interface Segment {

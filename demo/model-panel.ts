@@ -1,0 +1,64 @@
+/** What is loaded, by name and in figures, and what can be done with it. */
+import { BUNDLED } from './bundled.ts';
+import { button, setText } from './elements.ts';
+import { engineWords } from './engine.ts';
+import { saveFolder } from './files.ts';
+import type { DemoModel } from './model.ts';
+import type { Status } from './status.ts';
+import { say } from './strings.ts';
+
+export class ModelPanel {
+  readonly #model: DemoModel;
+  readonly #status: Status;
+
+  constructor(model: DemoModel, status: Status) {
+    this.#model = model;
+    this.#status = status;
+    button('save').addEventListener('click', () => void this.#save());
+    button('bundled').addEventListener('click', () => void model.load(BUNDLED));
+    button('lose').addEventListener('click', () => {
+      model.client.ask('loseDevice').catch((error: unknown) => {
+        model.fail(error);
+      });
+    });
+  }
+
+  /** Shows what is loaded, in the language that the page speaks now. */
+  sayAgain(): void {
+    const { info, loaded } = this.#model;
+    if (!info || !loaded) {
+      return;
+    }
+    const { numEncoderLayers: layers, dModel: width } = info.sizes.encoder;
+    const { adapter, memory } = engineWords(info);
+    const parameters = Object.values(info.parameters)
+      .reduce((sum, count) => sum + count, 0)
+      .toLocaleString();
+    setText('adapter', adapter);
+    setText('memory', memory);
+    setText('parameters', parameters);
+    setText('model-name', say('converted', { name: loaded.name, parameters, layers, width }));
+    const isBundled = loaded.source === BUNDLED.source;
+    this.#status.reveal('save', !isBundled);
+    this.#status.reveal('bundled', !isBundled);
+  }
+
+  setUsable(isUsable: boolean): void {
+    button('lose').disabled = !isUsable;
+  }
+
+  async #save(): Promise<void> {
+    const source = this.#model.loaded?.source;
+    if (typeof source !== 'object') {
+      return;
+    }
+    try {
+      await saveFolder(source);
+    } catch (error) {
+      // Closing the folder picker is no failure.
+      if (!(error instanceof DOMException && error.name === 'AbortError')) {
+        this.#model.fail(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** The settings: the size of a chunk, the weights' type and the decoding method. */
+import { DECODING_METHODS, WEIGHT_DTYPES, type RecognizerInfo, type WorkerRecognizerOptions } from 'rill';
+import { element, input, setText } from './elements.ts';
+import { say } from './strings.ts';
+
+/** Feature frames beyond its own that the last frame of a chunk sees, in milliseconds. */
+const LOOKAHEAD_MS = 50;
+
+export interface SettingsHandlers {
+  /** Another size of a chunk, which a model takes at any time. */
+  onChunk: () => void;
+  /** What a model has to be loaded anew for. */
+  onReload: () => void;
+}
+
+export class Settings {
+  readonly #chunk = input('chunk');
+  readonly #dtype = element('dtype', HTMLSelectElement);
+  readonly #method = element('method', HTMLSelectElement);
+
+  constructor({ onChunk, onReload }: SettingsHandlers) {
+    this.#chunk.addEventListener('input', () => {
+      this.sayAgain();
+      onChunk();
+    });
+    for (const select of [this.#dtype, this.#method]) {
+      select.addEventListener('change', onReload);
+    }
+  }
+
+  /** Encoder frames of a chunk. */
+  get chunkFrames(): number {
+    return Number(this.#chunk.value);
+  }
+
+  /** What the settings ask for. */
+  get options(): WorkerRecognizerOptions {
+    return {
+      dtype: WEIGHT_DTYPES.find((each) => each === this.#dtype.value) ?? 'auto',
+      decodingMethod: DECODING_METHODS.find((each) => each === this.#method.value),
+      chunkFrames: this.chunkFrames,
+    };
+  }
+
+  /** Offers the methods that a model has heads for. */
+  showModel({ sizes, method }: RecognizerInfo): void {
+    const methods = DECODING_METHODS.filter((each) => (each.startsWith('ctc') ? sizes.hasCtc : sizes.transducer));
+    this.#method.replaceChildren(...methods.map((each) => new Option(each, each)));
+    this.#method.value = method ?? '';
+    this.sayAgain();
+  }
+
+  /** Says how long a chunk is, in the language that the page speaks now. */
+  sayAgain(): void {
+    const frames = this.chunkFrames;
+    setText('chunk-value', say('chunkValue', { frames, ms: 40 * frames + LOOKAHEAD_MS }));
+  }
+}

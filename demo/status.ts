@@ -1,0 +1,69 @@
+/** What the page says of itself: a status line, what went wrong, progress, and why it cannot run at all. */
+import { RillError } from 'rill';
+import { button, element } from './elements.ts';
+
+export class Status {
+  readonly #line = element('status', HTMLElement);
+  readonly #notice = element('notice', HTMLElement);
+  readonly #unsupported = element('unsupported', HTMLElement);
+  readonly #progress = element('progress', HTMLProgressElement);
+  #told = () => '';
+
+  /**
+   * Says something new once: screen readers read out each change.
+   *
+   * @param text asked again when the language changes
+   */
+  tell(text: () => string): void {
+    this.#told = text;
+    if (this.#line.textContent !== text()) {
+      this.#line.textContent = text();
+    }
+  }
+
+  /** Says the same in the language that the page speaks now. */
+  sayAgain(): void {
+    this.tell(this.#told);
+  }
+
+  get warning(): string {
+    return this.#notice.textContent ?? '';
+  }
+
+  /** @param text empty where there is nothing to warn of any more */
+  warn(text: string): void {
+    this.#notice.textContent = text;
+    this.#notice.hidden = text === '';
+  }
+
+  warnOf(error: unknown): void {
+    if (error instanceof RillError && (error.code === 'no-webgpu' || error.code === 'no-adapter')) {
+      this.showUnsupported(error.code);
+    } else {
+      this.warn(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Why the page cannot listen at all, in its own place: there is nothing to say besides. */
+  showUnsupported(code: 'no-webgpu' | 'no-adapter'): void {
+    this.#unsupported.hidden = false;
+    this.#unsupported.dataset.code = code;
+  }
+
+  hideUnsupported(): void {
+    this.#unsupported.hidden = true;
+  }
+
+  /** @param share from 0 to 1 */
+  showProgress(share: number): void {
+    this.#progress.value = share;
+  }
+
+  /** Shows or hides a button; the focus, which would be lost with it, goes to the status line. */
+  reveal(id: string, isShown: boolean): void {
+    if (!isShown && document.activeElement === button(id)) {
+      this.#line.focus();
+    }
+    button(id).hidden = !isShown;
+  }
+}

@@ -1,0 +1,45 @@
+import { borrowTokens } from './bundled.ts';
+import { sortFiles, type Drop } from './files.ts';
+import type { DemoModel, ModelChoice } from './model.ts';
+import type { Recordings } from './recordings.ts';
+import type { Status } from './status.ts';
+import { say } from './strings.ts';
+
+/** Does with files what they are for: a model folder is loaded, a checkpoint converted and loaded, a recording heard. */
+export async function takeFiles(
+  files: readonly File[],
+  model: DemoModel,
+  status: Status,
+  recordings: Recordings,
+): Promise<void> {
+  try {
+    const drop = await sortFiles(files);
+    const [checkpoint] = drop.checkpoints;
+    const [audio] = drop.audio;
+    if (drop.folder) {
+      await model.load({ source: drop.folder, name: 'model.safetensors' });
+    } else if (checkpoint) {
+      await model.load(await convert(checkpoint.name, drop, model, status));
+    } else if (audio) {
+      await recordings.listen({ name: audio.name, load: () => audio.arrayBuffer() });
+    } else if (files[0]) {
+      status.warn(say('notAudio', { name: files[0].name }));
+    }
+  } catch (error) {
+    status.tell(() => '');
+    model.fail(error);
+  }
+}
+
+/** Converts a checkpoint; without tokens of its own it is given the bundled model's, where it has as many. */
+async function convert(name: string, drop: Drop, model: DemoModel, status: Status): Promise<ModelChoice> {
+  status.warn('');
+  const { checkpoints, config, tokens } = drop;
+  const source = await model.client.convert(checkpoints, { config, tokens }, (event) => {
+    if (event.status === 'progress_total') {
+      status.showProgress(event.progress / 100);
+      status.tell(() => say('converting', { name }));
+    }
+  });
+  return { name, source: source['tokens.txt'] ? source : { ...source, ...(await borrowTokens(source)) } };
+}

@@ -1,0 +1,149 @@
+import type { Keyword } from '../decoder/keywords.ts';
+import { parseKeywords } from '../decoder/phrase-files.ts';
+import type { Encoder, EncoderOptions } from '../encoder/encoder.ts';
+import type { DeviceInfo, Engine } from '../encoder/engine.ts';
+import type { HeadOutput } from '../encoder/outputs.ts';
+import type { Model } from '../model/model.ts';
+import type { TokenTable } from '../model/tokens.ts';
+import { resolveStreamingOptions, type StreamingOptions } from './options.ts';
+import { StreamSteps } from './stream-steps.ts';
+import { OnlineStream, type StreamSetup } from './stream.ts';
+
+/** Options of everything that listens. */
+export interface ListenerOptions extends StreamingOptions, EncoderOptions {
+  /** Keywords to report, as the text of a keyword file; the model folder's own by default. */
+  keywords?: string;
+}
+
+/** What a listener is made of. */
+export interface ListenerParts {
+  engine: Engine;
+  model: Model;
+  tokens: TokenTable;
+  keywords: readonly Keyword[];
+  tailPaddingSeconds: number;
+  steps: StreamSteps;
+}
+
+/**
+ * Loads a model's encoder for whoever listens with it.
+ *
+ * @param prepare asks the encoder for what the searches need; gives the output that they read
+ * @throws RillError `bad-model` without tokens, `bad-argument` for options out of range; as `Engine.createEncoder`.
+ */
+export async function createListener<Prepared extends { input: HeadOutput }>(
+  engine: Engine,
+  model: Model,
+  options: ListenerOptions,
+  prepare: (encoder: Encoder) => Promise<Prepared>,
+): Promise<{ parts: ListenerParts; prepared: Prepared }> {
+  const { tokens, chunkFrames, tailPaddingSeconds } = resolveStreamingOptions(model, options);
+  const keywords = parseKeywords(options.keywords ?? model.keywords ?? '', tokens);
+  const encoder = await engine.createEncoder(model, { ...options, maxFrames: options.maxFrames ?? chunkFrames });
+  try {
+    const prepared = await prepare(encoder);
+    const steps = new StreamSteps(encoder, chunkFrames, prepared.input);
+    return { parts: { engine, model, tokens, keywords, tailPaddingSeconds, steps }, prepared };
+  } catch (error) {
+    encoder.dispose();
+    throw error;
+  }
+}
+
+/** What a recognizer and a spotter have in common: streams over one encoder, each with its search. */
+export abstract class Listener {
+  readonly #parts: ListenerParts;
+  #ownsEngine = false;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+  }
+
+  /** @internal The engine was opened for this listener alone, and goes with it. */
+  ownEngine(): this {
+    this.#ownsEngine = true;
+    return this;
+  }
+
+  /** What it runs on, and why. */
+  get device(): Readonly<DeviceInfo> {
+    return this.#parts.engine.device;
+  }
+
+  get encoder(): Encoder {
+    return this.#parts.steps.encoder;
+  }
+
+  /** Encoder frames of one stream in one step; can be changed at any time, up to `maxFrames`. */
+  get chunkFrames(): number {
+    return this.#parts.steps.chunkFrames;
+  }
+
+  set chunkFrames(frames: number) {
+    this.#parts.steps.chunkFrames = frames;
+  }
+
+  /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
+  parseKeywords(text: string): Keyword[] {
+    return parseKeywords(text, this.#parts.tokens);
+  }
+
+  /** Whether a whole chunk waits, or, at the end of the input, any part of one. */
+  isReady(stream: OnlineStream): boolean {
+    return this.#parts.steps.isReady(stream);
+  }
+
+  /**
+   * Advances each given stream that is ready by one chunk, in one step for as many as the encoder has lanes. Calls may
+   * overlap: results come in their order.
+   *
+   * @throws RillError `closed`, `device-lost`, `gpu`. After a step that was lost on the GPU its streams refuse to go on
+   * until they are restarted.
+   */
+  decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
+    return this.#parts.steps.decode(streams instanceof OnlineStream ? [streams] : streams);
+  }
+
+  /** Frees the encoder's memory, and the device if it was opened for this alone. */
+  dispose(): void {
+    this.encoder.dispose();
+    if (this.#ownsEngine) {
+      this.#parts.engine.dispose();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  protected get model(): Model {
+    return this.#parts.model;
+  }
+
+  protected get tokens(): TokenTable {
+    return this.#parts.tokens;
+  }
+
+  /** The output that searches read. */
+  protected get input(): HeadOutput {
+    return this.#parts.steps.input;
+  }
+
+  /** Whether all of a stream's audio was decoded and no more can come. */
+  protected hasEnded(stream: OnlineStream): boolean {
+    return this.#parts.steps.hasEnded(stream);
+  }
+
+  /** @param keywords as the text of a keyword file; the listener's own by default */
+  protected openStream(keywords: string | undefined, createDecoder: StreamSetup['createDecoder']): OnlineStream {
+    const { model, tailPaddingSeconds } = this.#parts;
+    const own = keywords === undefined ? this.#parts.keywords : this.parseKeywords(keywords);
+    return new OnlineStream({
+      model,
+      state: this.encoder.createState(),
+      createDecoder,
+      keywords: own,
+      tailPaddingSeconds,
+    });
+  }
+}
