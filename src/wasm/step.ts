@@ -15,8 +15,6 @@ export interface Network {
   heap: Heap;
   sizes: EncoderSizes;
   weights: EncoderWeights;
-  /** That they take. */
-  weightBytes: number;
 }
 
 /** What one lane of a step brings, and its states, which a step reads and writes. */
@@ -82,7 +80,7 @@ export function runStep(
 
 /** y = W x + b, or y += W x + b, for some rows. */
 export function product(
-  { kernels, weightBytes }: Network,
+  { kernels, heap }: Network,
   { quantized, scales }: Workspace,
   { weight, scale, bias, inputs, outputs }: Matrix,
   x: Address,
@@ -90,7 +88,7 @@ export function product(
   rows: number,
   { accumulate = false, isCached = false } = {},
 ): void {
-  const fromMemory = weightBytes > CACHED_BYTES && !isCached;
+  const fromMemory = heap.kept > CACHED_BYTES && !isCached;
   if (scale === undefined) {
     const far = fromMemory && (rows === 1 || rows >= MANY_ROWS);
     kernels.linear(weight, bias, x, y, rows, inputs, outputs, accumulate, far);

@@ -6,29 +6,23 @@ const SLICE_MS = 8;
  * process's other work. While little was done since the last pause, nothing is waited for.
  */
 export class Turns {
+  /** Of those that wait, the last one's end. */
   #last: Promise<void> | undefined;
+  /** Since the last pause. */
   #workedMs = 0;
 
-  /**
-   * Does some work when its turn has come: right now, if nobody waits.
-   *
-   * @param work takes no turn itself
-   */
+  /** Does some work when its turn has come: right now, if nobody waits and there was a pause lately. */
   take<Done>(work: () => Done): Promise<Done> {
-    const before = this.#last ?? (this.#workedMs >= SLICE_MS ? this.#pause() : undefined);
-    if (!before) {
+    if (!this.#last && this.#workedMs < SLICE_MS) {
       return this.#run(work);
     }
-    const turn = before.then(() => (this.#workedMs >= SLICE_MS ? this.#pause() : undefined)).then(() => this.#run(work));
-    const over = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    const last = over.then(() => {
+    const turn = (this.#last ?? Promise.resolve()).then(() => this.#pauseIfDue()).then(() => this.#run(work));
+    const end = () => {
       if (this.#last === last) {
         this.#last = undefined;
       }
-    });
+    };
+    const last: Promise<void> = turn.then(end, end);
     this.#last = last;
     return turn;
   }
@@ -42,14 +36,16 @@ export class Turns {
     }
   }
 
-  async #pause(): Promise<void> {
-    await nextTask();
-    this.#workedMs = 0;
+  async #pauseIfDue(): Promise<void> {
+    if (this.#workedMs >= SLICE_MS) {
+      await nextTask();
+      this.#workedMs = 0;
+    }
   }
 }
 
 /**
- * Resolves as a task of its own, so that events and frames get between. Timers would wait 4 ms in pages; a channel that is
+ * Resolves in a task of its own, so that events and frames get between. Timers would take 4 ms in pages; a channel that is
  * closed again keeps no process alive.
  */
 function nextTask(): Promise<void> {

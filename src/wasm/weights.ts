@@ -103,16 +103,16 @@ export class WeightLoader {
       (await this.read(each)).forEach((value, o) => (bias[rows[o]] += value));
     }
     if (arithmetic === 'f32') {
-      const weight = this.#heap.takeFloats(paddedInputs * paddedOutputs);
-      const panels = this.#heap.floatsAt(weight, paddedInputs * paddedOutputs).fill(0);
+      const weight = this.#heap.keep(4 * paddedInputs * paddedOutputs);
+      const panels = this.#heap.floatsAt(weight, paddedInputs * paddedOutputs);
       packPanels(values, panels, rows, columns, paddedInputs, 1);
       return { weight, bias: this.#put(bias), ...sizes };
     }
     const quantized = quantizeRows(values, outputs);
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[rows[o]] = scale / 127));
-    const weight = this.#heap.take(paddedInputs * paddedOutputs);
-    const panels = new Int8Array(this.#heap.memory.buffer, weight, paddedInputs * paddedOutputs).fill(0);
+    const weight = this.#heap.keep(paddedInputs * paddedOutputs);
+    const panels = new Int8Array(this.#heap.memory.buffer, weight, paddedInputs * paddedOutputs);
     packPanels(quantized.values, panels, rows, columns, paddedInputs, 2);
     return { weight, scale: this.#put(scales), bias: this.#put(bias), ...sizes };
   }
@@ -124,7 +124,7 @@ export class WeightLoader {
   }
 
   #put(values: Float32Array): Address {
-    const at = this.#heap.takeFloats(values.length);
+    const at = this.#heap.keep(values.byteLength);
     this.#heap.floatsAt(at, values.length).set(values);
     return at;
   }

@@ -16,6 +16,8 @@ export interface Room {
 /** Where a step's arrays lie; all f32 unless they say otherwise, widths padded. */
 export interface Workspace {
   room: Room;
+  /** {@link Heap.layout} when it was laid out: under another it is gone. */
+  layout: number;
   /** (4 frames + 5, num_features), of one lane after the other */
   features: Address;
   /** (4 frames + 3, freqs, channels) after conv.0, of one lane after the other */
@@ -71,27 +73,29 @@ export const workspaceBytes = (sizes: EncoderSizes, widestHead: number, room: Ro
   4 * Object.values(lengths(sizes, widestHead, room)).reduce((sum, length) => sum + length, 0);
 
 /**
- * Lays a workspace out at the end of the heap. Nothing in it outlives a step, but that the padding of states is zero.
+ * Lays a workspace out anew. Nothing in it outlives a step, but that the padding of states is zero.
  *
  * @throws RillError `no-memory`.
  */
 export function layOut(heap: Heap, sizes: EncoderSizes, widestHead: number, room: Room): Workspace {
+  heap.reclaim();
+  const { layout } = heap;
   const { h, c, ...others } = lengths(sizes, widestHead, room);
-  const take = (length: number) => heap.takeFloats(length);
-  const states = { h: take(h), c: take(c) };
+  const states = { h: heap.lend(h), c: heap.lend(c) };
   heap.floatsAt(states.h, h).fill(0);
   heap.floatsAt(states.c, c).fill(0);
   return {
     room,
+    layout,
     ...states,
-    features: take(others.features),
-    conv0: take(others.conv0),
-    conv3: take(others.conv3),
-    x: take(others.x),
-    wide: take(others.wide),
-    m: take(others.m),
-    quantized: take(others.quantized),
-    scales: take(others.scales),
-    picked: take(others.picked),
+    features: heap.lend(others.features),
+    conv0: heap.lend(others.conv0),
+    conv3: heap.lend(others.conv3),
+    x: heap.lend(others.x),
+    wide: heap.lend(others.wide),
+    m: heap.lend(others.m),
+    quantized: heap.lend(others.quantized),
+    scales: heap.lend(others.scales),
+    picked: heap.lend(others.picked),
   };
 }
