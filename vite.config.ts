@@ -1,17 +1,23 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 import { writeKernels } from './tools/generate-kernels.ts';
+import { writeWasm } from './tools/generate-wasm.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
-/** Keeps the shaders' descriptors as the shaders are, also while they are being edited. */
-const shaders: Plugin = {
-  name: 'rill-shaders',
-  buildStart: writeKernels,
+/** Keeps what is made of the shaders and of the CPU's kernels as those are, also while they are being edited. */
+const generated: Plugin = {
+  name: 'rill-generated',
+  async buildStart() {
+    await Promise.all([writeKernels(), writeWasm()]);
+  },
   configureServer({ watcher }) {
-    watcher.add(path('shaders')).on('change', (file) => {
+    const wasm = path('wasm');
+    watcher.add([path('shaders'), wasm]).on('change', (file) => {
       if (file.endsWith('.wgsl')) {
         void writeKernels();
+      } else if (file.startsWith(wasm)) {
+        void writeWasm();
       }
     });
   },
@@ -22,7 +28,7 @@ export default defineConfig({
   root: path('demo'),
   publicDir: path('weights'),
   base: './',
-  plugins: [shaders],
+  plugins: [generated],
   resolve: { alias: { rill: path('src/index.ts') } },
   server: { fs: { allow: [path('.')] } },
   build: { outDir: path('dist/demo'), emptyOutDir: true, target: 'es2023', assetsInlineLimit: 0 },

@@ -10,6 +10,8 @@ export type RillErrorCode =
   | 'no-microphone' // there is none, or the page may not listen
   | 'no-webgpu' // this browser or runtime has no WebGPU
   | 'no-adapter' // WebGPU is there, but no adapter
+  | 'no-wasm' // WebAssembly with SIMD is missing or forbidden
+  | 'no-memory' // there is none for weights or a step on the CPU
   | 'shader' // a shader or pipeline did not compile
   | 'worker' // the worker did not start, or ended with an error
   | 'device-lost' // the GPU device went away

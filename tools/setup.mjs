@@ -65,11 +65,13 @@ function installPackages() {
   writeFileSync(mark, wanted);
 }
 
-/** Typed descriptors of the shaders, from the WGSL itself. */
+/** Typed descriptors of the shaders, from the WGSL itself, and the CPU's kernels, compiled. */
 function generateKernels() {
   const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
-  const script = join(root, 'tools', 'generate-kernels.ts');
-  execFileSync(process.execPath, [tsx, script], { cwd: root, stdio: ['inherit', process.stderr, 'inherit'] });
+  for (const script of ['generate-kernels.ts', 'generate-wasm.ts']) {
+    const path = join(root, 'tools', script);
+    execFileSync(process.execPath, [tsx, path], { cwd: root, stdio: ['inherit', process.stderr, 'inherit'] });
+  }
 }
 
 /** Installs Debian packages, as root or through sudo. @param {string[]} packages */

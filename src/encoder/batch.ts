@@ -218,7 +218,7 @@ export async function findBatchSize(encoder: Encoder, { memoryBytes }: { memoryB
       }
       best = { lanes, rate };
     } catch (error) {
-      if (lanes > 1 && error instanceof RillError && error.code === 'gpu') {
+      if (lanes > 1 && error instanceof RillError && (error.code === 'gpu' || error.code === 'no-memory')) {
         // The device has no memory for more.
         break;
       }

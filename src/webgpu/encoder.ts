@@ -8,6 +8,7 @@ import type {
   TimedStep,
   TracedResult,
 } from '../encoder/encoder.ts';
+import { ProvidedOutputs } from '../encoder/provided.ts';
 import { ENCODER_OUT, type HeadOptions, type HeadOutput, type OutputName } from '../encoder/outputs.ts';
 import type { SlotState } from './state.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
@@ -15,7 +16,7 @@ import type { Model } from '../model/model.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import { BufferScope, type GpuContext } from './device/context.ts';
 import type { KernelTime } from './device/timer.ts';
-import { ProvidedHeads } from './heads/heads.ts';
+import { WEBGPU_OUTPUTS, loadHead } from './heads/heads.ts';
 import { profileStep, traceStep } from './inspect.ts';
 import { storageFor, type KernelChoice } from './matrices.ts';
 import { capacityOn, resolveKernels, type KernelOptions } from './options.ts';
@@ -41,7 +42,7 @@ export class WebGpuEncoder implements Encoder {
   /** How the kernels that read weights work. */
   readonly kernels: Readonly<KernelChoice>;
   #capacity: Readonly<EncoderCapacity>;
-  readonly #heads = new ProvidedHeads();
+  readonly #outputs = new ProvidedOutputs(WEBGPU_OUTPUTS);
   readonly #slots: Slots;
   readonly #stepper: Stepper;
 
@@ -104,12 +105,13 @@ export class WebGpuEncoder implements Encoder {
   }
 
   canProvide(output: OutputName): boolean {
-    return output === ENCODER_OUT || ProvidedHeads.knows(output);
+    return output === ENCODER_OUT || WEBGPU_OUTPUTS.includes(output);
   }
 
   async provide(output: HeadOutput, options: HeadOptions = {}): Promise<void> {
     this.#stepper.check();
-    await this.#heads.provide(this, output, options, (head) => {
+    await this.#outputs.provide(output, options, async () => {
+      const head = await loadHead(this, output, options);
       this.#stepper.check();
       const bound = this.#slots.attach(head);
       const { maxFrames, maxLanes } = this.capacity;
