@@ -60,4 +60,4 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
 }
 
 const server = createServer((request, response) => void hear(request, response));
-server.listen(Number(port), () => console.log(`listening on ${port}, on ${gpu.adapterName}`));
+server.listen(Number(port), () => console.log(`listening on ${port}, on ${recognizer.device.name}`));
