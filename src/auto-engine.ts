@@ -31,6 +31,7 @@ export class AutoEngine implements Engine {
   readonly #cpu = new WasmEngine();
   readonly #options: KernelOptions;
   #device: Readonly<DeviceInfo>;
+  #isChosen = false;
 
   constructor(context: GpuContext, options: KernelOptions = {}) {
     this.#options = options;
@@ -59,7 +60,17 @@ export class AutoEngine implements Engine {
     return this.#device.kind === 'webgpu' ? this.#gpu : this.#cpu;
   }
 
+  /** The first one decides; those that come later are made on the device that was taken. */
   async createEncoder(model: Model, options: EncoderOptions = {}): Promise<Encoder> {
+    if (this.#isChosen) {
+      return this.chosen.createEncoder(model, options);
+    }
+    const encoder = await this.#choose(model, options);
+    this.#isChosen = true;
+    return encoder;
+  }
+
+  async #choose(model: Model, options: EncoderOptions): Promise<Encoder> {
     const store = this.#options.kernelStore ?? this.#gpu.context.kernelStore;
     const key = JSON.stringify([
       'engine',

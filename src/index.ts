@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Rill's public entry: what a page or a server imports. */
+export type { KernelChoice, MethodName } from './webgpu/methods.ts';
 export { RillError, type Complaint, type RillErrorCode } from './errors.ts';
 export { readWav, type Waveform } from './waveform/wav.ts';
 export { Resampler } from './waveform/resampler.ts';
@@ -55,7 +56,6 @@ export type { KernelStore } from './webgpu/device/kernel-store.ts';
 export { WebGpuEncoder, type WebGpuEncoderOptions } from './webgpu/encoder.ts';
 export { AutoEngine } from './auto-engine.ts';
 export { WebGpuEngine } from './webgpu/engine.ts';
-export type { ConvMethod, KernelChoice, MatrixMethod } from './webgpu/matrices.ts';
 export type { KernelOptions } from './webgpu/options.ts';
 export {
   DEVICE_NAMES,

@@ -1,3 +1,4 @@
+import { storageFor, type KernelChoice } from './methods.ts';
 import { requireInputs, resolveDtype } from '../encoder/checks.ts';
 import type {
   Encoder,
@@ -18,7 +19,6 @@ import { BufferScope, type GpuContext } from './device/context.ts';
 import type { KernelTime } from './device/timer.ts';
 import { WEBGPU_OUTPUTS, loadHead } from './heads/heads.ts';
 import { profileStep, traceStep } from './inspect.ts';
-import { storageFor, type KernelChoice } from './matrices.ts';
 import { capacityOn, resolveKernels, type KernelOptions } from './options.ts';
 import { compileEncoder, type EncoderKernels } from './plan.ts';
 import { Slots } from './slots.ts';

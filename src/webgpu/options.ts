@@ -1,3 +1,4 @@
+import { CONV_METHOD_NAMES, ableMethods, type KernelChoice } from './methods.ts';
 import { RillError } from '../errors.ts';
 import { resolveCapacity } from '../encoder/checks.ts';
 import type { EncoderCapacity, EncoderOptions } from '../encoder/encoder.ts';
@@ -6,7 +7,6 @@ import type { Model } from '../model/model.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import type { GpuContext } from './device/context.ts';
 import type { KernelStore } from './device/kernel-store.ts';
-import { CONV_METHODS, ableMethods, type KernelChoice } from './matrices.ts';
 import { bytesPerLane, bytesPerSlot } from './buffers.ts';
 import { measuredKernels } from './tuning/measured.ts';
 import { chooseKernels } from './tuning/tuning.ts';
@@ -52,10 +52,10 @@ export async function resolveKernels(
       : chooseKernels(context, model, dtype, capacity, kernelStore);
   }
   const { convolutions, matrices } = wanted;
-  if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHODS.includes(convolutions)) {
+  if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHOD_NAMES.includes(convolutions)) {
     throw new RillError('bad-argument', {
       got: `kernels: ${JSON.stringify(wanted)}`,
-      expected: `auto, or { convolutions: ${CONV_METHODS.join(' or ')}, matrices } of ${able.join(', ')}, for this model on this device`,
+      expected: `auto, or { convolutions: ${CONV_METHOD_NAMES.join(' or ')}, matrices } of ${able.join(', ')}, for this model on this device`,
       remedy: 'Leave it out to take the fastest.',
     });
   }

@@ -1,3 +1,4 @@
+import type { KernelChoice } from './methods.ts';
 import type { GpuContext } from './device/context.ts';
 import { Kernel, type Workgroups } from './device/kernel.ts';
 import * as kernels from './kernels.generated.ts';
@@ -5,7 +6,7 @@ import type { WeightDtype } from '../model/dtypes.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { CONV_TIMES, timesOf, type EncoderBuffers } from './buffers.ts';
 import { dispatchOf, perRow, type Dispatch } from './dispatch.ts';
-import { ConvKernel, MatrixCompiler, allFrames, oneFrame, type KernelChoice, type LargestStep } from './matrices.ts';
+import { ConvKernel, MatrixCompiler, allFrames, oneFrame, type LargestStep } from './matrices.ts';
 import { bindWaves, compileWaves } from './waves.ts';
 import { padded, vec4s, type EncoderWeights } from './weights.ts';
 

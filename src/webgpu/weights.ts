@@ -32,13 +32,10 @@ export function restride(
   return output;
 }
 
-/** Where matrices are kept. */
-export type MatrixStorage = 'buffer' | 'texture';
-
 /** Where the weights of each kind are kept. */
 export interface WeightStorage {
-  matrices: MatrixStorage;
-  convolutions: MatrixStorage;
+  matrices: 'buffer' | 'texture';
+  convolutions: 'buffer' | 'texture';
   /** Whether matrices of the same kind lie in one buffer, layer after layer. */
   gathered: boolean;
 }
@@ -361,13 +358,18 @@ export class WeightLoader {
    * `(outputs, inputs, 3, 3)` as a matrix of inputs `(3, 3, padded inputs)` and padded outputs, laid out as all, in f32; a
    * single input channel is not padded.
    */
-  async conv<Storage extends MatrixStorage>(
+  async conv<Storage extends WeightStorage['convolutions']>(
     name: string,
     outputs: number,
     inputs: number,
     storage: Storage,
   ): Promise<Storage extends 'buffer' ? GPUBuffer : GPUTexture>;
-  async conv(name: string, outputs: number, inputs: number, storage: MatrixStorage): Promise<GPUBuffer | GPUTexture> {
+  async conv(
+    name: string,
+    outputs: number,
+    inputs: number,
+    storage: WeightStorage['convolutions'],
+  ): Promise<GPUBuffer | GPUTexture> {
     const paddedInputs = inputs === 1 ? 1 : padded(inputs);
     const packed = packMatrix(await this.read(name), [outputs, 9 * inputs], {
       input: (k) => (k % 9) * paddedInputs + Math.floor(k / 9),

@@ -1,10 +1,10 @@
+import type { KernelChoice } from '../../src/webgpu/methods.ts';
 import { isExact } from '../../src/encoder/exactness.ts';
 import { encodeBatch } from '../../src/encoder/batch.ts';
 import type { StateValues, StreamState } from '../../src/encoder/state.ts';
 import { ENCODER_OUT } from '../../src/encoder/outputs.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
-import type { KernelChoice } from '../../src/webgpu/matrices.ts';
 import { ableKernels } from '../../src/webgpu/tuning/tuning.ts';
 import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';

@@ -1,6 +1,6 @@
+import type { KernelChoice } from '../../src/webgpu/methods.ts';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
-import type { KernelChoice } from '../../src/webgpu/matrices.ts';
 import {
   candidateKernels,
   checkedSteps,

@@ -1,6 +1,6 @@
+import type { MethodName } from '../../src/webgpu/methods.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RillError } from '../../src/errors.ts';
-import type { MatrixMethod } from '../../src/webgpu/matrices.ts';
 import { kernelsOf } from '../../src/webgpu/tuning/tuning.ts';
 import { encoderFrames } from '../../src/model/sizes.ts';
 import { findFirefox } from '../../src/node/browsers.mjs';
@@ -134,7 +134,7 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
       const rows = 4 * frames + 5;
       const first = features.slice(0, rows * numFeatures);
       const input = { model, dtype, features: first, featureWidth: numFeatures, lengths: [rows] };
-      const run = (method: MatrixMethod, chunkFrames: number) =>
+      const run = (method: MethodName, chunkFrames: number) =>
         runtime.run('encode', { ...input, kernels: kernelsOf(method), chunkFrames });
       const plain = await run('plain', frames);
       const able = await runtime.run('methods', { model, dtype });

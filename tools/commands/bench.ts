@@ -1,5 +1,5 @@
+import { METHOD_NAMES, type KernelChoice } from '../../src/webgpu/methods.ts';
 import { loadavg } from 'node:os';
-import { MATRIX_METHODS, type KernelChoice } from '../../src/webgpu/matrices.ts';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
 import { readModelFiles } from '../files.ts';
@@ -55,7 +55,7 @@ const OPTIONS = {
   method: {
     type: 'string',
     value: 'NAME',
-    help: `the method of kernels: ${MATRIX_METHODS.join(', ')}`,
+    help: `the method of kernels: ${METHOD_NAMES.join(', ')}`,
     otherwise: 'the fastest',
   },
   seconds: { type: 'string', value: 'S', default: '4', help: 'for each row, at the most' },
@@ -251,9 +251,9 @@ export const bench: Command = {
       throw usageError(`${positionals.length} model folders, ${values.seconds} seconds`, { usage });
     }
     const dtype = weightDtype({ usage }, values.dtype);
-    const method = MATRIX_METHODS.find((each) => each === values.method);
+    const method = METHOD_NAMES.find((each) => each === values.method);
     if (values.method !== undefined && method === undefined) {
-      throw usageError(`--method ${values.method} (it must be ${MATRIX_METHODS.join(', ')})`, { usage });
+      throw usageError(`--method ${values.method} (it must be ${METHOD_NAMES.join(', ')})`, { usage });
     }
     // By default the bundled model, then a little of the full-size network.
     const made = randomNetwork({ usage }, values);

@@ -1,10 +1,10 @@
 /** The benchmark's own work: steps of one stream and of many, whole batches, single kernels. */
+import type { KernelChoice, MethodName } from '../../src/webgpu/methods.ts';
 import { isExact } from '../../src/encoder/exactness.ts';
 import { encodeBatch } from '../../src/encoder/batch.ts';
 import { CTC_TOKENS } from '../../src/encoder/outputs.ts';
 import type { Encoder, StepInput } from '../../src/encoder/encoder.ts';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
-import type { KernelChoice, MatrixMethod } from '../../src/webgpu/matrices.ts';
 import {
   checkedSteps,
   ableKernels,
@@ -46,7 +46,7 @@ export interface BenchInput extends BenchSections {
   /** As the folder has it by default. */
   dtype?: WeightDtype;
   /** Of the kernels in all sections but `methods`; the fastest by default. */
-  method?: MatrixMethod;
+  method?: MethodName;
   /** Seconds to spend on each row, at the most (two steps or one batch are always measured). */
   seconds: number;
 }

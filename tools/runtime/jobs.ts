@@ -2,12 +2,12 @@
  * The work of the command line that needs a GPU. It runs in Node or in a page, unchanged: values in, values
  * out, no files. What a job says on the way goes through `emit`.
  */
+import type { MethodName } from '../../src/webgpu/methods.ts';
 import type { WaveformChunk } from '../../src/waveform/chunk.ts';
 import { CTC_LOG_PROBS, JOINER_ENCODER_PROJ } from '../../src/encoder/outputs.ts';
 import type { StateValues } from '../../src/encoder/state.ts';
 import type { EncoderOptions } from '../../src/encoder/encoder.ts';
 import { findBatchSize, runBatch, encodeBatch } from '../../src/encoder/batch.ts';
-import type { MatrixMethod } from '../../src/webgpu/matrices.ts';
 import { ableKernels } from '../../src/webgpu/tuning/tuning.ts';
 import { RillError } from '../../src/errors.ts';
 import type { Engine } from '../../src/encoder/engine.ts';
@@ -436,7 +436,7 @@ async function spot(
 async function methods(
   { engine }: JobContext,
   { model, dtype }: { model: ModelFiles; dtype: WeightDtype },
-): Promise<MatrixMethod[]> {
+): Promise<MethodName[]> {
   return ableKernels(gpuOf(engine), openModel(model), dtype).map(({ matrices }) => matrices);
 }
 

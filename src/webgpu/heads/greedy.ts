@@ -1,10 +1,11 @@
+import { storageFor } from '../methods.ts';
 import { initialContext } from '../../decoder/joiner.ts';
 import { requireTransducer } from '../../encoder/checks.ts';
 import { GREEDY_TOKENS, type HeadOptions } from '../../encoder/outputs.ts';
 import { Kernel } from '../device/kernel.ts';
 import { dispatchOf } from '../dispatch.ts';
 import * as kernels from '../kernels.generated.ts';
-import { oneFrame, storageFor } from '../matrices.ts';
+import { oneFrame } from '../matrices.ts';
 import { WeightLoader, padded, vec4s } from '../weights.ts';
 import type { EncoderHead } from '../workspace.ts';
 import { loadLinear, type HeadHost } from './linear.ts';

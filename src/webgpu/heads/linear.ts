@@ -1,10 +1,11 @@
+import { storageFor, type KernelChoice } from '../methods.ts';
 import type { EncoderCapacity } from '../../encoder/encoder.ts';
 import type { WeightDtype } from '../../model/dtypes.ts';
 import type { Model } from '../../model/model.ts';
 import type { EncoderSizes } from '../../model/sizes.ts';
 import type { BufferScope, GpuContext } from '../device/context.ts';
 import type { Dispatch } from '../dispatch.ts';
-import { MatrixCompiler, allFrames, storageFor, type KernelChoice, type RowsOf } from '../matrices.ts';
+import { MatrixCompiler, allFrames, type RowsOf } from '../matrices.ts';
 import { WeightLoader, vec4s } from '../weights.ts';
 
 /** The encoder that a head is loaded for. */

@@ -1,3 +1,11 @@
+import {
+  CONV_METHOD_NAMES,
+  METHOD_NAMES,
+  ableMethods,
+  storageFor,
+  type KernelChoice,
+  type MethodName,
+} from '../methods.ts';
 import { RillError } from '../../errors.ts';
 import { clockTick } from '../../encoder/clock.ts';
 import { BufferScope, type GpuContext } from '../device/context.ts';
@@ -7,14 +15,6 @@ import type { WeightDtype } from '../../model/dtypes.ts';
 import type { Model } from '../../model/model.ts';
 import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../../model/sizes.ts';
 import { keep, recall, type KernelStore } from '../device/kernel-store.ts';
-import {
-  CONV_METHODS,
-  MATRIX_METHODS,
-  ableMethods,
-  storageFor,
-  type KernelChoice,
-  type MatrixMethod,
-} from '../matrices.ts';
 import type { EncoderCapacity } from '../../encoder/encoder.ts';
 import { compileEncoder } from '../plan.ts';
 import { madeUpFeatures, sameBytes } from '../../encoder/exactness.ts';
@@ -39,8 +39,8 @@ export interface Rehearsal {
 type Part = 'embedding' | 'layers';
 
 /** The kernels of a method, with the convolutions that go with it. */
-export const kernelsOf = (matrices: MatrixMethod): KernelChoice => {
-  return { convolutions: CONV_METHODS.find((method) => method === matrices) ?? 'plain', matrices };
+export const kernelsOf = (matrices: MethodName): KernelChoice => {
+  return { convolutions: CONV_METHOD_NAMES.find((method) => method === matrices) ?? 'plain', matrices };
 };
 
 /** A method must be this much faster than the plain one to be taken: less is noise. */
@@ -190,13 +190,13 @@ export async function rehearseKernels(
  * On a few lanes of a processor barriers cost more than they share (ARCHITECTURE.md, Methods, has the figures), and
  * shaders with them take long to compile.
  */
-const WITH_BARRIERS: readonly MatrixMethod[] = ['split', 'waves'];
+const WITH_BARRIERS: readonly MethodName[] = ['split', 'waves'];
 
 /**
  * Their workgroups are as small as the few lanes of a processor that emulates a GPU: they leave most of a GPU's subgroup
  * idle, and cost as long to compile as any.
  */
-const IN_SMALL_GROUPS: readonly MatrixMethod[] = ['texels', 'quads'];
+const IN_SMALL_GROUPS: readonly MethodName[] = ['texels', 'quads'];
 const WIDE_SUBGROUP = 16;
 
 /** Each method once, the plain one first. */
@@ -446,10 +446,10 @@ class Trials {
   }
 
   /** The method to leave alone, if any; never the plain one, without which nothing runs. */
-  get fatal(): MatrixMethod | undefined {
+  get fatal(): MethodName | undefined {
     const { method, times } = this.#before;
     return typeof times === 'number' && times >= FATAL_TRIALS && method !== 'plain'
-      ? MATRIX_METHODS.find((each) => each === method)
+      ? METHOD_NAMES.find((each) => each === method)
       : undefined;
   }
 
@@ -462,7 +462,7 @@ class Trials {
 
 async function recallChoice(store: KernelStore, key: string): Promise<KernelChoice | undefined> {
   const kept = await recall(store, key);
-  return MATRIX_METHODS.flatMap((matrices) => CONV_METHODS.map((convolutions) => ({ convolutions, matrices }))).find(
+  return METHOD_NAMES.flatMap((matrices) => CONV_METHOD_NAMES.map((convolutions) => ({ convolutions, matrices }))).find(
     (choice) => JSON.stringify(choice) === JSON.stringify(kept),
   );
 }
