@@ -116,7 +116,7 @@ export class EngineTimes {
     const row = create('div');
     row.append(
       create('dt', '', isTimed ? titleOf(kind, time.name) : kindName(kind)),
-      create('dd', '', isTimed ? `${time.ms.toFixed(2)} ms` : (whatIsMissing(time) ?? '–')),
+      create('dd', isTimed ? 'measured' : '', isTimed ? `${time.ms.toFixed(2)} ms` : (whatIsMissing(time) ?? '–')),
     );
     return row;
   }
