@@ -35,6 +35,11 @@ export class Listening {
     this.#parts = parts;
   }
 
+  /** Whether something is listened to now. */
+  get isHearing(): boolean {
+    return this.#turn?.stream !== undefined;
+  }
+
   /** Ends what is listened to, and gives another source its turn. */
   begin(name: string): Turn {
     this.abandon();

@@ -1,6 +1,8 @@
 /** The demo page: a microphone or recordings through a model in a worker, and everything there is to see of it. */
 import { BUNDLED, bundledRecordings } from './bundled.ts';
 import { connectDropZone } from './drop-zone.ts';
+import { EnginePanel } from './engine-panel.ts';
+import { EngineTimes } from './engine-times.ts';
 import { KeywordList } from './keyword-list.ts';
 import { connectLanguage } from './language.ts';
 import { listenToMicrophone } from './microphone.ts';
@@ -23,26 +25,34 @@ const keywords = new KeywordList((changed) => listening.setKeywords(changed));
 const panels = new Panels(new StatesView((layer) => listening.setLayer(layer)));
 
 const model: DemoModel = new DemoModel(BUNDLED, status, settings, {
-  onLeave: () => {
+  onLeave: async () => {
     listening.abandon();
-    return voices.finished();
+    await Promise.all([voices.finished(), engineTimes.finished()]);
   },
   onModel: (info, isNew) => {
     settings.showModel(info);
     modelPanel.sayAgain();
+    enginePanel.sayAgain();
+    engineTimes.clear();
     if (isNew) {
       keywords.show(info.keywords);
       panels.states.setLayers(info.sizes.encoder.numEncoderLayers);
     }
   },
   onUsable: (isUsable) => {
-    for (const part of [buttons, modelPanel, voices]) {
+    for (const part of [buttons, enginePanel, engineTimes, voices]) {
       part.setUsable(isUsable);
     }
   },
 });
 const modelPanel = new ModelPanel(model, status);
+const enginePanel = new EnginePanel(model, status);
 const voices: Voices = new Voices(model, settings);
+const engineTimes: EngineTimes = new EngineTimes(
+  model,
+  () => settings.chunkFrames,
+  () => listening.isHearing || voices.isRunning,
+);
 
 const buttons = new SourceButtons({
   onMicrophone: () => void listenToMicrophone(listening, panels, status),
@@ -52,14 +62,10 @@ const listening: Listening = new Listening({ model, keywords, panels, buttons, s
 const recordings = new Recordings({ model, listening, panels, status }, (audio) => voices.setRecording(audio));
 
 connectDropZone((files) => void takeFiles(files, model, status, recordings));
-connectLanguage([settings, voices, modelPanel, buttons, status, model]);
+connectLanguage([settings, voices, modelPanel, enginePanel, engineTimes, buttons, status, model]);
 
 async function showRecordings(): Promise<void> {
   buttons.addRecordings(await bundledRecordings(), (recording) => void recordings.listen(recording));
 }
 
-if ('gpu' in navigator) {
-  await Promise.all([model.load(), showRecordings()]).catch((error: unknown) => model.fail(error));
-} else {
-  status.showUnsupported('no-webgpu');
-}
+await Promise.all([model.load(), showRecordings()]).catch((error: unknown) => model.fail(error));

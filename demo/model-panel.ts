@@ -1,7 +1,6 @@
 /** What is loaded, by name and in figures, and what can be done with it. */
 import { BUNDLED } from './bundled.ts';
 import { button, setText } from './elements.ts';
-import { engineWords } from './engine.ts';
 import { saveFolder } from './files.ts';
 import type { DemoModel } from './model.ts';
 import type { Status } from './status.ts';
@@ -16,11 +15,6 @@ export class ModelPanel {
     this.#status = status;
     button('save').addEventListener('click', () => void this.#save());
     button('bundled').addEventListener('click', () => void model.load(BUNDLED));
-    button('lose').addEventListener('click', () => {
-      model.client.ask('loseDevice').catch((error: unknown) => {
-        model.fail(error);
-      });
-    });
   }
 
   /** Shows what is loaded, in the language that the page speaks now. */
@@ -30,21 +24,17 @@ export class ModelPanel {
       return;
     }
     const { numEncoderLayers: layers, dModel: width } = info.sizes.encoder;
-    const { adapter, memory } = engineWords(info);
+    const bytes = Object.values(info.memory).reduce((sum, part) => sum + part, 0);
     const parameters = Object.values(info.parameters)
       .reduce((sum, count) => sum + count, 0)
       .toLocaleString();
-    setText('adapter', adapter);
-    setText('memory', memory);
+    setText('weights', info.dtype);
+    setText('memory', `${(bytes / 1e6).toFixed(1)} MB`);
     setText('parameters', parameters);
     setText('model-name', say('converted', { name: loaded.name, parameters, layers, width }));
     const isBundled = loaded.source === BUNDLED.source;
     this.#status.reveal('save', !isBundled);
     this.#status.reveal('bundled', !isBundled);
-  }
-
-  setUsable(isUsable: boolean): void {
-    button('lose').disabled = !isUsable;
   }
 
   async #save(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The model in the worker: loading it, losing it, and what to do when there is none. */
 import { RecognizerClient, RillError, type ModelFiles, type RecognizerInfo } from 'rill';
 import { button } from './elements.ts';
-import { engineWords } from './engine.ts';
+import { engineWords, isOfEngine } from './engine.ts';
 import type { Settings } from './settings.ts';
 import type { Status } from './status.ts';
 import { say } from './strings.ts';
@@ -45,7 +45,7 @@ export class DemoModel {
     this.#handlers = handlers;
     this.client = new RecognizerClient(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }), {
       onDeviceLost: () => {
-        status.warn(engineWords(this.#info).lost);
+        status.warn(say('lost'));
       },
       onRecovered: (info) => {
         this.#info = info;
@@ -59,6 +59,7 @@ export class DemoModel {
         this.#setBusy(false);
         this.fail(error);
         this.#offerRetry();
+        this.#offerAuto(error);
       },
     });
     button('cancel').addEventListener('click', () => this.#loading?.abort());
@@ -68,6 +69,10 @@ export class DemoModel {
       } else {
         void this.load();
       }
+    });
+    button('use-auto').addEventListener('click', () => {
+      settings.askForAuto();
+      void this.load();
     });
   }
 
@@ -148,7 +153,7 @@ export class DemoModel {
         if (event.status === 'progress_total') {
           this.#status.showProgress(event.progress / 100);
         } else if (event.status === 'ready') {
-          this.#status.tell(() => engineWords(undefined).starting);
+          this.#status.tell(() => say('starting'));
           this.#status.reveal('cancel', false);
         }
       },
@@ -159,7 +164,6 @@ export class DemoModel {
     const isNew = choice.source !== this.#loaded?.source;
     this.#loaded = choice;
     this.#info = info;
-    this.#status.hideUnsupported();
     this.#handlers.onModel(info, isNew);
     // The slider may have been moved meanwhile.
     await this.client.setChunkFrames(this.#settings.chunkFrames);
@@ -176,6 +180,7 @@ export class DemoModel {
     if (!this.#info) {
       this.#offerRetry();
     }
+    this.#offerAuto(error);
     this.fail(error);
   }
 
@@ -183,6 +188,7 @@ export class DemoModel {
     this.#status.reveal('cancel', isBusy);
     if (isBusy) {
       this.#status.reveal('retry', false);
+      this.#status.reveal('use-auto', false);
     }
     this.#handlers.onUsable(!isBusy && this.#info !== undefined);
   }
@@ -190,5 +196,10 @@ export class DemoModel {
   #offerRetry(): void {
     this.sayAgain();
     this.#status.reveal('retry', true);
+  }
+
+  /** Where an engine that was asked for by name failed, there may be another. */
+  #offerAuto(error: unknown): void {
+    this.#status.reveal('use-auto', isOfEngine(error) && this.#settings.device !== 'auto');
   }
 }

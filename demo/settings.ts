@@ -1,5 +1,12 @@
-/** The settings: the size of a chunk, the weights' type and the decoding method. */
-import { DECODING_METHODS, WEIGHT_DTYPES, type RecognizerInfo, type WorkerRecognizerOptions } from 'rill';
+/** The settings: what to run on, the size of a chunk, the weights' type and the decoding method. */
+import {
+  DECODING_METHODS,
+  DEVICE_NAMES,
+  WEIGHT_DTYPES,
+  type DeviceName,
+  type RecognizerInfo,
+  type WorkerRecognizerOptions,
+} from 'rill';
 import { element, input, setText } from './elements.ts';
 import { say } from './strings.ts';
 
@@ -15,6 +22,7 @@ export interface SettingsHandlers {
 
 export class Settings {
   readonly #chunk = input('chunk');
+  readonly #device = element('device', HTMLSelectElement);
   readonly #dtype = element('dtype', HTMLSelectElement);
   readonly #method = element('method', HTMLSelectElement);
 
@@ -23,7 +31,7 @@ export class Settings {
       this.sayAgain();
       onChunk();
     });
-    for (const select of [this.#dtype, this.#method]) {
+    for (const select of [this.#device, this.#dtype, this.#method]) {
       select.addEventListener('change', onReload);
     }
   }
@@ -33,9 +41,20 @@ export class Settings {
     return Number(this.#chunk.value);
   }
 
+  /** What to run on. */
+  get device(): DeviceName {
+    return DEVICE_NAMES.find((each) => each === this.#device.value) ?? 'auto';
+  }
+
+  /** Asks for whichever engine there is, from the next load on. */
+  askForAuto(): void {
+    this.#device.value = 'auto';
+  }
+
   /** What the settings ask for. */
   get options(): WorkerRecognizerOptions {
     return {
+      device: this.device,
       dtype: WEIGHT_DTYPES.find((each) => each === this.#dtype.value) ?? 'auto',
       decodingMethod: DECODING_METHODS.find((each) => each === this.#method.value),
       chunkFrames: this.chunkFrames,

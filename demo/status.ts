@@ -1,11 +1,9 @@
-/** What the page says of itself: a status line, what went wrong, progress, and why it cannot run at all. */
-import { RillError } from 'rill';
+/** What the page says of itself: a status line, what went wrong, and progress. */
 import { button, element } from './elements.ts';
 
 export class Status {
   readonly #line = element('status', HTMLElement);
   readonly #notice = element('notice', HTMLElement);
-  readonly #unsupported = element('unsupported', HTMLElement);
   readonly #progress = element('progress', HTMLProgressElement);
   #told = () => '';
 
@@ -37,21 +35,7 @@ export class Status {
   }
 
   warnOf(error: unknown): void {
-    if (error instanceof RillError && (error.code === 'no-webgpu' || error.code === 'no-adapter')) {
-      this.showUnsupported(error.code);
-    } else {
-      this.warn(error instanceof Error ? error.message : String(error));
-    }
-  }
-
-  /** Why the page cannot listen at all, in its own place: there is nothing to say besides. */
-  showUnsupported(code: 'no-webgpu' | 'no-adapter'): void {
-    this.#unsupported.hidden = false;
-    this.#unsupported.dataset.code = code;
-  }
-
-  hideUnsupported(): void {
-    this.#unsupported.hidden = true;
+    this.warn(error instanceof Error ? error.message : String(error));
   }
 
   /** @param share from 0 to 1 */

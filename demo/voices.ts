@@ -1,6 +1,7 @@
 /** Many voices: copies of the last recording, each a session of its own, as fast as they go. */
 import type { WaveformChunk } from 'rill';
 import { button, create, element, input } from './elements.ts';
+import { kindName } from './engine.ts';
 import type { DemoModel } from './model.ts';
 import type { Settings } from './settings.ts';
 import { say } from './strings.ts';
@@ -32,6 +33,10 @@ export class Voices {
       }
     });
     this.sayAgain();
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
   }
 
   /** Resolves when no copies are running, well or not. */
@@ -66,17 +71,18 @@ export class Voices {
   async #run(recording: WaveformChunk): Promise<void> {
     try {
       const count = this.#count;
+      const engine = kindName(this.#model.info?.device.kind ?? 'cpu');
       const options = this.#settings.options;
       const { audioSeconds, wallSeconds } = await this.#model.client.ask('crowd', count, recording, options);
-      this.#addResult(count, audioSeconds / wallSeconds);
+      this.#addResult(count, audioSeconds / wallSeconds, engine);
     } catch (error) {
       this.#model.fail(error);
     }
   }
 
   /** @param speed seconds of audio that were heard in a second */
-  #addResult(count: number, speed: number): void {
-    const text = say('voicesResult', { count, speed: speed.toFixed(1) });
+  #addResult(count: number, speed: number, engine: string): void {
+    const text = say('voicesResult', { count, engine, speed: speed.toFixed(1) });
     const item = create('li', '', text);
     const meter = create('meter');
     meter.max = Math.max(100, speed);

@@ -1,20 +1,26 @@
-/** The worker of the page: features, GPU and search run here, and what the page shows of them besides. */
+/** The worker of the page: features, network and search run here, and what the page shows of them besides. */
 import {
+  AutoEngine,
   OnlineRecognizer,
   SessionManager,
   WebGpuEngine,
   serveRecognizer,
+  type Engine,
   type WaveformChunk,
   type WorkerModel,
   type WorkerRecognizerOptions,
   type WorkerVerbs,
 } from 'rill';
+import { timeStep, type EngineTime, type TimingWanted } from './timing.ts';
 
 /** Copies of one recording, each in a session of its own. */
 export interface CrowdReport {
   audioSeconds: number;
   wallSeconds: number;
 }
+
+/** The engine that is in use: what else is made on it is made there, too, and not measured anew. */
+const chosen = (engine: Engine) => (engine instanceof AutoEngine ? engine.chosen : engine);
 
 const PIECE_SECONDS = 0.5;
 
@@ -25,7 +31,7 @@ async function crowd(
   audio: WaveformChunk,
   options: WorkerRecognizerOptions,
 ): Promise<CrowdReport> {
-  using recognizer = await OnlineRecognizer.create(engine, model, { ...options, maxStreams: count });
+  using recognizer = await OnlineRecognizer.create(chosen(engine), model, { ...options, maxStreams: count });
   const manager = new SessionManager(recognizer, { idleSeconds: Infinity });
   const start = performance.now();
   await Promise.all(Array.from({ length: count }, () => hearAll(manager, audio)));
@@ -59,14 +65,20 @@ async function hearAll(manager: SessionManager, { samples, sampleRate }: Wavefor
   await ended;
 }
 
-/** Destroys the GPU device, to show what happens when it is lost. */
+/** Destroys the GPU device, to show what happens when it is lost. The CPU cannot be lost. */
 function loseDevice({ engine }: WorkerModel): void {
-  if (engine instanceof WebGpuEngine) {
-    engine.context.device.destroy();
+  const lost = chosen(engine);
+  if (lost instanceof WebGpuEngine) {
+    lost.context.device.destroy();
   }
 }
 
-const verbs = { crowd, loseDevice } as const satisfies WorkerVerbs;
+/** Times a step of the loaded model on one of the engines, whichever is in use. */
+function timeEngine({ engine, model }: WorkerModel, wanted: TimingWanted): Promise<EngineTime> {
+  return timeStep(chosen(engine), model, wanted);
+}
+
+const verbs = { crowd, loseDevice, timeEngine } as const satisfies WorkerVerbs;
 export type DemoVerbs = typeof verbs;
 
 serveRecognizer(verbs);

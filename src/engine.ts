@@ -77,7 +77,7 @@ export async function isSupported(device: DeviceName = 'auto'): Promise<boolean>
 /** The CPU, or a GPU that is held against it when a model comes. */
 async function openAuto(options: KernelOptions): Promise<Engine> {
   if (!(await hasWasm())) {
-    return new WebGpuEngine(await GpuContext.create(), options, 'no WebAssembly SIMD');
+    return new WebGpuEngine(await GpuContext.create().catch(neither), options, 'no WebAssembly SIMD');
   }
   const adapter = await findAdapter().catch((error: unknown) => {
     if (error instanceof RillError) {
@@ -99,6 +99,23 @@ async function openAuto(options: KernelOptions): Promise<Engine> {
     }
     throw error;
   }
+}
+
+/** Why there is no engine at all, where WebAssembly is missing and the GPU as well. */
+function neither(cause: unknown): never {
+  if (!(cause instanceof RillError)) {
+    throw cause;
+  }
+  throw new RillError(
+    'no-wasm',
+    {
+      got: `no WebAssembly with SIMD, and ${cause.got}`,
+      expected: 'one of the two',
+      remedy:
+        'Use a browser of 2023 or later; a Content-Security-Policy must allow script-src ’wasm-unsafe-eval’, where there is no GPU.',
+    },
+    { cause },
+  );
 }
 
 /** Devices that were handed in: each is listened to once. */

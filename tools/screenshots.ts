@@ -11,7 +11,7 @@ import { note } from './terminal.ts';
 const folder = fileURLToPath(new URL('../docs/', import.meta.url));
 const configFile = fileURLToPath(new URL('../vite.config.ts', import.meta.url));
 const SHOTS = [
-  { name: 'wide', width: 1200, height: 1640, dark: false },
+  { name: 'wide', width: 1200, height: 1820, dark: false },
   { name: 'dark', width: 1200, height: 900, dark: true },
   { name: 'narrow', width: 390, height: 844, dark: false },
 ] as const;
@@ -27,6 +27,10 @@ try {
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
     await page.goto(server.resolvedUrls?.local[0] ?? '');
     await page.waitForSelector('#clips button:not(:disabled)', { timeout: 60_000 });
+    await page.$eval('#time-engines', (button) => {
+      (button as HTMLButtonElement).click();
+    });
+    await page.waitForSelector('#time-engines:not(:disabled)', { timeout: 60_000 });
     await page.$$eval('#clips button', ([first]) => {
       first.click();
     });

@@ -54,15 +54,15 @@ export async function bundlePage(page: URL, external: RegExp[] = []): Promise<st
   return chunk.code;
 }
 
+/** What WebGPU finds in a browser; `none` is one without an adapter, as many are. */
+export type BrowserAdapter = AdapterChoice | 'none';
+
 /** Flags for WebGPU in a headless Chrome, and against whatever phones home. */
-export function chromeArguments(adapter?: AdapterChoice): string[] {
-  const software = adapter === 'software' || (adapter === undefined && !mayHaveGpu());
+export function chromeArguments(adapter?: BrowserAdapter): string[] {
   return [
     // Chrome refuses its sandbox to root, as in containers; only pages of this machine are opened.
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-    '--enable-unsafe-webgpu',
-    EXACT_TIMESTAMPS,
-    ...(software ? ['--use-webgpu-adapter=swiftshader'] : ['--enable-features=Vulkan']),
+    ...adapterArguments(adapter),
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
@@ -71,13 +71,25 @@ export function chromeArguments(adapter?: AdapterChoice): string[] {
   ];
 }
 
-/** Starts a headless browser, Firefox on whatever Vulkan driver it finds. */
+function adapterArguments(adapter: BrowserAdapter | undefined): string[] {
+  if (adapter === 'none') {
+    return ['--disable-gpu'];
+  }
+  const software = adapter === 'software' || (adapter === undefined && !mayHaveGpu());
+  return [
+    '--enable-unsafe-webgpu',
+    EXACT_TIMESTAMPS,
+    ...(software ? ['--use-webgpu-adapter=swiftshader'] : ['--enable-features=Vulkan']),
+  ];
+}
+
+/** Starts a headless browser, Firefox on whatever Vulkan driver it finds; with `none` it has no WebGPU. */
 export async function launchBrowser(
   name: 'chrome' | 'firefox',
-  adapter?: AdapterChoice,
+  adapter?: BrowserAdapter,
   extraArguments: string[] = [],
 ): Promise<Browser> {
-  if (name === 'firefox' && adapter !== undefined) {
+  if (name === 'firefox' && adapter !== undefined && adapter !== 'none') {
     throw new RillError('bad-argument', {
       got: `the ${adapter} adapter in Firefox`,
       expected: 'whichever it finds: it cannot be told which to take',
@@ -102,7 +114,9 @@ export async function launchBrowser(
     headless: true,
     ...(name === 'chrome'
       ? { args: [...chromeArguments(adapter), ...extraArguments] }
-      : { extraPrefsFirefox: { 'dom.webgpu.enabled': true, 'gfx.webgpu.ignore-blocklist': true } }),
+      : {
+          extraPrefsFirefox: { 'dom.webgpu.enabled': adapter !== 'none', 'gfx.webgpu.ignore-blocklist': true },
+        }),
   });
 }
 
