@@ -1,16 +1,27 @@
+import { AutoEngine } from './auto-engine.ts';
 import type { Engine } from './encoder/engine.ts';
 import { RillError } from './errors.ts';
-import { GpuContext } from './webgpu/device/context.ts';
+import { GpuContext, findAdapter } from './webgpu/device/context.ts';
 import { WebGpuEngine } from './webgpu/engine.ts';
 import type { KernelOptions } from './webgpu/options.ts';
+import { WasmEngine } from './wasm/engine.ts';
+import { hasWasm } from './wasm/kernels.ts';
+
+export { hasWasm };
+
+/** Devices that can be asked for by name. */
+export const DEVICE_NAMES = ['auto', 'webgpu', 'cpu'] as const;
+export type DeviceName = (typeof DEVICE_NAMES)[number];
 
 /** What to run on. */
 export interface EngineOptions extends KernelOptions {
   /**
-   * An open device, which stays open: a `GPUDevice`, or in Node what `openGpu()` of `rill/node` gives. A new one by
-   * default, which goes with what is loaded onto it.
+   * `webgpu` is the GPU, `cpu` WebAssembly in the calling thread, which asks for no adapter. `auto`, the default, is the
+   * CPU where there is no WebGPU, no adapter, or a software one; where there is a GPU both run a chunk of the model, and
+   * the faster is taken. Or an open device, which stays open: an engine, a `GPUDevice`, or in Node what `openGpu()` of
+   * `rill/node` gives.
    */
-  device?: Engine | GpuContext | GPUDevice;
+  device?: DeviceName | Engine | GpuContext | GPUDevice;
 }
 
 /** An engine, and whether it was opened for this one use. */
@@ -19,10 +30,92 @@ export interface OpenedEngine {
   isOwn: boolean;
 }
 
+/**
+ * Opens what the options ask for.
+ *
+ * @param reason what is told of a device that was asked for by name
+ * @throws RillError `no-webgpu`, `no-adapter`, `no-wasm`, `bad-argument`.
+ */
+export async function openEngine(
+  { device = 'auto', ...options }: EngineOptions = {},
+  reason = 'asked for',
+): Promise<OpenedEngine> {
+  if (typeof device !== 'string') {
+    return {
+      engine: isEngine(device) ? device : new WebGpuEngine(contextOf(device), options, 'handed in'),
+      isOwn: false,
+    };
+  }
+  switch (device) {
+    case 'auto':
+      return { engine: await openAuto(options), isOwn: true };
+    case 'webgpu':
+      return { engine: new WebGpuEngine(await GpuContext.create(), options, reason), isOwn: true };
+    case 'cpu':
+      return { engine: new WasmEngine(reason), isOwn: true };
+    default:
+      throw new RillError('bad-argument', {
+        got: `device: ${JSON.stringify(device)}`,
+        expected: `${DEVICE_NAMES.join(', ')}, or an open device`,
+        remedy: 'Leave it out to take the faster one.',
+      });
+  }
+}
+
+/**
+ * Whether the model can run here: what a page asks before it offers speech.
+ *
+ * @param device as for {@link openEngine}; `auto` by default
+ */
+export async function isSupported(device: DeviceName = 'auto'): Promise<boolean> {
+  return (
+    (device !== 'webgpu' && (await hasWasm())) ||
+    (device !== 'cpu' && (await findAdapter().catch(() => undefined)) !== undefined)
+  );
+}
+
+/** The CPU, or a GPU that is held against it when a model comes. */
+async function openAuto(options: KernelOptions): Promise<Engine> {
+  if (!(await hasWasm())) {
+    return new WebGpuEngine(await GpuContext.create(), options, 'no WebAssembly SIMD');
+  }
+  const adapter = await findAdapter().catch((error: unknown) => {
+    if (error instanceof RillError) {
+      return error;
+    }
+    throw error;
+  });
+  if (adapter instanceof RillError) {
+    return new WasmEngine(adapter.code === 'no-webgpu' ? 'no WebGPU here' : 'no GPU adapter here');
+  }
+  if (adapter.isSoftware) {
+    return new WasmEngine(`the only GPU adapter is software (${adapter.name})`);
+  }
+  try {
+    return new AutoEngine(await GpuContext.create(), options);
+  } catch (error) {
+    if (error instanceof RillError) {
+      return new WasmEngine(`the GPU gave no device (${error.got})`);
+    }
+    throw error;
+  }
+}
+
 /** Devices that were handed in: each is listened to once. */
 const contexts = new WeakMap<GPUDevice, GpuContext>();
 
 function contextOf(device: GpuContext | GPUDevice): GpuContext {
+  // Whatever is handed in by plain JavaScript, and contexts of another copy of the library.
+  if (
+    !(device instanceof GpuContext) &&
+    typeof (device as Partial<GPUDevice>)?.createComputePipelineAsync !== 'function'
+  ) {
+    throw new RillError('bad-argument', {
+      got: `a device that is ${Object.prototype.toString.call(device)}`,
+      expected: `${DEVICE_NAMES.join(', ')}, a GPUDevice, or a GpuContext of this copy of rill`,
+      remedy: 'In Node make one with openGpu(), of rill/node.',
+    });
+  }
   const context = device instanceof GpuContext ? device : (contexts.get(device) ?? new GpuContext(device));
   contexts.set(context.device, context);
   if (context.resources === 0) {
@@ -32,38 +125,6 @@ function contextOf(device: GpuContext | GPUDevice): GpuContext {
   return context;
 }
 
-/** Opens what the options ask for. @throws RillError `no-webgpu`, `no-adapter`, `bad-argument`. */
-export async function openEngine({ device, ...options }: EngineOptions = {}): Promise<OpenedEngine> {
-  if (device === undefined) {
-    return { engine: new WebGpuEngine(await GpuContext.create(), options), isOwn: true };
-  }
-  if (isEngine(device)) {
-    return { engine: device, isOwn: false };
-  }
-  if (
-    !(device instanceof GpuContext) &&
-    typeof (device as Partial<GPUDevice>)?.createComputePipelineAsync !== 'function'
-  ) {
-    // Whatever is handed in by plain JavaScript, and contexts of another copy of the library.
-    throw new RillError('bad-argument', {
-      got: `a device that is ${Object.prototype.toString.call(device)}`,
-      expected: 'a GPUDevice, or a GpuContext of this copy of rill',
-      remedy: 'In Node make one with openGpu(), of rill/node.',
-    });
-  }
-  return { engine: new WebGpuEngine(contextOf(device), options, 'handed in'), isOwn: false };
-}
-
-function isEngine(device: object): device is Engine {
-  return 'createEncoder' in device && typeof device.createEncoder === 'function';
-}
-
-/**
- * Whether there is WebGPU with an adapter here: what a page asks before it offers speech.
- *
- * @param gpu `navigator.gpu` by default
- */
-export async function isSupported(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<boolean> {
-  const adapter = await gpu?.requestAdapter().catch(() => undefined);
-  return Boolean(adapter);
+function isEngine(device: unknown): device is Engine {
+  return typeof (device as Partial<Engine> | null)?.createEncoder === 'function';
 }

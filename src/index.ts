@@ -56,7 +56,15 @@ export { WebGpuEncoder, type WebGpuEncoderOptions } from './webgpu/encoder.ts';
 export { WebGpuEngine } from './webgpu/engine.ts';
 export type { ConvMethod, KernelChoice, MatrixMethod } from './webgpu/matrices.ts';
 export type { KernelOptions } from './webgpu/options.ts';
-export { isSupported, openEngine, type EngineOptions, type OpenedEngine } from './engine.ts';
+export {
+  DEVICE_NAMES,
+  isSupported,
+  openEngine,
+  type DeviceName,
+  type EngineOptions,
+  type OpenedEngine,
+} from './engine.ts';
+export { WasmEngine } from './wasm/engine.ts';
 export { TransducerJoiner } from './decoder/joiner.ts';
 export type { DecodedToken, Decoder, SearchOptions } from './decoder/decoder.ts';
 export { CtcGreedyDecoder } from './decoder/ctc-greedy.ts';

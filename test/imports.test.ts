@@ -13,6 +13,7 @@ const ROOMS = [
   'text',
   'webgpu',
   'wasm',
+  'auto-engine.ts',
   'engine.ts',
   'recognizer',
   'worker',
@@ -30,7 +31,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 /** The rooms of the engines, and who may know them: all else names the interfaces of `encoder` only. */
 const ENGINES = ['webgpu', 'wasm'];
-const KNOW_ENGINES = [...ENGINES, 'engine.ts', 'index.ts', 'node'];
+const KNOW_ENGINES = [...ENGINES, 'auto-engine.ts', 'engine.ts', 'index.ts', 'node'];
 
 /** What the demo page is made of beside its own files. */
 const DEMO_PACKAGES = ['rill', 'vite', 'uplot', 'uplot/dist/uPlot.min.css'];

@@ -1,5 +1,5 @@
 import { RillError } from '../errors.ts';
-import { elementCount, type TensorInfo } from './tensors.ts';
+import { elementCount, requireFinite, type Int8Matrix, type TensorInfo } from './tensors.ts';
 
 /** What weights are kept as: in a model folder, and in GPU memory. */
 export const WEIGHT_DTYPES = ['f32', 'f16', 'int8'] as const;
@@ -68,6 +68,16 @@ export function toHalf(name: string, values: Float32Array): Uint16Array<ArrayBuf
   return bits;
 }
 
+/** @throws RillError `bad-model` naming the first half that is no finite number. */
+export function requireFiniteHalves(name: string, bits: Uint16Array): void {
+  const index = bits.findIndex((half) => (half & HALF_INFINITY) === HALF_INFINITY);
+  if (index >= 0) {
+    // The words are those of any other tensor.
+    const value = (bits[index] & 0x3ff) !== 0 ? NaN : bits[index] & 0x8000 ? -Infinity : Infinity;
+    requireFinite('bad-model', name, Float32Array.of(value), () => `element ${index}`);
+  }
+}
+
 const INT8_MAX = 127;
 
 /**
@@ -76,10 +86,7 @@ const INT8_MAX = 127;
  *
  * @param values (rows, columns)
  */
-export function quantizeRows(
-  values: Float32Array,
-  rows: number,
-): { values: Int8Array<ArrayBuffer>; scales: Float32Array<ArrayBuffer> } {
+export function quantizeRows(values: Float32Array, rows: number): Int8Matrix {
   const columns = values.length / rows;
   const quantized = new Int8Array(values.length);
   const scales = new Float32Array(rows);

@@ -16,6 +16,7 @@ import {
   elementCount,
   shapeText,
   type DType,
+  type Int8Matrix,
   type TensorInfo,
   type TensorSource,
 } from './tensors.ts';
@@ -160,6 +161,17 @@ export function safetensorsSource(
     return decodeFloats(await readData(begin, end), dtype as DType);
   };
   const isInt8Matrix = (entry: SafetensorsEntry) => entry.dtype === STORED_DTYPE.int8 && isMatrix(entry);
+  const readInt8 = async (name: string): Promise<Int8Matrix | undefined> => {
+    const entry = find(name);
+    if (!isInt8Matrix(entry)) {
+      return undefined;
+    }
+    const scales = await readFloats(rowScaleName(name));
+    if (scales.length !== entry.shape[0]) {
+      throw bad(`${shown(rowScaleName(name))} of ${scales.length} elements`, `${entry.shape[0]}, one for each row`);
+    }
+    return { values: new Int8Array(Uint8Array.from(await readData(entry.begin, entry.end)).buffer), scales };
+  };
   const tensors = new Map<string, TensorInfo>(entries);
   for (const [name, entry] of entries) {
     if (isInt8Matrix(entry)) {
@@ -169,16 +181,15 @@ export function safetensorsSource(
   return {
     tensors,
     async read(name) {
-      const entry = find(name);
-      if (!isInt8Matrix(entry)) {
-        return readFloats(name);
-      }
-      const scales = await readFloats(rowScaleName(name));
-      if (scales.length !== entry.shape[0]) {
-        throw bad(`${shown(rowScaleName(name))} of ${scales.length} elements`, `${entry.shape[0]}, one for each row`);
-      }
-      const bytes = await readData(entry.begin, entry.end);
-      return dequantizeRows(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), scales);
+      const int8 = await readInt8(name);
+      return int8 ? dequantizeRows(int8.values, int8.scales) : readFloats(name);
+    },
+    readInt8,
+    async readF16(name) {
+      const { dtype, begin, end } = find(name);
+      return dtype === STORED_DTYPE.f16
+        ? new Uint16Array(Uint8Array.from(await readData(begin, end)).buffer)
+        : undefined;
     },
   };
 }

@@ -15,11 +15,23 @@ export interface TensorInfo {
   unreadable?: string;
 }
 
+/** A matrix in int8: the weight is `scales[row] * value / 127`. */
+export interface Int8Matrix {
+  /** (rows, columns) */
+  values: Int8Array<ArrayBuffer>;
+  /** (rows) */
+  scales: Float32Array<ArrayBuffer>;
+}
+
 /** Named tensors that are read one at a time, as float32 whatever they are stored as. */
 export interface TensorSource {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** @returns the elements in C order */
   read: (name: string) => Promise<Float32Array<ArrayBuffer>>;
+  /** A matrix that is stored in int8, as it is stored. */
+  readInt8?: (name: string) => Promise<Int8Matrix | undefined>;
+  /** A tensor that is stored in IEEE 754 binary16, as its bits. */
+  readF16?: (name: string) => Promise<Uint16Array<ArrayBuffer> | undefined>;
 }
 
 export const elementCount = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);

@@ -1,6 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { AutoEngine } from '../auto-engine.ts';
+import type { Engine } from '../encoder/engine.ts';
+import type { DeviceName } from '../engine.ts';
 import { RillError } from '../errors.ts';
-import { GpuContext, type ContextOptions } from '../webgpu/device/context.ts';
+import { WasmEngine } from '../wasm/engine.ts';
+import { WebGpuEngine } from '../webgpu/engine.ts';
+import { GpuContext, isSoftware, type ContextOptions } from '../webgpu/device/context.ts';
 import { findSwiftShader } from './browsers.mjs';
 import { destroyAtExit } from './exit.ts';
 import { kernelFiles } from './kernel-files.ts';
@@ -40,6 +45,40 @@ export function openGpu({ adapter, ...options }: OpenGpuOptions = {}): Promise<G
   const opened = opening.then(() => open(adapter, { kernelStore: kernelFiles(), ...options }));
   opening = opened.catch(() => undefined);
   return opened;
+}
+
+/** What {@link openNodeEngine} is told. */
+export interface NodeEngineOptions extends OpenGpuOptions {
+  /**
+   * `auto`, the default, is the CPU where there is no GPU; where there is one both run a chunk of the model, and the faster
+   * is taken. `webgpu` is the GPU or the software adapter, as {@link openGpu} finds it; `cpu` is WebAssembly.
+   */
+  device?: DeviceName;
+}
+
+/**
+ * Opens what a model is to run on in Node, for the option `device` of whatever loads a model.
+ *
+ * @throws RillError `no-adapter` for `webgpu` where there is none.
+ */
+export async function openNodeEngine({ device = 'auto', ...options }: NodeEngineOptions = {}): Promise<Engine> {
+  if (device === 'webgpu') {
+    return new WebGpuEngine(await openGpu(options));
+  }
+  if (device === 'cpu') {
+    return new WasmEngine();
+  }
+  if (!mayHaveGpu()) {
+    return new WasmEngine('no GPU here');
+  }
+  try {
+    return new AutoEngine(await openGpu({ ...options, adapter: 'gpu' }));
+  } catch (error) {
+    if (error instanceof RillError && error.code === 'no-adapter') {
+      return new WasmEngine(`no GPU here (${error.got})`);
+    }
+    throw error;
+  }
 }
 
 async function open(choice: AdapterChoice | undefined, options: ContextOptions): Promise<GpuContext> {
@@ -123,11 +162,6 @@ export function mayHaveGpu(): boolean {
 
 const words = ({ vendor, architecture, device, description }: GPUAdapterInfo) =>
   [vendor, architecture, device, description].join(' ');
-
-/** Whether an adapter's description is that of a software driver. */
-export function isSoftware(description: string): boolean {
-  return /swiftshader|llvmpipe|lavapipe|basic render/i.test(description);
-}
 
 export function noAdapter(got: string): RillError {
   return new RillError('no-adapter', {

@@ -1,3 +1,3 @@
 /** Rill's entry for Node, `rill/node`, beside the public one. */
-export { openGpu, type AdapterChoice, type OpenGpuOptions } from './gpu.ts';
+export { openGpu, openNodeEngine, type AdapterChoice, type NodeEngineOptions, type OpenGpuOptions } from './gpu.ts';
 export { openModelFolder } from './files.ts';

@@ -73,6 +73,15 @@ export const createMemory = () => new WebAssembly.Memory({ initial: 1, maximum: 
 /** Compiled once: code that engines have made faster meanwhile serves the next encoder, too. */
 let compiled: WebAssembly.Module | undefined;
 
+const compile = async () => (compiled ??= await WebAssembly.compile(moduleBytes()));
+
+/** Whether there is WebAssembly with SIMD here, and a page's policy allows it. */
+export const hasWasm = (): Promise<boolean> =>
+  compile().then(
+    () => true,
+    () => false,
+  );
+
 /**
  * The kernels over a memory.
  *
@@ -80,8 +89,7 @@ let compiled: WebAssembly.Module | undefined;
  */
 export async function loadKernels(memory: WebAssembly.Memory): Promise<Kernels> {
   try {
-    compiled ??= await WebAssembly.compile(moduleBytes());
-    const { exports } = await WebAssembly.instantiate(compiled, { env: { memory } });
+    const { exports } = await WebAssembly.instantiate(await compile(), { env: { memory } });
     // The one place where the module's exports get their types.
     return exports as unknown as Kernels;
   } catch (error) {

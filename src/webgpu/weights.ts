@@ -2,8 +2,15 @@ import { RillError } from '../errors.ts';
 import type { BufferScope, GpuContext } from './device/context.ts';
 import type { Resource } from './device/kernel.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
-import { WEIGHT_BITS, quantizeRows, toHalf, type WeightDtype } from '../model/dtypes.ts';
-import { requireFinite, type TensorSource } from '../model/tensors.ts';
+import {
+  WEIGHT_BITS,
+  quantizeRows,
+  requireFiniteHalves,
+  rowScaleName,
+  toHalf,
+  type WeightDtype,
+} from '../model/dtypes.ts';
+import { requireFinite, type Int8Matrix, type TensorSource } from '../model/tensors.ts';
 
 /** vec4s that hold `n` elements. */
 export const vec4s = (n: number) => Math.ceil(n / 4);
@@ -221,7 +228,6 @@ export class WeightLoader {
     { input, output = inPlace, paddedInputs = padded(inputs), paddedOutputs = padded(outputs) }: MatrixLayout = {},
     layered?: Layered,
   ): Promise<Matrix> {
-    const values = await this.read(name);
     const pack = (numbers: PackedNumbers) => {
       const layout = { input, output, paddedInputs, paddedOutputs };
       if (this.storage.matrices === 'buffer') {
@@ -234,12 +240,37 @@ export class WeightLoader {
     };
     if (this.dtype !== 'int8') {
       this.#noScale ??= this.upload('no scale', new Float32Array(4));
-      return { weight: pack(this.dtype === 'f16' ? toHalf(name, values) : values), scale: this.#noScale };
+      return {
+        weight: pack(await (this.dtype === 'f16' ? this.#readF16(name) : this.read(name))),
+        scale: this.#noScale,
+      };
     }
-    const quantized = quantizeRows(values, outputs);
+    const quantized = await this.#readInt8(name, outputs);
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[output(o)] = scale));
     return { weight: pack(quantized.values), scale: this.upload(`${name} scale`, scales) };
+  }
+
+  /** As it is stored, where it is stored so. */
+  async #readInt8(name: string, rows: number): Promise<Int8Matrix> {
+    const stored = await this.#source.readInt8?.(name);
+    if (!stored) {
+      return quantizeRows(await this.read(name), rows);
+    }
+    requireFinite('bad-model', rowScaleName(name), stored.scales);
+    this.#onTensor?.(name);
+    return stored;
+  }
+
+  /** As it is stored, where it is stored so. */
+  async #readF16(name: string): Promise<Uint16Array<ArrayBuffer>> {
+    const stored = await this.#source.readF16?.(name);
+    if (!stored) {
+      return toHalf(name, await this.read(name));
+    }
+    requireFiniteHalves(name, stored);
+    this.#onTensor?.(name);
+    return stored;
   }
 
   /** Writes a matrix to its place beside those of the other layers. */

@@ -1,3 +1,4 @@
+import type { DeviceName } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import type { LoadEvent } from '../model/fetch.ts';
 import type { ModelFiles } from '../model/model.ts';
@@ -227,9 +228,9 @@ export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> 
     worker.postMessage({ hello: true } satisfies ToHost);
   }
 
-  /** Whether there is WebGPU with an adapter in the worker. */
-  isSupported(): Promise<boolean> {
-    return this.call('isSupported', []);
+  /** Whether a model can run in the worker; with `webgpu` whether it can on a GPU. */
+  isSupported(device?: DeviceName): Promise<boolean> {
+    return this.call('isSupported', [device]);
   }
 
   /**

@@ -67,7 +67,7 @@ type Handler<Method extends HostMethod> = (
 const HANDLERS: Readonly<{ [Method in HostMethod]: Handler<Method> }> = {
   load: (host, call, source, options) => host.load(call, source, options),
   loadSpotter: (host, call, source, options) => host.loadSpotter(call, source, options),
-  isSupported: () => isSupported(),
+  isSupported: (_host, _call, device) => isSupported(device),
   convert: (host, call, files, options) => host.convert(call, files, options),
   setChunkFrames: (host, _, frames) => host.setChunkFrames(frames),
   open: (host, _, stream, options) => host.open(stream, options),
@@ -161,7 +161,7 @@ class RecognizerHost implements Survivors {
   async #load(
     call: number,
     source: string | ModelFiles,
-    { cache, kernels }: WorkerRecognizerOptions | WorkerSpotterOptions,
+    { cache, device, kernels }: WorkerRecognizerOptions | WorkerSpotterOptions,
     maker: (model: Model) => MakeHosted,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
@@ -171,9 +171,13 @@ class RecognizerHost implements Survivors {
     const model =
       typeof source === 'string' ? await fetchModel(source, { cache, onProgress, signal }) : openModel(source);
     // Only now do the streams before end: a model that does not load leaves the one before in its place.
-    const loaded = await this.#supervisor.load({ model, engine: { kernels }, make: maker(model) }, signal, () => {
-      this.#endAll();
-    });
+    const loaded = await this.#supervisor.load(
+      { model, engine: { device, kernels }, make: maker(model) },
+      signal,
+      () => {
+        this.#endAll();
+      },
+    );
     return infoOf(loaded);
   }
 

@@ -4,7 +4,7 @@ import type { ConvertOptions } from '../checkpoint/convert.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { LoadEvent } from '../model/fetch.ts';
 import type { DeviceInfo, Engine } from '../encoder/engine.ts';
-import type { EngineOptions } from '../engine.ts';
+import type { DeviceName, EngineOptions } from '../engine.ts';
 import type { Model, ModelFiles } from '../model/model.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
@@ -15,6 +15,8 @@ import type { StreamStats } from '../recognizer/stream.ts';
 
 /** What a worker loads with: whatever can be posted. */
 interface WorkerLoading extends Pick<EngineOptions, 'kernels'> {
+  /** `auto` by default: the GPU or the CPU, whichever is faster here. */
+  device?: DeviceName;
   cache?: boolean | string;
 }
 
@@ -109,7 +111,7 @@ export type VerbArguments<Verb> = Verb extends (loaded: WorkerModel, ...args: in
 export interface HostMethods {
   load(source: string | ModelFiles, options: WorkerRecognizerOptions): RecognizerInfo;
   loadSpotter(source: string | ModelFiles, options: WorkerSpotterOptions): RecognizerInfo;
-  isSupported(): boolean;
+  isSupported(device?: DeviceName): boolean;
   convert(files: Blob[], options: WorkerConvertOptions): ModelFiles;
   setChunkFrames(frames: number): void;
   open(stream: number, options: WorkerStreamOptions): void;

@@ -1,4 +1,4 @@
-import { openEngine, type EngineOptions } from '../engine.ts';
+import { hasWasm, openEngine, type EngineOptions } from '../engine.ts';
 import type { Engine } from '../encoder/engine.ts';
 import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
@@ -130,8 +130,7 @@ export class Supervisor {
     lost.hosted.dispose();
     let loaded: Loaded | undefined;
     try {
-      this.#countLoss();
-      loaded = await restart(lost);
+      loaded = await this.#startAgain(lost);
       this.#survivors.resume(loaded);
       this.#adopt(loaded);
     } catch (cause) {
@@ -142,6 +141,24 @@ export class Supervisor {
       this.#survivors.failed(cause);
     } finally {
       this.#recovering = undefined;
+    }
+  }
+
+  /** On another device of the kind; where that is not to be had, and nobody insisted on it, on the CPU. */
+  async #startAgain(lost: Loaded): Promise<Loaded> {
+    try {
+      this.#countLoss();
+      return await restart(lost);
+    } catch (cause) {
+      const { device = 'auto' } = lost.from.engine;
+      if (device !== 'auto' || !(await hasWasm())) {
+        throw cause;
+      }
+      return start(
+        { ...lost.from, engine: { device: 'cpu' } },
+        lost.hosted.chunkFrames,
+        'GPU device after device was lost',
+      );
     }
   }
 
@@ -165,8 +182,8 @@ export class Supervisor {
   }
 }
 
-async function start(from: Loading, chunkFrames?: number): Promise<Loaded> {
-  const { engine } = await openEngine(from.engine);
+async function start(from: Loading, chunkFrames?: number, reason?: string): Promise<Loaded> {
+  const { engine } = await openEngine(from.engine, reason);
   try {
     return { from, engine, model: from.model, hosted: await from.make(engine, chunkFrames) };
   } catch (error) {
@@ -179,7 +196,10 @@ async function start(from: Loading, chunkFrames?: number): Promise<Loaded> {
 async function restart({ from, hosted }: Loaded): Promise<Loaded> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await start(from, hosted.chunkFrames);
+      // What was lost was a GPU: no other can be.
+      const engine = { ...from.engine, device: 'webgpu' } as const;
+      const started = await start({ ...from, engine }, hosted.chunkFrames, 'the GPU before it was lost');
+      return { ...started, from };
     } catch (error) {
       const mayCome = error instanceof RillError && error.code === 'no-adapter' && attempt < ADAPTER_ATTEMPTS;
       if (!mayCome) {

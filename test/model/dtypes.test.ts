@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dequantizeRows, quantizeRows, toHalf } from '../../src/model/dtypes.ts';
+import { dequantizeRows, quantizeRows, requireFiniteHalves, toHalf } from '../../src/model/dtypes.ts';
 import { readSafetensors, writeSafetensors } from '../../src/model/safetensors.ts';
 import { decodeFloats } from '../../src/model/tensors.ts';
 import { expectSameBytes } from '../support/close.ts';
@@ -71,6 +71,30 @@ describe('a packed safetensors file', () => {
     const expected = await tensors[1].read();
     const error = dtype === 'int8' ? [0.5 / 127, 63.5 / 127] : [0, 0];
     expect(matrix.every((value, i) => Math.abs(value - expected[i]) <= error[Math.floor(i / 3)])).toBe(true);
+  });
+
+  it('gives matrices as they are stored, to whoever wants them so', async () => {
+    const matrix = await tensors[1].read();
+    const [f32, f16, int8] = await Promise.all(
+      (['f32', 'f16', 'int8'] as const).map(async (dtype) => readSafetensors(await writeSafetensors(tensors, dtype))),
+    );
+    expect(await int8.readInt8?.('matrix')).toEqual(quantizeRows(matrix, 2));
+    expect(await f16.readF16?.('matrix')).toEqual(toHalf('matrix', matrix));
+    expect(await f32.readInt8?.('matrix')).toBeUndefined();
+    expect(await f32.readF16?.('matrix')).toBeUndefined();
+    expect(await f16.readInt8?.('matrix')).toBeUndefined();
+    expect(await int8.readF16?.('matrix')).toBeUndefined();
+  });
+
+  it.each([
+    [0x7c00, 'Infinity'],
+    [0xfc00, '-Infinity'],
+    [0x7c01, 'NaN'],
+  ])('of bits %x is refused as %s, with its place', async (bits, name) => {
+    const message = await failure('bad-model', () => {
+      requireFiniteHalves('matrix', Uint16Array.of(0x7bff, bits));
+    });
+    expect(message).toContain(`${name} at element 1 of matrix`);
   });
 
   it('without its scales is refused', async () => {

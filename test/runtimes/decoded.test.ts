@@ -13,7 +13,7 @@ describe('from features to PyTorch’s tokens', () => {
   let runtime: Runtime;
 
   beforeAll(async () => {
-    runtime = await openRuntime('node');
+    runtime = await openRuntime({ runtime: 'node', device: 'webgpu' });
   });
   afterAll(() => runtime.close());
 

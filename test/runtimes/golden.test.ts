@@ -32,7 +32,7 @@ async function hasFirefox(): Promise<boolean> {
     return false;
   }
   try {
-    await (await openRuntime('firefox')).close();
+    await (await openRuntime({ runtime: 'firefox', device: 'webgpu' })).close();
     return true;
   } catch (error) {
     if (error instanceof RillError && (error.code === 'no-webgpu' || error.code === 'no-adapter')) {
@@ -55,14 +55,14 @@ describe.each(RUNTIMES)('PyTorch’s numbers in %s', (name) => {
   };
 
   beforeAll(async () => {
-    runtime = await openRuntime(name);
+    runtime = await openRuntime({ runtime: name, device: 'webgpu' });
   });
   afterAll(async () => {
     await runtime.close();
     const seen = [...largest]
       .filter(([what]) => what.startsWith(name))
       .map(([what, value]) => `${what} ${value.toExponential(1)}`);
-    console.log(`largest differences from PyTorch on ${runtime.adapter}: ${seen.join(', ')}`);
+    console.log(`largest differences from PyTorch on ${runtime.device.name}: ${seen.join(', ')}`);
   });
 
   describe.each(testsAll ? GOLDEN_CASES : (['odd', 'noproj'] as const))('golden case %s', (golden) => {

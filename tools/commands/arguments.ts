@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import type { AdapterChoice } from '../../src/node/gpu.ts';
+import { DEVICE_NAMES, type DeviceName } from '../../src/engine.ts';
 import { RUNTIME_NAMES, openRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
 import { note } from '../terminal.ts';
@@ -108,16 +109,22 @@ function badOption(cause: unknown, command: Call, options: Options): RillError {
 
 /** Options of every command that runs the network. */
 export const RUNTIME_OPTIONS = {
+  device: {
+    type: 'string',
+    value: DEVICE_NAMES.join('|'),
+    help: 'what the network runs on',
+    otherwise: 'auto, the faster one; webgpu with --adapter',
+  },
   runtime: {
     type: 'string',
     value: RUNTIME_NAMES.join('|'),
     help: 'where the network runs',
-    otherwise: 'node where it has an adapter, else chrome',
+    otherwise: 'node where it has the device, else chrome',
   },
   adapter: {
     type: 'string',
     value: 'gpu|software',
-    help: 'the adapter to insist on',
+    help: 'the GPU adapter to insist on',
     otherwise: 'a GPU where there is one',
   },
 } as const satisfies Options;
@@ -256,22 +263,34 @@ export interface LazyRuntime {
   close(): Promise<void>;
 }
 
-/** The runtime that the options ask for. */
-export function lazyRuntime(
-  command: Call,
-  { runtime: text, adapter }: { runtime?: string; adapter?: string },
-): LazyRuntime {
-  const name = RUNTIME_NAMES.find((each) => each === text);
-  if (text !== undefined && name === undefined) {
-    throw usageError(`--runtime ${text} (it must be ${RUNTIME_NAMES.join(', ')})`, command);
+/** What the command line says of where to run. */
+interface RuntimeWords {
+  runtime?: string;
+  adapter?: string;
+  device?: string;
+}
+
+/**
+ * The runtime that the options ask for.
+ *
+ * @param device where none is named
+ */
+export function lazyRuntime(command: Call, options: RuntimeWords, device?: DeviceName): LazyRuntime {
+  const choice = {
+    runtime: oneOf(command, 'runtime', options.runtime, RUNTIME_NAMES),
+    adapter: adapterChoice(command, options.adapter),
+    device: oneOf(command, 'device', options.device, DEVICE_NAMES) ?? device,
+  };
+  if (choice.adapter !== undefined && choice.device === 'cpu') {
+    throw usageError(`--adapter ${choice.adapter} with --device cpu`, command);
   }
-  const choice = adapterChoice(command, adapter);
   let opened: Runtime | undefined;
   return {
     open: async () => {
       if (!opened) {
-        opened = await openRuntime(name, choice);
-        note(`${opened.adapter}, in ${opened.name}`);
+        opened = await openRuntime(choice);
+        const { name, reason } = opened.device;
+        note(`${name}, in ${opened.name}${choice.device === undefined && !choice.adapter ? ` (${reason})` : ''}`);
       }
       return opened;
     },
@@ -281,13 +300,18 @@ export function lazyRuntime(
   };
 }
 
-/** Runs `use` in the runtime that the options ask for. */
+/**
+ * Runs `use` in the runtime that the options ask for.
+ *
+ * @param device where none is named
+ */
 export async function withRuntime<Result>(
   command: Call,
-  options: { runtime?: string; adapter?: string },
+  options: RuntimeWords,
   use: (runtime: Runtime) => Promise<Result>,
+  device?: DeviceName,
 ): Promise<Result> {
-  const runtime = lazyRuntime(command, options);
+  const runtime = lazyRuntime(command, options, device);
   try {
     return await use(await runtime.open());
   } finally {

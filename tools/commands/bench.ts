@@ -264,24 +264,29 @@ export const bench: Command = {
       ...(bundled ? [{ model: await readModelFiles(bundled), sections: chooseSections({ usage }, values, ALL) }] : []),
       ...(random === undefined ? [] : [{ model: random, sections: chooseSections({ usage }, values, LITTLE) }]),
     ];
-    await withRuntime({ usage }, values, async (runtime) => {
-      for (const { model, sections } of runs) {
-        const progress = new Progress('measuring');
-        const [load] = loadavg();
-        const output = await runtime
-          .run('bench', { model, dtype, method, ...sections, seconds }, progress.listen)
-          .finally(() => progress.end());
-        const json = { adapter: runtime.adapter, runtime: runtime.name, load, ...output };
-        print(values.json ? JSON.stringify(json) : `${report(runtime.adapter, output, load, values.markdown)}\n`);
-        const [problem] = Object.entries(output.problems);
-        if (problem) {
-          throw new RillError('gpu', {
-            got: `a failure in ${problem.join(': ')}`,
-            expected: 'figures of every section',
-            remedy: 'The rows above stand; leave that section out with --what, or ask for less of it.',
-          });
+    await withRuntime(
+      { usage },
+      values,
+      async (runtime) => {
+        for (const { model, sections } of runs) {
+          const progress = new Progress('measuring');
+          const [load] = loadavg();
+          const output = await runtime
+            .run('bench', { model, dtype, method, ...sections, seconds }, progress.listen)
+            .finally(() => progress.end());
+          const json = { device: runtime.device, runtime: runtime.name, load, ...output };
+          print(values.json ? JSON.stringify(json) : `${report(runtime.device.name, output, load, values.markdown)}\n`);
+          const [problem] = Object.entries(output.problems);
+          if (problem) {
+            throw new RillError('gpu', {
+              got: `a failure in ${problem.join(': ')}`,
+              expected: 'figures of every section',
+              remedy: 'The rows above stand; leave that section out with --what, or ask for less of it.',
+            });
+          }
         }
-      }
-    });
+      },
+      'webgpu',
+    );
   },
 };

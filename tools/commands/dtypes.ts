@@ -76,15 +76,20 @@ export const dtypes: Command = {
     }
     const utterances = await readUtterances(list, model.config.features);
     const phrases = keywordPhrases(model);
-    const reports = await withRuntime({ usage }, values, async (runtime): Promise<DtypeReport[]> => {
-      const progress = new Progress('comparing');
-      const input = { model: files, utterances: utterances.map(({ features }) => features) };
-      const outputs = await runtime.run('dtypes', input, progress.listen).finally(() => progress.end());
-      return outputs.map(({ texts, ...output }) => {
-        const heard = utterances.map((utterance, n) => ({ ...utterance, heard: texts[n] }));
-        return { ...output, score: score(heard, phrases) };
-      });
-    });
+    const reports = await withRuntime(
+      { usage },
+      values,
+      async (runtime): Promise<DtypeReport[]> => {
+        const progress = new Progress('comparing');
+        const input = { model: files, utterances: utterances.map(({ features }) => features) };
+        const outputs = await runtime.run('dtypes', input, progress.listen).finally(() => progress.end());
+        return outputs.map(({ texts, ...output }) => {
+          const heard = utterances.map((utterance, n) => ({ ...utterance, heard: texts[n] }));
+          return { ...output, score: score(heard, phrases) };
+        });
+      },
+      'webgpu',
+    );
     print(values.json ? JSON.stringify(reports) : (values.markdown ? markdownTable : table)(rows(reports)));
   },
 };

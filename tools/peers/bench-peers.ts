@@ -22,7 +22,8 @@ import {
 } from '../commands/arguments.ts';
 import { readModelFiles } from '../files.ts';
 import { bundlePage, launchBrowser } from '../runtime/browser.ts';
-import { isSoftware, noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
+import { noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
+import { isSoftware } from '../../src/webgpu/device/context.ts';
 import { asError, type PageMessage } from '../runtime/page-message.ts';
 import { Progress, note, print, table } from '../terminal.ts';
 import type { CompareOptions, Comparison, Figures, Peer } from './page.ts';
@@ -103,7 +104,7 @@ async function runPage(
         } else if (message.type === 'failed') {
           reject(asError(message));
         } else {
-          ({ adapter } = message);
+          adapter = message.device.name;
           note(`${adapter}, in ${version}`);
           if (choice === 'gpu' && isSoftware(adapter)) {
             reject(noAdapter(`only ${adapter}`));

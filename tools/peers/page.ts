@@ -1,4 +1,5 @@
 /** Runs in the headless browser's page: checks that all contenders give the same, then times them in turns. */
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { version_core as tensorFlowVersion } from '@tensorflow/tfjs-core';
 import * as ortWasm from 'onnxruntime-web/ort.wasm.min.mjs';
 import * as ortWebGpu from 'onnxruntime-web/ort.webgpu.min.mjs';
@@ -214,7 +215,8 @@ async function compare({ random, peers, chunkFrames, threads: wanted, rounds }: 
   // Without shared memory onnxruntime-web falls back to one.
   const threads = crossOriginIsolated ? wanted : 1;
   const gpu = await GpuContext.create();
-  await post({ type: 'ready', adapter: gpu.adapterName });
+  const engine = new WebGpuEngine(gpu);
+  await post({ type: 'ready', device: engine.device });
   const model = random ? randomModel(random) : await fetchModel('/model/');
   ortWasm.env.wasm.numThreads = threads;
   ortWebGpu.env.webgpu.powerPreference = 'high-performance'; // as the others ask

@@ -1,10 +1,12 @@
+import type { DeviceName } from '../../src/engine.ts';
 import { AsyncResource } from 'node:async_hooks';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'puppeteer';
 import { RillError } from '../../src/errors.ts';
 import { findChrome, findFirefox } from '../../src/node/browsers.mjs';
-import { EXACT_TIMESTAMPS, isSoftware, mayHaveGpu, noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
+import { EXACT_TIMESTAMPS, mayHaveGpu, noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
+import { isSoftware } from '../../src/webgpu/device/context.ts';
 import { pack, unpack } from './envelope.ts';
 import { AudioSource } from './audio-source.ts';
 import type { JobEvent } from './jobs.ts';
@@ -108,7 +110,11 @@ export async function launchBrowser(
  * Opens a headless browser with a page that runs jobs. Page and server talk over HTTP on the loopback address:
  * the page asks for its next job, and posts what it has to say.
  */
-export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: AdapterChoice): Promise<Runtime> {
+export async function openBrowserRuntime(
+  name: 'chrome' | 'firefox',
+  device: DeviceName,
+  adapter?: AdapterChoice,
+): Promise<Runtime> {
   const source = import.meta.url.endsWith('.ts') ? 'page.ts' : 'page.js';
   const script = await bundlePage(new URL(source, import.meta.url));
   let waiting: ServerResponse | undefined;
@@ -198,17 +204,17 @@ export async function openBrowserRuntime(name: 'chrome' | 'firefox', adapter?: A
       fail();
     });
     page.on('pageerror', (error) => onMessage({ type: 'failed', message: String(error) }));
-    await page.goto(`http://127.0.0.1:${port}/`);
+    await page.goto(`http://127.0.0.1:${port}/#${device}`);
     const first = await started;
     if (first.type !== 'ready') {
       throw asError(first);
     }
-    if (adapter === 'gpu' && isSoftware(first.adapter)) {
-      throw noAdapter(`only ${first.adapter}`);
+    if (adapter === 'gpu' && isSoftware(first.device.name)) {
+      throw noAdapter(`only ${first.device.name}`);
     }
     return {
       name,
-      adapter: first.adapter,
+      device: first.device,
       async run(jobName, input, onEvent = () => undefined) {
         const finished = answer(AsyncResource.bind(onEvent));
         // Sound that comes piece by piece is asked for by the page; all else travels with the job.

@@ -5,6 +5,7 @@ import { runBatch } from '../../src/encoder/batch.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { Search } from '../../src/recognizer/search.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
 import type { JobContext } from './jobs.ts';
 import { batchesOf, heardText, type UtteranceBatch } from './utterances.ts';
 
@@ -107,13 +108,16 @@ class Candidate {
   }
 }
 
+/** The CPU computes in f32 and int8. */
+const dtypesOn = ({ device }: Engine) => WEIGHT_DTYPES.filter((dtype) => device.kind === 'webgpu' || dtype !== 'f16');
+
 export async function dtypes(context: JobContext, { model: files, utterances }: DtypesInput): Promise<DtypeOutput[]> {
   const model = openModel(files);
   const maxStreams = Math.min(BATCH_SIZE, utterances.length);
   const candidates: Candidate[] = [];
   try {
     // f32 comes first: the others are held against it.
-    for (const dtype of WEIGHT_DTYPES) {
+    for (const dtype of dtypesOn(context.engine)) {
       candidates.push(await Candidate.load(context, model, { maxStreams, dtype }));
     }
     let done = 0;

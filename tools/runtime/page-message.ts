@@ -1,10 +1,11 @@
 /** What a page posts back to the tool that opened it, and how errors travel in it. */
 import { postError, receiveError } from '../../src/worker/errors.ts';
+import type { DeviceInfo } from '../../src/encoder/engine.ts';
 import type { PostedError } from '../../src/worker/messages.ts';
 import type { JobEvent } from './jobs.ts';
 
 export type PageMessage =
-  | { type: 'ready'; adapter: string }
+  | { type: 'ready'; device: DeviceInfo }
   | { type: 'event'; event: JobEvent }
   | { type: 'done'; output: unknown }
   | ({ type: 'failed' } & PostedError);

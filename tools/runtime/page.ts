@@ -1,7 +1,8 @@
-/** Runs in the headless browser's page: opens the GPU, then asks for one job after the other. */
+/** Runs in the headless browser's page: opens the device that its address names, then asks for one job after the other. */
 import { GpuContext } from '../../src/webgpu/device/context.ts';
 import type { Engine } from '../../src/encoder/engine.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
+import { openEngine } from '../../src/engine.ts';
 import { receiveAudio } from './audio-source.ts';
 import { pack, unpack } from './envelope.ts';
 import { JOB_FEATURES, jobs, type JobName } from './jobs.ts';
@@ -44,9 +45,13 @@ async function runJobs(engine: Engine): Promise<never> {
 }
 
 try {
-  const gpu = await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES });
-  await post({ type: 'ready', adapter: gpu.adapterName });
-  await runJobs(new WebGpuEngine(gpu));
+  const device = location.hash.slice(1);
+  const engine =
+    device === 'webgpu'
+      ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }))
+      : (await openEngine({ device: device === 'cpu' ? 'cpu' : 'auto' })).engine;
+  await post({ type: 'ready', device: engine.device });
+  await runJobs(engine);
 } catch (error) {
   await post(failure(error));
 }

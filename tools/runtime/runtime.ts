@@ -1,17 +1,28 @@
+import type { DeviceInfo, Engine } from '../../src/encoder/engine.ts';
+import type { DeviceName } from '../../src/engine.ts';
 import { RillError } from '../../src/errors.ts';
+import { openNodeEngine, type AdapterChoice } from '../../src/node/gpu.ts';
 import { openBrowserRuntime } from './browser.ts';
-import { openGpu, type AdapterChoice } from '../../src/node/gpu.ts';
-import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { JOB_FEATURES, jobs, type JobEvent, type JobInput, type JobName, type JobOutput } from './jobs.ts';
 
 export const RUNTIME_NAMES = ['node', 'chrome', 'firefox'] as const;
 export type RuntimeName = (typeof RUNTIME_NAMES)[number];
 
-/** A place with WebGPU where jobs run: this process, or a headless browser's page. */
+/** Where jobs run, and on what. */
+export interface RuntimeChoice {
+  /** Node where it has the device, else Chrome, by default. */
+  runtime?: RuntimeName;
+  /** The adapter to insist on; with it the device is WebGPU. */
+  adapter?: AdapterChoice;
+  /** `auto` by default, but WebGPU where an adapter is insisted on. */
+  device?: DeviceName;
+}
+
+/** A place where jobs run: this process, or a headless browser's page. */
 export interface Runtime {
   name: RuntimeName;
-  /** The adapter, for people. */
-  adapter: string;
+  /** What it runs on; as it is known now, where that is chosen when a model comes. */
+  readonly device: Readonly<DeviceInfo>;
   run<Name extends JobName>(
     name: Name,
     input: JobInput<Name>,
@@ -20,11 +31,13 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-async function openNodeRuntime(choice?: AdapterChoice): Promise<Runtime> {
-  const engine = new WebGpuEngine(await openGpu({ adapter: choice, optionalFeatures: JOB_FEATURES }));
+/** Jobs in this process. */
+export function runtimeHere(engine: Engine): Runtime {
   return {
     name: 'node',
-    adapter: engine.device.name,
+    get device() {
+      return engine.device;
+    },
     run: (name, input, emit = () => undefined) => {
       // The table pairs each name with its input and output; TypeScript cannot follow a union through it.
       const job = jobs[name] as (context: object, input: unknown) => Promise<never>;
@@ -35,21 +48,22 @@ async function openNodeRuntime(choice?: AdapterChoice): Promise<Runtime> {
 }
 
 /**
- * Opens a runtime. Without a name: Node's own WebGPU when it has an adapter, else headless Chrome.
+ * Opens a runtime.
  *
  * @throws RillError `no-adapter`, `no-webgpu`.
  */
-export async function openRuntime(name?: RuntimeName, adapter?: AdapterChoice): Promise<Runtime> {
-  if (name === 'chrome' || name === 'firefox') {
-    return openBrowserRuntime(name, adapter);
+export async function openRuntime({ runtime, adapter, device }: RuntimeChoice = {}): Promise<Runtime> {
+  const wanted = device ?? (adapter === undefined ? 'auto' : 'webgpu');
+  if (runtime === 'chrome' || runtime === 'firefox') {
+    return openBrowserRuntime(runtime, wanted, adapter);
   }
   try {
-    return await openNodeRuntime(adapter);
+    return runtimeHere(await openNodeEngine({ device: wanted, adapter, optionalFeatures: JOB_FEATURES }));
   } catch (error) {
     const noAdapter = error instanceof RillError && error.code === 'no-adapter';
-    if (name === 'node' || !noAdapter) {
+    if (runtime === 'node' || !noAdapter) {
       throw error;
     }
-    return openBrowserRuntime('chrome', adapter);
+    return openBrowserRuntime('chrome', wanted, adapter);
   }
 }

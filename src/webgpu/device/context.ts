@@ -109,22 +109,7 @@ export class GpuContext {
     gpu: GPU | undefined = globalThis.navigator?.gpu,
     { optionalFeatures = [], kernelStore }: ContextOptions = {},
   ): Promise<GpuContext> {
-    if (!gpu) {
-      throw new RillError('no-webgpu', {
-        got: 'no navigator.gpu',
-        expected: 'WebGPU',
-        remedy:
-          'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass `device: await openGpu()`, of `rill/node`.',
-      });
-    }
-    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-    if (!adapter) {
-      throw new RillError('no-adapter', {
-        got: 'WebGPU without an adapter',
-        expected: 'a GPU or a software adapter',
-        remedy: 'Turn on graphics acceleration, update the driver, or install a software Vulkan driver.',
-      });
-    }
+    const { adapter } = await findAdapter(gpu);
     const wanted = new Set([...KERNEL_FEATURES, ...optionalFeatures]);
     const requiredFeatures = [...wanted].filter((name) => adapter.features.has(name));
     const device = await adapter.requestDevice({ requiredFeatures }).catch((cause: unknown) => {
@@ -161,8 +146,7 @@ export class GpuContext {
 
   /** The adapter in one line, for people. */
   get adapterName(): string {
-    const { vendor, architecture, device, description } = this.adapter;
-    return description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unknown adapter';
+    return nameOf(this.adapter);
   }
 
   /**
@@ -292,6 +276,52 @@ export class GpuContext {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** An adapter, and what is known of it before a device is opened. */
+export interface FoundAdapter {
+  adapter: GPUAdapter;
+  name: string;
+  /** Whether it is a processor that plays a GPU. */
+  isSoftware: boolean;
+}
+
+/**
+ * Asks for an adapter.
+ *
+ * @param gpu `navigator.gpu` by default
+ * @throws RillError `no-webgpu` or `no-adapter`.
+ */
+export async function findAdapter(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<FoundAdapter> {
+  if (!gpu) {
+    throw new RillError('no-webgpu', {
+      got: 'no navigator.gpu',
+      expected: 'WebGPU',
+      remedy:
+        'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass `device: await openGpu()`, of `rill/node`.',
+    });
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new RillError('no-adapter', {
+      got: 'WebGPU without an adapter',
+      expected: 'a GPU or a software adapter',
+      remedy: 'Turn on graphics acceleration, update the driver, or install a software Vulkan driver.',
+    });
+  }
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
+  const words = [vendor, architecture, device, description].join(' ');
+  return { adapter, name: nameOf(adapter.info), isSoftware: isFallbackAdapter || isSoftware(words) };
+}
+
+/** Whether an adapter's description is that of a software driver. */
+export function isSoftware(description: string): boolean {
+  return /swiftshader|llvmpipe|lavapipe|basic render/i.test(description);
+}
+
+/** An adapter in one line, for people. */
+function nameOf({ vendor, architecture, device, description }: Omit<AdapterDescription, 'isFallbackAdapter'>): string {
+  return description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unknown adapter';
 }
 
 /** Waits for what a device that reports late is to tell, and lets it look every few milliseconds. */

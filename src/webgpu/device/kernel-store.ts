@@ -19,3 +19,21 @@ export const cacheStorage: KernelStore = {
     await cache?.put(address(key), new Response(value));
   },
 };
+
+/** What a store has under a key; nothing may fail for a store that is denied, full or damaged. */
+export async function recall(store: KernelStore, key: string): Promise<unknown> {
+  try {
+    return JSON.parse((await store.get(key)) ?? 'null') as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps a value, if the store takes it. */
+export async function keep(store: KernelStore, key: string, value: unknown): Promise<void> {
+  try {
+    await store.set(key, JSON.stringify(value));
+  } catch {
+    // The next start measures again.
+  }
+}

@@ -6,7 +6,7 @@ import { readBuffers } from '../device/readback.ts';
 import type { WeightDtype } from '../../model/dtypes.ts';
 import type { Model } from '../../model/model.ts';
 import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../../model/sizes.ts';
-import type { KernelStore } from '../device/kernel-store.ts';
+import { keep, recall, type KernelStore } from '../device/kernel-store.ts';
 import {
   CONV_METHODS,
   MATRIX_METHODS,
@@ -457,23 +457,6 @@ class Trials {
     const { method, times } = this.#before;
     const before = method === tried?.matrices && typeof times === 'number' ? times : 0;
     await keep(this.#store, this.#key, tried ? { method: tried.matrices, times: before + 1 } : {});
-  }
-}
-
-/** What a store has under a key; none may fail for a store that is denied, full or damaged. */
-async function recall(store: KernelStore, key: string): Promise<unknown> {
-  try {
-    return JSON.parse((await store.get(key)) ?? 'null') as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-async function keep(store: KernelStore, key: string, value: object): Promise<void> {
-  try {
-    await store.set(key, JSON.stringify(value));
-  } catch {
-    // The next start measures again.
   }
 }
 
