@@ -1,4 +1,4 @@
-import { quantizeRows } from '../model/dtypes.ts';
+import { readQuantized } from '../model/dtypes.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';
 import type { Address } from './kernels.ts';
@@ -94,7 +94,6 @@ export class WeightLoader {
       arithmetic = this.arithmetic,
     }: MatrixLayout = {},
   ): Promise<Matrix> {
-    const values = await this.read(name);
     const rows = Array.from({ length: outputs }, (_, o) => output(o));
     const columns = Uint32Array.from({ length: inputs }, (_, k) => input(k));
     const sizes = { inputs: paddedInputs, outputs: paddedOutputs };
@@ -102,13 +101,16 @@ export class WeightLoader {
     for (const each of biases) {
       (await this.read(each)).forEach((value, o) => (bias[rows[o]] += value));
     }
+    // From the last read on nothing is awaited: what a step had laid out meanwhile is laid out anew behind the weights.
     if (arithmetic === 'f32') {
+      const values = await this.read(name);
       const weight = this.#heap.keep(4 * paddedInputs * paddedOutputs);
       const panels = this.#heap.floatsAt(weight, paddedInputs * paddedOutputs);
       packPanels(values, panels, rows, columns, paddedInputs, 1);
       return { weight, bias: this.#put(bias), ...sizes };
     }
-    const quantized = quantizeRows(values, outputs);
+    const quantized = await readQuantized(this.#source, name, outputs);
+    this.#onTensor?.(name);
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[rows[o]] = scale / 127));
     const weight = this.#heap.keep(paddedInputs * paddedOutputs);
