@@ -51,10 +51,11 @@ export class AutoEngine implements Engine {
   }
 
   get memory(): ReadonlyMap<MemoryPart, number> {
-    return this.#chosen.memory;
+    return this.chosen.memory;
   }
 
-  get #chosen(): Engine {
+  /** The engine that was taken; the GPU before a model came. */
+  get chosen(): WebGpuEngine | WasmEngine {
     return this.#device.kind === 'webgpu' ? this.#gpu : this.#cpu;
   }
 
@@ -72,7 +73,7 @@ export class AutoEngine implements Engine {
     const kept = await recall(store, key);
     if (kept === 'webgpu' || kept === 'cpu') {
       this.#device = this.#info(kept, 'the faster one, as it was measured before');
-      return this.#chosen.createEncoder(model, options);
+      return this.chosen.createEncoder(model, options);
     }
     const onCpu = await this.#cpu.createEncoder(model, options);
     const cpuMs = await stepMs(onCpu, options);

@@ -53,6 +53,7 @@ export { GpuContext, type AdapterDescription, type ContextOptions } from './webg
 export type { KernelTime } from './webgpu/device/timer.ts';
 export type { KernelStore } from './webgpu/device/kernel-store.ts';
 export { WebGpuEncoder, type WebGpuEncoderOptions } from './webgpu/encoder.ts';
+export { AutoEngine } from './auto-engine.ts';
 export { WebGpuEngine } from './webgpu/engine.ts';
 export type { ConvMethod, KernelChoice, MatrixMethod } from './webgpu/matrices.ts';
 export type { KernelOptions } from './webgpu/options.ts';

@@ -4,6 +4,7 @@ import { openModel, type Model } from '../src/model/model.ts';
 import type { GpuContext } from '../src/webgpu/device/context.ts';
 import type { KernelStore } from '../src/webgpu/device/kernel-store.ts';
 import { createNodeContext } from '../tools/runtime/node-gpu.ts';
+import { stubPageGpu } from './support/engines.ts';
 import { failure } from './support/failure.ts';
 import { wakeWordsModel } from './support/fixtures.ts';
 
@@ -23,32 +24,6 @@ afterEach(() => {
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
-
-/** A page's `navigator.gpu` whose adapter is the software one of this machine, described as something else. */
-function pageWith(info: Partial<GPUAdapterInfo>): void {
-  const { gpu } = context;
-  if (!gpu) {
-    throw new Error('a context of openGpu has its instance');
-  }
-  const requestAdapter = async () => {
-    const adapter = await gpu.requestAdapter();
-    return (
-      adapter &&
-      new Proxy(adapter, {
-        get(target, name) {
-          const value: unknown = Reflect.get(target, name, target);
-          if (name === 'info') {
-            return { ...NO_NAMES, ...info };
-          }
-          return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
-        },
-      })
-    );
-  };
-  vi.stubGlobal('navigator', { gpu: { requestAdapter }, userAgent: 'test' });
-}
-
-const NO_NAMES = { vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false };
 
 /** A store that is empty at first, and what it was given. */
 function memoryStore(): KernelStore & { kept: Map<string, string> } {
@@ -77,7 +52,7 @@ describe('auto', () => {
   it.each([{ isFallbackAdapter: true }, { description: 'llvmpipe (LLVM 19)' }, { description: 'SwiftShader driver' }])(
     'is the CPU where the adapter is software: %o',
     async (info) => {
-      pageWith(info);
+      stubPageGpu(context, info);
       const { engine } = await openEngine();
       expect(engine.device).toMatchObject({ kind: 'cpu', reason: expect.stringContaining('software') as string });
       engine.dispose();
@@ -85,7 +60,7 @@ describe('auto', () => {
   );
 
   it('holds a GPU against the CPU, takes the faster, says why, and keeps the choice', async () => {
-    pageWith({ description: 'a GPU' });
+    stubPageGpu(context, { description: 'a GPU' });
     const kernelStore = memoryStore();
     const { engine } = await openEngine({ kernels, kernelStore });
     const encoder = await engine.createEncoder(model, { maxStreams: 1, maxFrames: 4 });
@@ -106,7 +81,7 @@ describe('auto', () => {
   });
 
   it('is the CPU where the GPU cannot run the model', async () => {
-    pageWith({ description: 'a GPU' });
+    stubPageGpu(context, { description: 'a GPU' });
     const { engine } = await openEngine({ kernels: { matrices: 'texels', convolutions: 'texels' } });
     vi.spyOn(GPUDevice.prototype, 'createComputePipelineAsync').mockRejectedValue(new Error('no'));
     const encoder = await engine.createEncoder(model, { maxStreams: 1, maxFrames: 4 });

@@ -3,26 +3,30 @@ import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ENDPOINT_DEFAULTS } from '../../src/decoder/endpoint.ts';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import type { OnlineStream } from '../../src/recognizer/stream.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { ENGINE_KINDS, openTestEngine } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsModel } from '../support/fixtures.ts';
 
-describe('OnlineRecognizer', () => {
-  let gpu: GpuContext;
+describe.each(ENGINE_KINDS)('OnlineRecognizer on %s', (kind) => {
+  let engine: Engine;
   let model: Model;
   let recognizer: OnlineRecognizer;
 
   beforeAll(async () => {
-    gpu = await createNodeContext();
+    engine = await openTestEngine(kind);
     model = openModel(await wakeWordsModel());
-    recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 4, chunkFrames: 8 });
+    recognizer = await OnlineRecognizer.create(engine, model, { maxStreams: 4, chunkFrames: 8 });
   });
-  afterAll(() => recognizer.dispose());
+  afterAll(() => {
+    recognizer.dispose();
+    engine.dispose();
+  });
 
   async function drain(streams: readonly OnlineStream[], by = recognizer): Promise<void> {
     while (streams.some((stream) => by.isReady(stream))) {
@@ -53,24 +57,6 @@ describe('OnlineRecognizer', () => {
     }
   });
 
-  it('refuses to go on with a stream whose step was lost, until it is restarted', async () => {
-    const stream = recognizer.createStream();
-    const clip = await sample('alexa');
-    stream.acceptWaveform(clip);
-    stream.inputFinished();
-    await recognizer.decode(stream);
-    const map = vi.spyOn(GPUBuffer.prototype, 'mapAsync').mockRejectedValueOnce(new Error('lost in transit'));
-    await failure('gpu', () => recognizer.decode(stream));
-    map.mockRestore();
-    await failure('gpu', () => recognizer.decode(stream));
-    recognizer.restart(stream);
-    stream.acceptWaveform(clip);
-    stream.inputFinished();
-    await drain([stream]);
-    expect(recognizer.getResult(stream).text).toBe('alexa');
-    stream.dispose();
-  });
-
   it('hears the same at any chunk size and in any pieces of audio', async () => {
     const { samples, sampleRate } = await sample('smart-mirror');
     const results = [];
@@ -79,7 +65,7 @@ describe('OnlineRecognizer', () => {
       [4, 12345],
       [16, 160],
     ]) {
-      const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 1, chunkFrames });
+      const other = await OnlineRecognizer.create(engine, model, { maxStreams: 1, chunkFrames });
       const stream = other.createStream();
       for (let at = 0; at < samples.length; at += piece) {
         stream.acceptWaveform({ samples: samples.subarray(at, at + piece), sampleRate });
@@ -251,7 +237,7 @@ describe('OnlineRecognizer', () => {
   });
 
   it('chooses the largest chunk within a latency, and changes chunks in mid-stream', async () => {
-    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 2, maxFrames: 16 });
+    const other = await OnlineRecognizer.create(engine, model, { maxStreams: 2, maxFrames: 16 });
     expect(await other.chooseChunkFrames({ latencyMs: 1 })).toBe(1);
     expect(await other.chooseChunkFrames({ latencyMs: 5000 })).toBe(16);
     const step = other.encoder.step.bind(other.encoder);
@@ -329,7 +315,7 @@ describe('OnlineRecognizer', () => {
   ] as const)('endpoint $rule holds after $seconds s', async ({ rule, seconds, speech }) => {
     const never = { mustContainNonSilence: false, minTrailingSilence: 1e9, minUtteranceLength: 0 };
     const endpointRules = { rule1: never, rule2: never, rule3: never, [rule]: ENDPOINT_DEFAULTS[rule] };
-    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+    const other = await OnlineRecognizer.create(engine, model, {
       maxStreams: 1,
       chunkFrames: 1,
       endpointRules,
@@ -393,24 +379,6 @@ describe('OnlineRecognizer', () => {
     stream.dispose();
   });
 
-  it('does not take a stream for finished whose last chunk waits for room that is coming', async () => {
-    const growing = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 8, chunkFrames: 96 });
-    const stream = growing.createStream();
-    stream.acceptWaveform(await sample('computer'));
-    stream.inputFinished();
-    // The fifth makes it grow: steps wait until it is known whether there was memory.
-    const others = Array.from({ length: 4 }, () => growing.createStream());
-    const decoding = growing.decode(stream);
-    expect(growing.isReady(stream)).toBe(false);
-    expect(growing.getResult(stream).isFinal).toBe(false);
-    await decoding;
-    expect(growing.getResult(stream)).toMatchObject({ text: 'computer', isFinal: true });
-    others.forEach((each) => {
-      each.dispose();
-    });
-    growing.dispose();
-  });
-
   it('takes no slot for a transcription that has not begun', async () => {
     for (let i = 0; i < 10; i++) {
       recognizer.transcriptionStream();
@@ -422,7 +390,7 @@ describe('OnlineRecognizer', () => {
     { endpointRules: { rule1: { mustContainNonSilence: false, minTrailingSilence: NaN, minUtteranceLength: 0 } } },
     { decodingMethod: 'greedy' as 'greedy_search' },
   ])('refuses %o', async (options) => {
-    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, options));
+    await failure('bad-argument', () => OnlineRecognizer.create(engine, model, options));
   });
 
   it('refuses a latency that is none', async () => {
@@ -449,7 +417,7 @@ describe('OnlineRecognizer', () => {
   it.each(['greedy_search', 'modified_beam_search', 'ctc_beam'] as const)(
     'hears every clip with %s',
     async (decodingMethod) => {
-      const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 8, decodingMethod });
+      const other = await OnlineRecognizer.create(engine, model, { maxStreams: 8, decodingMethod });
       const names = ['alexa', 'amelia', 'athena', 'computer', 'jarvis', 'smart-mirror', 'snowboy', 'view-glass'];
       const streams = names.map(() => other.createStream());
       for (const [i, name] of names.entries()) {
@@ -468,7 +436,7 @@ describe('OnlineRecognizer', () => {
   );
 
   it('takes other hotwords where a stream has heard nothing yet, and from its next segment on', async () => {
-    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+    const other = await OnlineRecognizer.create(engine, model, {
       maxStreams: 3,
       decodingMethod: 'modified_beam_search',
     });
@@ -502,7 +470,7 @@ describe('OnlineRecognizer', () => {
 
   it('takes hotwords per stream in a beam search, and refuses them in a greedy one', async () => {
     await failure('bad-argument', () => recognizer.createStream({ hotwords: 'a l e x a ▁' }));
-    const other = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+    const other = await OnlineRecognizer.create(engine, model, {
       maxStreams: 2,
       decodingMethod: 'modified_beam_search',
     });
@@ -515,24 +483,80 @@ describe('OnlineRecognizer', () => {
     expect(other.getResult(plain).text).toBe('alexa');
     expect(other.getResult(bent).text).not.toBe('alexa');
     await failure('bad-argument', () =>
-      OnlineRecognizer.create(new WebGpuEngine(gpu), model, { decodingMethod: 'ctc_beam', hotwordsScore: 1e300 }),
+      OnlineRecognizer.create(engine, model, { decodingMethod: 'ctc_beam', hotwordsScore: 1e300 }),
     );
     other.dispose();
   });
 
   it('refuses a chunk of no frames, and a model without tokens', async () => {
-    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { chunkFrames: 0 }));
-    await failure('bad-argument', () =>
-      OnlineRecognizer.create(new WebGpuEngine(gpu), model, { chunkFrames: 8, maxFrames: 4 }),
-    );
-    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxActivePaths: 0 }));
-    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { blankPenalty: NaN }));
-    await failure('bad-argument', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { blankPenalty: 1e39 }));
-    const held = gpu.memory.get('weights');
+    await failure('bad-argument', () => OnlineRecognizer.create(engine, model, { chunkFrames: 0 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(engine, model, { chunkFrames: 8, maxFrames: 4 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(engine, model, { maxActivePaths: 0 }));
+    await failure('bad-argument', () => OnlineRecognizer.create(engine, model, { blankPenalty: NaN }));
+    await failure('bad-argument', () => OnlineRecognizer.create(engine, model, { blankPenalty: 1e39 }));
+    const held = engine.memory.get('weights');
     const noHeads: Model = { ...model, sizes: { ...model.sizes, hasCtc: false, transducer: undefined } };
-    await failure('bad-model', () => OnlineRecognizer.create(new WebGpuEngine(gpu), noHeads));
-    expect(gpu.memory.get('weights')).toBe(held);
-    await failure('bad-model', () => OnlineRecognizer.create(new WebGpuEngine(gpu), { ...model, tokens: undefined }));
-    await failure('bad-model', () => OnlineRecognizer.create(new WebGpuEngine(gpu), model, { keywords: 'ж é' }));
+    await failure('bad-model', () => OnlineRecognizer.create(engine, noHeads));
+    expect(engine.memory.get('weights')).toBe(held);
+    await failure('bad-model', () => OnlineRecognizer.create(engine, { ...model, tokens: undefined }));
+    await failure('bad-model', () => OnlineRecognizer.create(engine, model, { keywords: 'ж é' }));
+  });
+});
+
+describe('OnlineRecognizer on a GPU', () => {
+  let engine: WebGpuEngine;
+  let model: Model;
+  let recognizer: OnlineRecognizer;
+
+  beforeAll(async () => {
+    engine = new WebGpuEngine(await createNodeContext());
+    model = openModel(await wakeWordsModel());
+    recognizer = await OnlineRecognizer.create(engine, model, { maxStreams: 4, chunkFrames: 8 });
+  });
+  afterAll(() => {
+    recognizer.dispose();
+    engine.dispose();
+  });
+
+  async function drain(streams: readonly OnlineStream[]): Promise<void> {
+    while (streams.some((stream) => recognizer.isReady(stream))) {
+      await recognizer.decode(streams);
+    }
+  }
+
+  it('refuses to go on with a stream whose step was lost, until it is restarted', async () => {
+    const stream = recognizer.createStream();
+    const clip = await sample('alexa');
+    stream.acceptWaveform(clip);
+    stream.inputFinished();
+    await recognizer.decode(stream);
+    const map = vi.spyOn(GPUBuffer.prototype, 'mapAsync').mockRejectedValueOnce(new Error('lost in transit'));
+    await failure('gpu', () => recognizer.decode(stream));
+    map.mockRestore();
+    await failure('gpu', () => recognizer.decode(stream));
+    recognizer.restart(stream);
+    stream.acceptWaveform(clip);
+    stream.inputFinished();
+    await drain([stream]);
+    expect(recognizer.getResult(stream).text).toBe('alexa');
+    stream.dispose();
+  });
+
+  it('does not take a stream for finished whose last chunk waits for room that is coming', async () => {
+    const growing = await OnlineRecognizer.create(engine, model, { maxStreams: 8, chunkFrames: 96 });
+    const stream = growing.createStream();
+    stream.acceptWaveform(await sample('computer'));
+    stream.inputFinished();
+    // The fifth makes it grow: steps wait until it is known whether there was memory.
+    const others = Array.from({ length: 4 }, () => growing.createStream());
+    const decoding = growing.decode(stream);
+    expect(growing.isReady(stream)).toBe(false);
+    expect(growing.getResult(stream).isFinal).toBe(false);
+    await decoding;
+    expect(growing.getResult(stream)).toMatchObject({ text: 'computer', isFinal: true });
+    others.forEach((each) => {
+      each.dispose();
+    });
+    growing.dispose();
   });
 });

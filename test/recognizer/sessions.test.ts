@@ -1,12 +1,13 @@
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { SessionManager, type CloseReason, type SessionOptions } from '../../src/recognizer/sessions.ts';
 import { randomSource } from '../../tools/runtime/random-model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { ENGINE_KINDS, openTestEngine } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsModel } from '../support/fixtures.ts';
 
@@ -27,16 +28,16 @@ function open(manager: SessionManager, options: SessionOptions = {}) {
   return { session, results, closed };
 }
 
-describe('SessionManager', () => {
-  let gpu: GpuContext;
+describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
+  let engine: Engine;
   let model: Model;
   let recognizer: OnlineRecognizer;
   let alone: Map<string, RecognitionResult>;
 
   beforeAll(async () => {
-    gpu = await createNodeContext();
+    engine = await openTestEngine(kind);
     model = openModel(await wakeWordsModel());
-    recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+    recognizer = await OnlineRecognizer.create(engine, model, {
       maxStreams: 24,
       maxLanes: 5,
       chunkFrames: 8,
@@ -51,7 +52,10 @@ describe('SessionManager', () => {
       alone.set(name, results[results.length - 1]);
     }
   });
-  afterAll(() => recognizer.dispose());
+  afterAll(() => {
+    recognizer.dispose();
+    engine.dispose();
+  });
 
   it('hears in a session alone what the recognizer hears', () => {
     expect([...alone].map(([, { text }]) => text)).toEqual(CLIPS.map((name) => name.replace('-', ' ')));
@@ -87,7 +91,7 @@ describe('SessionManager', () => {
   });
 
   it('lets the one that waits longest go first, so that a long backlog holds nobody up', async () => {
-    const narrow = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+    const narrow = await OnlineRecognizer.create(engine, model, {
       maxStreams: 3,
       maxLanes: 1,
       chunkFrames: 4,
@@ -336,7 +340,7 @@ describe('SessionManager', () => {
   });
 
   it('ends its sessions when the recognizer is disposed of', async () => {
-    const own = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 2, chunkFrames: 4 });
+    const own = await OnlineRecognizer.create(engine, model, { maxStreams: 2, chunkFrames: 4 });
     const manager = new SessionManager(own);
     const [idle, busy] = [open(manager), open(manager)];
     busy.session.push(await sample('alexa'));
@@ -349,7 +353,7 @@ describe('SessionManager', () => {
   });
 
   it('counts the time of a step once, also when the next is submitted before', async () => {
-    const own = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, { maxStreams: 1, chunkFrames: 4 });
+    const own = await OnlineRecognizer.create(engine, model, { maxStreams: 1, chunkFrames: 4 });
     const manager = new SessionManager(own, { maxBacklogSeconds: Infinity });
     const { session, closed } = open(manager);
     const start = performance.now();

@@ -1,26 +1,26 @@
-import { WebGpuEngine } from '../../src/webgpu/engine.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { KeywordSpotter } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream } from '../../src/recognizer/stream.ts';
-import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { ENGINE_KINDS, openTestEngine } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';
 import { sample, sampleJson, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
 
-describe('KeywordSpotter', () => {
-  let gpu: GpuContext;
+describe.each(ENGINE_KINDS)('KeywordSpotter on %s', (kind) => {
+  let engine: Engine;
   let model: Model;
   let spotter: KeywordSpotter;
 
   beforeAll(async () => {
-    gpu = await createNodeContext();
+    engine = await openTestEngine(kind);
     model = openModel(await wakeWordsModel());
-    spotter = await KeywordSpotter.create(new WebGpuEngine(gpu), model, { maxStreams: 4, chunkFrames: 8 });
+    spotter = await KeywordSpotter.create(engine, model, { maxStreams: 4, chunkFrames: 8 });
   });
   afterAll(() => {
     spotter.dispose();
+    engine.dispose();
   });
 
   async function drain(streams: readonly OnlineStream[], by = spotter): Promise<void> {
@@ -87,16 +87,16 @@ describe('KeywordSpotter', () => {
   });
 
   it('refuses options out of range at once', async () => {
-    const before = [...gpu.memory];
-    await failure('bad-argument', () => KeywordSpotter.create(new WebGpuEngine(gpu), model, { maxActivePaths: 0 }));
-    await failure('bad-argument', () => KeywordSpotter.create(new WebGpuEngine(gpu), model, { keywordsScore: 1e300 }));
-    expect([...gpu.memory]).toEqual(before);
+    const before = [...engine.memory];
+    await failure('bad-argument', () => KeywordSpotter.create(engine, model, { maxActivePaths: 0 }));
+    await failure('bad-argument', () => KeywordSpotter.create(engine, model, { keywordsScore: 1e300 }));
+    expect([...engine.memory]).toEqual(before);
   });
 
   it('takes the options of its search', async () => {
     // A keyword that must win by more than it can have.
     const options = { maxStreams: 1, chunkFrames: 8, keywordsScore: -1 };
-    const strict = await KeywordSpotter.create(new WebGpuEngine(gpu), model, options);
+    const strict = await KeywordSpotter.create(engine, model, options);
     expect(await hear('alexa', 'a l e x a ▁ @alexa', strict)).toEqual([]);
     expect(await hear('alexa', 'a l e x a ▁ @alexa :1', strict)).toEqual(['alexa']);
     strict.dispose();
@@ -105,11 +105,11 @@ describe('KeywordSpotter', () => {
   it('listens to the transducer where it is told to, or where there is no CTC head', async () => {
     const withoutCtc: Model = { ...model, sizes: { ...model.sizes, hasCtc: false } };
     for (const [source, head] of [[model, 'transducer'] as const, [withoutCtc, undefined] as const]) {
-      const other = await KeywordSpotter.create(new WebGpuEngine(gpu), source, { maxStreams: 1, chunkFrames: 8, head });
+      const other = await KeywordSpotter.create(engine, source, { maxStreams: 1, chunkFrames: 8, head });
       expect(await hear('alexa', undefined, other)).toEqual(['alexa']);
       other.dispose();
     }
-    await failure('bad-model', () => KeywordSpotter.create(new WebGpuEngine(gpu), withoutCtc, { head: 'ctc' }));
+    await failure('bad-model', () => KeywordSpotter.create(engine, withoutCtc, { head: 'ctc' }));
   });
 
   it('changes keywords in mid-stream, and keeps what was heard', async () => {
@@ -133,7 +133,7 @@ describe('KeywordSpotter', () => {
 
   it('refuses a model without any head, and a head that there is not', async () => {
     const headless: Model = { ...model, sizes: { ...model.sizes, hasCtc: false, transducer: undefined } };
-    await failure('bad-model', () => KeywordSpotter.create(new WebGpuEngine(gpu), headless));
-    await failure('bad-argument', () => KeywordSpotter.create(new WebGpuEngine(gpu), model, { head: 'rnn' as 'ctc' }));
+    await failure('bad-model', () => KeywordSpotter.create(engine, headless));
+    await failure('bad-argument', () => KeywordSpotter.create(engine, model, { head: 'rnn' as 'ctc' }));
   });
 });

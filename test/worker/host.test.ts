@@ -1,17 +1,23 @@
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { RecognizerClient } from '../../src/worker/client.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { DeviceName } from '../../src/engine.ts';
+import type { RillError } from '../../src/errors.ts';
+import { RecognizerClient, type WorkerHandlers } from '../../src/worker/client.ts';
 import { serveRecognizer } from '../../src/worker/host.ts';
 import type { FromHost, StreamUpdate, ToHost, WorkerModel } from '../../src/worker/messages.ts';
 import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { gpuOf } from '../../tools/runtime/gpu-of.ts';
+import { stubPageGpu } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsModel } from '../support/fixtures.ts';
 
-const PLAIN = { kernels: { convolutions: 'plain', matrices: 'plain' } } as const;
 const verbs = {
   layers: ({ model }: WorkerModel, plus: number) => model.sizes.encoder.numEncoderLayers + plus,
   fail: () => {
     throw new Error('my own');
+  },
+  loseDevice: ({ engine }: WorkerModel) => {
+    gpuOf(engine).device.destroy();
   },
 };
 
@@ -48,9 +54,9 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function open(): RecognizerClient<typeof verbs> {
-  vi.stubGlobal('navigator', { gpu: context.gpu });
-  return (client = new RecognizerClient(workerHere()));
+function open(handlers: WorkerHandlers = {}): RecognizerClient<typeof verbs> {
+  stubPageGpu(context, { description: 'SwiftShader' });
+  return (client = new RecognizerClient(workerHere(), handlers));
 }
 
 /** Streams clips, one behind the other, and gives all updates. */
@@ -65,15 +71,16 @@ async function hear(...names: string[]): Promise<StreamUpdate[]> {
 }
 
 it('says whether there is WebGPU in the worker', async () => {
-  expect(await open().isSupported()).toBe(true);
+  expect(await open().isSupported('webgpu')).toBe(true);
   vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => null } });
-  expect(await client.isSupported()).toBe(false);
+  expect(await client.isSupported('webgpu')).toBe(false);
   vi.stubGlobal('navigator', {});
-  expect(await client.isSupported()).toBe(false);
+  expect(await client.isSupported('webgpu')).toBe(false);
+  expect(await client.isSupported()).toBe(true);
 });
 
 it('spots keywords: each once, in a segment of its own, without text', async () => {
-  const info = await open().loadSpotter(await wakeWordsModel(), PLAIN);
+  const info = await open().loadSpotter(await wakeWordsModel());
   expect(info.method).toBeUndefined();
   const updates = await hear('computer', 'jarvis');
   const hits = updates.flatMap(({ result }) => result.keywords.map(({ keyword }) => keyword));
@@ -87,7 +94,7 @@ it('spots keywords: each once, in a segment of its own, without text', async () 
 });
 
 it('takes other hotwords while it runs, and refuses those that do not fit', async () => {
-  await open().load(await wakeWordsModel(), { ...PLAIN, decodingMethod: 'modified_beam_search' });
+  await open().load(await wakeWordsModel(), { decodingMethod: 'modified_beam_search' });
   const stream = await client.createStream({ onUpdate: () => undefined });
   await stream.setHotwords('Alexa :2');
   expect(await failure('bad-model', () => stream.setHotwords('ж'))).toContain('ж');
@@ -96,9 +103,64 @@ it('takes other hotwords while it runs, and refuses those that do not fit', asyn
 
 it('does what its own file adds, and says which verbs it has', async () => {
   await failure('closed', () => open().ask('layers', 1));
-  await client.load(await wakeWordsModel(), PLAIN);
+  await client.load(await wakeWordsModel());
   expect(await client.ask('layers', 1)).toBe(5);
   await expect(client.ask('fail')).rejects.toThrow('my own');
   const other = client as unknown as RecognizerClient<{ toString: () => void }>;
-  expect(await failure('bad-argument', () => other.ask('toString'))).toContain('expected layers, fail');
+  expect(await failure('bad-argument', () => other.ask('toString'))).toContain('expected layers, fail, loseDevice');
+});
+
+it('answers to its methods only', async () => {
+  open();
+  const call = (method: string) =>
+    new Promise<FromHost>((resolve) => {
+      const scope = globalThis as unknown as { onmessage: (event: { data: unknown }) => void };
+      vi.stubGlobal('postMessage', resolve);
+      scope.onmessage({ data: { call: 1, method, args: [] } });
+    });
+  for (const method of ['receive', 'constructor', '__proto__', 'toString', 'resume']) {
+    expect(await call(method), method).toMatchObject({ call: 1, error: { code: 'bad-argument' } });
+  }
+});
+
+describe('when GPU device after device is lost', () => {
+  /** Loads on a GPU, loses devices, and gives what runs after each loss. */
+  async function lose(device: DeviceName, losses: number): Promise<string[]> {
+    const after: string[] = [];
+    let news: () => void = () => undefined;
+    const tell = (what: string) => {
+      after.push(what);
+      news();
+    };
+    open({
+      onRecovered: ({ device: { kind } }) => {
+        tell(kind);
+      },
+      onRecoveryFailed: (error) => {
+        tell((error as RillError).code);
+      },
+    });
+    stubPageGpu(context, { description: 'a GPU' });
+    // As if the GPU had been the faster one before.
+    vi.stubGlobal('caches', { open: async () => ({ match: async () => new Response('"webgpu"') }) });
+    const kernels = { convolutions: 'plain', matrices: 'plain' } as const;
+    await client.load(await wakeWordsModel(), { device, kernels });
+    for (let loss = 0; loss < losses; loss++) {
+      const told = new Promise<void>((resolve) => (news = resolve));
+      await client.ask('loseDevice');
+      await told;
+    }
+    return after;
+  }
+
+  it('goes on on the CPU, and hears', async () => {
+    expect(await lose('auto', 4)).toEqual(['webgpu', 'webgpu', 'webgpu', 'cpu']);
+    const updates = await hear('jarvis');
+    expect(updates.map(({ result }) => result.text)).toContain('jarvis');
+    expect(updates.at(-1)?.ended).toBe(true);
+  });
+
+  it('gives up where the GPU was insisted on', async () => {
+    expect(await lose('webgpu', 4)).toEqual(['webgpu', 'webgpu', 'webgpu', 'device-lost']);
+  });
 });

@@ -4,6 +4,7 @@ import { createServer, type ViteDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
 import { wakeWordsFolder } from '../support/fixtures.ts';
+import { alsoInAll } from '../support/scope.ts';
 
 interface Heard {
   words: { word: string; start: number }[];
@@ -13,7 +14,10 @@ interface Heard {
   featureFrames: number;
 }
 
-/** `stream.wav` in pieces of `pieceSeconds` through a worker, the device lost after each of `losses` pieces. */
+/**
+ * `stream.wav` in pieces of `pieceSeconds` through a worker, the device lost after each of `losses` pieces; what cannot be
+ * lost runs on what is faster.
+ */
 const SCRIPT = (pieceSeconds: number, losses: number[], pauseMs: number) => `(async () => {
   const { RecognizerClient, readWav } = await import(${JSON.stringify(entry)});
   const heard = { words: [], errors: [], lost: 0, recovered: 0, featureFrames: 0 };
@@ -23,7 +27,7 @@ const SCRIPT = (pieceSeconds: number, losses: number[], pauseMs: number) => `(as
     onRecovered: () => heard.recovered++,
     onRecoveryFailed: (error) => heard.errors.push(String(error)),
   });
-  await client.load('wake-words/');
+  await client.load('wake-words/', { device: '${losses.length > 0 ? 'webgpu' : 'auto'}' });
   const bytes = await (await fetch('wake-words/samples/stream.wav')).arrayBuffer();
   const { samples, sampleRate } = readWav(new Uint8Array(bytes));
   let done;
@@ -98,11 +102,15 @@ describe('a recognizer in a worker', () => {
     );
   });
 
-  it.each([
-    ['while all of it is being decoded', 0.5, [20], 0],
-    ['with the whole of it in one push', 60, [0], 0],
-    ['twice, while audio keeps coming', 0.1, [60, 200], 12],
-  ])('goes on after the device was lost %s', async (_, pieceSeconds, losses, pauseMs) => {
+  it.each(
+    alsoInAll<readonly [string, number, number[], number]>(
+      [['while all of it is being decoded', 0.5, [20], 0]],
+      [
+        ['with the whole of it in one push', 60, [0], 0],
+        ['twice, while audio keeps coming', 0.1, [60, 200], 12],
+      ],
+    ),
+  )('goes on after the device was lost %s', async (_, pieceSeconds, losses, pauseMs) => {
     const heard = await hear(pieceSeconds, losses, pauseMs);
     same(heard);
     expect([heard.lost, heard.recovered]).toEqual([losses.length, losses.length]);
@@ -136,7 +144,7 @@ describe('a recognizer in a worker', () => {
     await page.evaluate(`(async () => {
       const { RecognizerClient } = await import(${JSON.stringify(entry)});
       window.client = new RecognizerClient(new Worker('/worker.ts', { type: 'module' }));
-      await client.load('wake-words/');
+      await client.load('wake-words/', { device: 'webgpu' });
     })()`);
     const worker = page.workers()[page.workers().length - 1];
     await worker.evaluate(`

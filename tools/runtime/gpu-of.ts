@@ -1,3 +1,4 @@
+import { AutoEngine } from '../../src/auto-engine.ts';
 import type { Engine } from '../../src/encoder/engine.ts';
 import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/webgpu/device/context.ts';
@@ -6,14 +7,15 @@ import type { KernelOptions } from '../../src/webgpu/options.ts';
 
 /** The GPU of an engine, for what only a GPU has. @throws RillError `bad-argument` for another engine. */
 export function gpuOf(engine: Engine): GpuContext {
-  if (!(engine instanceof WebGpuEngine)) {
+  const taken = engine instanceof AutoEngine ? engine.chosen : engine;
+  if (!(taken instanceof WebGpuEngine)) {
     throw new RillError('bad-argument', {
       got: `${engine.device.name}`,
       expected: 'WebGPU: kernels of several methods are its own',
       remedy: 'Leave --device out, or say --device webgpu.',
     });
   }
-  return engine.context;
+  return taken.context;
 }
 
 /** The engine, with kernels that were named. */
