@@ -1,20 +1,23 @@
 /**
  * Many calls on a Node server: each POST is one call, its body 16-bit mono samples at 16 kHz as they are spoken, its
- * answer a line of JSON for each thing that was heard. All calls share one GPU and one step.
+ * answer a line of JSON for each thing that was heard. All calls share one encoder, and go into one step.
  *
  *   npx tsx examples/calls.ts weights/wake-words 8080
  *   curl -sN -T recording.raw http://localhost:8080
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { OnlineRecognizer, RillError, SessionManager, type Session } from 'rill';
-import { openGpu, openModelFolder } from 'rill/node';
+import { openModelFolder, openNodeEngine } from 'rill/node';
 
 const [folder = 'weights/wake-words', port = '8080'] = process.argv.slice(2);
 const SAMPLE_RATE = 16000;
 
-const gpu = await openGpu();
 const model = await openModelFolder(folder);
-const recognizer = await OnlineRecognizer.load(model, { device: gpu, maxStreams: 200, chunkFrames: 4 });
+const recognizer = await OnlineRecognizer.load(model, {
+  device: await openNodeEngine(),
+  maxStreams: 200,
+  chunkFrames: 4,
+});
 const sessions = new SessionManager(recognizer, { idleSeconds: 30 });
 
 async function hear(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -57,4 +60,4 @@ async function hear(request: IncomingMessage, response: ServerResponse): Promise
 }
 
 const server = createServer((request, response) => void hear(request, response));
-server.listen(Number(port), () => console.log(`listening on ${port}, on ${gpu.adapterName}`));
+server.listen(Number(port), () => console.log(`listening on ${port}, on ${recognizer.device.name}`));

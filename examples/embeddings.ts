@@ -1,18 +1,18 @@
 /**
- * Raw embeddings: the encoder alone, chunk by chunk, with its states on the GPU between them.
+ * Raw embeddings: the encoder alone, chunk by chunk, with its states kept between them, on whatever is faster here.
  *
  *   npx tsx examples/embeddings.ts weights/wake-words weights/wake-words/samples/alexa.wav
  */
 import { readFile } from 'node:fs/promises';
-import { ENCODER_OUT, Resampler, WebGpuEncoder, fbank, readWav } from 'rill';
-import { openGpu, openModelFolder } from 'rill/node';
+import { ENCODER_OUT, Resampler, fbank, readWav } from 'rill';
+import { openModelFolder, openNodeEngine } from 'rill/node';
 
 const [folder = 'weights/wake-words', path = 'weights/wake-words/samples/alexa.wav'] = process.argv.slice(2);
 const CHUNK_FRAMES = 4;
 
-const gpu = await openGpu();
+const engine = await openNodeEngine();
 const model = await openModelFolder(folder);
-const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: CHUNK_FRAMES });
+const encoder = await engine.createEncoder(model, { maxStreams: 1, maxFrames: CHUNK_FRAMES });
 
 const { samples, sampleRate } = readWav(await readFile(path));
 const resampler = new Resampler(sampleRate, model.config.features.sampleRate);
@@ -40,4 +40,4 @@ for (let context = 5; ; context = 0) {
 }
 const { h, c } = await state.read(); // (layers, d_model) and (layers, rnn_hidden_size)
 console.log(`h of ${h.length} values, c of ${c.length}`);
-gpu.dispose();
+engine.dispose();
