@@ -1,5 +1,5 @@
 import { RillError } from '../errors.ts';
-import { elementCount, requireFinite, type Int8Matrix, type TensorInfo } from './tensors.ts';
+import { elementCount, requireFinite, type Int8Matrix, type TensorInfo, type TensorSource } from './tensors.ts';
 
 /** What weights are kept as: in a model folder, and in GPU memory. */
 export const WEIGHT_DTYPES = ['f32', 'f16', 'int8'] as const;
@@ -102,6 +102,22 @@ export function quantizeRows(values: Float32Array, rows: number): Int8Matrix {
     }
   }
   return { values: quantized, scales };
+}
+
+/**
+ * A matrix in int8: as it is stored, where it is stored so, or quantised.
+ *
+ * @throws RillError `bad-model` for values that are not finite.
+ */
+export async function readQuantized(source: TensorSource, name: string, rows: number): Promise<Int8Matrix> {
+  const stored = await source.readInt8?.(name);
+  if (stored) {
+    requireFinite('bad-model', rowScaleName(name), stored.scales);
+    return stored;
+  }
+  const values = await source.read(name);
+  requireFinite('bad-model', name, values);
+  return quantizeRows(values, rows);
 }
 
 /** The matrix that {@link quantizeRows} stands for. */

@@ -3,44 +3,33 @@ const SLICE_MS = 8;
 
 /**
  * Whose turn it is: work of one after the other in the order of asking, and now and then a pause for the page's or
- * process's other work. While little was done since the last pause, nothing is waited for.
+ * process's other work. Whoever waits for what it asked for before it asks again never waits for a turn.
  */
 export class Turns {
-  /** Of those that wait, the last one's end. */
-  #last: Promise<void> | undefined;
   /** Since the last pause. */
   #workedMs = 0;
+  #pause: Promise<void> | undefined;
 
-  /** Does some work when its turn has come: right now, if nobody waits and there was a pause lately. */
-  take<Done>(work: () => Done): Promise<Done> {
-    if (!this.#last && this.#workedMs < SLICE_MS) {
-      return this.#run(work);
+  /** Does some work: right now, but after a pause that others' work has brought. */
+  async take<Done>(work: () => Done): Promise<Done> {
+    // Those that wait for a pause go on in the order in which they came; one of them may bring the next.
+    while (this.#pause) {
+      await this.#pause;
     }
-    const turn = (this.#last ?? Promise.resolve()).then(() => this.#pauseIfDue()).then(() => this.#run(work));
-    const end = () => {
-      if (this.#last === last) {
-        this.#last = undefined;
-      }
-    };
-    const last: Promise<void> = turn.then(end, end);
-    this.#last = last;
-    return turn;
-  }
-
-  async #run<Done>(work: () => Done): Promise<Done> {
     const started = performance.now();
-    try {
-      return work();
-    } finally {
-      this.#workedMs += performance.now() - started;
+    const done = work();
+    this.#workedMs += performance.now() - started;
+    if (this.#workedMs >= SLICE_MS) {
+      this.#pause = this.#rest();
+      await this.#pause;
     }
+    return done;
   }
 
-  async #pauseIfDue(): Promise<void> {
-    if (this.#workedMs >= SLICE_MS) {
-      await nextTask();
-      this.#workedMs = 0;
-    }
+  async #rest(): Promise<void> {
+    await nextTask();
+    this.#workedMs = 0;
+    this.#pause = undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-import { quantizeRows } from '../model/dtypes.ts';
+import { readQuantized } from '../model/dtypes.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';
 import type { Address } from './kernels.ts';
@@ -94,7 +94,6 @@ export class WeightLoader {
       arithmetic = this.arithmetic,
     }: MatrixLayout = {},
   ): Promise<Matrix> {
-    const values = await this.read(name);
     const rows = Array.from({ length: outputs }, (_, o) => output(o));
     const columns = Uint32Array.from({ length: inputs }, (_, k) => input(k));
     const sizes = { inputs: paddedInputs, outputs: paddedOutputs };
@@ -102,13 +101,16 @@ export class WeightLoader {
     for (const each of biases) {
       (await this.read(each)).forEach((value, o) => (bias[rows[o]] += value));
     }
+    // From the last read on nothing is awaited: what a step had laid out meanwhile is laid out anew behind the weights.
     if (arithmetic === 'f32') {
+      const values = await this.read(name);
       const weight = this.#heap.keep(4 * paddedInputs * paddedOutputs);
       const panels = this.#heap.floatsAt(weight, paddedInputs * paddedOutputs);
       packPanels(values, panels, rows, columns, paddedInputs, 1);
       return { weight, bias: this.#put(bias), ...sizes };
     }
-    const quantized = quantizeRows(values, outputs);
+    const quantized = await readQuantized(this.#source, name, outputs);
+    this.#onTensor?.(name);
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[rows[o]] = scale / 127));
     const weight = this.#heap.keep(paddedInputs * paddedOutputs);
@@ -146,13 +148,14 @@ function packPanels(
   together: 1 | 2,
 ): void {
   const places = columns.map((k) => 8 * (k - (k % together)) + (k % together));
-  let from = 0;
-  for (const o of rows) {
+  rows.forEach((o, row) => {
     const start = 8 * inputs * (o >> 3) + together * (o & 7);
-    for (const place of places) {
-      panels[start + place] = values[from++];
+    const from = row * places.length;
+    // A plain loop: over a whole model it runs millions of times before it is compiled.
+    for (let k = 0; k < places.length; k++) {
+      panels[start + places[k]] = values[from + k];
     }
-  }
+  });
 }
 
 /** Loads everything that the encoder reads, tensor by tensor. */

@@ -2,15 +2,8 @@ import { RillError } from '../errors.ts';
 import type { BufferScope, GpuContext } from './device/context.ts';
 import type { Resource } from './device/kernel.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
-import {
-  WEIGHT_BITS,
-  quantizeRows,
-  requireFiniteHalves,
-  rowScaleName,
-  toHalf,
-  type WeightDtype,
-} from '../model/dtypes.ts';
-import { requireFinite, type Int8Matrix, type TensorSource } from '../model/tensors.ts';
+import { WEIGHT_BITS, readQuantized, requireFiniteHalves, toHalf, type WeightDtype } from '../model/dtypes.ts';
+import { requireFinite, type TensorSource } from '../model/tensors.ts';
 
 /** vec4s that hold `n` elements. */
 export const vec4s = (n: number) => Math.ceil(n / 4);
@@ -242,21 +235,11 @@ export class WeightLoader {
         scale: this.#noScale,
       };
     }
-    const quantized = await this.#readInt8(name, outputs);
+    const quantized = await readQuantized(this.#source, name, outputs);
+    this.#onTensor?.(name);
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[output(o)] = scale));
     return { weight: pack(quantized.values), scale: this.upload(`${name} scale`, scales) };
-  }
-
-  /** As it is stored, where it is stored so. */
-  async #readInt8(name: string, rows: number): Promise<Int8Matrix> {
-    const stored = await this.#source.readInt8?.(name);
-    if (!stored) {
-      return quantizeRows(await this.read(name), rows);
-    }
-    requireFinite('bad-model', rowScaleName(name), stored.scales);
-    this.#onTensor?.(name);
-    return stored;
   }
 
   /** As it is stored, where it is stored so. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectClose } from '../support/close.ts';
 import { paddedRows, poison, randoms } from '../support/random.ts';
+import { moduleBytes } from '../../src/wasm/kernels.ts';
 import { Bench, KERNEL_TOLERANCE } from './harness.ts';
 import * as twins from './twins.ts';
 
@@ -143,4 +144,13 @@ it('peak counts what it says', async () => {
   // Twelve sums that start at a half and go to one.
   expect(kernels.peak(0)).toBe(24);
   expect(kernels.peak(100)).toBeCloseTo(48, 4);
+});
+
+it('the module runs on memory that threads share, too', async () => {
+  const pages = { initial: 1, maximum: 65536 };
+  const shared = new WebAssembly.Memory({ ...pages, shared: true });
+  const { instance } = await WebAssembly.instantiate(moduleBytes({ shared: true }), { env: { memory: shared } });
+  expect(Object.keys(instance.exports)).toContain('linear');
+  // Each module takes its own kind of memory only.
+  await expect(WebAssembly.instantiate(moduleBytes(), { env: { memory: shared } })).rejects.toThrow(/shared/);
 });
