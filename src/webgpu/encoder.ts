@@ -28,6 +28,12 @@ import { WeightLoader, loadEncoderWeights, padded, type EncoderWeights } from '.
 /** What an encoder on WebGPU can be told. */
 export interface WebGpuEncoderOptions extends EncoderOptions, KernelOptions {}
 
+/** Milliseconds from the start until the weights were uploaded, and until the kernels were compiled. */
+export interface LoadingTimes {
+  uploadMs: number;
+  compileMs: number;
+}
+
 /**
  * The encoder on WebGPU. Hidden and cell states and the left context of every stream stay in GPU buffers, addressed by
  * slot.
@@ -41,6 +47,8 @@ export class WebGpuEncoder implements Encoder {
   readonly dtype: WeightDtype;
   /** How the kernels that read weights work. */
   readonly kernels: Readonly<KernelChoice>;
+  /** What loading took: side by side. */
+  readonly loading: Readonly<LoadingTimes>;
   #capacity: Readonly<EncoderCapacity>;
   readonly #outputs = new ProvidedOutputs(WEBGPU_OUTPUTS);
   readonly #slots: Slots;
@@ -53,7 +61,9 @@ export class WebGpuEncoder implements Encoder {
     choice: KernelChoice,
     kernels: EncoderKernels,
     weights: EncoderWeights,
+    loading: LoadingTimes,
   ) {
+    this.loading = loading;
     this.context = scope.context;
     this.scope = scope;
     this.model = model;
@@ -81,10 +91,16 @@ export class WebGpuEncoder implements Encoder {
     const scope = new BufferScope(context);
     try {
       const loader = new WeightLoader(scope, model.weights, dtype, storageFor(choice), options.onTensor);
+      const start = performance.now();
+      // Kernels are compiled on threads of the device's own while the weights are packed on this one.
+      const compiling = compileEncoder(context, sizes, dtype, choice, capacity);
+      compiling.catch(() => undefined);
       const weights = await loadEncoderWeights(loader, sizes);
-      const kernels = await compileEncoder(context, sizes, dtype, choice, capacity);
+      const uploadMs = performance.now() - start;
+      const kernels = await compiling;
+      const compileMs = performance.now() - start;
       context.check();
-      return new WebGpuEncoder(scope, model, capacity, choice, kernels, weights);
+      return new WebGpuEncoder(scope, model, capacity, choice, kernels, weights, { uploadMs, compileMs });
     } catch (error) {
       scope.dispose();
       throw error;

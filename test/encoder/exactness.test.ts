@@ -11,13 +11,15 @@ import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes } from '../support/close.ts';
+import { ENGINE_KINDS, openTestEngine } from '../support/engines.ts';
 import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
 import { alsoInAll, testsAll } from '../support/scope.ts';
 
-const PLAIN = { convolutions: 'plain', matrices: 'plain' } as const;
+/** Streams side by side where there are many. */
+const CROWD = testsAll ? 200 : 40;
 const FRAMES = 37;
-const CHUNKS = [1, 2, 3, 4, 8, 16, FRAMES];
+const CHUNKS = alsoInAll([1, 3, 16, FRAMES], [2, 4, 8]);
 
 /** Streams a whole utterance in chunks, optionally beside others that are at other places of other utterances. */
 async function stream(
@@ -89,7 +91,7 @@ describe.each(
     state.dispose();
   });
 
-  it.each([1, 2, 4, 5])('are the same beside %i other streams, in any slot', async (count) => {
+  it.each(alsoInAll([5], [1, 2, 4]))('are the same beside %i other streams, in any slot', async (count) => {
     const before = Array.from({ length: count }, () => encoder.createState());
     const state = encoder.createState();
     const beside = before.map((other, i) => ({ state: other, features: randoms(features.length, 100 + i, 4) }));
@@ -200,10 +202,10 @@ describe.each(
   });
 });
 
-it('an encoder finds out by itself whether it is exact', async () => {
-  const gpu = await createNodeContext();
+it.each(ENGINE_KINDS)('an encoder on %s finds out by itself whether it is exact', async (kind) => {
+  const engine = await openTestEngine(kind);
   const model = openModel(await goldenModel('odd'));
-  const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 4, kernels: PLAIN });
+  const encoder = await engine.createEncoder(model, { maxStreams: 16, maxFrames: 4 });
   expect(await isExact(encoder)).toBe(true);
   // A step that depends on how many streams there are.
   const step = encoder.step.bind(encoder);
@@ -215,18 +217,19 @@ it('an encoder finds out by itself whether it is exact', async () => {
   expect(await isExact(encoder)).toBe(false);
   expect(encoder.freeLanes).toBe(16);
   encoder.dispose();
+  engine.dispose();
 });
 
-it('the output bytes of a stream are the same alone and among 200', async () => {
+it(`the output bytes of a stream are the same alone and among ${CROWD}`, async () => {
   const gpu = await createNodeContext();
   const model = openModel(await goldenModel('odd'));
   const kernels: KernelChoice = { convolutions: 'texels', matrices: 'texels' };
-  const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 200, maxFrames: 4, kernels });
+  const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: CROWD, maxFrames: 4, kernels });
   const { numFeatures } = encoder.sizes;
   const features = randoms((4 * FRAMES + 5) * numFeatures, 5, 4);
   const alone = await stream(encoder, encoder.createState(), features, 4);
   // With the one alone, which still has its slot, and the one among them.
-  const others = Array.from({ length: 198 }, (_, i) => {
+  const others = Array.from({ length: CROWD - 2 }, (_, i) => {
     return { state: encoder.createState(), features: randoms((4 * 230 + 5) * numFeatures, i + 6, 4) };
   });
   const among = await stream(encoder, encoder.createState(), features, 4, others);

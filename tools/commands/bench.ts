@@ -8,6 +8,7 @@ import {
   UTTERANCE_FRAMES,
   type BenchOutput,
   type BenchSections,
+  type LoadFigures,
   type MethodFigures,
   totalBytes,
 } from '../runtime/bench-job.ts';
@@ -218,13 +219,24 @@ function tables({
   ].filter(({ rows }) => rows.length > 1);
 }
 
+/** `first load 1650 ms to the first result: weights uploaded after 130, kernels compiled after 1600, first step 35` */
+function loadLine({ ms, uploadMs, compileMs, stepMs }: LoadFigures, i: number): string {
+  const parts = [
+    ...(uploadMs === undefined ? [] : [`weights uploaded after ${uploadMs.toFixed(0)}`]),
+    ...(compileMs === undefined ? [] : [`kernels compiled after ${compileMs.toFixed(0)}`]),
+    `first step ${stepMs.toFixed(0)}`,
+  ];
+  return `${i === 0 ? 'first' : 'second'} load ${ms.toFixed(0)} ms to the first result: ${parts.join(', ')}`;
+}
+
 function report(adapter: string, output: BenchOutput, load: number, markdown: boolean): string {
-  const { sizes, dtype, parameters, loadMs, readGBps, kernelsProblem, exact, problems } = output;
+  const { sizes, dtype, parameters, loads, readGBps, kernelsProblem, exact, problems } = output;
   const memory = [...output.chunks, ...output.streams, ...output.batches].at(-1)?.memory ?? {};
   const parts = Object.entries(memory).map(([part, bytes]) => `${part} ${megabytes(bytes)}`);
   return [
     `${adapter}: ${sizes.numEncoderLayers} layers of ${sizes.dModel}, hidden ${sizes.rnnHiddenSize}, feed-forward ${sizes.dimFeedforward}, ${dtype};` +
-      ` ${parameters.toLocaleString('en')} encoder parameters; loaded in ${(loadMs / 1000).toFixed(1)} s`,
+      ` ${parameters.toLocaleString('en')} encoder parameters`,
+    ...loads.map(loadLine),
     ...(Object.keys(output.chosen).length > 0 ? [`kernels chosen: ${chosenNames(output.chosen)}`] : []),
     `${readGBps === undefined ? '' : `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; `}load of the machine ${load.toFixed(1)} before`,
     ...(parts.length > 0 ? [`GPU memory in MB, last row: ${parts.join(', ')}`] : []),

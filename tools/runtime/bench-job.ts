@@ -104,11 +104,21 @@ export interface MethodFigures {
   chosen: KernelChoice;
 }
 
+/** From a model at hand to the result of a stream's first step of {@link STREAM_CHUNK} encoder frames. */
+export interface LoadFigures {
+  ms: number;
+  /** Of it, on a GPU: until the weights were uploaded, and, side by side, until the kernels were compiled. */
+  uploadMs?: number;
+  compileMs?: number;
+  /** The first step alone. */
+  stepMs: number;
+}
+
 export interface BenchOutput {
   sizes: EncoderSizes;
   dtype: WeightDtype;
   parameters: number;
-  loadMs: number;
+  loads: LoadFigures[];
   /** A GPU's own, in GB/s, over as many bytes as the weights take in their dtype (at most 128 MiB). */
   readGBps?: number;
   chunks: ChunkFigures[];
@@ -151,7 +161,6 @@ class Bench {
   readonly #model: Model;
   readonly #total: number;
   #done = 0;
-  #loadMs = 0;
   readonly #chosen: Partial<Record<keyof BenchSections, KernelChoice>> = {};
   readonly #problems: Partial<Record<keyof BenchSections | 'exact', string>> = {};
 
@@ -171,6 +180,8 @@ class Bench {
       0,
     );
     const dtype = this.#input.dtype ?? storedDtype(this.#model.weights.tensors);
+    // The first load is cold, the second finds its pipelines in the driver's cache.
+    const loads = [await this.#load(), await this.#load()];
     const measured = {
       sizes: sizes.encoder,
       dtype,
@@ -196,8 +207,26 @@ class Bench {
     const exact = await this.#guard('exact', () =>
       this.#withEncoder(undefined, EXACT_STREAMS, STREAM_CHUNK, (encoder) => isExact(encoder)),
     );
-    const [chosen, problems, loadMs] = [this.#chosen, this.#problems, this.#loadMs];
-    return { ...measured, ...profiles, methods, exact, chosen, problems, loadMs };
+    const [chosen, problems] = [this.#chosen, this.#problems];
+    return { ...measured, ...profiles, methods, exact, chosen, problems, loads };
+  }
+
+  async #load(): Promise<LoadFigures> {
+    const { dtype, method } = this.#input;
+    const engine = withKernels(this.#context.engine, method && kernelsOf(method));
+    const start = performance.now();
+    const encoder = await engine.createEncoder(this.#model, { maxStreams: 1, maxFrames: STREAM_CHUNK, dtype });
+    try {
+      await encoder.provide(CTC_TOKENS);
+      const stepAt = performance.now();
+      const features = randomFeatures(SUBSAMPLING_FACTOR * STREAM_CHUNK + CONTEXT_FRAMES, encoder.sizes);
+      await encoder.step([{ state: encoder.createState(), features }], [CTC_TOKENS]);
+      const end = performance.now();
+      const loading = encoder instanceof WebGpuEncoder ? encoder.loading : undefined;
+      return { ms: end - start, ...loading, stepMs: end - stepAt };
+    } finally {
+      encoder.dispose();
+    }
   }
 
   /** What fails in one section is told beside what the others give. */
@@ -251,7 +280,6 @@ class Bench {
   ): Promise<T> {
     const { dtype, method } = this.#input;
     const kernels = method && kernelsOf(method);
-    const start = performance.now();
     const engine = withKernels(this.#context.engine, kernels);
     const encoder = await engine.createEncoder(this.#model, { maxStreams, maxFrames, dtype });
     try {
@@ -259,8 +287,6 @@ class Bench {
       if (section && encoder instanceof WebGpuEncoder) {
         this.#chosen[section] = encoder.kernels;
       }
-      // Later encoders find their pipelines in the driver's cache.
-      this.#loadMs ||= performance.now() - start;
       return await use(encoder);
     } finally {
       encoder.dispose();
