@@ -152,9 +152,12 @@ export class DemoModel {
       onProgress: (event) => {
         if (event.status === 'progress_total') {
           this.#status.showProgress(event.progress / 100);
-        } else if (event.status === 'ready') {
-          this.#status.tell(() => say('starting'));
-          this.#status.reveal('cancel', false);
+        } else if (event.status === 'prepare') {
+          if (event.loaded === 1) {
+            this.#status.tell(() => say('starting'));
+            this.#status.reveal('cancel', false);
+          }
+          this.#status.showProgress(event.progress / 100);
         }
       },
     });

@@ -9,12 +9,15 @@ export interface FileProgress {
 
 /**
  * What happens while a model is loaded, in the shapes of transformers.js' progress_callback: `progress_total` counts
- * all files together, from 0 to 100, and is all that a progress bar needs.
+ * all files together, from 0 to 100, and is all that a progress bar needs. `ready` comes when there is nothing left to
+ * wait for: of {@link fetchModel} with the model, of a recognizer when a stream can be fed.
  */
 export type LoadEvent =
   | { status: 'initiate' | 'download' | 'done'; name: string; file: string }
   | ({ status: 'progress'; name: string; file: string; progress: number } & FileProgress)
   | ({ status: 'progress_total'; name: string; progress: number; files: Record<string, FileProgress> } & FileProgress)
+  /** Tensors that were laid out for the device: what remains after them is compiling, on a GPU. */
+  | { status: 'prepare'; name: string; loaded: number; total: number; progress: number }
   | { status: 'ready'; name: string };
 
 export interface FetchOptions {

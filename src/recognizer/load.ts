@@ -4,6 +4,7 @@ import { unlessAborted } from '../errors.ts';
 import { fetchModel, type FetchOptions } from '../model/fetch.ts';
 import type { Model } from '../model/model.ts';
 import type { Listener } from './listener.ts';
+import { LoadProgress } from './load-progress.ts';
 
 /** How to come by a model and a device in one call. */
 export interface LoadOptions extends FetchOptions, EngineOptions {}
@@ -12,13 +13,16 @@ export interface LoadOptions extends FetchOptions, EngineOptions {}
  * Fetches a model and opens a device side by side, then makes `create`'s object of both.
  *
  * @param source the address of a model folder, or a model that is there already
+ * @param create is to call `onTensor` as its encoder loads tensors
  */
 export async function load<Loaded extends Listener>(
   source: string | Model,
   options: LoadOptions,
-  create: (engine: Engine, model: Model) => Promise<Loaded>,
+  create: (engine: Engine, model: Model, onTensor: (tensor: string) => void) => Promise<Loaded>,
 ): Promise<Loaded> {
-  const fetching = typeof source === 'string' ? fetchModel(source, options) : source;
+  const progress = new LoadProgress(typeof source === 'string' ? source : 'model', options.onProgress);
+  const fetching =
+    typeof source === 'string' ? fetchModel(source, { ...options, onProgress: progress.onFetch }) : source;
   const [opened, fetched] = await Promise.allSettled([openEngine(options), fetching]);
   try {
     if (opened.status === 'rejected') {
@@ -29,9 +33,11 @@ export async function load<Loaded extends Listener>(
     }
     options.signal?.throwIfAborted();
     const { engine, isOwn } = opened.value;
-    const loaded = await unlessAborted(create(engine, fetched.value), options.signal, (late) => {
+    const creating = create(engine, fetched.value, progress.onTensor(fetched.value));
+    const loaded = await unlessAborted(creating, options.signal, (late) => {
       late.dispose();
     });
+    progress.ready();
     return isOwn ? loaded.ownEngine() : loaded;
   } catch (error) {
     if (opened.status === 'fulfilled' && opened.value.isOwn) {

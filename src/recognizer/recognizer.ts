@@ -60,7 +60,9 @@ export class OnlineRecognizer extends Listener {
    * `device-lost`; what the signal is aborted with.
    */
   static async load(source: string | Model, options: LoadOptions & RecognizerOptions = {}): Promise<OnlineRecognizer> {
-    return load(source, options, (engine, model) => OnlineRecognizer.create(engine, model, options));
+    return load(source, options, (engine, model, onTensor) =>
+      OnlineRecognizer.create(engine, model, { onTensor, ...options }),
+    );
   }
 
   /**

@@ -77,7 +77,9 @@ export class KeywordSpotter extends Listener {
     source: string | Model,
     options: LoadOptions & KeywordSpotterOptions = {},
   ): Promise<KeywordSpotter> {
-    return load(source, options, (engine, model) => KeywordSpotter.create(engine, model, options));
+    return load(source, options, (engine, model, onTensor) =>
+      KeywordSpotter.create(engine, model, { onTensor, ...options }),
+    );
   }
 
   /**

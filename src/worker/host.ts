@@ -5,6 +5,7 @@ import { RillError } from '../errors.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import { fetchModel, type LoadEvent } from '../model/fetch.ts';
 import { openModel, type Model, type ModelFiles } from '../model/model.ts';
+import { LoadProgress } from '../recognizer/load-progress.ts';
 import type { StreamingOptions } from '../recognizer/options.ts';
 import { OnlineRecognizer } from '../recognizer/recognizer.ts';
 import { Scheduler } from '../recognizer/scheduler.ts';
@@ -141,9 +142,9 @@ class RecognizerHost implements Survivors {
       call,
       source,
       options,
-      (model) =>
+      (model, onTensor) =>
         (engine, chunkFrames = options.chunkFrames) =>
-          OnlineRecognizer.create(engine, model, inChunks(options, chunkFrames)),
+          OnlineRecognizer.create(engine, model, { onTensor, ...inChunks(options, chunkFrames) }),
     );
   }
 
@@ -152,9 +153,9 @@ class RecognizerHost implements Survivors {
       call,
       source,
       options,
-      (model) =>
+      (model, onTensor) =>
         async (engine, chunkFrames = options.chunkFrames) =>
-          hostedSpotter(await KeywordSpotter.create(engine, model, inChunks(options, chunkFrames))),
+          hostedSpotter(await KeywordSpotter.create(engine, model, { onTensor, ...inChunks(options, chunkFrames) })),
     );
   }
 
@@ -162,22 +163,25 @@ class RecognizerHost implements Survivors {
     call: number,
     source: string | ModelFiles,
     { cache, device, kernels }: WorkerRecognizerOptions | WorkerSpotterOptions,
-    maker: (model: Model) => MakeHosted,
+    maker: (model: Model, onTensor: () => void) => MakeHosted,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
     const { signal } = cancel;
     this.#cancels.set(call, cancel);
-    const onProgress = this.#progress(call);
+    const progress = new LoadProgress(typeof source === 'string' ? source : 'model', this.#progress(call));
     const model =
-      typeof source === 'string' ? await fetchModel(source, { cache, onProgress, signal }) : openModel(source);
+      typeof source === 'string'
+        ? await fetchModel(source, { cache, onProgress: progress.onFetch, signal })
+        : openModel(source);
     // Only now do the streams before end: a model that does not load leaves the one before in its place.
     const loaded = await this.#supervisor.load(
-      { model, engine: { device, kernels }, make: maker(model) },
+      { model, engine: { device, kernels }, make: maker(model, progress.onTensor(model)) },
       signal,
       () => {
         this.#endAll();
       },
     );
+    progress.ready();
     return infoOf(loaded);
   }
 

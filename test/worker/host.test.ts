@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { DeviceName } from '../../src/engine.ts';
 import type { RillError } from '../../src/errors.ts';
+import type { LoadEvent } from '../../src/model/fetch.ts';
 import { RecognizerClient, type WorkerHandlers } from '../../src/worker/client.ts';
 import { serveRecognizer } from '../../src/worker/host.ts';
 import type { FromHost, StreamUpdate, ToHost, WorkerModel } from '../../src/worker/messages.ts';
@@ -121,6 +122,17 @@ it('answers to its methods only', async () => {
   for (const method of ['receive', 'constructor', '__proto__', 'toString', 'resume']) {
     expect(await call(method), method).toMatchObject({ call: 1, error: { code: 'bad-argument' } });
   }
+});
+
+it('tells of preparing, and is ready when a stream can be fed', async () => {
+  const events: LoadEvent[] = [];
+  await open().load(await wakeWordsModel(), { onProgress: (event) => events.push(event) });
+  const prepared = events.flatMap((event) => (event.status === 'prepare' ? [event.progress] : []));
+  expect(prepared.length).toBeGreaterThan(40);
+  expect(prepared).toEqual([...prepared].sort((a, b) => a - b));
+  expect(prepared.at(-1)).toBeLessThanOrEqual(100);
+  expect(events.at(-1)?.status).toBe('ready');
+  expect(events.filter(({ status }) => status === 'ready')).toHaveLength(1);
 });
 
 describe('when GPU device after device is lost', () => {
