@@ -129,6 +129,12 @@ export const RUNTIME_OPTIONS = {
   },
 } as const satisfies Options;
 
+/** Options of commands that measure: WebGPU, unless the CPU is named. */
+export const MEASURING_OPTIONS = {
+  ...RUNTIME_OPTIONS,
+  device: { ...RUNTIME_OPTIONS.device, otherwise: 'webgpu' },
+} as const satisfies Options;
+
 /** For commands that can print JSON. */
 export const JSON_OPTION = {
   json: { type: 'boolean', help: 'results as JSON, one object a line' },

@@ -18,7 +18,7 @@ import {
   FULL_SIZE,
   JSON_OPTION,
   RANDOM_OPTIONS,
-  RUNTIME_OPTIONS,
+  MEASURING_OPTIONS,
   bundledModel,
   chunkSizes,
   counts,
@@ -62,7 +62,7 @@ const OPTIONS = {
   seconds: { type: 'string', value: 'S', default: '4', help: 'for each row, at the most' },
   ...JSON_OPTION,
   markdown: { type: 'boolean', default: false, help: 'tables for a document' },
-  ...RUNTIME_OPTIONS,
+  ...MEASURING_OPTIONS,
 } as const satisfies Options;
 
 /** What each section measures by default. */
@@ -200,7 +200,7 @@ function tables({
       rows: [['kernel', 'dispatches', 'ms', 'share'], ...rows],
     };
   });
-  const costs = ['RTF', 'dispatches', 'weights MB', 'GB/s', 'of read', 'GPU MB', 'steps'];
+  const costs = ['RTF', 'dispatches', 'weights MB', 'GB/s', 'of read', 'MB', 'steps'];
   return [
     {
       title: 'One stream, by encoder frames a chunk (40 ms each)',
@@ -208,11 +208,11 @@ function tables({
     },
     {
       title: `Streams in one step, ${STREAM_CHUNK} encoder frames of each; the most that kept up, nine steps in ten: ${most}`,
-      rows: [['streams', ...TIMES, 'input frames/s', 'at real time', 'GPU MB', 'steps'], ...streamRows],
+      rows: [['streams', ...TIMES, 'input frames/s', 'at real time', 'MB', 'steps'], ...streamRows],
     },
     {
       title: `Utterances of ${UTTERANCE_FRAMES} feature frames (10 ms each) side by side`,
-      rows: [['utterances', ...TIMES, 'input frames/s', 'RTF', 'GPU MB', 'runs'], ...batchRows],
+      rows: [['utterances', ...TIMES, 'input frames/s', 'RTF', 'MB', 'runs'], ...batchRows],
     },
     ...kernelTables,
     ...methods.map(methodTable),
@@ -239,7 +239,7 @@ function report(adapter: string, output: BenchOutput, load: number, markdown: bo
     ...loads.map(loadLine),
     ...(Object.keys(output.chosen).length > 0 ? [`kernels chosen: ${chosenNames(output.chosen)}`] : []),
     `${readGBps === undefined ? '' : `read bandwidth of the adapter ${readGBps.toFixed(2)} GB/s; `}load of the machine ${load.toFixed(1)} before`,
-    ...(parts.length > 0 ? [`GPU memory in MB, last row: ${parts.join(', ')}`] : []),
+    ...(parts.length > 0 ? [`memory in MB, last row: ${parts.join(', ')}`] : []),
     ...tables(output).map(({ title, rows }) => `\n${title}\n\n${markdown ? markdownTable(rows) : table(rows)}`),
     ...(kernelsProblem ? [`\nno times of kernels: ${kernelsProblem}`] : []),
     ...(exact === undefined

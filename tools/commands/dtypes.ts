@@ -7,7 +7,7 @@ import type { DtypeOutput } from '../runtime/dtypes-job.ts';
 import { Progress, markdownTable, percent, print, table } from '../terminal.ts';
 import {
   JSON_OPTION,
-  RUNTIME_OPTIONS,
+  MEASURING_OPTIONS,
   bundledModel,
   parse,
   usageError,
@@ -27,7 +27,7 @@ const OPTIONS = {
   },
   ...JSON_OPTION,
   markdown: { type: 'boolean', help: 'the table for a document' },
-  ...RUNTIME_OPTIONS,
+  ...MEASURING_OPTIONS,
 } as const satisfies Options;
 
 /** What one dtype does to a model. */
