@@ -3,7 +3,7 @@ import { checkChunk, type WaveformChunk } from '../waveform/chunk.ts';
 import type { OnlineRecognizer, StreamOptions } from './recognizer.ts';
 import type { RecognitionResult } from './results.ts';
 import { StreamReports } from './reports.ts';
-import { Scheduler, type Scheduled } from './scheduler.ts';
+import { Scheduler } from './scheduler.ts';
 import type { OnlineStream, StreamStats } from './stream.ts';
 
 export interface SessionManagerOptions {
@@ -41,8 +41,8 @@ const IDLE_CHECKS = 4;
 /** Timers cannot wait for longer than 2 ^ 31 ms; once a minute is often enough. */
 const LONGEST_CHECK_MS = 60_000;
 
-/** One call: audio in, results out. Made by {@link SessionManager.create}. */
-export class Session implements Scheduled {
+/** One call: audio in, results out; to the scheduler a `Scheduled`. Made by {@link SessionManager.create}. */
+export class Session {
   readonly id: number;
   readonly #manager: SessionManager;
   readonly #stream: OnlineStream;
