@@ -1,6 +1,7 @@
 /**
  * Writes `src/wasm/module.generated.ts`: the kernels of `wasm/`, compiled, as base64, so that there is no second file to
  * host. What a tile needs spelt out is written out here, see `wasm/tile.ts`.
+ * `tools/generate-thread.ts` calls it, and writes what threads run.
  */
 import { createHash } from 'node:crypto';
 import { readFile, readdir, writeFile } from 'node:fs/promises';

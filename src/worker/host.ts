@@ -161,7 +161,7 @@ class RecognizerHost implements Survivors {
   async #load(
     call: number,
     source: string | ModelFiles,
-    { cache, device, kernels }: WorkerRecognizerOptions | WorkerSpotterOptions,
+    { cache, device, kernels, threads }: WorkerRecognizerOptions | WorkerSpotterOptions,
     maker: (model: Model) => MakeHosted,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
@@ -172,7 +172,7 @@ class RecognizerHost implements Survivors {
       typeof source === 'string' ? await fetchModel(source, { cache, onProgress, signal }) : openModel(source);
     // Only now do the streams before end: a model that does not load leaves the one before in its place.
     const loaded = await this.#supervisor.load(
-      { model, engine: { device, kernels }, make: maker(model) },
+      { model, engine: { device, kernels, threads }, make: maker(model) },
       signal,
       () => {
         this.#endAll();
