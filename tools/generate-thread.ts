@@ -46,7 +46,7 @@ export async function writeThread(): Promise<void> {
   const text = [
     '// Made from src/wasm/thread.ts by tools/generate-thread.ts (npm run generate). Do not edit.',
     `/** ${script.length} bytes; defines \`serveThread\`. */`,
-    `export const THREAD = ${JSON.stringify(script)};`,
+    `export const THREAD: string = ${JSON.stringify(script)};`,
     '',
   ].join('\n');
   if ((await readFile(target, 'utf8').catch(() => '')) !== text) {

@@ -134,7 +134,7 @@ async function generate(files: ReadonlyMap<string, string>): Promise<string> {
   }
   return [
     `/** ${binary.length} bytes, ${gzipped} gzipped. */`,
-    `export const MODULE = '${Buffer.from(binary).toString('base64')}';`,
+    `export const MODULE: string = '${Buffer.from(binary).toString('base64')}';`,
     '/** Where the flags of the imported memory stand; 2 added makes it shared. */',
     `export const MEMORY_FLAGS_AT = ${findMemoryFlags(binary)};`,
     '',
