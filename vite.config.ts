@@ -1,23 +1,24 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 import { writeKernels } from './tools/generate-kernels.ts';
-import { writeWasm } from './tools/generate-wasm.ts';
+import { writeThread } from './tools/generate-thread.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
-/** Keeps what is made of the shaders and of the CPU's kernels as those are, also while they are being edited. */
+/** Keeps what is made of the shaders, of the CPU's kernels and of its threads as those are, also while they are being edited. */
 const generated: Plugin = {
   name: 'rill-generated',
   async buildStart() {
-    await Promise.all([writeKernels(), writeWasm()]);
+    await Promise.all([writeKernels(), writeThread()]);
   },
   configureServer({ watcher }) {
     const wasm = path('wasm');
+    const threads = path('src/wasm');
     watcher.add([path('shaders'), wasm]).on('change', (file) => {
       if (file.endsWith('.wgsl')) {
         void writeKernels();
-      } else if (file.startsWith(wasm)) {
-        void writeWasm();
+      } else if (file.startsWith(wasm) || (file.startsWith(threads) && !file.endsWith('.generated.ts'))) {
+        void writeThread();
       }
     });
   },

@@ -28,13 +28,14 @@ type Kind = DeviceInfo['kind'];
 export class AutoEngine implements Engine {
   readonly lost: Promise<string>;
   readonly #gpu: WebGpuEngine;
-  readonly #cpu = new WasmEngine();
+  readonly #cpu: WasmEngine;
   readonly #options: KernelOptions;
   #device: Readonly<DeviceInfo>;
   #isChosen = false;
 
-  constructor(context: GpuContext, options: KernelOptions = {}) {
+  constructor(context: GpuContext, options: KernelOptions = {}, cpu = new WasmEngine()) {
     this.#options = options;
+    this.#cpu = cpu;
     this.#gpu = new WebGpuEngine(context, options);
     this.#device = { ...this.#gpu.device, reason: 'a GPU; not held against the CPU yet' };
     // The CPU cannot be lost: who has chosen it does not mind.
@@ -80,6 +81,7 @@ export class AutoEngine implements Engine {
       model.sizes.encoder,
       options.dtype ?? 'auto',
       streamsOf(options),
+      this.#cpu.threads,
     ]);
     const kept = await recall(store, key);
     if (kept === 'webgpu' || kept === 'cpu') {

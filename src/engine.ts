@@ -6,6 +6,7 @@ import { WebGpuEngine } from './webgpu/engine.ts';
 import type { KernelOptions } from './webgpu/options.ts';
 import { WasmEngine } from './wasm/engine.ts';
 import { hasWasm } from './wasm/kernels.ts';
+import { pageThreads, type Threads } from './wasm/threads.ts';
 
 export { hasWasm };
 
@@ -22,6 +23,12 @@ export interface EngineOptions extends KernelOptions {
    * `rill/node` gives.
    */
   device?: DeviceName | Engine | GpuContext | GPUDevice;
+  /**
+   * Threads that the streams of a step are shared out over where the CPU is what runs them, 1 to 64, the calling one among
+   * them; 1 by default. They bring something from eight streams a step on. More than one needs a page that is cross-origin
+   * isolated; in Node they come with what `openNodeEngine()` of `rill/node` gives.
+   */
+  threads?: number;
 }
 
 /** An engine, and whether it was opened for this one use. */
@@ -34,10 +41,10 @@ export interface OpenedEngine {
  * Opens what the options ask for.
  *
  * @param reason what is told of a device that was asked for by name
- * @throws RillError `no-webgpu`, `no-adapter`, `no-wasm`, `bad-argument`.
+ * @throws RillError `no-webgpu`, `no-adapter`, `no-wasm`, `no-threads`, `bad-argument`.
  */
 export async function openEngine(
-  { device = 'auto', ...options }: EngineOptions = {},
+  { device = 'auto', threads = 1, ...options }: EngineOptions = {},
   reason = 'asked for',
 ): Promise<OpenedEngine> {
   if (typeof device !== 'string') {
@@ -48,11 +55,11 @@ export async function openEngine(
   }
   switch (device) {
     case 'auto':
-      return { engine: await openAuto(options), isOwn: true };
+      return { engine: await openAuto(options, pageThreads(threads)), isOwn: true };
     case 'webgpu':
       return { engine: new WebGpuEngine(await GpuContext.create(), options, reason), isOwn: true };
     case 'cpu':
-      return { engine: new WasmEngine(reason), isOwn: true };
+      return { engine: new WasmEngine(reason, pageThreads(threads)), isOwn: true };
     default:
       throw new RillError('bad-argument', {
         got: `device: ${JSON.stringify(device)}`,
@@ -75,7 +82,8 @@ export async function isSupported(device: DeviceName = 'auto'): Promise<boolean>
 }
 
 /** The CPU, or a GPU that is held against it when a model comes. */
-async function openAuto(options: KernelOptions): Promise<Engine> {
+async function openAuto(options: KernelOptions, threads: Threads | undefined): Promise<Engine> {
+  const onCpu = (reason?: string) => new WasmEngine(reason, threads);
   if (!(await hasWasm())) {
     return new WebGpuEngine(await GpuContext.create().catch(neither), options, 'no WebAssembly SIMD');
   }
@@ -86,16 +94,16 @@ async function openAuto(options: KernelOptions): Promise<Engine> {
     throw error;
   });
   if (adapter instanceof RillError) {
-    return new WasmEngine(adapter.code === 'no-webgpu' ? 'no WebGPU here' : 'no GPU adapter here');
+    return onCpu(adapter.code === 'no-webgpu' ? 'no WebGPU here' : 'no GPU adapter here');
   }
   if (adapter.isSoftware) {
-    return new WasmEngine(`the only GPU adapter is software (${adapter.name})`);
+    return onCpu(`the only GPU adapter is software (${adapter.name})`);
   }
   try {
-    return new AutoEngine(await GpuContext.create(), options);
+    return new AutoEngine(await GpuContext.create(), options, onCpu());
   } catch (error) {
     if (error instanceof RillError) {
-      return new WasmEngine(`the GPU gave no device (${error.got})`);
+      return onCpu(`the GPU gave no device (${error.got})`);
     }
     throw error;
   }

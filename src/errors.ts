@@ -11,9 +11,10 @@ export type RillErrorCode =
   | 'no-webgpu' // this browser or runtime has no WebGPU
   | 'no-adapter' // WebGPU is there, but no adapter
   | 'no-wasm' // WebAssembly with SIMD is missing or forbidden
+  | 'no-threads' // threads that share memory cannot be had here
   | 'no-memory' // there is none for weights or a step on the CPU
   | 'shader' // a shader or pipeline did not compile
-  | 'worker' // the worker did not start, or ended with an error
+  | 'worker' // a worker or thread did not start, or ended with an error
   | 'device-lost' // the GPU device went away
   | 'gpu' // the GPU reported another error
   | 'internal'; // a fault of Rill itself

@@ -1,6 +1,7 @@
 /**
  * Writes `src/wasm/module.generated.ts`: the kernels of `wasm/`, compiled, as base64, so that there is no second file to
  * host. What a tile needs spelt out is written out here, see `wasm/tile.ts`.
+ * `tools/generate-thread.ts` calls it, and writes what threads run.
  */
 import { createHash } from 'node:crypto';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
@@ -133,7 +134,7 @@ async function generate(files: ReadonlyMap<string, string>): Promise<string> {
   }
   return [
     `/** ${binary.length} bytes, ${gzipped} gzipped. */`,
-    `export const MODULE = '${Buffer.from(binary).toString('base64')}';`,
+    `export const MODULE: string = '${Buffer.from(binary).toString('base64')}';`,
     '/** Where the flags of the imported memory stand; 2 added makes it shared. */',
     `export const MEMORY_FLAGS_AT = ${findMemoryFlags(binary)};`,
     '',

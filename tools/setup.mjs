@@ -65,10 +65,10 @@ function installPackages() {
   writeFileSync(mark, wanted);
 }
 
-/** Typed descriptors of the shaders, from the WGSL itself, and the CPU's kernels, compiled. */
+/** Typed descriptors of the shaders, from the WGSL itself, the CPU's kernels, compiled, and the program of its threads. */
 function generateKernels() {
   const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
-  for (const script of ['generate-kernels.ts', 'generate-wasm.ts']) {
+  for (const script of ['generate-kernels.ts', 'generate-thread.ts']) {
     const path = join(root, 'tools', script);
     execFileSync(process.execPath, [tsx, path], { cwd: root, stdio: ['inherit', process.stderr, 'inherit'] });
   }

@@ -9,6 +9,7 @@ import { GpuContext, isSoftware, type ContextOptions } from '../webgpu/device/co
 import { findSwiftShader } from './browsers.mjs';
 import { destroyAtExit } from './exit.ts';
 import { kernelFiles } from './kernel-files.ts';
+import { nodeThreads } from './threads.ts';
 
 /** Which adapter to run on; without a wish, a GPU when there is one, else the software adapter. */
 export type AdapterChoice = 'gpu' | 'software';
@@ -54,28 +55,35 @@ export interface NodeEngineOptions extends OpenGpuOptions {
    * is taken. `webgpu` is the GPU or the software adapter, as {@link openGpu} finds it; `cpu` is WebAssembly.
    */
   device?: DeviceName;
+  /** Threads that the streams of a step are shared out over on the CPU, 1 to 64; 1 by default. */
+  threads?: number;
 }
 
 /**
  * Opens what a model is to run on in Node, for the option `device` of whatever loads a model.
  *
- * @throws RillError `no-adapter` for `webgpu` where there is none.
+ * @throws RillError `no-adapter` for `webgpu` where there is none, `bad-argument`.
  */
-export async function openNodeEngine({ device = 'auto', ...options }: NodeEngineOptions = {}): Promise<Engine> {
+export async function openNodeEngine({
+  device = 'auto',
+  threads = 1,
+  ...options
+}: NodeEngineOptions = {}): Promise<Engine> {
+  const onCpu = (reason?: string) => new WasmEngine(reason, nodeThreads(threads));
   if (device === 'webgpu') {
     return new WebGpuEngine(await openGpu(options));
   }
   if (device === 'cpu') {
-    return new WasmEngine();
+    return onCpu();
   }
   if (!mayHaveGpu()) {
-    return new WasmEngine('no GPU here');
+    return onCpu('no GPU here');
   }
   try {
-    return new AutoEngine(await openGpu({ ...options, adapter: 'gpu' }));
+    return new AutoEngine(await openGpu({ ...options, adapter: 'gpu' }), {}, onCpu());
   } catch (error) {
     if (error instanceof RillError && error.code === 'no-adapter') {
-      return new WasmEngine(`no GPU here (${error.got})`);
+      return onCpu(`no GPU here (${error.got})`);
     }
     throw error;
   }

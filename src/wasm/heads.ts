@@ -4,21 +4,13 @@ import type { Model } from '../model/model.ts';
 import type { Address } from './kernels.ts';
 import { product, type Network } from './step.ts';
 import type { Matrix, WeightLoader } from './weights.ts';
-import type { Workspace } from './workspace.ts';
+import type { HeadWidths, Workspace } from './workspace.ts';
 
 /** Rows of (width) floats, `stride` apart. */
 export interface RowsAt {
   at: Address;
   width: number;
   stride: number;
-}
-
-/** A head on top of the encoder, its weights loaded. */
-export interface Head {
-  /** Floats of a row of its product. */
-  widest: number;
-  /** Computes its output of all rows of `x`. */
-  run(network: Network, space: Workspace, rows: number): RowsAt;
 }
 
 /**
@@ -28,9 +20,20 @@ export interface Head {
 export const CPU_OUTPUTS = [CTC_LOG_PROBS, CTC_TOKENS, JOINER_ENCODER_PROJ] as const;
 type CpuOutput = (typeof CPU_OUTPUTS)[number];
 
-/** Floats of the widest row that one of the heads needs. */
-export const widestOf = (heads: ReadonlyMap<string, Head>) =>
-  Math.max(0, ...Array.from(heads.values(), ({ widest }) => widest));
+/** A head on top of the encoder, its weights loaded; plain, so that other threads can be told. */
+export interface Head {
+  output: CpuOutput;
+  matrix: Matrix;
+  /** Of its product; rows are as wide as the matrix has outputs. */
+  width: number;
+  /** For the choice of tokens. */
+  blank: number;
+  blankPenalty: number;
+}
+
+/** Floats of a row of each head's product. */
+export const widthsOf = (heads: ReadonlyMap<string, Head>): HeadWidths =>
+  Object.fromEntries(Array.from(heads.values(), ({ output, matrix }) => [output, matrix.outputs]));
 
 /** @throws RillError `bad-model` when the model has no such head, `no-memory`. */
 export async function loadHead(
@@ -39,35 +42,30 @@ export async function loadHead(
   output: CpuOutput,
   { blankPenalty = 0 }: HeadOptions,
 ): Promise<Head> {
-  const linear = (layer: string, outputs: number) =>
-    load.matrix(`${layer}.weight`, [`${layer}.bias`], [outputs, sizes.encoder.dModel]);
-  if (output === JOINER_ENCODER_PROJ) {
-    const { joinerDim } = requireTransducer(sizes);
-    const matrix = await linear('joiner.encoder_proj', joinerDim);
-    return headOf(matrix, (_, { wide }) => ({ at: wide, width: joinerDim, stride: matrix.outputs }));
-  }
-  const { vocabSize } = requireCtc(sizes);
-  const matrix = await linear('ctc_output.1', vocabSize);
-  const stride = matrix.outputs;
-  if (output === CTC_LOG_PROBS) {
-    return headOf(matrix, ({ kernels }, { wide }, rows) => {
-      kernels.logSoftmax(wide, rows, vocabSize, stride);
-      return { at: wide, width: vocabSize, stride };
-    });
-  }
-  return headOf(matrix, ({ kernels }, { wide, picked }, rows) => {
-    kernels.ctcPick(wide, picked, rows, vocabSize, stride, config.blankId, blankPenalty);
-    return { at: picked, width: 2, stride: 2 };
-  });
+  const [layer, width] =
+    output === JOINER_ENCODER_PROJ
+      ? ['joiner.encoder_proj', requireTransducer(sizes).joinerDim]
+      : ['ctc_output.1', requireCtc(sizes).vocabSize];
+  const matrix = await load.matrix(`${layer}.weight`, [`${layer}.bias`], [width, sizes.encoder.dModel]);
+  return { output, matrix, width, blank: config.blankId, blankPenalty };
 }
 
-/** A product of all rows, and what is made of it. */
-function headOf(matrix: Matrix, finish: Head['run']): Head {
-  return {
-    widest: matrix.outputs,
-    run(network, space, rows) {
-      product(network, space, matrix, space.x, space.wide, rows);
-      return finish(network, space, rows);
-    },
-  };
+/** Computes a head's output of all rows of `x`. */
+export function runHead(network: Network, space: Workspace, head: Head, rows: number): void {
+  const { kernels } = network;
+  const { output, matrix, width, blank, blankPenalty } = head;
+  const at = space.heads[output];
+  product(network, space, matrix, space.x, at, rows);
+  if (output === CTC_LOG_PROBS) {
+    kernels.logSoftmax(at, rows, width, matrix.outputs);
+  } else if (output === CTC_TOKENS) {
+    kernels.ctcPick(at, space.picked, rows, width, matrix.outputs, blank, blankPenalty);
+  }
+}
+
+/** Where a head's output lies. */
+export function outputOf({ picked, heads }: Workspace, { output, matrix, width }: Head): RowsAt {
+  return output === CTC_TOKENS
+    ? { at: picked, width: 2, stride: 2 }
+    : { at: heads[output], width, stride: matrix.outputs };
 }

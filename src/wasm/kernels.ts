@@ -68,12 +68,15 @@ export interface Kernels {
 const MAXIMUM_PAGES = 65536;
 
 /** Memory as the module takes it. @throws RangeError when there is no address space for it */
-export const createMemory = () => new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES });
+export const createMemory = ({ shared = false } = {}) =>
+  new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES, shared });
 
-/** Compiled once: code that engines have made faster meanwhile serves the next encoder, too. */
-let compiled: WebAssembly.Module | undefined;
+/** Compiled once each: code that engines have made faster meanwhile serves the next encoder, too. */
+const compiled: { own?: WebAssembly.Module; shared?: WebAssembly.Module } = {};
 
-const compile = async () => (compiled ??= await WebAssembly.compile(moduleBytes()));
+async function compile(memory: 'own' | 'shared' = 'own'): Promise<WebAssembly.Module> {
+  return (compiled[memory] ??= await WebAssembly.compile(moduleBytes({ shared: memory === 'shared' })));
+}
 
 /** Whether there is WebAssembly with SIMD here, and a page's policy allows it. */
 export const hasWasm = (): Promise<boolean> =>
@@ -82,16 +85,22 @@ export const hasWasm = (): Promise<boolean> =>
     () => false,
   );
 
+/** The kernels of a compiled module over a memory: of its own, or shared, as the module was compiled for. */
+export async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Kernels> {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  // The one place where the module's exports get their types.
+  return exports as unknown as Kernels;
+}
+
 /**
- * The kernels over a memory.
+ * Compiles the kernels.
  *
+ * @param shared for memory that threads share
  * @throws RillError `no-wasm` where WebAssembly with SIMD is missing or forbidden.
  */
-export async function loadKernels(memory: WebAssembly.Memory): Promise<Kernels> {
+export async function compileKernels({ shared = false } = {}): Promise<WebAssembly.Module> {
   try {
-    const { exports } = await WebAssembly.instantiate(await compile(), { env: { memory } });
-    // The one place where the module's exports get their types.
-    return exports as unknown as Kernels;
+    return await compile(shared ? 'shared' : 'own');
   } catch (error) {
     throw new RillError(
       'no-wasm',
@@ -104,6 +113,10 @@ export async function loadKernels(memory: WebAssembly.Memory): Promise<Kernels> 
     );
   }
 }
+
+/** The kernels over a memory that is not shared. @throws RillError `no-wasm`. */
+export const loadKernels = async (memory: WebAssembly.Memory): Promise<Kernels> =>
+  instantiate(await compileKernels(), memory);
 
 /** The module, for memory of its own or, with `shared`, for memory that threads share. */
 export function moduleBytes({ shared = false } = {}): Uint8Array<ArrayBuffer> {

@@ -19,12 +19,15 @@ export class Heap {
   #kept = LINE;
   #top = LINE;
   #layout = 0;
-  #floats: Float32Array<ArrayBuffer>;
+  #floats: Float32Array;
 
-  /** @throws RillError `no-memory`. */
-  constructor() {
+  /**
+   * @param shared whether several threads work on it; only one of them grows it
+   * @throws RillError `no-memory`.
+   */
+  constructor({ shared = false } = {}) {
     try {
-      this.memory = createMemory();
+      this.memory = createMemory({ shared });
     } catch (cause) {
       throw noMemory('address space for the engine on the CPU', cause);
     }
@@ -67,7 +70,7 @@ export class Heap {
   }
 
   /** All of the memory; until it grows, so not to be kept. */
-  get floats(): Float32Array<ArrayBuffer> {
+  get floats(): Float32Array {
     if (this.#floats.buffer !== this.memory.buffer) {
       this.#floats = new Float32Array(this.memory.buffer);
     }
@@ -75,7 +78,7 @@ export class Heap {
   }
 
   /** An array of floats in it; not to be kept. */
-  floatsAt(at: Address, count: number): Float32Array<ArrayBuffer> {
+  floatsAt(at: Address, count: number): Float32Array {
     return this.floats.subarray(at / 4, at / 4 + count);
   }
 

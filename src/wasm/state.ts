@@ -1,5 +1,6 @@
 import { StreamState, type StateValues } from '../encoder/state.ts';
 import { CONTEXT_FRAMES, type EncoderSizes } from '../model/sizes.ts';
+import type { Turns } from './turns.ts';
 
 /** A stream's states and left context, in arrays of their own: they are copied into a step and out of it. */
 export class LaneState extends StreamState {
@@ -9,15 +10,21 @@ export class LaneState extends StreamState {
   readonly c: Float32Array<ArrayBuffer>;
   /** (5, num_features): the last frames of the chunk before. */
   readonly context: Float32Array<ArrayBuffer>;
+  readonly #turns: Turns;
   readonly #release: (state: LaneState) => void;
+  #writes = 0;
 
-  /** @param release called once when its place is free */
-  constructor(encoder: object, sizes: EncoderSizes, release: (state: LaneState) => void) {
+  /**
+   * @param turns those of the steps
+   * @param release called once when its place is free
+   */
+  constructor(encoder: object, sizes: EncoderSizes, turns: Turns, release: (state: LaneState) => void) {
     super(encoder, sizes);
     const { numFeatures, numEncoderLayers: layers, dModel, rnnHiddenSize } = sizes;
     this.h = new Float32Array(layers * dModel);
     this.c = new Float32Array(layers * rnnHiddenSize);
     this.context = new Float32Array(CONTEXT_FRAMES * numFeatures);
+    this.#turns = turns;
     this.#release = release;
   }
 
@@ -26,12 +33,17 @@ export class LaneState extends StreamState {
     return 4 * (layers * (dModel + rnnHiddenSize) + CONTEXT_FRAMES * numFeatures);
   }
 
+  /** How often h and c were written to from outside: a step that began before does not write over that. */
+  get writes(): number {
+    return this.#writes;
+  }
+
   /** What a step reads of the stream: its chunk, behind what is kept of the one before. */
   withContext(features: Float32Array): readonly Float32Array[] {
     return this.started ? [this.context, features] : [features];
   }
 
-  /** A step over these features is done: their end is the context of the next. */
+  /** A step has taken these features: their end is the context of the next. */
   keepContext(features: Float32Array): void {
     const { context } = this;
     const end = features.subarray(Math.max(0, features.length - context.length));
@@ -41,12 +53,13 @@ export class LaneState extends StreamState {
   }
 
   protected override store({ h, c }: StateValues): void {
+    this.#writes++;
     this.h.set(h);
     this.c.set(c);
   }
 
-  protected override async load(): Promise<StateValues> {
-    return { h: this.h.slice(), c: this.c.slice() };
+  protected override load(): Promise<StateValues> {
+    return this.#turns.take(() => ({ h: this.h.slice(), c: this.c.slice() }));
   }
 
   protected override restart(): void {

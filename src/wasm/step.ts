@@ -1,6 +1,5 @@
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import type { Address, Kernels } from './kernels.ts';
-import type { Heap } from './memory.ts';
 import { padded, type EncoderWeights, type LayerWeights, type Matrix } from './weights.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -12,21 +11,10 @@ const MANY_ROWS = 8;
 /** The network, loaded. */
 export interface Network {
   kernels: Kernels;
-  heap: Heap;
   sizes: EncoderSizes;
   weights: EncoderWeights;
-}
-
-/** What one lane of a step brings, and its states, which a step reads and writes. */
-export interface Lane {
-  /** Encoder frames. */
-  frames: number;
-  /** (4 frames + 5, num_features), in two parts: what is kept of the chunk before, and the chunk. */
-  features: readonly Float32Array[];
-  /** (layers, d_model) */
-  h: Float32Array<ArrayBuffer>;
-  /** (layers, hidden) */
-  c: Float32Array<ArrayBuffer>;
+  /** Bytes of all of them. */
+  weightBytes: number;
 }
 
 /**
@@ -34,6 +22,8 @@ export interface Lane {
  * so that those that have a frame t are the first few, one behind the other.
  */
 export interface Rows {
+  /** Encoder frames of each lane. */
+  frames: readonly number[];
   /** Lanes that have each frame. */
   lanes: readonly number[];
   /** The first row of each frame. */
@@ -50,37 +40,29 @@ export function rowsOf(frames: readonly number[]): Rows {
     total += count;
     return start;
   });
-  return { lanes, starts, total };
+  return { frames, lanes, starts, total };
 }
 
 /**
- * Runs a step: features and states in, `x` of all rows and states out.
+ * Runs a step: features and states in the workspace become `x` of all rows, and states. Nothing but addresses: what a
+ * thread's code is made of.
  *
- * @param lanes the longest first
  * @param onStage called when x is the output of the embedding, and of each layer
  */
-export function runStep(
-  network: Network,
-  space: Workspace,
-  lanes: readonly Lane[],
-  rows: Rows,
-  onStage?: () => void,
-): void {
+export function runStep(network: Network, space: Workspace, rows: Rows, onStage?: () => void): void {
   const { weights } = network;
-  copyStates(network, space, lanes, 'in');
-  embed(network, space, lanes, rows);
+  embed(network, space, rows);
   onStage?.();
   weights.layers.forEach((layer, l) => {
     runLstm(network, space, layer, l, rows);
     runFeedForward(network, space, layer, rows);
     onStage?.();
   });
-  copyStates(network, space, lanes, 'out');
 }
 
 /** y = W x + b, or y += W x + b, for some rows. */
 export function product(
-  { kernels, heap }: Network,
+  { kernels, weightBytes }: Network,
   { quantized, scales }: Workspace,
   { weight, scale, bias, inputs, outputs }: Matrix,
   x: Address,
@@ -88,7 +70,7 @@ export function product(
   rows: number,
   { accumulate = false, isCached = false } = {},
 ): void {
-  const fromMemory = heap.kept > CACHED_BYTES && !isCached;
+  const fromMemory = weightBytes > CACHED_BYTES && !isCached;
   if (scale === undefined) {
     const far = fromMemory && (rows === 1 || rows >= MANY_ROWS);
     kernels.linear(weight, bias, x, y, rows, inputs, outputs, accumulate, far);
@@ -100,26 +82,23 @@ export function product(
 }
 
 /** Convolutions, one lane after the other; then linear and norm over all rows. */
-function embed(network: Network, space: Workspace, lanes: readonly Lane[], rows: Rows): void {
-  const { kernels, heap, sizes, weights } = network;
+function embed(network: Network, space: Workspace, rows: Rows): void {
+  const { kernels, sizes, weights } = network;
   const [conv0, conv3, conv6] = weights.convs;
   const [freqs0, freqs3, freqs6] = subsampledFreqs(sizes.numFeatures);
   const flattened = freqs6 * conv6.outputs;
-  lanes.forEach(({ frames, features }, lane) => {
-    let at = space.features / 4;
-    for (const part of features) {
-      heap.floats.set(part, at);
-      at += part.length;
-    }
+  let { features } = space;
+  rows.frames.forEach((frames, lane) => {
     const times0 = SUBSAMPLING_FACTOR * frames + CONTEXT_FRAMES - 2;
     const times3 = (times0 - 1) >> 1;
-    convolve(kernels, conv0, space.features, space.conv0, [times0, sizes.numFeatures, 1], freqs0, 1);
+    convolve(kernels, conv0, features, space.conv0, [times0, sizes.numFeatures, 1], freqs0, 1);
     convolve(kernels, conv3, space.conv0, space.conv3, [times3, freqs0, conv0.outputs], freqs3, 2);
     for (let t = 0; t < frames; t++) {
       const window = space.conv3 + 4 * 2 * t * freqs3 * conv3.outputs;
       const row = space.wide + 4 * (rows.starts[t] + lane) * flattened;
       convolve(kernels, conv6, window, row, [1, freqs3, conv3.outputs], freqs6, 2);
     }
+    features += 4 * (SUBSAMPLING_FACTOR * frames + CONTEXT_FRAMES) * sizes.numFeatures;
   });
   product(network, space, weights.out, space.wide, space.x, rows.total);
   kernels.basicNorm(space.x, rows.total, sizes.dModel, weights.out.outputs, weights.normEps);
@@ -168,43 +147,4 @@ function runFeedForward(network: Network, space: Workspace, { ff1, ff2, normEps 
   kernels.doubleSwish(space.wide, rows.total * ff1.outputs);
   product(network, space, ff2, space.wide, space.x, rows.total, { accumulate: true });
   kernels.basicNorm(space.x, rows.total, sizes.dModel, ff2.outputs, normEps);
-}
-
-/** Between the lanes' own arrays and the workspace, whose rows are padded and go layer by layer. */
-function copyStates(
-  { heap, sizes }: Network,
-  { room, h, c }: Workspace,
-  lanes: readonly Lane[],
-  direction: 'in' | 'out',
-): void {
-  const { numEncoderLayers: layers, dModel, rnnHiddenSize } = sizes;
-  const copy = (states: Float32Array, width: number, first: Address, lane: number) => {
-    for (let l = 0; l < layers; l++) {
-      const at = first / 4 + (l * room.lanes + lane) * padded(width);
-      if (direction === 'in') {
-        heap.floats.set(states.subarray(l * width, (l + 1) * width), at);
-      } else {
-        states.set(heap.floats.subarray(at, at + width), l * width);
-      }
-    }
-  };
-  lanes.forEach((each, lane) => {
-    copy(each.h, dModel, h, lane);
-    copy(each.c, rnnHiddenSize, c, lane);
-  });
-}
-
-/** A lane's rows of an array: (frames, width), without padding. */
-export function gather(
-  heap: Heap,
-  rows: Rows,
-  { lane, frames }: { lane: number; frames: number },
-  { at, width, stride }: { at: Address; width: number; stride: number },
-): Float32Array<ArrayBuffer> {
-  const output = new Float32Array(frames * width);
-  for (let t = 0; t < frames; t++) {
-    const start = at / 4 + (rows.starts[t] + lane) * stride;
-    output.set(heap.floats.subarray(start, start + width), t * width);
-  }
-  return output;
 }

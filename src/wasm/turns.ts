@@ -8,28 +8,40 @@ const SLICE_MS = 8;
 export class Turns {
   /** Since the last pause. */
   #workedMs = 0;
-  #pause: Promise<void> | undefined;
+  #isTaken = false;
+  /** Those that wait, whoever came first in front. */
+  readonly #waiting: (() => void)[] = [];
 
-  /** Does some work: right now, but after a pause that others' work has brought. */
-  async take<Done>(work: () => Done): Promise<Done> {
-    // Those that wait for a pause go on in the order in which they came; one of them may bring the next.
-    while (this.#pause) {
-      await this.#pause;
+  /**
+   * Does some work: right now, but after the work that is under way and a pause that it has brought. Work that ends later,
+   * a promise, has the turn until then.
+   */
+  async take<Done>(work: () => Done | Promise<Done>): Promise<Done> {
+    if (this.#isTaken) {
+      // Whoever had it hands it over.
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    const started = performance.now();
-    const done = work();
-    this.#workedMs += performance.now() - started;
-    if (this.#workedMs >= SLICE_MS) {
-      this.#pause = this.#rest();
-      await this.#pause;
+    this.#isTaken = true;
+    try {
+      const started = performance.now();
+      const doing = work();
+      if (doing instanceof Promise) {
+        const done = await doing;
+        // Others had their turn while messages came.
+        this.#workedMs = 0;
+        return done;
+      }
+      this.#workedMs += performance.now() - started;
+      if (this.#workedMs >= SLICE_MS) {
+        await nextTask();
+        this.#workedMs = 0;
+      }
+      return doing;
+    } finally {
+      const next = this.#waiting.shift();
+      this.#isTaken = next !== undefined;
+      next?.();
     }
-    return done;
-  }
-
-  async #rest(): Promise<void> {
-    await nextTask();
-    this.#workedMs = 0;
-    this.#pause = undefined;
   }
 }
 

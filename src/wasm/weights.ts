@@ -3,6 +3,7 @@ import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { requireFinite, type TensorSource } from '../model/tensors.ts';
 import type { Address } from './kernels.ts';
 import type { Heap } from './memory.ts';
+import type { Turns } from './turns.ts';
 
 /** `n` rounded up to whole panels: rows of all arrays are that wide, and padding is zero. */
 export const padded = (n: number) => 8 * Math.ceil(n / 8);
@@ -60,11 +61,20 @@ interface MatrixLayout {
 export class WeightLoader {
   readonly arithmetic: Arithmetic;
   readonly #heap: Heap;
+  readonly #turns: Turns;
   readonly #source: TensorSource;
   readonly #onTensor: ((name: string) => void) | undefined;
 
-  constructor(heap: Heap, source: TensorSource, arithmetic: Arithmetic, onTensor?: (name: string) => void) {
+  /** @param turns those of the steps: weights take the place of what was laid out for a step */
+  constructor(
+    heap: Heap,
+    turns: Turns,
+    source: TensorSource,
+    arithmetic: Arithmetic,
+    onTensor?: (name: string) => void,
+  ) {
     this.#heap = heap;
+    this.#turns = turns;
     this.#source = source;
     this.arithmetic = arithmetic;
     this.#onTensor = onTensor;
@@ -101,22 +111,25 @@ export class WeightLoader {
     for (const each of biases) {
       (await this.read(each)).forEach((value, o) => (bias[rows[o]] += value));
     }
-    // From the last read on nothing is awaited: what a step had laid out meanwhile is laid out anew behind the weights.
     if (arithmetic === 'f32') {
       const values = await this.read(name);
-      const weight = this.#heap.keep(4 * paddedInputs * paddedOutputs);
-      const panels = this.#heap.floatsAt(weight, paddedInputs * paddedOutputs);
-      packPanels(values, panels, rows, columns, paddedInputs, 1);
-      return { weight, bias: this.#put(bias), ...sizes };
+      return this.#turns.take(() => {
+        const weight = this.#heap.keep(4 * paddedInputs * paddedOutputs);
+        const panels = this.#heap.floatsAt(weight, paddedInputs * paddedOutputs);
+        packPanels(values, panels, rows, columns, paddedInputs, 1);
+        return { weight, bias: this.#put(bias), ...sizes };
+      });
     }
     const quantized = await readQuantized(this.#source, name, outputs);
     this.#onTensor?.(name);
     const scales = new Float32Array(paddedOutputs);
     quantized.scales.forEach((scale, o) => (scales[rows[o]] = scale / 127));
-    const weight = this.#heap.keep(paddedInputs * paddedOutputs);
-    const panels = new Int8Array(this.#heap.memory.buffer, weight, paddedInputs * paddedOutputs);
-    packPanels(quantized.values, panels, rows, columns, paddedInputs, 2);
-    return { weight, scale: this.#put(scales), bias: this.#put(bias), ...sizes };
+    return this.#turns.take(() => {
+      const weight = this.#heap.keep(paddedInputs * paddedOutputs);
+      const panels = new Int8Array(this.#heap.memory.buffer, weight, paddedInputs * paddedOutputs);
+      packPanels(quantized.values, panels, rows, columns, paddedInputs, 2);
+      return { weight, scale: this.#put(scales), bias: this.#put(bias), ...sizes };
+    });
   }
 
   /** BasicNorm's eps, stored as a logarithm. */

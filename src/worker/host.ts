@@ -162,7 +162,7 @@ class RecognizerHost implements Survivors {
   async #load(
     call: number,
     source: string | ModelFiles,
-    { cache, device, kernels }: WorkerRecognizerOptions | WorkerSpotterOptions,
+    { cache, device, kernels, threads }: WorkerRecognizerOptions | WorkerSpotterOptions,
     maker: (model: Model, onTensor: () => void) => MakeHosted,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
@@ -175,7 +175,7 @@ class RecognizerHost implements Survivors {
         : openModel(source);
     // Only now do the streams before end: a model that does not load leaves the one before in its place.
     const loaded = await this.#supervisor.load(
-      { model, engine: { device, kernels }, make: maker(model, progress.onTensor(model)) },
+      { model, engine: { device, kernels, threads }, make: maker(model, progress.onTensor(model)) },
       signal,
       () => {
         this.#endAll();

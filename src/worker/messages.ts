@@ -14,7 +14,7 @@ import type { KeywordSpotterOptions } from '../recognizer/spotter.ts';
 import type { StreamStats } from '../recognizer/stream.ts';
 
 /** What a worker loads with: whatever can be posted. */
-interface WorkerLoading extends Pick<EngineOptions, 'kernels'> {
+interface WorkerLoading extends Pick<EngineOptions, 'kernels' | 'threads'> {
   /** `auto` by default: the GPU or the CPU, whichever is faster here. */
   device?: DeviceName;
   cache?: boolean | string;

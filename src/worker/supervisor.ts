@@ -150,12 +150,12 @@ export class Supervisor {
       this.#countLoss();
       return await restart(lost);
     } catch (cause) {
-      const { device = 'auto' } = lost.from.engine;
+      const { device = 'auto', threads } = lost.from.engine;
       if (device !== 'auto' || !(await hasWasm())) {
         throw cause;
       }
       return start(
-        { ...lost.from, engine: { device: 'cpu' } },
+        { ...lost.from, engine: { device: 'cpu', threads } },
         lost.hosted.chunkFrames,
         'GPU device after device was lost',
       );

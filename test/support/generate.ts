@@ -1,6 +1,6 @@
 import { writeKernels } from '../../tools/generate-kernels.ts';
-import { writeWasm } from '../../tools/generate-wasm.ts';
+import { writeThread } from '../../tools/generate-thread.ts';
 
 export default async function generate(): Promise<void> {
-  await Promise.all([writeKernels(), writeWasm()]);
+  await Promise.all([writeKernels(), writeThread()]);
 }

@@ -115,6 +115,12 @@ export const RUNTIME_OPTIONS = {
     help: 'what the network runs on',
     otherwise: 'auto, the faster one; webgpu with --adapter',
   },
+  threads: {
+    type: 'string',
+    value: 'N',
+    help: 'threads that many streams are shared out over on the CPU',
+    otherwise: '1',
+  },
   runtime: {
     type: 'string',
     value: RUNTIME_NAMES.join('|'),
@@ -274,6 +280,7 @@ interface RuntimeWords {
   runtime?: string;
   adapter?: string;
   device?: string;
+  threads?: string;
 }
 
 /**
@@ -286,7 +293,11 @@ export function lazyRuntime(command: Call, options: RuntimeWords, device?: Devic
     runtime: oneOf(command, 'runtime', options.runtime, RUNTIME_NAMES),
     adapter: adapterChoice(command, options.adapter),
     device: oneOf(command, 'device', options.device, DEVICE_NAMES) ?? device,
+    threads: count(command, 'threads', options.threads),
   };
+  if (choice.threads !== undefined && (choice.adapter !== undefined || choice.device === 'webgpu')) {
+    throw usageError(`--threads ${choice.threads} with WebGPU`, command);
+  }
   if (choice.adapter !== undefined && choice.device === 'cpu') {
     throw usageError(`--adapter ${choice.adapter} with --device cpu`, command);
   }

@@ -120,13 +120,26 @@ export async function launchBrowser(
   });
 }
 
+/** What the page is told to open. */
+interface PageDevice {
+  device: DeviceName;
+  /** On the CPU. */
+  threads: number;
+}
+
+/** A page whose threads may share memory; others are as pages mostly are. */
+const ISOLATED = [
+  ['cross-origin-opener-policy', 'same-origin'],
+  ['cross-origin-embedder-policy', 'require-corp'],
+] as const;
+
 /**
  * Opens a headless browser with a page that runs jobs. Page and server talk over HTTP on the loopback address:
  * the page asks for its next job, and posts what it has to say.
  */
 export async function openBrowserRuntime(
   name: 'chrome' | 'firefox',
-  device: DeviceName,
+  { device, threads }: PageDevice,
   adapter?: AdapterChoice,
 ): Promise<Runtime> {
   const source = import.meta.url.endsWith('.ts') ? 'page.ts' : 'page.js';
@@ -145,7 +158,7 @@ export async function openBrowserRuntime(
   };
   const server = createServer((request, response) => {
     if (request.url === '/') {
-      response.setHeader('content-type', 'text/html').end(PAGE);
+      response.setHeaders(new Map([['content-type', 'text/html'], ...(threads > 1 ? ISOLATED : [])])).end(PAGE);
     } else if (request.url === '/page.js') {
       response.setHeader('content-type', 'text/javascript').end(script);
     } else if (request.url === '/job') {
@@ -218,7 +231,7 @@ export async function openBrowserRuntime(
       fail();
     });
     page.on('pageerror', (error) => onMessage({ type: 'failed', message: String(error) }));
-    await page.goto(`http://127.0.0.1:${port}/#${device}`);
+    await page.goto(`http://127.0.0.1:${port}/#${device}.${threads}`);
     const first = await started;
     if (first.type !== 'ready') {
       throw asError(first);

@@ -45,11 +45,11 @@ async function runJobs(engine: Engine): Promise<never> {
 }
 
 try {
-  const device = location.hash.slice(1);
+  const [device, threads] = location.hash.slice(1).split('.');
   const engine =
     device === 'webgpu'
       ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }))
-      : (await openEngine({ device: device === 'cpu' ? 'cpu' : 'auto' })).engine;
+      : (await openEngine({ device: device === 'cpu' ? 'cpu' : 'auto', threads: Number(threads) })).engine;
   await post({ type: 'ready', device: engine.device });
   await runJobs(engine);
 } catch (error) {

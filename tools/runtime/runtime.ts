@@ -16,6 +16,8 @@ export interface RuntimeChoice {
   adapter?: AdapterChoice;
   /** `auto` by default, but WebGPU where an adapter is insisted on. */
   device?: DeviceName;
+  /** Threads on the CPU; 1 by default. */
+  threads?: number;
 }
 
 /** A place where jobs run: this process, or a headless browser's page. */
@@ -52,18 +54,18 @@ export function runtimeHere(engine: Engine): Runtime {
  *
  * @throws RillError `no-adapter`, `no-webgpu`.
  */
-export async function openRuntime({ runtime, adapter, device }: RuntimeChoice = {}): Promise<Runtime> {
+export async function openRuntime({ runtime, adapter, device, threads = 1 }: RuntimeChoice = {}): Promise<Runtime> {
   const wanted = device ?? (adapter === undefined ? 'auto' : 'webgpu');
   if (runtime === 'chrome' || runtime === 'firefox') {
-    return openBrowserRuntime(runtime, wanted, adapter);
+    return openBrowserRuntime(runtime, { device: wanted, threads }, adapter);
   }
   try {
-    return runtimeHere(await openNodeEngine({ device: wanted, adapter, optionalFeatures: JOB_FEATURES }));
+    return runtimeHere(await openNodeEngine({ device: wanted, threads, adapter, optionalFeatures: JOB_FEATURES }));
   } catch (error) {
     const noAdapter = error instanceof RillError && error.code === 'no-adapter';
     if (runtime === 'node' || !noAdapter) {
       throw error;
     }
-    return openBrowserRuntime('chrome', wanted, adapter);
+    return openBrowserRuntime('chrome', { device: wanted, threads }, adapter);
   }
 }
