@@ -5,6 +5,7 @@ import type { DeviceName } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import { WasmEngine } from '../wasm/engine.ts';
 import { WebGpuEngine } from '../webgpu/engine.ts';
+import type { KernelOptions } from '../webgpu/options.ts';
 import { GpuContext, isSoftware, type ContextOptions } from '../webgpu/device/context.ts';
 import { findSwiftShader } from './browsers.mjs';
 import { destroyAtExit } from './exit.ts';
@@ -48,7 +49,7 @@ export function openGpu({ adapter, ...options }: OpenGpuOptions = {}): Promise<G
 }
 
 /** What {@link openNodeEngine} is told. */
-export interface NodeEngineOptions extends OpenGpuOptions {
+export interface NodeEngineOptions extends OpenGpuOptions, Pick<KernelOptions, 'rehearse'> {
   /**
    * `auto`, the default, is the CPU where there is no GPU; where there is one both run a chunk of the model, and the faster
    * is taken. `webgpu` is the GPU or the software adapter, as {@link openGpu} finds it; `cpu` is WebAssembly.
@@ -61,9 +62,13 @@ export interface NodeEngineOptions extends OpenGpuOptions {
  *
  * @throws RillError `no-adapter` for `webgpu` where there is none.
  */
-export async function openNodeEngine({ device = 'auto', ...options }: NodeEngineOptions = {}): Promise<Engine> {
+export async function openNodeEngine({
+  device = 'auto',
+  rehearse,
+  ...options
+}: NodeEngineOptions = {}): Promise<Engine> {
   if (device === 'webgpu') {
-    return new WebGpuEngine(await openGpu(options));
+    return new WebGpuEngine(await openGpu(options), { rehearse });
   }
   if (device === 'cpu') {
     return new WasmEngine();
@@ -72,7 +77,7 @@ export async function openNodeEngine({ device = 'auto', ...options }: NodeEngine
     return new WasmEngine('no GPU here');
   }
   try {
-    return new AutoEngine(await openGpu({ ...options, adapter: 'gpu' }));
+    return new AutoEngine(await openGpu({ ...options, adapter: 'gpu' }), { rehearse });
   } catch (error) {
     if (error instanceof RillError && error.code === 'no-adapter') {
       return new WasmEngine(`no GPU here (${error.got})`);

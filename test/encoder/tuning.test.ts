@@ -1,15 +1,9 @@
 import type { KernelChoice } from '../../src/webgpu/methods.ts';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
-import {
-  candidateKernels,
-  checkedSteps,
-  chooseKernels,
-  fastestKernels,
-  objection,
-  rehearseKernels,
-  rehearsedSteps,
-} from '../../src/webgpu/tuning/tuning.ts';
+import { candidateKernels } from '../../src/webgpu/tuning/candidates.ts';
+import { chooseKernels, fastestKernels } from '../../src/webgpu/tuning/choice.ts';
+import { checkedSteps, objection, rehearseKernels, rehearsedSteps } from '../../src/webgpu/tuning/rehearsal.ts';
 import { BufferScope, GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -140,7 +134,7 @@ describe('a rehearsal', () => {
     const now = performance.now.bind(performance);
     vi.spyOn(performance, 'now').mockImplementation(() => 20 * Math.floor(now() / 20));
     vi.resetModules();
-    const { rehearseKernels: rehearse } = await import('../../src/webgpu/tuning/tuning.ts');
+    const { rehearseKernels: rehearse } = await import('../../src/webgpu/tuning/rehearsal.ts');
     const rehearsals = await rehearse(gpu, model, 'f32', [{ lanes: 1, frames: 1 }], [], [PLAIN, WIDE]);
     vi.resetModules();
     for (const { ms } of rehearsals) {
@@ -256,10 +250,12 @@ describe('a rehearsal', () => {
     const gpu = await contextOfTwo();
     const model = openModel(await goldenModel('odd'));
     const failing = { ...model, weights: { ...model.weights, read: () => Promise.reject(new Error('gone')) } };
-    await expect(chooseKernels(gpu, failing, 'f32', CAPACITY)).rejects.toThrow('gone');
-    const first = await chooseKernels(gpu, model, 'f32', CAPACITY);
+    await expect(chooseKernels({ context: gpu, model: failing, dtype: 'f32', capacity: CAPACITY })).rejects.toThrow(
+      'gone',
+    );
+    const first = await chooseKernels({ context: gpu, model: model, dtype: 'f32', capacity: CAPACITY });
     const pipelines = vi.spyOn(gpu.device, 'createComputePipelineAsync');
-    expect(await chooseKernels(gpu, model, 'f32', CAPACITY)).toBe(first);
+    expect(await chooseKernels({ context: gpu, model: model, dtype: 'f32', capacity: CAPACITY })).toBe(first);
     expect(pipelines).not.toHaveBeenCalled();
   });
 });
@@ -282,7 +278,7 @@ describe('a choice that a browser keeps', () => {
   /** Under what choices are kept, beside the methods that are being tried. */
   const choices = (kept: ReadonlyMap<string, Response>) => [...kept.keys()].filter((key) => !key.endsWith('trials'));
   /** As on the next visit, when nothing is in the page's memory any more. */
-  const nextVisit = async () => (await import('../../src/webgpu/tuning/tuning.ts')).chooseKernels;
+  const nextVisit = async () => (await import('../../src/webgpu/tuning/choice.ts')).chooseKernels;
   const FEW = { maxStreams: 1, maxFrames: 4 };
 
   it('is taken again while it does as the plain kernels, and not timed', async () => {
@@ -290,12 +286,12 @@ describe('a choice that a browser keeps', () => {
     const model = openModel(await goldenModel('odd'));
     const kept = stubCaches();
     const choose = await nextVisit();
-    await choose(gpu, model, 'f32', FEW);
+    await choose({ context: gpu, model: model, dtype: 'f32', capacity: FEW });
     const [key] = choices(kept);
     kept.set(key, Response.json(WIDE));
     vi.resetModules();
     const submits = vi.spyOn(gpu.device.queue, 'submit');
-    expect(await (await nextVisit())(gpu, model, 'f32', FEW)).toEqual(WIDE);
+    expect(await (await nextVisit())({ context: gpu, model: model, dtype: 'f32', capacity: FEW })).toEqual(WIDE);
     // Four steps of two choices, and what reads back three buffers after each.
     expect(submits.mock.calls.length).toBeLessThan(40);
   });
@@ -317,7 +313,7 @@ describe('a choice that a browser keeps', () => {
         }
         return create(descriptor);
       });
-      const choosing = (await nextVisit())(gpu, model, 'f32', FEW);
+      const choosing = (await nextVisit())({ context: gpu, model: model, dtype: 'f32', capacity: FEW });
       if (visit < 2) {
         await expect(choosing).rejects.toThrow('device');
       } else {
@@ -337,12 +333,12 @@ describe('a choice that a browser keeps', () => {
     const kept = stubCaches();
     const choose = await nextVisit();
     const [one, other] = [context('one card'), context('another card')];
-    await choose(one, model, 'f32', FEW);
-    await choose(one, model, 'f32', FEW);
+    await choose({ context: one, model: model, dtype: 'f32', capacity: FEW });
+    await choose({ context: one, model: model, dtype: 'f32', capacity: FEW });
     expect(choices(kept)).toHaveLength(1);
-    await choose(one, model, 'int8', FEW);
-    await choose(one, model, 'f32', { ...FEW, maxStreams: 16 });
-    await choose(other, model, 'f32', FEW);
+    await choose({ context: one, model: model, dtype: 'int8', capacity: FEW });
+    await choose({ context: one, model: model, dtype: 'f32', capacity: { ...FEW, maxStreams: 16 } });
+    await choose({ context: other, model: model, dtype: 'f32', capacity: FEW });
     expect(choices(kept)).toHaveLength(4);
   });
 
@@ -352,7 +348,7 @@ describe('a choice that a browser keeps', () => {
     const kept = stubCaches();
     await (
       await nextVisit()
-    )(gpu, model, 'f32', FEW);
+    )({ context: gpu, model: model, dtype: 'f32', capacity: FEW });
     const [key] = choices(kept);
     kept.set(key, Response.json(TEXELS));
     vi.resetModules();
@@ -360,7 +356,7 @@ describe('a choice that a browser keeps', () => {
     vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
       descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('another driver')) : create(descriptor),
     );
-    const choice = await (await nextVisit())(gpu, model, 'f32', FEW);
+    const choice = await (await nextVisit())({ context: gpu, model: model, dtype: 'f32', capacity: FEW });
     expect(JSON.stringify(choice)).not.toContain('texels');
     expect(await kept.get(key)?.clone().json()).toEqual(choice);
   });
@@ -401,7 +397,7 @@ it('a device without features chooses among the kernels that need none', async (
   const context = new GpuContext(device, adapter.info, gpu);
   const model = openModel(await goldenModel('odd'));
   expect(candidateKernels(context, model, 'f32')).toEqual([PLAIN, WIDE, TEXELS]);
-  const { matrices } = await chooseKernels(ofTwo(context), model, 'f32', CAPACITY);
+  const { matrices } = await chooseKernels({ context: ofTwo(context), model: model, dtype: 'f32', capacity: CAPACITY });
   expect(['plain', 'wide']).toContain(matrices);
 });
 

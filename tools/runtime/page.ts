@@ -48,8 +48,8 @@ try {
   const device = location.hash.slice(1);
   const engine =
     device === 'webgpu'
-      ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }))
-      : (await openEngine({ device: device === 'cpu' ? 'cpu' : 'auto' })).engine;
+      ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }), { rehearse: 'before' })
+      : (await openEngine({ device: device === 'cpu' ? 'cpu' : 'auto', rehearse: 'before' })).engine;
   await post({ type: 'ready', device: engine.device });
   await runJobs(engine);
 } catch (error) {

@@ -58,7 +58,9 @@ export async function openRuntime({ runtime, adapter, device }: RuntimeChoice = 
     return openBrowserRuntime(runtime, wanted, adapter);
   }
   try {
-    return runtimeHere(await openNodeEngine({ device: wanted, adapter, optionalFeatures: JOB_FEATURES }));
+    // A job leaves no idle moments, and most are there to be timed.
+    const rehearse = 'before';
+    return runtimeHere(await openNodeEngine({ device: wanted, adapter, rehearse, optionalFeatures: JOB_FEATURES }));
   } catch (error) {
     const noAdapter = error instanceof RillError && error.code === 'no-adapter';
     if (runtime === 'node' || !noAdapter) {
