@@ -33,7 +33,10 @@ export async function timeStep(
   model: Model,
   { kind, dtype, frames }: TimingWanted,
 ): Promise<EngineTime> {
-  const { engine, isOwn } = await openEngine({ device: inUse.device.kind === kind ? inUse : kind });
+  const { engine, isOwn } = await openEngine({
+    device: inUse.device.kind === kind ? inUse : kind,
+    rehearse: 'before',
+  });
   try {
     const encoder = await engine.createEncoder(model, { dtype, maxFrames: frames, maxStreams: 1 });
     try {

@@ -250,7 +250,7 @@ async function main(args: string[]): Promise<void> {
   const seed = count(command, 'seed', values.seed) ?? 1;
   const gpu = await createNodeContext();
   const model = openModel(await readModelFiles(FOLDER));
-  const recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu), model, {
+  const recognizer = await OnlineRecognizer.create(new WebGpuEngine(gpu, { rehearse: 'before' }), model, {
     chunkFrames: CHUNK_FRAMES,
     maxStreams: sessions,
   });

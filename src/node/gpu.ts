@@ -5,6 +5,7 @@ import type { DeviceName } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import { WasmEngine } from '../wasm/engine.ts';
 import { WebGpuEngine } from '../webgpu/engine.ts';
+import type { KernelOptions } from '../webgpu/options.ts';
 import { GpuContext, isSoftware, type ContextOptions } from '../webgpu/device/context.ts';
 import { findSwiftShader } from './browsers.mjs';
 import { destroyAtExit } from './exit.ts';
@@ -49,7 +50,7 @@ export function openGpu({ adapter, ...options }: OpenGpuOptions = {}): Promise<G
 }
 
 /** What {@link openNodeEngine} is told. */
-export interface NodeEngineOptions extends OpenGpuOptions {
+export interface NodeEngineOptions extends OpenGpuOptions, Pick<KernelOptions, 'rehearse'> {
   /**
    * `auto`, the default, is the CPU where there is no GPU; where there is one both run a chunk of the model, and the faster
    * is taken. `webgpu` is the GPU or the software adapter, as {@link openGpu} finds it; `cpu` is WebAssembly.
@@ -67,11 +68,12 @@ export interface NodeEngineOptions extends OpenGpuOptions {
 export async function openNodeEngine({
   device = 'auto',
   threads = 1,
+  rehearse,
   ...options
 }: NodeEngineOptions = {}): Promise<Engine> {
   const onCpu = (reason?: string) => new WasmEngine(reason, nodeThreads(threads));
   if (device === 'webgpu') {
-    return new WebGpuEngine(await openGpu(options));
+    return new WebGpuEngine(await openGpu(options), { rehearse });
   }
   if (device === 'cpu') {
     return onCpu();
@@ -80,7 +82,7 @@ export async function openNodeEngine({
     return onCpu('no GPU here');
   }
   try {
-    return new AutoEngine(await openGpu({ ...options, adapter: 'gpu' }), {}, onCpu());
+    return new AutoEngine(await openGpu({ ...options, adapter: 'gpu' }), { rehearse }, onCpu());
   } catch (error) {
     if (error instanceof RillError && error.code === 'no-adapter') {
       return onCpu(`no GPU here (${error.got})`);

@@ -1,4 +1,4 @@
-import { storageFor, type KernelChoice } from './methods.ts';
+import type { KernelChoice } from './methods.ts';
 import { requireInputs, resolveDtype } from '../encoder/checks.ts';
 import type {
   Encoder,
@@ -15,24 +15,23 @@ import type { SlotState } from './state.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
-import { BufferScope, type GpuContext } from './device/context.ts';
+import type { GpuContext } from './device/context.ts';
 import type { KernelTime } from './device/timer.ts';
-import { WEBGPU_OUTPUTS, loadHead } from './heads/heads.ts';
+import { WEBGPU_OUTPUTS } from './heads/heads.ts';
 import { profileStep, traceStep } from './inspect.ts';
 import { capacityOn, resolveKernels, type KernelOptions } from './options.ts';
-import { compileEncoder, type EncoderKernels } from './plan.ts';
+import { Network, type LoadingTimes, type NetworkSource } from './network.ts';
+import { RunningNetwork } from './running-network.ts';
 import { Slots } from './slots.ts';
 import { Stepper } from './stepper.ts';
-import { WeightLoader, loadEncoderWeights, padded, type EncoderWeights } from './weights.ts';
+import { PLAIN } from './tuning/candidates.ts';
+import { chooseKernels, isPlain, type Occasion } from './tuning/choice.ts';
+import { readInPauses, type Pauses } from './tuning/pauses.ts';
+import { isRefusal } from './tuning/rehearsal.ts';
+import { padded } from './weights.ts';
 
 /** What an encoder on WebGPU can be told. */
 export interface WebGpuEncoderOptions extends EncoderOptions, KernelOptions {}
-
-/** Milliseconds from the start until the weights were uploaded, and until the kernels were compiled. */
-export interface LoadingTimes {
-  uploadMs: number;
-  compileMs: number;
-}
 
 /**
  * The encoder on WebGPU. Hidden and cell states and the left context of every stream stay in GPU buffers, addressed by
@@ -40,43 +39,35 @@ export interface LoadingTimes {
  */
 export class WebGpuEncoder implements Encoder {
   readonly context: GpuContext;
-  /** Buffers as long-lived as the encoder: its weights, and those of its heads. */
-  readonly scope: BufferScope;
   readonly model: Model;
   readonly sizes: EncoderSizes;
   readonly dtype: WeightDtype;
-  /** How the kernels that read weights work. */
-  readonly kernels: Readonly<KernelChoice>;
-  /** What loading took: side by side. */
+  /** What loading took before the first step: side by side. */
   readonly loading: Readonly<LoadingTimes>;
   #capacity: Readonly<EncoderCapacity>;
   readonly #outputs = new ProvidedOutputs(WEBGPU_OUTPUTS);
   readonly #slots: Slots;
   readonly #stepper: Stepper;
+  readonly #running: RunningNetwork;
+  readonly #end = new AbortController();
+  /** Resolves when the kernels change no more. */
+  #settling: Promise<void> = Promise.resolve();
 
-  private constructor(
-    scope: BufferScope,
-    model: Model,
-    capacity: EncoderCapacity,
-    choice: KernelChoice,
-    kernels: EncoderKernels,
-    weights: EncoderWeights,
-    loading: LoadingTimes,
-  ) {
-    this.loading = loading;
-    this.context = scope.context;
-    this.scope = scope;
+  private constructor(network: Network, { context, model, capacity }: NetworkSource) {
+    this.loading = network.loading;
+    this.context = context;
     this.model = model;
-    this.sizes = model.sizes.encoder;
-    this.dtype = weights.dtype;
-    this.kernels = choice;
+    this.sizes = network.sizes;
+    this.dtype = network.weights.dtype;
     this.#capacity = capacity;
-    this.#slots = new Slots({ context: this.context, sizes: this.sizes, weights, kernels }, capacity);
-    this.#stepper = new Stepper(this.context, this, this.#slots);
+    this.#slots = new Slots(network, capacity);
+    this.#stepper = new Stepper(context, this, this.#slots);
+    this.#running = new RunningNetwork(network, this.#slots);
   }
 
   /**
-   * Chooses the kernels, compiles them and uploads the weights.
+   * Compiles the kernels and uploads the weights: the fastest kernels where they are known, else those that run
+   * everywhere, until others have been rehearsed.
    *
    * @throws RillError `bad-argument` for a capacity out of range or kernels that the device cannot run, `bad-model`,
    * `shader`.
@@ -84,27 +75,50 @@ export class WebGpuEncoder implements Encoder {
   static async create(context: GpuContext, model: Model, options: WebGpuEncoderOptions = {}): Promise<WebGpuEncoder> {
     context.check();
     await context.reportsLate();
-    const sizes = model.sizes.encoder;
-    const capacity = capacityOn(context, sizes, options);
+    const { onTensor, kernelStore, rehearse } = options;
+    const capacity = capacityOn(context, model.sizes.encoder, options);
     const dtype = resolveDtype(options.dtype, model.weights);
-    const choice = await resolveKernels(context, model, dtype, capacity, options);
-    const scope = new BufferScope(context);
-    try {
-      const loader = new WeightLoader(scope, model.weights, dtype, storageFor(choice), options.onTensor);
-      const start = performance.now();
-      // Kernels are compiled on threads of the device's own while the weights are packed on this one.
-      const compiling = compileEncoder(context, sizes, dtype, choice, capacity);
-      compiling.catch(() => undefined);
-      const weights = await loadEncoderWeights(loader, sizes);
-      const uploadMs = performance.now() - start;
-      const kernels = await compiling;
-      const compileMs = performance.now() - start;
-      context.check();
-      return new WebGpuEncoder(scope, model, capacity, choice, kernels, weights, { uploadMs, compileMs });
-    } catch (error) {
-      scope.dispose();
-      throw error;
+    const source = { context, model, dtype, capacity };
+    const occasion = { ...source, kernelStore };
+    const { kernels, isSettled } = await resolveKernels(occasion, options);
+    const load = (choice: KernelChoice) => Network.load({ ...source, onTensor }, choice);
+    const encoder = await context.idle.during(async () => {
+      const network = await load(kernels).catch((error: unknown) => {
+        // A choice that was kept may be of another driver.
+        if (isSettled || isPlain(kernels) || !isRefusal(error)) {
+          throw error;
+        }
+        return load(PLAIN);
+      });
+      try {
+        context.check();
+        return new WebGpuEncoder(network, source);
+      } catch (error) {
+        network.dispose();
+        throw error;
+      }
+    });
+    if (!isSettled) {
+      encoder.#settling = encoder.#settleKernels(occasion, source);
     }
+    if (rehearse === 'before') {
+      await encoder.settledKernels();
+    }
+    return encoder;
+  }
+
+  /** How the kernels that read weights work, now: they may change once, see {@link settledKernels}. */
+  get kernels(): Readonly<KernelChoice> {
+    return this.#running.choice;
+  }
+
+  /**
+   * Resolves with the kernels when they change no more: at once on an adapter that was measured, else when the device
+   * was idle for long enough to rehearse them, or the encoder has ended. Bytes do not depend on them.
+   */
+  async settledKernels(): Promise<Readonly<KernelChoice>> {
+    await this.#settling;
+    return this.kernels;
   }
 
   get capacity(): Readonly<EncoderCapacity> {
@@ -127,9 +141,10 @@ export class WebGpuEncoder implements Encoder {
   async provide(output: HeadOutput, options: HeadOptions = {}): Promise<void> {
     this.#stepper.check();
     await this.#outputs.provide(output, options, async () => {
-      const head = await loadHead(this, output, options);
-      this.#stepper.check();
-      const bound = this.#slots.attach(head);
+      const check = () => {
+        this.#stepper.check();
+      };
+      const bound = await this.context.idle.during(() => this.#running.provide(output, options, check));
       const { maxFrames, maxLanes } = this.capacity;
       const { widest = bound.output.width } = bound;
       const fitting = Math.max(1, Math.floor(this.context.largestBinding / (4 * maxFrames * padded(widest))));
@@ -184,13 +199,40 @@ export class WebGpuEncoder implements Encoder {
   }
 
   dispose(): void {
+    this.#end.abort();
     this.#stepper.dispose();
     this.#slots.dispose();
-    this.scope.dispose();
+    this.#running.dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Rehearses kernels in idle moments, and changes over to the fastest. */
+  async #settleKernels(occasion: Occasion, source: NetworkSource): Promise<void> {
+    const { idle } = this.context;
+    const { signal } = this.#end;
+    const pauses: Pauses = {
+      moment: () => idle.moment(signal),
+      get begun() {
+        return idle.begun;
+      },
+      get ended() {
+        return signal.aborted;
+      },
+    };
+    const model = readInPauses(this.model, pauses);
+    const changeTo = (choice: KernelChoice) =>
+      this.#running.changeTo(choice, { ...source, model }, () => pauses.moment());
+    try {
+      await idle.alone(async () => {
+        await pauses.moment();
+        await changeTo(await chooseKernels({ ...occasion, model }, pauses, () => changeTo(PLAIN)));
+      });
+    } catch {
+      // The encoder has ended, or goes on as it is: what is wrong with the device its steps tell.
+    }
   }
 
   get #inspected() {

@@ -55,6 +55,7 @@ export async function profileStep(
   { maxFrames, maxLanes }: EncoderCapacity,
   inputs: readonly StepInput[],
 ): Promise<{ results: StepResult[]; kernels: KernelTime[] }> {
+  await slots.settled();
   // Short steps of one stream can take more than long ones of many, which do not go in waves.
   const most = Array.from({ length: maxFrames }, (_, f) =>
     Math.max(slots.workspace.cost(f + 1, 1).dispatches, slots.workspace.cost(f + 1, maxLanes).dispatches),

@@ -2,22 +2,26 @@ import { CONV_METHOD_NAMES, ableMethods, type KernelChoice } from './methods.ts'
 import { RillError } from '../errors.ts';
 import { resolveCapacity } from '../encoder/checks.ts';
 import type { EncoderCapacity, EncoderOptions } from '../encoder/encoder.ts';
-import type { WeightDtype } from '../model/dtypes.ts';
-import type { Model } from '../model/model.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import type { GpuContext } from './device/context.ts';
 import type { KernelStore } from './device/kernel-store.ts';
 import { bytesPerLane, bytesPerSlot } from './buffers.ts';
+import { startingKernels, type Occasion, type StartingKernels } from './tuning/choice.ts';
 import { measuredKernels } from './tuning/measured.ts';
-import { chooseKernels } from './tuning/tuning.ts';
 
 /** What an encoder on WebGPU can be told about its kernels. */
 export interface KernelOptions {
   /**
    * How the kernels that read weights work; the results are the same to the byte. `auto`, the default, is the fastest on
-   * this adapter, measured when a model of these sizes is loaded for the first time.
+   * this adapter, as they were measured when a model of these sizes was loaded for the first time.
    */
   kernels?: KernelChoice | 'auto';
+  /**
+   * When `auto` measures, where it has to. `after`, the default: an encoder starts at once, and changes over when its
+   * device has been idle for long enough. `before`: it is there when the fastest kernels are, after some seconds; for
+   * measurements, and for work that leaves no idle moments.
+   */
+  rehearse?: 'after' | 'before';
   /**
    * Where the choice of kernels is kept from one start to the next; where the context keeps it by default, which is
    * browsers' cache storage, and in Node, after `openGpu()`, the user's cache folder.
@@ -36,20 +40,25 @@ export function capacityOn(context: GpuContext, sizes: EncoderSizes, options: En
   });
 }
 
-/** @throws RillError `bad-argument` for kernels that the device cannot run; as `chooseKernels`. */
+/** @throws RillError `bad-argument` for kernels that the device cannot run, and another time to rehearse. */
 export async function resolveKernels(
-  context: GpuContext,
-  model: Model,
-  dtype: WeightDtype,
-  capacity: EncoderCapacity,
-  { kernels: wanted = 'auto', kernelStore }: KernelOptions,
-): Promise<KernelChoice> {
+  occasion: Occasion,
+  { kernels: wanted = 'auto', rehearse = 'after' }: KernelOptions,
+): Promise<StartingKernels> {
+  const { context, model, dtype } = occasion;
+  if (rehearse !== 'after' && rehearse !== 'before') {
+    throw new RillError('bad-argument', {
+      got: `rehearse: ${JSON.stringify(rehearse)}`,
+      expected: 'after or before',
+      remedy: 'Leave it out to start at once.',
+    });
+  }
   const able = ableMethods(context, model.sizes, dtype);
   if (wanted === 'auto') {
     const measured = measuredKernels(context.adapter, dtype);
     return measured && able.includes(measured.matrices)
-      ? measured
-      : chooseKernels(context, model, dtype, capacity, kernelStore);
+      ? { kernels: measured, isSettled: true }
+      : startingKernels(occasion);
   }
   const { convolutions, matrices } = wanted;
   if (!able.includes(matrices) || !able.includes(convolutions) || !CONV_METHOD_NAMES.includes(convolutions)) {
@@ -59,5 +68,5 @@ export async function resolveKernels(
       remedy: 'Leave it out to take the fastest.',
     });
   }
-  return wanted;
+  return { kernels: wanted, isSettled: true };
 }

@@ -2,6 +2,7 @@ import { requireFreeStream } from '../encoder/checks.ts';
 import type { EncoderCapacity } from '../encoder/encoder.ts';
 import { RillError } from '../errors.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
+import { contained } from './device/contained.ts';
 import type { GpuContext } from './device/context.ts';
 import type { EncoderKernels } from './plan.ts';
 import { SlotState } from './state.ts';
@@ -13,32 +14,39 @@ const FIRST_SLOTS = 4;
 
 /** What workspaces are made of. */
 export interface WorkspaceParts {
-  context: GpuContext;
-  sizes: EncoderSizes;
-  weights: EncoderWeights;
-  kernels: EncoderKernels;
+  readonly context: GpuContext;
+  readonly sizes: EncoderSizes;
+  readonly weights: EncoderWeights;
+  readonly kernels: EncoderKernels;
+  readonly heads: EncoderHead[];
+}
+
+/** A workspace that is to take the place of the one before, and the writes that wait for it. */
+interface Coming {
+  workspace: Workspace;
+  parts: WorkspaceParts;
+  changes: (() => void)[];
 }
 
 /**
  * The streams of an encoder, each in a slot of its workspace. When there is no room left a workspace twice as large takes
- * the place of the one before; the other streams keep their slots and bytes.
+ * the place of the one before, when kernels change one of other parts; the streams keep their slots and bytes.
  */
 export class Slots {
-  readonly #parts: WorkspaceParts;
   readonly #capacity: Readonly<EncoderCapacity>;
-  readonly #heads: EncoderHead[] = [];
   readonly #states = new Set<SlotState>();
   readonly #free: number[] = [];
+  #parts: WorkspaceParts;
   #workspace: Workspace;
-  /** The next, larger workspace while it is not known whether there was memory for it, and the writes that wait for it. */
-  #coming: { workspace: Workspace; changes: (() => void)[] } | undefined;
+  /** While it is not known whether there was memory for it. */
+  #coming: Coming | undefined;
   /** Resolves when that is known. */
-  #growth: Promise<void> | undefined;
+  #moving: Promise<void> | undefined;
 
   constructor(parts: WorkspaceParts, capacity: Readonly<EncoderCapacity>) {
     this.#parts = parts;
     this.#capacity = capacity;
-    this.#workspace = this.#createWorkspace(Math.min(FIRST_SLOTS, capacity.maxStreams));
+    this.#workspace = this.#createWorkspace(parts, Math.min(FIRST_SLOTS, capacity.maxStreams));
   }
 
   /** Buffers and bound kernels that steps run in now. */
@@ -51,22 +59,22 @@ export class Slots {
     return this.#states.size;
   }
 
-  /** Whether it is not known yet that there was memory for the streams so far. */
-  get isGrowing(): boolean {
-    return this.#growth !== undefined;
+  /** Whether it is not known yet that there was memory for the next workspace. */
+  get isMoving(): boolean {
+    return this.#moving !== undefined;
   }
 
-  /** Resolves when it is known whether there was memory for the streams so far. */
+  /** Resolves when it is known whether there was memory for the next workspace, if one is to come. */
   async settled(): Promise<void> {
-    while (this.#growth) {
-      await this.#growth;
+    while (this.#moving) {
+      await this.#moving;
     }
   }
 
   attach(head: EncoderHead): BoundHead {
     const bound = this.#workspace.attach(head);
     this.#coming?.workspace.attach(head);
-    this.#heads.push(head);
+    this.#parts.heads.push(head);
     // Those without a slot in the workspace yet are reset when they get it.
     [...this.#states]
       .filter(({ slot }) => slot < this.#workspace.room.slots)
@@ -83,7 +91,7 @@ export class Slots {
   create(encoder: object): SlotState {
     requireFreeStream(this.#states.size, this.#capacity);
     if (this.#free.length === 0) {
-      this.#grow();
+      this.#move(this.#coming?.parts ?? this.#parts, this.#doubled(this.#newest.room.slots));
     }
     const slot = this.#free.pop() ?? 0;
     const inRoom = () => slot < this.#workspace.room.slots;
@@ -97,7 +105,7 @@ export class Slots {
     const { context, sizes } = this.#parts;
     const state: SlotState = new SlotState(context, sizes, slot, encoder, {
       arena: () => this.#workspace.buffers,
-      roomComing: () => (inRoom() ? undefined : this.#growth),
+      roomComing: () => (inRoom() ? undefined : this.#moving),
       change: (write) => {
         whenInRoom(() => {
           write(this.#workspace.buffers);
@@ -110,7 +118,7 @@ export class Slots {
       },
       release: () => {
         this.#states.delete(state);
-        if (slot < (this.#coming?.workspace ?? this.#workspace).room.slots) {
+        if (slot < this.#newest.room.slots) {
           this.#free.push(slot);
         }
       },
@@ -118,6 +126,18 @@ export class Slots {
     this.#states.add(state);
     state.reset();
     return state;
+  }
+
+  /**
+   * Changes over to other parts between two steps: a workspace of them takes the states over.
+   *
+   * @param parts with the same heads, in the same order
+   * @returns whether there was memory for it; if not, all is as before
+   */
+  async changeTo(parts: WorkspaceParts): Promise<boolean> {
+    this.#move(parts, this.#newest.room.slots);
+    await this.settled();
+    return this.#parts === parts;
   }
 
   /** Bytes that states and activations take at most with so many streams more: room is doubled until they have it. */
@@ -144,56 +164,51 @@ export class Slots {
     return Math.min(2 * slots, this.#capacity.maxStreams);
   }
 
-  /**
-   * Makes a workspace twice as large. Running out of memory is told later than it happens: until then the one before
-   * stays in place, steps wait, and what concerns new slots is put off.
-   */
-  #grow(): void {
-    const { device } = this.#parts.context;
-    const earlier = this.#coming;
-    const { slots: taken } = (earlier?.workspace ?? this.#workspace).room;
-    device.pushErrorScope('validation');
-    device.pushErrorScope('out-of-memory');
-    let workspace: Workspace;
-    let errors: Promise<(GPUError | null)[]>;
-    try {
-      workspace = this.#createWorkspace(this.#doubled(taken), taken);
-    } finally {
-      // A device that was lost has no errors to tell, and no use for an answer.
-      errors = Promise.all([device.popErrorScope(), device.popErrorScope()]).catch(() => []);
-    }
-    earlier?.workspace.dispose();
-    this.#coming = { workspace, changes: earlier?.changes ?? [] };
-    const growth: Promise<void> = errors.then((each) => {
-      this.#endGrowth(
-        workspace,
-        each.find((error) => error !== null),
-      );
-      if (this.#growth === growth) {
-        this.#growth = undefined;
-      }
-    });
-    this.#growth = growth;
+  /** The workspace that there is room in, if all goes well. */
+  get #newest(): Workspace {
+    return (this.#coming ?? { workspace: this.#workspace }).workspace;
   }
 
-  #endGrowth(grown: Workspace, error: GPUError | null | undefined): void {
-    if (this.#coming?.workspace !== grown) {
-      // A still larger one has taken its place, or the encoder has ended.
+  /**
+   * Makes a workspace of some parts with so many slots. Running out of memory is told later than it happens: until then
+   * the one before stays in place, steps wait, and what concerns new slots is put off.
+   */
+  #move(parts: WorkspaceParts, slots: number): void {
+    const earlier = this.#coming;
+    const taken = this.#newest.room.slots;
+    const { made: workspace, error } = contained(parts.context.device, () =>
+      this.#createWorkspace(parts, slots, taken),
+    );
+    earlier?.workspace.dispose();
+    this.#coming = { workspace, parts, changes: earlier?.changes ?? [] };
+    const moving: Promise<void> = error.then((failure) => {
+      this.#endMove(workspace, failure);
+      if (this.#moving === moving) {
+        this.#moving = undefined;
+      }
+    });
+    this.#moving = moving;
+  }
+
+  #endMove(next: Workspace, error: GPUError | undefined): void {
+    if (this.#coming?.workspace !== next) {
+      // Another has taken its place, or the encoder has ended.
       return;
     }
-    const { changes } = this.#coming;
+    const { changes, parts } = this.#coming;
     this.#coming = undefined;
     const before = this.#workspace;
     if (!error) {
-      grown.copyStates(before);
+      next.copyStates(before);
       before.dispose();
-      this.#workspace = grown;
+      this.#workspace = next;
+      this.#parts = parts;
       changes.forEach((change) => {
         change();
       });
       return;
     }
-    grown.dispose();
+    next.dispose();
     const { slots } = before.room;
     this.#free.splice(0, Infinity, ...this.#free.filter((slot) => slot < slots));
     const failure = new RillError('gpu', {
@@ -209,11 +224,10 @@ export class Slots {
   }
 
   /** @param taken slots that are in use already: the others become free */
-  #createWorkspace(slots: number, taken = 0): Workspace {
-    const { context, sizes, weights, kernels } = this.#parts;
+  #createWorkspace({ context, sizes, weights, kernels, heads }: WorkspaceParts, slots: number, taken = 0): Workspace {
     const { maxFrames, maxLanes } = this.#capacity;
     const room = { slots, lanes: Math.min(slots, maxLanes), frames: maxFrames };
-    const workspace = new Workspace(context, sizes, weights, kernels, this.#heads, room);
+    const workspace = new Workspace(context, sizes, weights, kernels, heads, room);
     for (let slot = slots - 1; slot >= taken; slot--) {
       this.#free.push(slot);
     }

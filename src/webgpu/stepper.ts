@@ -34,7 +34,7 @@ interface FinishedStep extends TimedStep {
 /**
  * Runs steps: inputs to the GPU, one submit, results back. A step is one command buffer, one submit and one readback, and
  * creates nothing. They run in the order of their calls; with more than three under way, or right after the encoder has
- * grown, a step waits, and takes features and states as they are then.
+ * grown or changed kernels, a step waits, and takes features and states as they are then.
  */
 export class Stepper {
   readonly #context: GpuContext;
@@ -61,14 +61,22 @@ export class Stepper {
   async run(
     prepare: () => readonly StepInput[],
     read: readonly string[],
-    { onSubmit, ...watch }: StepWatch & { onSubmit?: () => void } = {},
+    watch: StepWatch & { onSubmit?: () => void } = {},
   ): Promise<FinishedStep> {
     this.check();
+    return this.#context.idle.during(() => this.#run(prepare, read, watch));
+  }
+
+  async #run(
+    prepare: () => readonly StepInput[],
+    read: readonly string[],
+    { onSubmit, ...watch }: StepWatch & { onSubmit?: () => void },
+  ): Promise<FinishedStep> {
     // With a free place nothing is awaited before the submit.
     const acquired = this.#ring.acquire();
     const place = acquired instanceof Promise ? await acquired : acquired;
     try {
-      if (this.#slots.isGrowing) {
+      if (this.#slots.isMoving) {
         await this.#slots.settled();
       }
       // From here to the submit nothing is awaited: what is checked is what runs.

@@ -201,9 +201,11 @@ export class WeightLoader {
   }
 
   upload(label: string, values: ArrayBufferView<ArrayBuffer>): GPUBuffer {
-    const buffer = this.#scope.createStorage('weights', label, values.byteLength);
-    this.#scope.context.device.queue.writeBuffer(buffer, 0, values);
-    return buffer;
+    return this.#scope.make(() => {
+      const buffer = this.#scope.createStorage('weights', label, values.byteLength);
+      this.#scope.context.device.queue.writeBuffer(buffer, 0, values);
+      return buffer;
+    });
   }
 
   /**
@@ -257,10 +259,12 @@ export class WeightLoader {
   #gather({ kind, layer, layers }: Layered, packed: ArrayBufferView<ArrayBuffer>): Resource {
     const size = packed.byteLength;
     const stride = aligned(size);
-    const buffer = this.#gathered.get(kind) ?? this.#scope.createStorage('weights', kind, layers * stride);
-    this.#gathered.set(kind, buffer);
-    this.#scope.context.device.queue.writeBuffer(buffer, layer * stride, packed);
-    return { buffer, offset: layer * stride, size };
+    return this.#scope.make(() => {
+      const buffer = this.#gathered.get(kind) ?? this.#scope.createStorage('weights', kind, layers * stride);
+      this.#gathered.set(kind, buffer);
+      this.#scope.context.device.queue.writeBuffer(buffer, layer * stride, packed);
+      return { buffer, offset: layer * stride, size };
+    });
   }
 
   /** The matrices of a kind, of all layers. */
@@ -279,13 +283,15 @@ export class WeightLoader {
   /** One buffer of several, each at its place in bytes. */
   join(label: string, bytes: number, parts: readonly { buffer: GPUBuffer; at: number }[]): GPUBuffer {
     const { device } = this.#scope.context;
-    const joined = this.#scope.createStorage('weights', label, bytes);
-    const encoder = device.createCommandEncoder();
-    for (const { buffer, at } of parts) {
-      encoder.copyBufferToBuffer(buffer, 0, joined, at, buffer.size);
-    }
-    device.queue.submit([encoder.finish()]);
-    return joined;
+    return this.#scope.make(() => {
+      const joined = this.#scope.createStorage('weights', label, bytes);
+      const encoder = device.createCommandEncoder();
+      for (const { buffer, at } of parts) {
+        encoder.copyBufferToBuffer(buffer, 0, joined, at, buffer.size);
+      }
+      device.queue.submit([encoder.finish()]);
+      return joined;
+    });
   }
 
   /** @param packed in whole rows of the texture */
@@ -293,10 +299,12 @@ export class WeightLoader {
     const width = ROW_INPUTS * COLUMN_VEC4S;
     const height = packed.length / (4 * width);
     const bytes = packed.byteLength;
-    const texture = this.#scope.createTexture('weights', label, bytes, format, [width, height]);
-    const layout = { bytesPerRow: bytes / height };
-    this.#scope.context.device.queue.writeTexture({ texture }, packed, layout, [width, height]);
-    return texture;
+    return this.#scope.make(() => {
+      const texture = this.#scope.createTexture('weights', label, bytes, format, [width, height]);
+      const layout = { bytesPerRow: bytes / height };
+      this.#scope.context.device.queue.writeTexture({ texture }, packed, layout, [width, height]);
+      return texture;
+    });
   }
 
   /**

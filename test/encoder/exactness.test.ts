@@ -5,7 +5,7 @@ import type { StateValues, StreamState } from '../../src/encoder/state.ts';
 import { ENCODER_OUT } from '../../src/encoder/outputs.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
-import { ableKernels } from '../../src/webgpu/tuning/tuning.ts';
+import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
 import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model } from '../../src/model/model.ts';

@@ -1,15 +1,9 @@
 import type { KernelChoice } from '../../src/webgpu/methods.ts';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
-import {
-  candidateKernels,
-  checkedSteps,
-  chooseKernels,
-  fastestKernels,
-  objection,
-  rehearseKernels,
-  rehearsedSteps,
-} from '../../src/webgpu/tuning/tuning.ts';
+import { candidateKernels } from '../../src/webgpu/tuning/candidates.ts';
+import { chooseKernels, fastestKernels } from '../../src/webgpu/tuning/choice.ts';
+import { checkedSteps, objection, rehearseKernels, rehearsedSteps } from '../../src/webgpu/tuning/rehearsal.ts';
 import { BufferScope, GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -140,7 +134,7 @@ describe('a rehearsal', () => {
     const now = performance.now.bind(performance);
     vi.spyOn(performance, 'now').mockImplementation(() => 20 * Math.floor(now() / 20));
     vi.resetModules();
-    const { rehearseKernels: rehearse } = await import('../../src/webgpu/tuning/tuning.ts');
+    const { rehearseKernels: rehearse } = await import('../../src/webgpu/tuning/rehearsal.ts');
     const rehearsals = await rehearse(gpu, model, 'f32', [{ lanes: 1, frames: 1 }], [], [PLAIN, WIDE]);
     vi.resetModules();
     for (const { ms } of rehearsals) {
@@ -256,10 +250,12 @@ describe('a rehearsal', () => {
     const gpu = await contextOfTwo();
     const model = openModel(await goldenModel('odd'));
     const failing = { ...model, weights: { ...model.weights, read: () => Promise.reject(new Error('gone')) } };
-    await expect(chooseKernels(gpu, failing, 'f32', CAPACITY)).rejects.toThrow('gone');
-    const first = await chooseKernels(gpu, model, 'f32', CAPACITY);
+    await expect(chooseKernels({ context: gpu, model: failing, dtype: 'f32', capacity: CAPACITY })).rejects.toThrow(
+      'gone',
+    );
+    const first = await chooseKernels({ context: gpu, model, dtype: 'f32', capacity: CAPACITY });
     const pipelines = vi.spyOn(gpu.device, 'createComputePipelineAsync');
-    expect(await chooseKernels(gpu, model, 'f32', CAPACITY)).toBe(first);
+    expect(await chooseKernels({ context: gpu, model, dtype: 'f32', capacity: CAPACITY })).toBe(first);
     expect(pipelines).not.toHaveBeenCalled();
   });
 });
@@ -282,7 +278,7 @@ describe('a choice that a browser keeps', () => {
   /** Under what choices are kept, beside the methods that are being tried. */
   const choices = (kept: ReadonlyMap<string, Response>) => [...kept.keys()].filter((key) => !key.endsWith('trials'));
   /** As on the next visit, when nothing is in the page's memory any more. */
-  const nextVisit = async () => (await import('../../src/webgpu/tuning/tuning.ts')).chooseKernels;
+  const nextVisit = async () => (await import('../../src/webgpu/tuning/choice.ts')).chooseKernels;
   const FEW = { maxStreams: 1, maxFrames: 4 };
 
   it('is taken again while it does as the plain kernels, and not timed', async () => {
@@ -290,12 +286,12 @@ describe('a choice that a browser keeps', () => {
     const model = openModel(await goldenModel('odd'));
     const kept = stubCaches();
     const choose = await nextVisit();
-    await choose(gpu, model, 'f32', FEW);
+    await choose({ context: gpu, model, dtype: 'f32', capacity: FEW });
     const [key] = choices(kept);
     kept.set(key, Response.json(WIDE));
     vi.resetModules();
     const submits = vi.spyOn(gpu.device.queue, 'submit');
-    expect(await (await nextVisit())(gpu, model, 'f32', FEW)).toEqual(WIDE);
+    expect(await (await nextVisit())({ context: gpu, model, dtype: 'f32', capacity: FEW })).toEqual(WIDE);
     // Four steps of two choices, and what reads back three buffers after each.
     expect(submits.mock.calls.length).toBeLessThan(40);
   });
@@ -317,7 +313,7 @@ describe('a choice that a browser keeps', () => {
         }
         return create(descriptor);
       });
-      const choosing = (await nextVisit())(gpu, model, 'f32', FEW);
+      const choosing = (await nextVisit())({ context: gpu, model, dtype: 'f32', capacity: FEW });
       if (visit < 2) {
         await expect(choosing).rejects.toThrow('device');
       } else {
@@ -337,12 +333,12 @@ describe('a choice that a browser keeps', () => {
     const kept = stubCaches();
     const choose = await nextVisit();
     const [one, other] = [context('one card'), context('another card')];
-    await choose(one, model, 'f32', FEW);
-    await choose(one, model, 'f32', FEW);
+    await choose({ context: one, model, dtype: 'f32', capacity: FEW });
+    await choose({ context: one, model, dtype: 'f32', capacity: FEW });
     expect(choices(kept)).toHaveLength(1);
-    await choose(one, model, 'int8', FEW);
-    await choose(one, model, 'f32', { ...FEW, maxStreams: 16 });
-    await choose(other, model, 'f32', FEW);
+    await choose({ context: one, model, dtype: 'int8', capacity: FEW });
+    await choose({ context: one, model, dtype: 'f32', capacity: { ...FEW, maxStreams: 16 } });
+    await choose({ context: other, model, dtype: 'f32', capacity: FEW });
     expect(choices(kept)).toHaveLength(4);
   });
 
@@ -352,7 +348,7 @@ describe('a choice that a browser keeps', () => {
     const kept = stubCaches();
     await (
       await nextVisit()
-    )(gpu, model, 'f32', FEW);
+    )({ context: gpu, model, dtype: 'f32', capacity: FEW });
     const [key] = choices(kept);
     kept.set(key, Response.json(TEXELS));
     vi.resetModules();
@@ -360,35 +356,130 @@ describe('a choice that a browser keeps', () => {
     vi.spyOn(gpu.device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
       descriptor.label?.endsWith('_texels') ? Promise.reject(new Error('another driver')) : create(descriptor),
     );
-    const choice = await (await nextVisit())(gpu, model, 'f32', FEW);
+    const choice = await (await nextVisit())({ context: gpu, model, dtype: 'f32', capacity: FEW });
     expect(JSON.stringify(choice)).not.toContain('texels');
     expect(await kept.get(key)?.clone().json()).toEqual(choice);
   });
 });
 
-it('a choice is kept in a store of one’s own, and does without one that fails', async () => {
-  const gpu = await contextOfTwo();
-  const model = openModel(await goldenModel('odd'));
+describe('an encoder on an adapter that was not measured', () => {
   const kept = new Map<string, string>();
   const kernelStore = {
     get: async (key: string) => kept.get(key),
     set: async (key: string, value: string) => void kept.set(key, value),
   };
   // In int8 SwiftShader is not among the adapters that need no rehearsal.
-  const capacity = { maxStreams: 1, maxFrames: 3, kernelStore, dtype: 'int8' } as const;
+  const options = { maxStreams: 1, maxFrames: 3, kernelStore, dtype: 'int8' } as const;
+  /** As on the next visit. */
   const fresh = async () => {
     vi.resetModules();
     return (await import('../../src/webgpu/encoder.ts')).WebGpuEncoder;
   };
-  const chosen = (await (await fresh()).create(gpu, model, capacity)).kernels;
-  const [key] = [...kept.keys()].filter((each) => !each.endsWith('trials'));
-  expect(JSON.parse(kept.get(key) ?? '')).toEqual(chosen);
-  kept.set(key, JSON.stringify(WIDE));
-  expect((await (await fresh()).create(gpu, model, capacity)).kernels).toEqual(WIDE);
-  const denied = async () => Promise.reject(new Error('denied'));
-  const failing = { ...capacity, kernelStore: { get: denied, set: denied } };
-  expect((await (await fresh()).create(gpu, model, failing)).kernels.matrices).toBeTypeOf('string');
-  vi.resetModules();
+  const keptChoice = () =>
+    [...kept].filter(([key]) => !key.endsWith('trials')).map(([, value]): unknown => JSON.parse(value));
+  /** From now on the kernels that differ from the plain ones do not compile. */
+  const refuseWide = ({ device }: GpuContext) => {
+    const create = device.createComputePipelineAsync.bind(device);
+    vi.spyOn(device, 'createComputePipelineAsync').mockImplementation((descriptor) =>
+      descriptor.compute.constants?.tile === 16 ? Promise.reject(new Error('another driver')) : create(descriptor),
+    );
+  };
+  beforeEach(() => {
+    kept.clear();
+  });
+  afterEach(() => {
+    vi.resetModules();
+  });
+
+  it('starts at once, and has the kernels that it finds in idle moments; others have them from the start', async () => {
+    const gpu = await contextOfTwo();
+    const model = openModel(await goldenModel('odd'));
+    const encoders = await fresh();
+    const encoder = await encoders.create(gpu, model, options);
+    expect([encoder.kernels, kept.size]).toEqual([PLAIN, 0]);
+    // One that ends meanwhile.
+    const other = await encoders.create(gpu, model, options);
+    other.dispose();
+    const settled = await encoder.settledKernels();
+    expect(keptChoice()).toEqual([settled]);
+    expect(encoder.kernels).toEqual(settled);
+    const next = await encoders.create(gpu, model, options);
+    expect(next.kernels).toEqual(settled);
+    const pipelines = vi.spyOn(gpu.device, 'createComputePipelineAsync');
+    await next.settledKernels();
+    expect(pipelines).not.toHaveBeenCalled();
+    encoder.dispose();
+    next.dispose();
+    expect(gpu.resources).toBe(0);
+  });
+
+  it('is there when they are found, where that is asked for', async () => {
+    const gpu = await contextOfTwo();
+    const model = openModel(await goldenModel('odd'));
+    const encoder = await (await fresh()).create(gpu, model, { ...options, rehearse: 'before' });
+    expect(keptChoice()).toEqual([encoder.kernels]);
+    encoder.dispose();
+    const wrong = { ...options, rehearse: 'never' as 'after' };
+    expect(await failure('bad-argument', () => WebGpuEncoder.create(gpu, model, wrong))).toContain('after or before');
+  });
+
+  it('starts with the kernels that were kept, and does without those that are not what they were', async () => {
+    const gpu = await contextOfTwo();
+    const model = openModel(await goldenModel('odd'));
+    const encoders = await fresh();
+    const keeping = await encoders.create(gpu, model, { ...options, rehearse: 'before' });
+    keeping.dispose();
+    const [key] = [...kept.keys()].filter((each) => !each.endsWith('trials'));
+    kept.set(key, JSON.stringify(WIDE));
+    const again = await (await fresh()).create(gpu, model, options);
+    expect(again.kernels).toEqual(WIDE);
+    expect(await again.settledKernels()).toEqual(WIDE);
+    again.dispose();
+
+    const deceived = await (await fresh()).create(gpu, model, options);
+    expect(deceived.kernels).toEqual(WIDE);
+    refuseWide(gpu);
+    expect(await deceived.settledKernels()).toEqual(PLAIN);
+    expect(keptChoice()).toEqual([PLAIN]);
+    deceived.dispose();
+
+    // Where they do not even compile it starts with the plain ones.
+    kept.set(key, JSON.stringify(WIDE));
+    const plain = await (await fresh()).create(gpu, model, options);
+    expect(plain.kernels).toEqual(PLAIN);
+    plain.dispose();
+    await plain.settledKernels();
+    expect(gpu.resources).toBe(0);
+  });
+
+  it('does without a store that fails', async () => {
+    const gpu = await contextOfTwo();
+    const model = openModel(await goldenModel('odd'));
+    const denied = async () => Promise.reject(new Error('denied'));
+    const store = { get: denied, set: denied };
+    const encoder = await (await fresh()).create(gpu, model, { ...options, kernelStore: store });
+    expect((await encoder.settledKernels()).matrices).toBeTypeOf('string');
+    encoder.dispose();
+  });
+
+  it.each([
+    ['it ends', (encoder: WebGpuEncoder) => encoder.dispose()],
+    ['the device is lost', (_: WebGpuEncoder, { device }: GpuContext) => device.destroy()],
+    ['both', (encoder: WebGpuEncoder, gpu: GpuContext) => [encoder, gpu].forEach((each) => each.dispose())],
+  ])('ends its rehearsal when %s, without a word', async (what, end) => {
+    const gpu = await contextOfTwo();
+    const model = openModel(await goldenModel('odd'));
+    const encoder = await (await fresh()).create(gpu, model, options);
+    // While a method is being tried.
+    await vi.waitFor(() => expect([...kept.values()].some((value) => value.includes('times'))).toBe(true), 60_000);
+    end(encoder, gpu);
+    expect(await encoder.settledKernels()).toEqual(PLAIN);
+    expect(keptChoice()).toEqual([]);
+    // Nobody but the device itself is to blame for the method.
+    expect([...kept.values()].some((value) => value.includes('times'))).toBe(what === 'the device is lost');
+    encoder.dispose();
+    expect(gpu.resources).toBe(0);
+  });
 });
 
 it('a device without features chooses among the kernels that need none', async () => {
@@ -401,7 +492,7 @@ it('a device without features chooses among the kernels that need none', async (
   const context = new GpuContext(device, adapter.info, gpu);
   const model = openModel(await goldenModel('odd'));
   expect(candidateKernels(context, model, 'f32')).toEqual([PLAIN, WIDE, TEXELS]);
-  const { matrices } = await chooseKernels(ofTwo(context), model, 'f32', CAPACITY);
+  const { matrices } = await chooseKernels({ context: ofTwo(context), model, dtype: 'f32', capacity: CAPACITY });
   expect(['plain', 'wide']).toContain(matrices);
 });
 
@@ -427,7 +518,7 @@ describe('the option `kernels`', () => {
     const message = await failure('bad-argument', () => WebGpuEncoder.create(context, model, { kernels: QUADS }));
     expect(message).toContain('plain, wide, split, waves, texels, for this model');
     const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 1 });
-    expect(Object.values(encoder.kernels)).not.toContain('quads');
+    expect(encoder.kernels).toEqual(PLAIN);
     encoder.dispose();
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kernelsOf } from '../../src/webgpu/tuning/tuning.ts';
+import { kernelsOf } from '../../src/webgpu/tuning/candidates.ts';
 import { openRuntime, type Runtime } from '../../tools/runtime/runtime.ts';
 import { GOLDEN_CASES, readFixture, readGolden } from '../support/fixtures.ts';
 import { testsAll } from '../support/scope.ts';

@@ -20,7 +20,12 @@ export type Create = (model: Model, frames: number) => Promise<Contender>;
 export const rill =
   (gpu: GpuContext): Create =>
   async (model, frames) => {
-    const encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: frames, dtype: 'f32' });
+    const encoder = await WebGpuEncoder.create(gpu, model, {
+      maxStreams: 1,
+      maxFrames: frames,
+      dtype: 'f32',
+      rehearse: 'before',
+    });
     const state = encoder.createState();
     const contextSize = CONTEXT_FRAMES * encoder.sizes.numFeatures;
     let isFirst = true;

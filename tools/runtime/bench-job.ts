@@ -5,23 +5,22 @@ import { encodeBatch } from '../../src/encoder/batch.ts';
 import { CTC_TOKENS } from '../../src/encoder/outputs.ts';
 import type { Encoder, StepInput } from '../../src/encoder/encoder.ts';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import { ableKernels, kernelsOf } from '../../src/webgpu/tuning/candidates.ts';
+import { fastestKernels } from '../../src/webgpu/tuning/choice.ts';
 import {
   checkedSteps,
-  ableKernels,
-  fastestKernels,
-  kernelsOf,
   rehearseKernels,
   rehearsedSteps,
   type Rehearsal,
   type StepSize,
-} from '../../src/webgpu/tuning/tuning.ts';
+} from '../../src/webgpu/tuning/rehearsal.ts';
 import type { KernelTime } from '../../src/webgpu/device/timer.ts';
 import { WEIGHT_BITS, storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
 import { elementCount } from '../../src/model/tensors.ts';
 import { measureBandwidth } from './bandwidth.ts';
-import { gpuOf, withKernels } from './gpu-of.ts';
+import { gpuOf, startingAtOnce, withKernels } from './gpu-of.ts';
 import type { JobContext } from './jobs.ts';
 import { randomModel, randomSource, type RandomSizes } from './random-model.ts';
 import { percentile, time, type Timing } from './statistics.ts';
@@ -213,7 +212,7 @@ class Bench {
 
   async #load(): Promise<LoadFigures> {
     const { dtype, method } = this.#input;
-    const engine = withKernels(this.#context.engine, method && kernelsOf(method));
+    const engine = withKernels(startingAtOnce(this.#context.engine), method && kernelsOf(method));
     const start = performance.now();
     const encoder = await engine.createEncoder(this.#model, { maxStreams: 1, maxFrames: STREAM_CHUNK, dtype });
     try {

@@ -18,6 +18,11 @@ export function gpuOf(engine: Engine): GpuContext {
   return taken.context;
 }
 
+/** The engine as it is handed to others, for what is measured of its start. */
+export function startingAtOnce(engine: Engine): Engine {
+  return engine instanceof WebGpuEngine ? new WebGpuEngine(engine.context) : engine;
+}
+
 /** The engine, with kernels that were named. */
 export function withKernels(engine: Engine, kernels: KernelOptions['kernels']): Engine {
   return kernels === undefined ? engine : new WebGpuEngine(gpuOf(engine), { kernels });

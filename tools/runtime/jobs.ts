@@ -8,7 +8,7 @@ import { CTC_LOG_PROBS, JOINER_ENCODER_PROJ } from '../../src/encoder/outputs.ts
 import type { StateValues } from '../../src/encoder/state.ts';
 import type { EncoderOptions } from '../../src/encoder/encoder.ts';
 import { findBatchSize, runBatch, encodeBatch } from '../../src/encoder/batch.ts';
-import { ableKernels } from '../../src/webgpu/tuning/tuning.ts';
+import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
 import { RillError } from '../../src/errors.ts';
 import type { Engine } from '../../src/encoder/engine.ts';
 import type { KernelOptions } from '../../src/webgpu/options.ts';

@@ -48,8 +48,14 @@ try {
   const [device, threads] = location.hash.slice(1).split('.');
   const engine =
     device === 'webgpu'
-      ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }))
-      : (await openEngine({ device: device === 'cpu' ? 'cpu' : 'auto', threads: Number(threads) })).engine;
+      ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }), { rehearse: 'before' })
+      : (
+          await openEngine({
+            device: device === 'cpu' ? 'cpu' : 'auto',
+            rehearse: 'before',
+            threads: Number(threads),
+          })
+        ).engine;
   await post({ type: 'ready', device: engine.device });
   await runJobs(engine);
 } catch (error) {

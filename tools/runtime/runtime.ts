@@ -60,7 +60,10 @@ export async function openRuntime({ runtime, adapter, device, threads = 1 }: Run
     return openBrowserRuntime(runtime, { device: wanted, threads }, adapter);
   }
   try {
-    return runtimeHere(await openNodeEngine({ device: wanted, threads, adapter, optionalFeatures: JOB_FEATURES }));
+    // A job leaves no idle moments, and most are there to be timed.
+    const rehearse = 'before';
+    const choice = { device: wanted, threads, adapter, rehearse, optionalFeatures: JOB_FEATURES } as const;
+    return runtimeHere(await openNodeEngine(choice));
   } catch (error) {
     const noAdapter = error instanceof RillError && error.code === 'no-adapter';
     if (runtime === 'node' || !noAdapter) {

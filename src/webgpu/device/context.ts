@@ -1,5 +1,7 @@
 import type { MemoryPart } from '../../encoder/engine.ts';
 import { RillError } from '../../errors.ts';
+import { contained, gpuFailure } from './contained.ts';
+import { IdleTime } from './idle.ts';
 import { cacheStorage, type KernelStore } from './kernel-store.ts';
 
 /** What is known of the adapter that a device came from. */
@@ -49,6 +51,8 @@ export class GpuContext {
   readonly lost: Promise<string>;
   /** Where choices of kernels are kept, unless an encoder has a place of its own. */
   readonly kernelStore: KernelStore;
+  /** @internal Loading and steps of all encoders, and what waits for them. */
+  readonly idle = new IdleTime();
   readonly #memory = new Map<MemoryPart, number>();
   #resources = 0;
   /** What went wrong and nobody has been told yet. */
@@ -90,11 +94,7 @@ export class GpuContext {
     });
     device.addEventListener('uncapturederror', ({ error }) => {
       this.#failures++;
-      this.#lastFailure = new RillError('gpu', {
-        got: `an error from the GPU: ${error.message}`,
-        expected: 'none',
-        remedy: 'If it says out of memory, use fewer streams or frames per step; otherwise report it.',
-      });
+      this.#lastFailure = gpuFailure(error);
       this.#failure ??= this.#lastFailure;
     });
   }
@@ -340,9 +340,31 @@ export async function nudged<Told>({ queue }: GPUDevice, told: Promise<Told>): P
 export class BufferScope {
   readonly context: GpuContext;
   readonly #parts = new Map<GPUBuffer | GPUTexture, { part: MemoryPart; bytes: number }>();
+  readonly #ownErrors: boolean;
+  readonly #errors: Promise<GPUError | undefined>[] = [];
 
-  constructor(context: GpuContext) {
+  /** @param ownErrors the device's errors in {@link make} are told by {@link settled}, to nobody else */
+  constructor(context: GpuContext, { ownErrors = false } = {}) {
     this.context = context;
+    this.#ownErrors = ownErrors;
+  }
+
+  /** Creates something in the scope and writes to it, at once. */
+  make<Made>(create: () => Made): Made {
+    if (!this.#ownErrors) {
+      return create();
+    }
+    const { made, error } = contained(this.context.device, create);
+    this.#errors.push(error);
+    return made;
+  }
+
+  /** Resolves when it is known that all went well. @throws RillError `gpu` */
+  async settled(): Promise<void> {
+    const error = (await Promise.all(this.#errors.splice(0))).find((each) => each !== undefined);
+    if (error) {
+      throw gpuFailure(error);
+    }
   }
 
   /**

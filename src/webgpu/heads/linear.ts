@@ -8,7 +8,7 @@ import type { Dispatch } from '../dispatch.ts';
 import { MatrixCompiler, allFrames, type RowsOf } from '../matrices.ts';
 import { WeightLoader, vec4s } from '../weights.ts';
 
-/** The encoder that a head is loaded for. */
+/** The network that a head is loaded for. */
 export interface HeadHost {
   readonly context: GpuContext;
   /** What the head's weights live as long as. */

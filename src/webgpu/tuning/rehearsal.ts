@@ -1,25 +1,18 @@
-import {
-  CONV_METHOD_NAMES,
-  METHOD_NAMES,
-  ableMethods,
-  storageFor,
-  type KernelChoice,
-  type MethodName,
-} from '../methods.ts';
+import { storageFor, type KernelChoice } from '../methods.ts';
 import { RillError } from '../../errors.ts';
 import { clockTick } from '../../encoder/clock.ts';
+import { contained, gpuFailure } from '../device/contained.ts';
 import { BufferScope, type GpuContext } from '../device/context.ts';
-import * as kernelSources from '../kernels.generated.ts';
 import { readBuffers } from '../device/readback.ts';
 import type { WeightDtype } from '../../model/dtypes.ts';
 import type { Model } from '../../model/model.ts';
 import { SUBSAMPLING_FACTOR, type EncoderSizes } from '../../model/sizes.ts';
-import { keep, recall, type KernelStore } from '../device/kernel-store.ts';
 import type { EncoderCapacity } from '../../encoder/encoder.ts';
 import { compileEncoder } from '../plan.ts';
 import { madeUpFeatures, sameBytes } from '../../encoder/exactness.ts';
 import { WeightLoader, loadEncoderWeights, type EncoderWeights } from '../weights.ts';
 import { Workspace } from '../workspace.ts';
+import { NO_PAUSES, type Pauses } from './pauses.ts';
 
 /** A step that is rehearsed: so many streams, and so many encoder frames of each. */
 export interface StepSize {
@@ -36,15 +29,9 @@ export interface Rehearsal {
   refused?: string;
 }
 
-type Part = 'embedding' | 'layers';
+/** What is timed apart: the convolutions, and the matrices. */
+export type Part = 'embedding' | 'layers';
 
-/** The kernels of a method, with the convolutions that go with it. */
-export const kernelsOf = (matrices: MethodName): KernelChoice => {
-  return { convolutions: CONV_METHOD_NAMES.find((method) => method === matrices) ?? 'plain', matrices };
-};
-
-/** A method must be this much faster than the plain one to be taken: less is noise. */
-const MAX_SHARE = 0.97;
 /** Encoders for no more streams than this are judged by one. */
 const FEW_STREAMS = 8;
 /**
@@ -96,6 +83,18 @@ export function checkedSteps({ maxStreams, maxFrames }: Pick<EncoderCapacity, 'm
   });
 }
 
+/** How a rehearsal goes about it. */
+export interface RehearsalOptions {
+  /** Called before a choice is run for the first time, and with none when it has been. */
+  onTry?: (choice?: KernelChoice) => Promise<void>;
+  /** None by default: it is waited for. */
+  pauses?: Pauses;
+}
+
+/** Whether it is the kernels that an error speaks against: an adapter does without what it cannot compile or run. */
+export const isRefusal = (error: unknown): error is RillError =>
+  error instanceof RillError && (error.code === 'shader' || error.code === 'gpu');
+
 /**
  * Runs the embedding and the first layer or layers of a model by each choice of kernels: against the first byte for
  * byte, and against the clock.
@@ -103,7 +102,6 @@ export function checkedSteps({ maxStreams, maxFrames }: Pick<EncoderCapacity, 'm
  * @param steps are timed, too
  * @param checked are only compared
  * @param choices the plain one first
- * @param onTry called before a choice is run for the first time, and with none when all have been
  * @returns the plain one first
  * @throws RillError `bad-model`, `device-lost`.
  */
@@ -114,12 +112,12 @@ export async function rehearseKernels(
   steps: readonly StepSize[],
   checked: readonly StepSize[],
   choices: readonly KernelChoice[],
-  onTry: (choice?: KernelChoice) => Promise<void> = async () => undefined,
+  { onTry = async () => undefined, pauses = NO_PAUSES }: RehearsalOptions = {},
 ): Promise<Rehearsal[]> {
   const all = [...steps, ...checked];
   const actors: Actor[] = [];
   const refusals: Rehearsal[] = [];
-  const scope = new BufferScope(context);
+  const scope = new BufferScope(context, { ownErrors: true });
   const inWaves = choices.some(({ matrices }) => matrices === 'waves');
   const sizes = {
     ...model.sizes.encoder,
@@ -133,6 +131,7 @@ export async function rehearseKernels(
     const key = JSON.stringify(storage);
     const weights =
       loaded.get(key) ?? (await loadEncoderWeights(new WeightLoader(scope, model.weights, dtype, storage), sizes));
+    await scope.settled();
     loaded.set(key, weights);
     return weights;
   };
@@ -140,11 +139,14 @@ export async function rehearseKernels(
     let expected: Float32Array[] | undefined;
     for (const choice of choices) {
       let actor: Actor | undefined;
-      await onTry(choice);
       try {
-        actor = await Actor.prepare(context, sizes, await weightsFor(choice), choice, all);
+        const weights = await weightsFor(choice);
+        await pauses.moment();
+        // No pauses from here until it has run: a page that is left in one would look like one that crashed.
+        await onTry(choice);
+        actor = await Actor.prepare(context, sizes, weights, choice, all);
         const states = await actor.runAll(all);
-        context.check();
+        await onTry();
         expected ??= states;
         const refused = objection(states, expected);
         if (refused === undefined) {
@@ -155,21 +157,20 @@ export async function rehearseKernels(
         }
       } catch (error) {
         actor?.dispose();
-        // What an adapter cannot compile or run it does without; the plain kernels it must be able to run.
-        const refusable = error instanceof RillError && (error.code === 'shader' || error.code === 'gpu');
-        if (!refusable || choice === choices[0]) {
+        // The plain kernels it must be able to run.
+        if (!isRefusal(error) || choice === choices[0]) {
           throw error;
         }
+        await onTry();
         refusals.push({ choice, refused: error.got });
       }
     }
-    await onTry();
     for (const part of ['embedding', 'layers'] as const) {
       for (const step of steps) {
         let contenders = actors;
         for (let round = 0; round < ROUNDS; round++) {
           for (const actor of contenders) {
-            await actor.time(part, step, round === 0);
+            await actor.time(part, step, round === 0, pauses);
           }
           const shortest = Math.min(...contenders.map((actor) => actor.last(part)));
           contenders = contenders.filter((actor) => actor.last(part) <= HOPELESS * shortest);
@@ -184,125 +185,6 @@ export async function rehearseKernels(
     });
     scope.dispose();
   }
-}
-
-/**
- * On a few lanes of a processor barriers cost more than they share (ARCHITECTURE.md, Methods, has the figures), and
- * shaders with them take long to compile.
- */
-const WITH_BARRIERS: readonly MethodName[] = ['split', 'waves'];
-
-/**
- * Their workgroups are as small as the few lanes of a processor that emulates a GPU: they leave most of a GPU's subgroup
- * idle, and cost as long to compile as any.
- */
-const IN_SMALL_GROUPS: readonly MethodName[] = ['texels', 'quads'];
-const WIDE_SUBGROUP = 16;
-
-/** Each method once, the plain one first. */
-export function ableKernels(context: GpuContext, { sizes }: Model, dtype: WeightDtype): KernelChoice[] {
-  return ableMethods(context, sizes, dtype).map(kernelsOf);
-}
-
-/** Those that are worth a rehearsal. */
-export function candidateKernels(context: GpuContext, model: Model, dtype: WeightDtype): KernelChoice[] {
-  const { isFallbackAdapter, subgroupMinSize = 0 } = context.adapter;
-  return ableKernels(context, model, dtype).filter(
-    ({ matrices }) =>
-      !(isFallbackAdapter && WITH_BARRIERS.includes(matrices)) &&
-      !(subgroupMinSize >= WIDE_SUBGROUP && IN_SMALL_GROUPS.includes(matrices)),
-  );
-}
-
-/** The fastest kernels for each part: in the geometric mean over the steps, and by a margin if not the plain ones. */
-export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
-  const [plain] = rehearsals;
-  const fastest = (part: Part) => {
-    let [best, share]: [KernelChoice, number] = [plain.choice, MAX_SHARE];
-    for (const { choice, ms } of rehearsals) {
-      const logarithms = ms?.[part].map((each, i) => Math.log(each / (plain.ms?.[part][i] ?? NaN))) ?? [];
-      const mean = Math.exp(logarithms.reduce((sum, each) => sum + each, 0) / logarithms.length);
-      if (mean < share) {
-        [best, share] = [choice, mean];
-      }
-    }
-    return best;
-  };
-  return { convolutions: fastest('embedding').convolutions, matrices: fastest('layers').matrices };
-}
-
-/** Raised when something else than a shader changes what a rehearsal would say: tiles, bounds, steps. */
-const REHEARSAL_VERSION = 4;
-
-/** A number of all shaders together: what was measured with others does not count. */
-function shadersHash(): number {
-  let hash = 0;
-  for (const { code } of Object.values(kernelSources)) {
-    for (let i = 0; i < code.length; i++) {
-      hash = (Math.imul(hash, 31) + code.charCodeAt(i)) | 0;
-    }
-  }
-  return hash;
-}
-
-/** What has been chosen, and what is being. */
-const chosen = new Map<string, Promise<KernelChoice>>();
-
-/**
- * The fastest kernels for a model on an adapter, measured once in a short rehearsal. Remembered while the page or
- * process lives, and in a store (browsers' cache storage by default) from start to start, when they are checked again, but
- * not timed: the driver may be another one.
- *
- * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
- */
-export function chooseKernels(
-  context: GpuContext,
-  model: Model,
-  dtype: WeightDtype,
-  capacity: Pick<EncoderCapacity, 'maxStreams' | 'maxFrames'>,
-  kernelStore: KernelStore = context.kernelStore,
-): Promise<KernelChoice> {
-  const candidates = candidateKernels(context, model, dtype);
-  const steps = rehearsedSteps(capacity.maxStreams);
-  const checked = checkedSteps(capacity);
-  const key = JSON.stringify([
-    REHEARSAL_VERSION,
-    context.adapter,
-    globalThis.navigator?.userAgent,
-    shadersHash(),
-    candidates,
-    model.sizes.encoder,
-    dtype,
-    steps,
-  ]);
-  const earlier = chosen.get(key);
-  if (earlier) {
-    // What went wrong on another device need not go wrong on this one.
-    return earlier.catch(() => chooseKernels(context, model, dtype, capacity, kernelStore));
-  }
-  const choice = recallChoice(kernelStore, key).then(async (recalled) => {
-    const plain = kernelsOf('plain');
-    if (recalled?.matrices === plain.matrices && recalled.convolutions === plain.convolutions) {
-      return plain;
-    }
-    if (recalled) {
-      const again = [plain, recalled];
-      const rehearsals = await rehearseKernels(context, model, dtype, [], [...steps, ...checked], again);
-      if (rehearsals.every(({ refused }) => refused === undefined)) {
-        return recalled;
-      }
-    }
-    const trials = await Trials.recall(kernelStore, key);
-    const able = candidates.filter(({ matrices }) => matrices !== trials.fatal);
-    const kernels = fastestKernels(
-      await rehearseKernels(context, model, dtype, steps, checked, able, (tried) => trials.keep(tried)),
-    );
-    await keep(kernelStore, key, kernels);
-    return kernels;
-  });
-  chosen.set(key, choice);
-  choice.catch(() => chosen.delete(key));
-  return choice;
 }
 
 /** Waits for everything submitted. @throws RillError `device-lost` */
@@ -341,7 +223,15 @@ class Actor {
     const frames = Math.max(...steps.map((step) => step.frames));
     const largest = { maxLanes: lanes, maxFrames: frames };
     const kernels = await compileEncoder(context, sizes, weights.dtype, choice, largest);
-    const workspace = new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames });
+    const { made: workspace, error } = contained(
+      context.device,
+      () => new Workspace(context, sizes, weights, kernels, [], { slots: lanes, lanes, frames }),
+    );
+    const failure = await error;
+    if (failure) {
+      workspace.dispose();
+      throw gpuFailure(failure);
+    }
     return new Actor(context, sizes, choice, workspace);
   }
 
@@ -363,17 +253,27 @@ class Actor {
     return this.ms[part].at(-1) ?? Infinity;
   }
 
-  /** Times a part of a step. @param first of this part and step */
-  async time(only: Part, step: StepSize, first: boolean): Promise<void> {
+  /** Times a part of a step, again where other work came in between. @param first of this part and step */
+  async time(only: Part, step: StepSize, first: boolean, pauses: Pauses): Promise<void> {
+    const run = async (options: { repeats?: number; expectedMs?: number }) => {
+      for (;;) {
+        await pauses.moment();
+        const { begun } = pauses;
+        const took = await this.#run(step, { only, ...options });
+        if (pauses.begun === begun) {
+          return took;
+        }
+      }
+    };
     const times = this.ms[only];
     const layers = only === 'layers' ? this.#sizes.numEncoderLayers : 1;
     const tick = clockTick();
     if (first) {
       let repeats = 1;
-      let took = await this.#run(step, { only });
+      let took = await run({});
       while (took < LEAST_TICKS * tick && repeats < TIMED_STEPS) {
         repeats = Math.min(2 * repeats, TIMED_STEPS);
-        took = await this.#run(step, { only, repeats });
+        took = await run({ repeats });
       }
       times.push(Math.max(took, tick) / repeats / layers);
     }
@@ -382,7 +282,7 @@ class Actor {
     const shortest = this.last(only);
     const expected = layers * shortest;
     const repeats = Math.max(1, Math.min(TIMED_STEPS, Math.round(timedMs / expected)));
-    const took = await this.#run(step, { only, repeats, expectedMs: repeats * expected });
+    const took = await run({ repeats, expectedMs: repeats * expected });
     times[times.length - 1] = Math.min(shortest, Math.max(took, tick) / repeats / layers);
   }
 
@@ -397,21 +297,29 @@ class Actor {
   ): Promise<number> {
     const features = madeUpFeatures(SUBSAMPLING_FACTOR * frames * this.#sizes.numFeatures);
     const inputs = Array.from({ length: lanes }, (_, slot) => ({ slot, frames, fresh: false, features }));
-    this.#workspace.upload(inputs, frames);
     const { device, polls } = this.#context;
-    const encoder = device.createCommandEncoder();
-    for (let repeat = 0; repeat < repeats; repeat++) {
-      this.#workspace.record(encoder, lanes, frames, { only });
-    }
-    const commands = encoder.finish();
-    const start = performance.now();
-    device.queue.submit([commands]);
+    const { made: start, error } = contained(device, () => {
+      this.#workspace.upload(inputs, frames);
+      const encoder = device.createCommandEncoder();
+      for (let repeat = 0; repeat < repeats; repeat++) {
+        this.#workspace.record(encoder, lanes, frames, { only });
+      }
+      const commands = encoder.finish();
+      const submittedAt = performance.now();
+      device.queue.submit([commands]);
+      return submittedAt;
+    });
     if (polls) {
       // Polling would take a core from a software adapter.
       await new Promise((resolve) => setTimeout(resolve, EARLY * expectedMs));
     }
     await workDone(this.#context);
-    return performance.now() - start;
+    const took = performance.now() - start;
+    const failure = await error;
+    if (failure) {
+      throw gpuFailure(failure);
+    }
+    return took;
   }
 }
 
@@ -419,50 +327,4 @@ class Actor {
 export function objection(actual: readonly Float32Array[], expected: readonly Float32Array[]): string | undefined {
   const same = actual.every((values, i) => sameBytes(values, expected[i]));
   return same ? undefined : 'other bytes than the plain kernels';
-}
-
-/** Times that a method may take the device, or the page, with it before it is left alone. */
-const FATAL_TRIALS = 2;
-
-/**
- * The method that is being tried, kept where choices are: a driver that crashes on one would do so on each visit. A method
- * that is only refused leaves nothing behind: the next one takes its place.
- */
-class Trials {
-  readonly #store: KernelStore;
-  readonly #key: string;
-  readonly #before: { method?: unknown; times?: unknown };
-
-  private constructor(store: KernelStore, key: string, before: { method?: unknown; times?: unknown }) {
-    this.#store = store;
-    this.#key = key;
-    this.#before = before;
-  }
-
-  static async recall(store: KernelStore, key: string): Promise<Trials> {
-    const trialsKey = `${key} trials`;
-    const kept = await recall(store, trialsKey);
-    return new Trials(store, trialsKey, typeof kept === 'object' && kept !== null ? kept : {});
-  }
-
-  /** The method to leave alone, if any; never the plain one, without which nothing runs. */
-  get fatal(): MethodName | undefined {
-    const { method, times } = this.#before;
-    return typeof times === 'number' && times >= FATAL_TRIALS && method !== 'plain'
-      ? METHOD_NAMES.find((each) => each === method)
-      : undefined;
-  }
-
-  async keep(tried: KernelChoice | undefined): Promise<void> {
-    const { method, times } = this.#before;
-    const before = method === tried?.matrices && typeof times === 'number' ? times : 0;
-    await keep(this.#store, this.#key, tried ? { method: tried.matrices, times: before + 1 } : {});
-  }
-}
-
-async function recallChoice(store: KernelStore, key: string): Promise<KernelChoice | undefined> {
-  const kept = await recall(store, key);
-  return METHOD_NAMES.flatMap((matrices) => CONV_METHOD_NAMES.map((convolutions) => ({ convolutions, matrices }))).find(
-    (choice) => JSON.stringify(choice) === JSON.stringify(kept),
-  );
 }
