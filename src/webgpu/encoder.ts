@@ -9,6 +9,7 @@ import type {
   TimedStep,
   TracedResult,
 } from '../encoder/encoder.ts';
+import { RillError } from '../errors.ts';
 import { ProvidedOutputs } from '../encoder/provided.ts';
 import { ENCODER_OUT, type HeadOptions, type HeadOutput, type OutputName } from '../encoder/outputs.ts';
 import type { SlotState } from './state.ts';
@@ -100,6 +101,8 @@ export class WebGpuEncoder implements Encoder {
     });
     if (!isSettled) {
       encoder.#settling = encoder.#settleKernels(occasion, source);
+      // Told to whoever asks.
+      encoder.#settling.catch(() => undefined);
     }
     if (rehearse === 'before') {
       await encoder.settledKernels();
@@ -223,15 +226,17 @@ export class WebGpuEncoder implements Encoder {
       },
     };
     const model = readInPauses(this.model, pauses);
-    const changeTo = (choice: KernelChoice) =>
-      this.#running.changeTo(choice, { ...source, model }, () => pauses.moment());
+    const changeTo = (choice: KernelChoice) => this.#running.changeTo(choice, source, pauses);
     try {
       await idle.alone(async () => {
         await pauses.moment();
         await changeTo(await chooseKernels({ ...occasion, model }, pauses, () => changeTo(PLAIN)));
       });
-    } catch {
+    } catch (error) {
       // The encoder has ended, or goes on as it is: what is wrong with the device its steps tell.
+      if (!signal.aborted && !(error instanceof RillError)) {
+        throw error;
+      }
     }
   }
 

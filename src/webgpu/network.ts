@@ -24,7 +24,7 @@ export interface NetworkSource {
   dtype: WeightDtype;
   capacity: Readonly<EncoderCapacity>;
   onTensor?: (name: string) => void;
-  /** What goes wrong on the device is told by {@link Network.settled}, not to everybody on it. */
+  /** What goes wrong on the device is told to whoever loads, not to everybody on it. */
   ownErrors?: boolean;
 }
 
@@ -59,39 +59,45 @@ export class Network implements WorkspaceParts {
     this.#scope = scope;
   }
 
-  /** @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`. */
-  static async load(source: NetworkSource, choice: KernelChoice): Promise<Network> {
+  /**
+   * @param weights that are read now; the model's by default
+   * @throws RillError `bad-model`, `shader`, `gpu`, `device-lost`.
+   */
+  static async load(source: NetworkSource, choice: KernelChoice, weights = source.model.weights): Promise<Network> {
     const { context, model, dtype, capacity, onTensor, ownErrors } = source;
     const sizes = model.sizes.encoder;
     const scope = new BufferScope(context, { ownErrors });
     try {
-      const loader = new WeightLoader(scope, model.weights, dtype, storageFor(choice), onTensor);
+      const loader = new WeightLoader(scope, weights, dtype, storageFor(choice), onTensor);
       const start = performance.now();
       // Kernels are compiled on threads of the device's own while the weights are packed on this one.
       const compiling = compileEncoder(context, sizes, dtype, choice, capacity);
       compiling.catch(() => undefined);
-      const weights = await loadEncoderWeights(loader, sizes);
+      const loaded = await loadEncoderWeights(loader, sizes);
       const uploadMs = performance.now() - start;
       const kernels = await compiling;
       const compileMs = performance.now() - start;
       await scope.settled();
-      return new Network(source, scope, choice, weights, kernels, { uploadMs, compileMs });
+      return new Network(source, scope, choice, loaded, kernels, { uploadMs, compileMs });
     } catch (error) {
       scope.dispose();
       throw error;
     }
   }
 
-  /** Loads a head as this network has its weights. @throws RillError `bad-model` when the model has no such head. */
-  loadHead(output: HeadOutput, options: HeadOptions): Promise<EncoderHead> {
-    const { context, model, dtype, capacity } = this.#source;
+  /**
+   * Loads a head where the kernels of this network want its weights.
+   *
+   * @param weights that are read now; the model's by default
+   * @throws RillError `bad-model` when the model has no such head, `gpu`.
+   */
+  async loadHead(output: HeadOutput, options: HeadOptions, weights = this.#source.model.weights): Promise<EncoderHead> {
+    const { context, dtype, capacity } = this.#source;
+    const model = { ...this.#source.model, weights };
     const host = { context, scope: this.#scope, model, sizes: this.sizes, dtype, kernels: this.choice, capacity };
-    return loadHead(host, output, options);
-  }
-
-  /** Resolves when it is known that all went well. @throws RillError `gpu` */
-  settled(): Promise<void> {
-    return this.#scope.settled();
+    const head = await loadHead(host, output, options);
+    await this.#scope.settled();
+    return head;
   }
 
   /** Frees its memory, also what has come since the last call. Steps that were submitted before still see it. */

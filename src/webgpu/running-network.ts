@@ -2,6 +2,7 @@ import type { HeadOptions, HeadOutput } from '../encoder/outputs.ts';
 import type { KernelChoice } from './methods.ts';
 import { Network, type NetworkSource } from './network.ts';
 import type { Slots } from './slots.ts';
+import { readInPauses, type Pauses } from './tuning/pauses.ts';
 import type { BoundHead } from './workspace.ts';
 
 /** The network that an encoder's steps run, with the heads that were asked for; its kernels can change between two steps. */
@@ -52,23 +53,24 @@ export class RunningNetwork {
   /**
    * Changes over to other kernels between two steps. Until then the ones before run, and their weights stay.
    *
-   * @param moment resolves when there is time to change
+   * @param source of the new network
+   * @param pauses when there is time to load and to change
    * @throws RillError `shader`, `gpu` without memory for both at a time, `device-lost`: all is as before then
    */
-  async changeTo(choice: KernelChoice, source: NetworkSource, moment: () => Promise<void>): Promise<void> {
+  async changeTo(choice: KernelChoice, source: NetworkSource, pauses: Pauses): Promise<void> {
     const { convolutions, matrices } = this.choice;
     if (choice.convolutions === convolutions && choice.matrices === matrices) {
       return;
     }
-    const next = await Network.load({ ...source, ownErrors: true }, choice);
+    const { weights } = readInPauses(source.model, pauses);
+    const next = await Network.load({ ...source, ownErrors: true }, choice, weights);
     try {
       do {
         for (const { output, options } of this.#asked.slice(next.heads.length)) {
-          next.heads.push(await next.loadHead(output, options));
+          next.heads.push(await next.loadHead(output, options, weights));
         }
-        await next.settled();
         await this.#slots.settled();
-        await moment();
+        await pauses.moment();
         // Another head may have been asked for meanwhile.
       } while (next.heads.length < this.#asked.length);
       this.#changing = this.#swap(next);
