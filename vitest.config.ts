@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
@@ -34,6 +35,8 @@ export default defineConfig(({ mode }) => {
       globalSetup: 'test/support/generate.ts',
       // Dawn must be loaded in a process of its own, with its environment, and ends with it.
       pool: 'forks',
+      // Much of a test waits, on one core, for compilers and pages: two at a time, also on two cores.
+      maxWorkers: Math.max(2, availableParallelism() - 1),
       // For what hangs: a software adapter takes its time, many times as much on a busy machine.
       testTimeout: 600_000,
       hookTimeout: 600_000,

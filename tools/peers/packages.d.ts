@@ -11,7 +11,9 @@ declare module 'onnxruntime-web/ort.wasm.min.mjs' {
     static create(
       model: Uint8Array,
       options: {
-        executionProviders: readonly ('wasm' | 'webgpu')[];
+        executionProviders: readonly ('wasm' | 'webgpu' | 'cpu')[];
+        intraOpNumThreads?: number;
+        interOpNumThreads?: number;
         preferredOutputLocation?: Readonly<Record<string, 'cpu' | 'gpu-buffer'>>;
       },
     ): Promise<InferenceSession>;
@@ -20,14 +22,44 @@ declare module 'onnxruntime-web/ort.wasm.min.mjs' {
   }
 
   export const env: {
-    versions: { web?: string };
+    versions: { web?: string; node?: string };
     wasm: { numThreads?: number };
     webgpu: { powerPreference?: GPUPowerPreference; readonly device: Promise<GPUDevice> };
   };
 }
 
+/** Another copy of it, with a number of threads of its own. */
+declare module 'onnxruntime-web/ort.wasm.min.mjs?one-thread' {
+  export * from 'onnxruntime-web/ort.wasm.min.mjs';
+}
+
 declare module 'onnxruntime-web/ort.webgpu.min.mjs' {
   export * from 'onnxruntime-web/ort.wasm.min.mjs';
+}
+
+/** sherpa-onnx in WebAssembly; it reads files by their paths in Node. */
+declare module 'sherpa-onnx' {
+  export interface WasmStream {
+    acceptWaveform(sampleRate: number, samples: Float32Array): void;
+    inputFinished(): void;
+    free(): void;
+  }
+
+  export interface WasmRecognizer {
+    createStream(): WasmStream;
+    isReady(stream: WasmStream): boolean;
+    decode(stream: WasmStream): void;
+    getResult(stream: WasmStream): { text: string };
+    free(): void;
+  }
+
+  const sherpa: { createOnlineRecognizer(config: object): WasmRecognizer };
+  export default sherpa;
+}
+
+declare module 'onnxruntime-node' {
+  const ort: typeof import('onnxruntime-web/ort.wasm.min.mjs');
+  export default ort;
 }
 
 declare module '@tensorflow/tfjs-core' {

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
 import type { Model } from '../../src/model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, subsampledFreqs } from '../../src/model/sizes.ts';
-import type { Contender } from './contenders.ts';
+import type { Contender, Create } from './contenders.ts';
 
 interface Linear {
   /** (inputs, outputs) */
@@ -75,7 +75,7 @@ async function loadWeights({ sizes, weights }: Model) {
   };
 }
 
-export async function tensorFlow(model: Model, frames: number): Promise<Contender> {
+async function load(model: Model, frames: number): Promise<Contender> {
   await tf.setBackend('webgpu');
   const { numFeatures, dModel, rnnHiddenSize } = model.sizes.encoder;
   const weights = await loadWeights(model);
@@ -117,3 +117,9 @@ export async function tensorFlow(model: Model, frames: number): Promise<Contende
     dispose: async () => tf.dispose([weights, states]),
   };
 }
+
+/** One stream only. */
+export const tensorFlow: Create =
+  async (model, { frames }) =>
+  () =>
+    load(model, frames);
