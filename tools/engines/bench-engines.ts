@@ -61,6 +61,10 @@ async function measure(
 }
 
 async function main(args: string[]): Promise<void> {
+  if (args.includes('--help') || args.includes('-h')) {
+    print(`${command.program} ${command.usage}\n  time a chunk of four frames on every engine of this machine`);
+    return;
+  }
   const { values, positionals } = parse(command, args, {
     streams: { type: 'string', default: '1,16,32' },
     seconds: { type: 'string', default: '4' },
