@@ -5,6 +5,32 @@ const MAX_RATE = 768_000;
 /** Zero crossings of the windowed sinc on each side, as Kaldi and sherpa-onnx set it. */
 const NUM_ZEROS = 6;
 
+/**
+ * The samples under a window that begins at `at`, weighted; what is before the first or behind the last counts as zero.
+ * Even and odd taps are summed apart, which takes half as long as one sum that waits for itself.
+ */
+function sumOf(weights: Float64Array, samples: Float64Array, at: number): number {
+  const { length } = weights;
+  let [even, odd] = [0, 0];
+  if (at >= 0 && at + length <= samples.length) {
+    const pairs = length & ~1;
+    for (let i = 0; i < pairs; i += 2) {
+      even += weights[i] * samples[at + i];
+      odd += weights[i + 1] * samples[at + i + 1];
+    }
+    return (pairs < length ? even + weights[pairs] * samples[at + pairs] : even) + odd;
+  }
+  for (let i = 0; i < length; i++) {
+    const term = weights[i] * (samples[at + i] ?? 0);
+    if (i & 1) {
+      odd += term;
+    } else {
+      even += term;
+    }
+  }
+  return even + odd;
+}
+
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
@@ -29,7 +55,7 @@ export class Resampler {
   readonly #phases: ({ first: number; weights: Float64Array } | undefined)[] = [];
   readonly #cutoff: number;
   /** Input samples kept, and the absolute index of the first of them. */
-  #kept = new Float32Array(0);
+  #kept = new Float64Array(0);
   #keptFrom = 0;
   #consumed = 0;
   #produced = 0;
@@ -68,7 +94,7 @@ export class Resampler {
     if (this.inputRate === this.outputRate) {
       return samples.slice();
     }
-    const kept = new Float32Array(this.#kept.length + samples.length);
+    const kept = new Float64Array(this.#kept.length + samples.length);
     kept.set(this.#kept);
     kept.set(samples, this.#kept.length);
     this.#kept = kept;
@@ -82,7 +108,7 @@ export class Resampler {
       return new Float32Array(0);
     }
     const rest = this.#produce(Infinity);
-    this.#kept = new Float32Array(0);
+    this.#kept = new Float64Array(0);
     this.#keptFrom = this.#consumed = this.#produced = 0;
     return rest;
   }
@@ -99,14 +125,7 @@ export class Resampler {
         this.#forgetBefore(start);
         return output.slice(0, count);
       }
-      let sum = 0;
-      for (let i = 0; i < weights.length; i++) {
-        const at = start + i - this.#keptFrom;
-        if (at >= 0 && at < this.#kept.length) {
-          sum += weights[i] * this.#kept[at];
-        }
-      }
-      output[count] = sum;
+      output[count] = sumOf(weights, this.#kept, start - this.#keptFrom);
     }
   }
 
