@@ -2,6 +2,7 @@
  * `npm run bench:soak`: hours of audio through a session manager, sessions coming and going. Each session must hear
  * what it hears alone, and neither GPU buffers nor the process may grow.
  */
+import { runProgram } from './program.ts';
 import { WebGpuEngine } from '../src/webgpu/engine.ts';
 import type { RecognitionResult } from '../src/recognizer/results.ts';
 import { join } from 'node:path';
@@ -295,11 +296,4 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-let status = 0;
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  note(`bench:soak: ${error instanceof Error ? error.message : String(error)}`);
-  status = 1;
-}
-process.stdout.write('', () => process.exit(status));
+await runProgram('bench:soak', main);

@@ -3,7 +3,8 @@ import { FBANK_DEFAULTS, type FbankOptions } from '../features/fbank.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type ModelSizes } from '../model/sizes.ts';
 import type { TokenTable } from '../model/tokens.ts';
-import { readFinite, writeEncoder } from './onnx-encoder.ts';
+import { readFinite } from '../model/tensors.ts';
+import { writeEncoder } from './onnx-encoder.ts';
 import { DATA_TYPE } from './onnx-graph.ts';
 import { GraphWriter } from './onnx-writer.ts';
 

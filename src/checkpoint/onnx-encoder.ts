@@ -2,7 +2,7 @@
 import { quantizeRows } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import { requireFinite, type TensorSource } from '../model/tensors.ts';
+import { readFinite } from '../model/tensors.ts';
 import { DATA_TYPE } from './onnx-graph.ts';
 import { GraphWriter } from './onnx-writer.ts';
 
@@ -33,13 +33,6 @@ interface Matrix {
   weight: string;
   /** Of 8-bit weights. */
   scale?: string;
-}
-
-/** @throws RillError `bad-model` for a weight that is not a number. */
-export async function readFinite(weights: TensorSource, name: string): Promise<Float32Array<ArrayBuffer>> {
-  const values = await weights.read(name);
-  requireFinite('bad-model', name, values);
-  return values;
 }
 
 /** A graph that takes a model's weights by their names inside the encoder. */

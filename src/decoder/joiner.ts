@@ -1,6 +1,6 @@
 import { requireTransducer } from '../encoder/checks.ts';
 import type { Model } from '../model/model.ts';
-import { requireFinite } from '../model/tensors.ts';
+import { readFinite } from '../model/tensors.ts';
 
 /** @internal The context of a fresh hypothesis: [-1, …, blank], as in icefall's beam_search.py. */
 export function initialContext({ contextSize }: { contextSize: number }, blankId: number): number[] {
@@ -59,8 +59,7 @@ export class TransducerJoiner {
     requireTransducer(model.sizes);
     const loaded: Record<string, Float32Array> = {};
     for (const name of names) {
-      loaded[name] = await model.weights.read(name);
-      requireFinite('bad-model', name, loaded[name]);
+      loaded[name] = await readFinite(model.weights, name);
     }
     return new TransducerJoiner(model, loaded);
   }

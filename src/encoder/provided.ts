@@ -1,6 +1,6 @@
 import { RillError } from '../errors.ts';
 import { unknownOutput } from './checks.ts';
-import type { HeadOptions, HeadOutput } from './outputs.ts';
+import { ENCODER_OUT, type HeadOptions, type HeadOutput, type OutputName } from './outputs.ts';
 
 /** The outputs that an encoder was asked for, each loaded once. */
 export class ProvidedOutputs<Known extends HeadOutput> {
@@ -10,6 +10,11 @@ export class ProvidedOutputs<Known extends HeadOutput> {
   /** @param known outputs that the engine has a way to */
   constructor(known: readonly Known[]) {
     this.#known = known;
+  }
+
+  /** Whether the engine has a way to an output: the encoder's own, and those of heads. */
+  canProvide(output: OutputName): boolean {
+    return output === ENCODER_OUT || this.#known.some((each) => each === output);
   }
 
   /**

@@ -1,5 +1,12 @@
 import { RillError } from '../errors.ts';
-import { elementCount, requireFinite, type Int8Matrix, type TensorInfo, type TensorSource } from './tensors.ts';
+import {
+  elementCount,
+  requireFinite,
+  type Int8Matrix,
+  type TensorInfo,
+  type TensorSource,
+  readFinite,
+} from './tensors.ts';
 
 /** What weights are kept as: in a model folder, and in GPU memory. */
 export const WEIGHT_DTYPES = ['f32', 'f16', 'int8'] as const;
@@ -115,9 +122,7 @@ export async function readQuantized(source: TensorSource, name: string, rows: nu
     requireFinite('bad-model', rowScaleName(name), stored.scales);
     return stored;
   }
-  const values = await source.read(name);
-  requireFinite('bad-model', name, values);
-  return quantizeRows(values, rows);
+  return quantizeRows(await readFinite(source, name), rows);
 }
 
 /** The matrix that {@link quantizeRows} stands for. */

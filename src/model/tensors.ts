@@ -101,3 +101,10 @@ export function requireFinite(
     }
   }
 }
+
+/** @throws RillError `bad-model` for a weight that is not a number. */
+export async function readFinite(weights: TensorSource, name: string): Promise<Float32Array<ArrayBuffer>> {
+  const values = await weights.read(name);
+  requireFinite('bad-model', name, values);
+  return values;
+}

@@ -128,7 +128,7 @@ export class WasmEncoder implements Encoder {
   }
 
   canProvide(output: OutputName): boolean {
-    return [ENCODER_OUT, ...CPU_OUTPUTS].some((known) => known === output);
+    return this.#outputs.canProvide(output);
   }
 
   async provide(output: HeadOutput, options: HeadOptions = {}): Promise<void> {

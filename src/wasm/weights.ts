@@ -1,6 +1,6 @@
 import { readQuantized } from '../model/dtypes.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
-import { requireFinite, type TensorSource } from '../model/tensors.ts';
+import { type TensorSource, readFinite } from '../model/tensors.ts';
 import type { Address } from './kernels.ts';
 import type { Heap } from './memory.ts';
 import type { Turns } from './turns.ts';
@@ -81,8 +81,7 @@ export class WeightLoader {
   }
 
   async read(name: string): Promise<Float32Array> {
-    const values = await this.#source.read(name);
-    requireFinite('bad-model', name, values);
+    const values = await readFinite(this.#source, name);
     this.#onTensor?.(name);
     return values;
   }

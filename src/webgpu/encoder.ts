@@ -138,7 +138,7 @@ export class WebGpuEncoder implements Encoder {
   }
 
   canProvide(output: OutputName): boolean {
-    return output === ENCODER_OUT || WEBGPU_OUTPUTS.includes(output);
+    return this.#outputs.canProvide(output);
   }
 
   async provide(output: HeadOutput, options: HeadOptions = {}): Promise<void> {

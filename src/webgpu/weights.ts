@@ -3,7 +3,7 @@ import type { BufferScope, GpuContext } from './device/context.ts';
 import type { Resource } from './device/kernel.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
 import { WEIGHT_BITS, readQuantized, requireFiniteHalves, toHalf, type WeightDtype } from '../model/dtypes.ts';
-import { requireFinite, type TensorSource } from '../model/tensors.ts';
+import { type TensorSource, readFinite } from '../model/tensors.ts';
 
 /** vec4s that hold `n` elements. */
 export const vec4s = (n: number) => Math.ceil(n / 4);
@@ -194,8 +194,7 @@ export class WeightLoader {
   }
 
   async read(name: string): Promise<Float32Array> {
-    const values = await this.#source.read(name);
-    requireFinite('bad-model', name, values);
+    const values = await readFinite(this.#source, name);
     this.#onTensor?.(name);
     return values;
   }

@@ -6,6 +6,7 @@ import {
   clickClip,
   hearAlexa,
   isHidden,
+  setValue,
   serveDevelopment,
   text,
   waitForStatus,
@@ -119,10 +120,7 @@ describe('the demo page in a browser with an adapter', () => {
   });
 
   it('times a chunk on both, whichever is in use, in the size that a chunk has', async () => {
-    await page.$eval('#chunk', (slider) => {
-      (slider as HTMLInputElement).value = '2';
-      slider.dispatchEvent(new Event('input', { bubbles: true }));
-    });
+    await setValue(page, '#chunk', '2');
     await click(page, '#time-engines');
     await waitForText(page, '#engine-times-of', '2 × 40 ms');
     const ms = expect.stringMatching(/^\d+\.\d\d ms$/) as string;

@@ -2,6 +2,7 @@
  * `npm run bench:engines`: which engine where. A chunk of four frames on each engine that this machine has, by model and by
  * how many streams go into a step.
  */
+import { runProgram } from '../program.ts';
 import { cpus, loadavg } from 'node:os';
 import { RillError } from '../../src/errors.ts';
 import { FULL_SIZE, bundledModel, counts, parse, usageError } from '../commands/arguments.ts';
@@ -93,11 +94,4 @@ async function main(args: string[]): Promise<void> {
   print(values.markdown ? markdownTable(shown) : table(shown));
 }
 
-let status = 0;
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  note(`bench:engines: ${error instanceof Error ? error.message : String(error)}`);
-  status = 1;
-}
-process.stdout.write('', () => process.exit(status));
+await runProgram('bench:engines', main);

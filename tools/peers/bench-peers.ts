@@ -2,6 +2,7 @@
  * `npm run bench:peers`: Rill beside onnxruntime-web and TensorFlow.js in one page of a headless browser, or beside
  * onnxruntime-node and sherpa-onnx in Node; in turns. Prints tables on stdout.
  */
+import { runProgram } from '../program.ts';
 import { existsSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { RillError } from '../../src/errors.ts';
@@ -139,12 +140,4 @@ function shown({ title, rows, below }: Section, markdown: boolean): string {
   return [title, markdown ? `\n${markdownTable(rows)}\n` : table(rows), ...below].join('\n').trimEnd();
 }
 
-let status = 0;
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  note(`bench:peers: ${error instanceof Error ? error.message : String(error)}`);
-  status = 1;
-}
-// Native packages keep threads.
-process.stdout.write('', () => process.exit(status));
+await runProgram('bench:peers', main);

@@ -6,7 +6,7 @@ import { exportSherpaOnnx } from '../../src/checkpoint/export-onnx.ts';
 import type { Model } from '../../src/model/model.ts';
 import type { Waveform } from '../../src/waveform/wav.ts';
 import { writeFolder } from '../files.ts';
-import { percentile, type Timing } from '../runtime/statistics.ts';
+import { type Timing, timingOf } from '../runtime/statistics.ts';
 import { hearByRill, hearBySherpa, hearBySherpaWasm, type Hearer } from './hearers.ts';
 
 /** Encoder frames that all of them take at a time. */
@@ -88,12 +88,6 @@ export async function hearInTurns(
 }
 
 function timesOf(times: readonly number[], seconds: number): HeardFigures['times'] {
-  const medianMs = percentile(times, 0.5);
-  return {
-    steps: times.length,
-    medianMs,
-    p10Ms: percentile(times, 0.1),
-    p90Ms: percentile(times, 0.9),
-    realTimeFactor: medianMs / 1000 / seconds,
-  };
+  const timing = timingOf(times);
+  return { ...timing, realTimeFactor: timing.medianMs / 1000 / seconds };
 }

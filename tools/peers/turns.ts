@@ -3,7 +3,7 @@ import { RillError } from '../../src/errors.ts';
 import type { Model } from '../../src/model/model.ts';
 import { nudged } from '../../src/webgpu/device/context.ts';
 import { MS_PER_FRAME } from '../runtime/bench-job.ts';
-import { percentile, type Timing } from '../runtime/statistics.ts';
+import { type Timing, timingOf } from '../runtime/statistics.ts';
 import type { Contender, Create } from './contenders.ts';
 import { windows, type StepSize } from './step-size.ts';
 
@@ -199,12 +199,6 @@ export async function compareAt(
 }
 
 function timesOf(times: readonly number[], { streams, frames }: StepSize): Figures['times'] {
-  const medianMs = percentile(times, 0.5);
-  return {
-    steps: times.length,
-    medianMs,
-    p10Ms: percentile(times, 0.1),
-    p90Ms: percentile(times, 0.9),
-    realTimeFactor: medianMs / (MS_PER_FRAME * frames * streams),
-  };
+  const timing = timingOf(times);
+  return { ...timing, realTimeFactor: timing.medianMs / (MS_PER_FRAME * frames * streams) };
 }

@@ -27,10 +27,13 @@ export async function time(step: () => Promise<unknown>, seconds: number, least:
     await step();
     times.push(performance.now() - start);
   }
-  return {
-    steps: times.length,
-    medianMs: percentile(times, 0.5),
-    p10Ms: percentile(times, 0.1),
-    p90Ms: percentile(times, 0.9),
-  };
+  return timingOf(times);
 }
+
+/** @param times in milliseconds */
+export const timingOf = (times: readonly number[]): Timing => ({
+  steps: times.length,
+  medianMs: percentile(times, 0.5),
+  p10Ms: percentile(times, 0.1),
+  p90Ms: percentile(times, 0.9),
+});

@@ -11,6 +11,7 @@ import { checkedSteps, rehearseKernels, rehearsedSteps, type Part, type Rehearsa
 
 /** A method must be this much faster than the plain one to be taken: less is noise. */
 const MAX_SHARE = 0.97;
+
 /** The fastest kernels for each part: in the geometric mean over the steps, and by a margin if not the plain ones. */
 export function fastestKernels(rehearsals: readonly Rehearsal[]): KernelChoice {
   const [plain] = rehearsals;
