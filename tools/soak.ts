@@ -22,6 +22,7 @@ import { Progress, megabytes, note, print, table } from './terminal.ts';
 
 const command = {
   program: 'npm run bench:soak --',
+  summary: 'sessions that come and go for an hour of audio: nothing lost, nothing grown',
   usage: '[--minutes of audio, 60] [--wall-minutes M] [--sessions 32] [--seed 1] [--out docs] [--json]',
 };
 const FOLDER = bundledModel(command);
@@ -296,4 +297,4 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-await runProgram('bench:soak', main);
+await runProgram(command, main);

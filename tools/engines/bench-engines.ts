@@ -14,6 +14,7 @@ import { tableOf, type Place, type Row } from './engine-table.ts';
 
 const command = {
   program: 'npm run bench:engines --',
+  summary: 'time a chunk of four frames on every engine of this machine',
   usage: '[--streams 1,16,32] [--seconds 4] [--markdown] [--json]',
 };
 const MOST_STREAMS = 256;
@@ -62,10 +63,6 @@ async function measure(
 }
 
 async function main(args: string[]): Promise<void> {
-  if (args.includes('--help') || args.includes('-h')) {
-    print(`${command.program} ${command.usage}\n  time a chunk of four frames on every engine of this machine`);
-    return;
-  }
   const { values, positionals } = parse(command, args, {
     streams: { type: 'string', default: '1,16,32' },
     seconds: { type: 'string', default: '4' },
@@ -94,4 +91,4 @@ async function main(args: string[]): Promise<void> {
   print(values.markdown ? markdownTable(shown) : table(shown));
 }
 
-await runProgram('bench:engines', main);
+await runProgram(command, main);

@@ -28,6 +28,7 @@ import type { RandomSizes } from '../runtime/random-model.ts';
 
 const command = {
   program: 'npm run bench:peers --',
+  summary: 'time Rill beside its peers, in turns in one page or in Node',
   usage:
     '[model dir | --full-size | --random d=128,h=256,ff=512,layers=4] [--runtime chrome|firefox|node] [--what steps,load,text,stages]' +
     ` [--who ${[...new Set([...IN_PAGE, ...IN_NODE])].join(',')}] [--chunks 1,4,8] [--streams 32] [--rounds N] [--adapter gpu|software] [--markdown] [--json]`,
@@ -69,10 +70,6 @@ function words<Name extends string>(option: string, text: string | undefined, kn
 }
 
 async function main(args: string[]): Promise<void> {
-  if (args.includes('--help') || args.includes('-h')) {
-    print(`${command.program} ${command.usage}\n  time Rill beside its peers, in turns in one page or in Node`);
-    return;
-  }
   const { values, positionals } = parse(command, args, {
     ...RANDOM_OPTIONS,
     what: { type: 'string' },
@@ -140,4 +137,4 @@ function shown({ title, rows, below }: Section, markdown: boolean): string {
   return [title, markdown ? `\n${markdownTable(rows)}\n` : table(rows), ...below].join('\n').trimEnd();
 }
 
-await runProgram('bench:peers', main);
+await runProgram(command, main);
