@@ -1,9 +1,8 @@
 import type { DeviceInfo, Engine, MemoryPart } from './encoder/engine.ts';
 import type { Encoder, EncoderOptions } from './encoder/encoder.ts';
-import { madeUpFeatures } from './encoder/exactness.ts';
+import { timeSteps } from './encoder/timing.ts';
 import { RillError } from './errors.ts';
 import type { Model } from './model/model.ts';
-import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from './model/sizes.ts';
 import { WasmEngine } from './wasm/engine.ts';
 import type { GpuContext } from './webgpu/device/context.ts';
 import { keep, recall } from './webgpu/device/kernel-store.ts';
@@ -134,26 +133,9 @@ export class AutoEngine implements Engine {
 /** Streams that a choice is made for: one, where nobody said how many. */
 const streamsOf = ({ maxStreams = 1 }: EncoderOptions) => Math.min(maxStreams, MOST_STREAMS);
 
-/** Milliseconds of a step from features to results. */
+/** Milliseconds of a step from features to results, at the best. */
 async function stepMs(encoder: Encoder, options: EncoderOptions): Promise<number> {
   const frames = Math.min(FRAMES, encoder.capacity.maxFrames);
   const streams = Math.min(streamsOf(options), encoder.freeLanes);
-  const states = Array.from({ length: streams }, () => encoder.createState());
-  try {
-    const startedAt = performance.now();
-    let shortest = Infinity;
-    for (let i = 0; i <= STEPS && (i < 2 || performance.now() - startedAt < BUDGET_MS); i++) {
-      const rows = SUBSAMPLING_FACTOR * frames + (i === 0 ? CONTEXT_FRAMES : 0);
-      const features = madeUpFeatures(rows * encoder.sizes.numFeatures);
-      const start = performance.now();
-      await encoder.step(states.map((state) => ({ state, features })));
-      // The first one brings the context, and warms up.
-      shortest = i === 0 ? Infinity : Math.min(shortest, performance.now() - start);
-    }
-    return shortest;
-  } finally {
-    states.forEach((state) => {
-      state.dispose();
-    });
-  }
+  return Math.min(...(await timeSteps(encoder, { streams, frames, steps: STEPS, budgetMs: BUDGET_MS })));
 }

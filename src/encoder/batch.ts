@@ -4,6 +4,7 @@ import { CONTEXT_FRAMES, MIN_FEATURE_FRAMES, SUBSAMPLING_FACTOR, encoderFrames }
 import { requireFiniteFeatures } from './checks.ts';
 import type { Encoder, StepResult } from './encoder.ts';
 import { ENCODER_OUT } from './outputs.ts';
+import { timeSteps } from './timing.ts';
 import { requireFiniteStates, type StateValues, type StreamState } from './state.ts';
 
 export interface BatchOptions {
@@ -190,28 +191,15 @@ const MEASURED_FRAMES = 2;
  * @throws RillError `busy` without a free slot, `device-lost`, `gpu`.
  */
 export async function findBatchSize(encoder: Encoder, { memoryBytes }: { memoryBytes: number }): Promise<number> {
-  const { sizes, capacity } = encoder;
-  const frames = Math.min(MEASURED_FRAMES, capacity.maxFrames);
+  const frames = Math.min(MEASURED_FRAMES, encoder.capacity.maxFrames);
   const limit = Math.max(1, encoder.freeLanes);
   let best = { lanes: 1, rate: 0 };
   for (let lanes = 1; lanes <= limit; lanes *= 2) {
     if (lanes > 1 && encoder.memoryFor(lanes) > memoryBytes) {
       break;
     }
-    const states: StreamState[] = [];
     try {
-      while (states.length < lanes) {
-        states.push(encoder.createState());
-      }
-      let shortest = Infinity;
-      for (let i = 0; i <= MEASURED_STEPS; i++) {
-        // The first step brings the context, and warms up.
-        const rows = SUBSAMPLING_FACTOR * frames + (i === 0 ? CONTEXT_FRAMES : 0);
-        const features = new Float32Array(rows * sizes.numFeatures);
-        const started = performance.now();
-        await encoder.step(states.map((state) => ({ state, features })));
-        shortest = i === 0 ? Infinity : Math.min(shortest, performance.now() - started);
-      }
+      const shortest = Math.min(...(await timeSteps(encoder, { streams: lanes, frames, steps: MEASURED_STEPS })));
       const rate = lanes / Math.max(shortest, clockTick());
       if (rate < MIN_GAIN * best.rate) {
         break;
@@ -223,10 +211,6 @@ export async function findBatchSize(encoder: Encoder, { memoryBytes }: { memoryB
         break;
       }
       throw error;
-    } finally {
-      states.forEach((state) => {
-        state.dispose();
-      });
     }
   }
   return best.lanes;

@@ -1,13 +1,11 @@
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import { encodeBatch } from './batch.ts';
+import { madeUpFeatures } from './timing.ts';
 import type { Encoder } from './encoder.ts';
 
 /** Encoder frames that are compared, and streams beside the one they are of. */
 const FRAMES = 16;
 const NEIGHBOURS = 15;
-
-/** Log-mel energies of no sound in particular. */
-export const madeUpFeatures = (length: number) => Float32Array.from({ length }, (_, i) => 4 * Math.sin(i * i) - 8);
 
 /**
  * Whether a stream's bytes on this device depend neither on its chunks nor on its neighbours: the same features are run

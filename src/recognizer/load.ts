@@ -1,4 +1,5 @@
 import { openEngine, type EngineOptions } from '../engine.ts';
+import type { EncoderOptions } from '../encoder/encoder.ts';
 import type { Engine } from '../encoder/engine.ts';
 import { unlessAborted } from '../errors.ts';
 import { fetchModel, type FetchOptions } from '../model/fetch.ts';
@@ -17,7 +18,7 @@ export interface LoadOptions extends FetchOptions, EngineOptions {}
  */
 export async function load<Loaded extends Listener>(
   source: string | Model,
-  options: LoadOptions,
+  options: LoadOptions & Pick<EncoderOptions, 'onTensor'>,
   create: (engine: Engine, model: Model, onTensor: (tensor: string) => void) => Promise<Loaded>,
 ): Promise<Loaded> {
   const progress = new LoadProgress(typeof source === 'string' ? source : 'model', options.onProgress);
@@ -33,7 +34,11 @@ export async function load<Loaded extends Listener>(
     }
     options.signal?.throwIfAborted();
     const { engine, isOwn } = opened.value;
-    const creating = create(engine, fetched.value, progress.onTensor(fetched.value));
+    const tellTensor = progress.onTensor(fetched.value);
+    const creating = create(engine, fetched.value, (tensor) => {
+      options.onTensor?.(tensor);
+      tellTensor();
+    });
     const loaded = await unlessAborted(creating, options.signal, (late) => {
       late.dispose();
     });

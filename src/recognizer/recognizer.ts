@@ -2,10 +2,10 @@ import type { WaveformChunk } from '../waveform/chunk.ts';
 import { isEndpoint, resolveEndpointRules, type EndpointRules } from '../decoder/endpoint.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
 import type { Engine } from '../encoder/engine.ts';
+import { timeSteps } from '../encoder/timing.ts';
 import { RillError } from '../errors.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
-import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import { joinWords } from '../text/words.ts';
 import { Listener, createListener, type ListenerOptions, type ListenerParts } from './listener.ts';
 import { load, type LoadOptions } from './load.ts';
@@ -61,7 +61,7 @@ export class OnlineRecognizer extends Listener {
    */
   static async load(source: string | Model, options: LoadOptions & RecognizerOptions = {}): Promise<OnlineRecognizer> {
     return load(source, options, (engine, model, onTensor) =>
-      OnlineRecognizer.create(engine, model, { onTensor, ...options }),
+      OnlineRecognizer.create(engine, model, { ...options, onTensor }),
     );
   }
 
@@ -249,30 +249,18 @@ export class OnlineRecognizer extends Listener {
         remedy: 'A second is short for captions and long for commands.',
       });
     }
-    const { capacity, sizes } = this.encoder;
+    const { maxFrames } = this.encoder.capacity;
     const frameMs = 1000 * secondsPerFrame(this.model.config);
-    const state = this.encoder.createState();
-    try {
-      let chosen = 1;
-      for (let frames = 1; frames <= capacity.maxFrames && frames * frameMs < latencyMs; frames++) {
-        const times: number[] = [];
-        for (let i = 0; i < MEASURED_STEPS; i++) {
-          const context = state.started ? 0 : CONTEXT_FRAMES;
-          const input = new Float32Array((SUBSAMPLING_FACTOR * frames + context) * sizes.numFeatures);
-          const start = performance.now();
-          await this.encoder.step([{ state, features: input }], [this.input]);
-          times.push(performance.now() - start);
-        }
-        const [, median] = times.sort((a, b) => a - b);
-        if (frames * frameMs + median > latencyMs) {
-          break;
-        }
-        chosen = frames;
+    let chosen = 1;
+    for (let frames = 1; frames <= maxFrames && frames * frameMs < latencyMs; frames++) {
+      const timed = { streams: 1, frames, steps: MEASURED_STEPS, read: this.input };
+      const [, median] = (await timeSteps(this.encoder, timed)).sort((a, b) => a - b);
+      if (frames * frameMs + median > latencyMs) {
+        break;
       }
-      return chosen;
-    } finally {
-      state.dispose();
+      chosen = frames;
     }
+    return chosen;
   }
 
   /**

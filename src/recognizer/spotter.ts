@@ -78,7 +78,7 @@ export class KeywordSpotter extends Listener {
     options: LoadOptions & KeywordSpotterOptions = {},
   ): Promise<KeywordSpotter> {
     return load(source, options, (engine, model, onTensor) =>
-      KeywordSpotter.create(engine, model, { onTensor, ...options }),
+      KeywordSpotter.create(engine, model, { ...options, onTensor }),
     );
   }
 
