@@ -1,5 +1,5 @@
-import type { DeviceInfo, Engine, MemoryPart } from './encoder/engine.ts';
 import type { Encoder, EncoderOptions } from './encoder/encoder.ts';
+import type { DeviceInfo, Engine, MemoryPart } from './encoder/engine.ts';
 import { timeSteps } from './encoder/timing.ts';
 import { RillError } from './errors.ts';
 import type { Model } from './model/model.ts';

@@ -1,12 +1,12 @@
 import { AutoEngine } from './auto-engine.ts';
 import type { Engine } from './encoder/engine.ts';
 import { RillError } from './errors.ts';
-import { GpuContext, findAdapter } from './webgpu/device/context.ts';
-import { WebGpuEngine } from './webgpu/engine.ts';
-import type { KernelOptions } from './webgpu/options.ts';
 import { WasmEngine } from './wasm/engine.ts';
 import { hasWasm } from './wasm/kernels.ts';
 import { pageThreads, type Threads } from './wasm/threads.ts';
+import { GpuContext, findAdapter } from './webgpu/device/context.ts';
+import { WebGpuEngine } from './webgpu/engine.ts';
+import type { KernelOptions } from './webgpu/options.ts';
 
 export { hasWasm };
 

@@ -1,11 +1,11 @@
 /** How well keywords are found: misses and false alarms of several searches over the same recordings. */
-import { TransducerJoiner } from '../src/decoder/joiner.ts';
-import { CTC_LOG_PROBS } from '../src/encoder/outputs.ts';
 import { CtcGreedyDecoder } from '../src/decoder/ctc-greedy.ts';
 import { CtcKeywordSpotter } from '../src/decoder/ctc-keyword-spotter.ts';
 import type { SearchOptions } from '../src/decoder/decoder.ts';
+import { TransducerJoiner } from '../src/decoder/joiner.ts';
 import { KeywordReport, type Keyword, type KeywordDecoder, type KeywordHit } from '../src/decoder/keywords.ts';
 import { TransducerKeywordSpotter } from '../src/decoder/transducer-keyword-spotter.ts';
+import { CTC_LOG_PROBS } from '../src/encoder/outputs.ts';
 import type { Model } from '../src/model/model.ts';
 import { split } from './word-errors.ts';
 

@@ -1,8 +1,8 @@
 /** Recordings as people have them: WAV files, whatever ffmpeg reads, and what comes through a pipe. */
-import type { WaveformChunk } from '../src/waveform/chunk.ts';
 import { createReadStream, type Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { RillError } from '../src/errors.ts';
+import type { WaveformChunk } from '../src/waveform/chunk.ts';
 import { WavStream, readWav, type Waveform } from '../src/waveform/wav.ts';
 import { decodeWithFfmpeg } from './ffmpeg.ts';
 import { readInput, unreadable, withFile } from './files.ts';

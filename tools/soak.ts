@@ -2,19 +2,19 @@
  * `npm run bench:soak`: hours of audio through a session manager, sessions coming and going. Each session must hear
  * what it hears alone, and neither GPU buffers nor the process may grow.
  */
-import { runProgram } from './program.ts';
-import { WebGpuEngine } from '../src/webgpu/engine.ts';
-import type { RecognitionResult } from '../src/recognizer/results.ts';
 import { join } from 'node:path';
 import { RillError } from '../src/errors.ts';
-import type { GpuContext } from '../src/webgpu/device/context.ts';
 import { openModel } from '../src/model/model.ts';
 import { OnlineRecognizer } from '../src/recognizer/recognizer.ts';
+import type { RecognitionResult } from '../src/recognizer/results.ts';
 import { SessionManager, type CloseReason } from '../src/recognizer/sessions.ts';
 import { readWav, type Waveform } from '../src/waveform/wav.ts';
+import type { GpuContext } from '../src/webgpu/device/context.ts';
+import { WebGpuEngine } from '../src/webgpu/engine.ts';
 import { bundledModel, count, parse, usageError } from './commands/arguments.ts';
 import { readInput, readModelFiles, writeFolder } from './files.ts';
 import { plot } from './plot.ts';
+import { runProgram } from './program.ts';
 import { totalBytes, type Memory } from './runtime/bench-job.ts';
 import { createNodeContext } from './runtime/node-gpu.ts';
 import { randomSource } from './runtime/random-model.ts';

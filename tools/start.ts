@@ -1,9 +1,9 @@
 /** `npm start`: a bundled recording through the bundled model, on WebGPU and on the CPU, and which one would be taken. */
 import { fileURLToPath } from 'node:url';
-import { WasmEngine } from '../src/wasm/engine.ts';
 import { fbank } from '../src/features/fbank.ts';
 import { openModel } from '../src/model/model.ts';
 import { openNodeEngine } from '../src/node/gpu.ts';
+import { WasmEngine } from '../src/wasm/engine.ts';
 import { readWav } from '../src/waveform/wav.ts';
 import { timedLine } from './commands/transcribe.ts';
 import { readInput, readModelFiles } from './files.ts';

@@ -1,6 +1,6 @@
 /** A transcript as a text, as subtitles, or as a line of JSON. */
-import type { TimedWord } from '../src/recognizer/results.ts';
 import { joinTexts } from '../src/model/tokens.ts';
+import type { TimedWord } from '../src/recognizer/results.ts';
 import type { Segment, Transcript } from './runtime/transcript.ts';
 import { printable } from './terminal.ts';
 

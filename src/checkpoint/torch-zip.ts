@@ -1,6 +1,6 @@
-import { badCheckpoint } from './bad-checkpoint.ts';
 import { Reader as ZipSource, Uint8ArrayWriter, ZipReader, configure, type FileEntry } from '@zip.js/zip.js';
 import type { TensorSource } from '../model/tensors.ts';
+import { badCheckpoint } from './bad-checkpoint.ts';
 import type { ByteSource } from './bytes.ts';
 import { unpickle } from './pickle.ts';
 import {

@@ -1,5 +1,4 @@
 /** What all of PyTorch's file formats share: storages, tensors as views of them, and the allow-list of a pickle. */
-import { badCheckpoint } from './bad-checkpoint.ts';
 import {
   DTYPE_BYTES,
   MAX_RANK,
@@ -10,6 +9,7 @@ import {
   type TensorInfo,
   type TensorSource,
 } from '../model/tensors.ts';
+import { badCheckpoint } from './bad-checkpoint.ts';
 import { encodersIn } from './fold.ts';
 import { Opaque, type Constructor, type PickleValue } from './pickle.ts';
 

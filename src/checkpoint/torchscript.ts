@@ -1,5 +1,5 @@
-import { badCheckpoint } from './bad-checkpoint.ts';
 import type { TensorSource } from '../model/tensors.ts';
+import { badCheckpoint } from './bad-checkpoint.ts';
 import { unpickle, type Constructor, type PickleValue } from './pickle.ts';
 import { MAX_PICKLE_BYTES, TensorRef, findConstructor, storageOf, storedTensors, type TorchArchive } from './torch.ts';
 

@@ -1,10 +1,10 @@
 import { noTransducer } from '../encoder/checks.ts';
-import { TransducerJoiner, initialContext } from './joiner.ts';
 import { RillError } from '../errors.ts';
 import type { ModelSizes } from '../model/sizes.ts';
 import { CtcBeamDecoder } from './ctc-beam.ts';
 import { CtcGreedyDecoder, CtcTokensDecoder } from './ctc-greedy.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from './decoder.ts';
+import { TransducerJoiner, initialContext } from './joiner.ts';
 import { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './modified-beam-search.ts';
 import { GreedySearchDecoder, GreedyTokensDecoder } from './transducer.ts';
 

@@ -1,8 +1,8 @@
 import { JOINER_ENCODER_PROJ } from '../encoder/outputs.ts';
-import { initialContext, type TransducerJoiner } from './joiner.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import type { ContextGraph, ContextState } from './context-graph.ts';
 import { countsAsBlank, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
+import { initialContext, type TransducerJoiner } from './joiner.ts';
 import { chainTokens, commonChain, extendChain } from './token-chain.ts';
 
 interface Path extends BeamPath {

@@ -1,8 +1,8 @@
 import { JOINER_ENCODER_PROJ } from '../encoder/outputs.ts';
-import { initialContext, type TransducerJoiner } from './joiner.ts';
 import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import { ContextGraph, type ContextState } from './context-graph.ts';
 import { countsAsBlank, type DecodedToken, type DecoderEnding } from './decoder.ts';
+import { initialContext, type TransducerJoiner } from './joiner.ts';
 import {
   FORGET_AFTER_FRAMES,
   resolveSpotterOptions,

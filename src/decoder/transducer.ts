@@ -1,5 +1,4 @@
 import { GREEDY_TOKENS, JOINER_ENCODER_PROJ, type HeadOutput } from '../encoder/outputs.ts';
-import { initialContext, logSoftmax, type TransducerJoiner } from './joiner.ts';
 import {
   argMax,
   countsAsBlank,
@@ -8,6 +7,7 @@ import {
   type DecoderEnding,
   type SearchOptions,
 } from './decoder.ts';
+import { initialContext, logSoftmax, type TransducerJoiner } from './joiner.ts';
 
 /** What both ways of a greedy search keep: the tokens so far, at most one per frame. */
 abstract class GreedyDecoder implements Decoder {

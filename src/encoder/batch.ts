@@ -1,11 +1,11 @@
 import { RillError } from '../errors.ts';
-import { clockTick } from './clock.ts';
 import { CONTEXT_FRAMES, MIN_FEATURE_FRAMES, SUBSAMPLING_FACTOR, encoderFrames } from '../model/sizes.ts';
 import { requireFiniteFeatures } from './checks.ts';
+import { clockTick } from './clock.ts';
 import type { Encoder, StepResult } from './encoder.ts';
 import { ENCODER_OUT } from './outputs.ts';
-import { timeSteps } from './timing.ts';
 import { requireFiniteStates, type StateValues, type StreamState } from './state.ts';
+import { timeSteps } from './timing.ts';
 
 export interface BatchOptions {
   /**

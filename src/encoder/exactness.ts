@@ -1,7 +1,7 @@
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import { encodeBatch } from './batch.ts';
-import { madeUpFeatures } from './timing.ts';
 import type { Encoder } from './encoder.ts';
+import { madeUpFeatures } from './timing.ts';
 
 /** Encoder frames that are compared, and streams beside the one they are of. */
 const FRAMES = 16;

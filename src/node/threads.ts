@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import { checkThreads, threadSource, type Thread, type ThreadListener, type Threads } from '../wasm/threads.ts';
 import type { Reply } from '../wasm/share.ts';
+import { checkThreads, threadSource, type Thread, type ThreadListener, type Threads } from '../wasm/threads.ts';
 
 /**
  * Threads of Node for the engine on the CPU.

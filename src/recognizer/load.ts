@@ -1,6 +1,6 @@
-import { openEngine, type EngineOptions } from '../engine.ts';
 import type { EncoderOptions } from '../encoder/encoder.ts';
 import type { Engine } from '../encoder/engine.ts';
+import { openEngine, type EngineOptions } from '../engine.ts';
 import { unlessAborted } from '../errors.ts';
 import { fetchModel, type FetchOptions } from '../model/fetch.ts';
 import type { Model } from '../model/model.ts';

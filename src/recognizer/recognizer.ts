@@ -1,4 +1,3 @@
-import type { WaveformChunk } from '../waveform/chunk.ts';
 import { isEndpoint, resolveEndpointRules, type EndpointRules } from '../decoder/endpoint.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
 import type { Engine } from '../encoder/engine.ts';
@@ -7,6 +6,7 @@ import { RillError } from '../errors.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { joinWords } from '../text/words.ts';
+import type { WaveformChunk } from '../waveform/chunk.ts';
 import { Listener, createListener, type ListenerOptions, type ListenerParts } from './listener.ts';
 import { load, type LoadOptions } from './load.ts';
 import { StreamReports } from './reports.ts';

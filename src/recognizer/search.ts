@@ -1,6 +1,6 @@
 import { ContextGraph } from '../decoder/context-graph.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from '../decoder/decoder.ts';
-import { parseHotwords } from '../decoder/phrase-files.ts';
+import { TransducerJoiner } from '../decoder/joiner.ts';
 import {
   createDecoder,
   defaultMethod,
@@ -8,7 +8,7 @@ import {
   type DecodingMethod,
   type SearchParts,
 } from '../decoder/methods.ts';
-import { TransducerJoiner } from '../decoder/joiner.ts';
+import { parseHotwords } from '../decoder/phrase-files.ts';
 import type { Encoder } from '../encoder/encoder.ts';
 import { CTC_LOG_PROBS, CTC_TOKENS, GREEDY_TOKENS, JOINER_ENCODER_PROJ, type HeadOutput } from '../encoder/outputs.ts';
 import { RillError } from '../errors.ts';

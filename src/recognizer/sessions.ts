@@ -1,8 +1,8 @@
 import { RillError } from '../errors.ts';
 import { checkChunk, type WaveformChunk } from '../waveform/chunk.ts';
 import type { OnlineRecognizer, StreamOptions } from './recognizer.ts';
-import type { RecognitionResult } from './results.ts';
 import { StreamReports } from './reports.ts';
+import type { RecognitionResult } from './results.ts';
 import { Scheduler } from './scheduler.ts';
 import type { OnlineStream, StreamStats } from './stream.ts';
 

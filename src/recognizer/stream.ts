@@ -6,8 +6,8 @@ import { Fbank } from '../features/fbank.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import { Resampler } from '../waveform/resampler.ts';
 import { checkChunk, type WaveformChunk } from '../waveform/chunk.ts';
+import { Resampler } from '../waveform/resampler.ts';
 
 /** What a stream has cost so far. */
 export interface StreamStats {

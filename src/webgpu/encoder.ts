@@ -1,4 +1,3 @@
-import type { KernelChoice } from './methods.ts';
 import { requireInputs, resolveDtype } from '../encoder/checks.ts';
 import type {
   Encoder,
@@ -9,10 +8,9 @@ import type {
   TimedStep,
   TracedResult,
 } from '../encoder/encoder.ts';
-import { RillError } from '../errors.ts';
-import { ProvidedOutputs } from '../encoder/provided.ts';
 import { ENCODER_OUT, type HeadOptions, type HeadOutput, type OutputName } from '../encoder/outputs.ts';
-import type { SlotState } from './state.ts';
+import { ProvidedOutputs } from '../encoder/provided.ts';
+import { RillError } from '../errors.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { Model } from '../model/model.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
@@ -20,10 +18,12 @@ import type { GpuContext } from './device/context.ts';
 import type { KernelTime } from './device/timer.ts';
 import { WEBGPU_OUTPUTS } from './heads/heads.ts';
 import { profileStep, traceStep } from './inspect.ts';
-import { capacityOn, resolveKernels, type KernelOptions } from './options.ts';
+import type { KernelChoice } from './methods.ts';
 import { Network, type LoadingTimes, type NetworkSource } from './network.ts';
+import { capacityOn, resolveKernels, type KernelOptions } from './options.ts';
 import { RunningNetwork } from './running-network.ts';
 import { Slots } from './slots.ts';
+import type { SlotState } from './state.ts';
 import { Stepper } from './stepper.ts';
 import { PLAIN } from './tuning/candidates.ts';
 import { chooseKernels, isPlain, type Occasion } from './tuning/choice.ts';

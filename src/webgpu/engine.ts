@@ -1,5 +1,5 @@
-import type { DeviceInfo, Engine, MemoryPart } from '../encoder/engine.ts';
 import type { EncoderOptions } from '../encoder/encoder.ts';
+import type { DeviceInfo, Engine, MemoryPart } from '../encoder/engine.ts';
 import type { Model } from '../model/model.ts';
 import type { GpuContext } from './device/context.ts';
 import { WebGpuEncoder } from './encoder.ts';

@@ -1,8 +1,8 @@
+import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
 import type { GpuContext } from './device/context.ts';
 import { Kernel, type BoundKernel, type KernelSource, type Resource } from './device/kernel.ts';
-import * as kernels from './kernels.generated.ts';
-import { WEIGHT_BITS, type WeightDtype } from '../model/dtypes.ts';
 import type { Dispatch, Extent } from './dispatch.ts';
+import * as kernels from './kernels.generated.ts';
 import { METHODS, type Form, type MethodName } from './methods.ts';
 import { weightBytes } from './weights.ts';
 

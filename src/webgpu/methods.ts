@@ -2,9 +2,9 @@
  * The ways in which kernels over matrices and convolutions can work; which is fastest depends on the adapter, see
  * `tuning/`. All do the same operations in the same order, and so give the same bytes.
  */
-import type { GpuContext } from './device/context.ts';
 import { type WeightDtype } from '../model/dtypes.ts';
 import type { ModelSizes } from '../model/sizes.ts';
+import type { GpuContext } from './device/context.ts';
 import { canBeTextures, canGather, type WeightStorage } from './weights.ts';
 
 /** The kernels of one method. */

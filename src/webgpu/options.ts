@@ -1,11 +1,11 @@
-import { CONV_METHOD_NAMES, ableMethods, type KernelChoice } from './methods.ts';
-import { RillError } from '../errors.ts';
 import { resolveCapacity } from '../encoder/checks.ts';
 import type { EncoderCapacity, EncoderOptions } from '../encoder/encoder.ts';
+import { RillError } from '../errors.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
+import { bytesPerLane, bytesPerSlot } from './buffers.ts';
 import type { GpuContext } from './device/context.ts';
 import type { KernelStore } from './device/kernel-store.ts';
-import { bytesPerLane, bytesPerSlot } from './buffers.ts';
+import { CONV_METHOD_NAMES, ableMethods, type KernelChoice } from './methods.ts';
 import { startingKernels, type Occasion, type StartingKernels } from './tuning/choice.ts';
 import { measuredKernels } from './tuning/measured.ts';
 

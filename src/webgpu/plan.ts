@@ -1,12 +1,12 @@
-import type { KernelChoice } from './methods.ts';
-import type { GpuContext } from './device/context.ts';
-import { Kernel, type Workgroups } from './device/kernel.ts';
-import * as kernels from './kernels.generated.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import { subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
 import { CONV_TIMES, timesOf, type EncoderBuffers } from './buffers.ts';
+import type { GpuContext } from './device/context.ts';
+import { Kernel, type Workgroups } from './device/kernel.ts';
 import { dispatchOf, perRow, type Dispatch } from './dispatch.ts';
+import * as kernels from './kernels.generated.ts';
 import { ConvKernel, MatrixCompiler, allFrames, oneFrame, type LargestStep } from './matrices.ts';
+import type { KernelChoice } from './methods.ts';
 import { bindWaves, compileWaves } from './waves.ts';
 import { padded, vec4s, type EncoderWeights } from './weights.ts';
 

@@ -1,8 +1,8 @@
 import { StreamState, type StateValues } from '../encoder/state.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
+import type { EncoderBuffers } from './buffers.ts';
 import type { GpuContext } from './device/context.ts';
 import { readBuffers } from './device/readback.ts';
-import type { EncoderBuffers } from './buffers.ts';
 import { padded, restride } from './weights.ts';
 
 /** Buffers of all streams' states. */

@@ -1,8 +1,8 @@
-import * as kernels from './kernels.generated.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
-import type { Dispatch } from './dispatch.ts';
-import { WAVE_FRAMES, WAVE_ROWS, oneFrame, type MatrixCompiler } from './matrices.ts';
 import type { EncoderBuffers } from './buffers.ts';
+import type { Dispatch } from './dispatch.ts';
+import * as kernels from './kernels.generated.ts';
+import { WAVE_FRAMES, WAVE_ROWS, oneFrame, type MatrixCompiler } from './matrices.ts';
 import { padded, vec4s, type WaveWeights } from './weights.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { RillError } from '../errors.ts';
+import { WEIGHT_BITS, readQuantized, requireFiniteHalves, toHalf, type WeightDtype } from '../model/dtypes.ts';
+import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
+import { type TensorSource, readFinite } from '../model/tensors.ts';
 import type { BufferScope, GpuContext } from './device/context.ts';
 import type { Resource } from './device/kernel.ts';
-import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
-import { WEIGHT_BITS, readQuantized, requireFiniteHalves, toHalf, type WeightDtype } from '../model/dtypes.ts';
-import { type TensorSource, readFinite } from '../model/tensors.ts';
 
 /** vec4s that hold `n` elements. */
 export const vec4s = (n: number) => Math.ceil(n / 4);

@@ -1,11 +1,11 @@
 import { ENCODER_OUT } from '../encoder/outputs.ts';
+import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
+import { UNIFORM_STRIDE, createEncoderBuffers, type EncoderBuffers, type Room } from './buffers.ts';
 import { BufferScope, type GpuContext } from './device/context.ts';
 import { uniformWords } from './device/kernel.ts';
-import * as kernels from './kernels.generated.ts';
 import type { DispatchTimer } from './device/timer.ts';
-import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type EncoderSizes } from '../model/sizes.ts';
 import type { Dispatch } from './dispatch.ts';
-import { UNIFORM_STRIDE, createEncoderBuffers, type EncoderBuffers, type Room } from './buffers.ts';
+import * as kernels from './kernels.generated.ts';
 import { bindEncoder, type EncoderKernels, type EncoderPlan } from './plan.ts';
 import { fitsWaves, wavesOf } from './waves.ts';
 import { padded, type EncoderWeights } from './weights.ts';

@@ -1,17 +1,17 @@
-import type { WaveformChunk } from '../waveform/chunk.ts';
-import type { RillErrorCode } from '../errors.ts';
 import type { ConvertOptions } from '../checkpoint/convert.ts';
-import type { WeightDtype } from '../model/dtypes.ts';
-import type { LoadEvent } from '../model/fetch.ts';
+import type { DecodingMethod } from '../decoder/methods.ts';
 import type { DeviceInfo, Engine } from '../encoder/engine.ts';
 import type { DeviceName, EngineOptions } from '../engine.ts';
+import type { RillErrorCode } from '../errors.ts';
+import type { WeightDtype } from '../model/dtypes.ts';
+import type { LoadEvent } from '../model/fetch.ts';
 import type { Model, ModelFiles } from '../model/model.ts';
 import type { ModelSizes } from '../model/sizes.ts';
-import type { DecodingMethod } from '../decoder/methods.ts';
 import type { RecognizerOptions } from '../recognizer/recognizer.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
 import type { KeywordSpotterOptions } from '../recognizer/spotter.ts';
 import type { StreamStats } from '../recognizer/stream.ts';
+import type { WaveformChunk } from '../waveform/chunk.ts';
 
 /** What a worker loads with: whatever can be posted. */
 interface WorkerLoading extends Pick<EngineOptions, 'kernels' | 'threads'> {

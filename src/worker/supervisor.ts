@@ -1,5 +1,5 @@
-import { hasWasm, openEngine, type EngineOptions } from '../engine.ts';
 import type { Engine } from '../encoder/engine.ts';
+import { hasWasm, openEngine, type EngineOptions } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { WorkerModel } from './messages.ts';

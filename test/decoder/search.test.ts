@@ -1,9 +1,9 @@
-import { TransducerJoiner } from '../../src/decoder/joiner.ts';
 import { describe, expect, it } from 'vitest';
 import { ContextGraph } from '../../src/decoder/context-graph.ts';
-import { createDecoder } from '../../src/decoder/methods.ts';
 import { CtcBeamDecoder } from '../../src/decoder/ctc-beam.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
+import { TransducerJoiner } from '../../src/decoder/joiner.ts';
+import { createDecoder } from '../../src/decoder/methods.ts';
 import { ModifiedBeamSearchDecoder } from '../../src/decoder/modified-beam-search.ts';
 import { GreedySearchDecoder } from '../../src/decoder/transducer.ts';
 import { openModel } from '../../src/model/model.ts';

@@ -1,6 +1,6 @@
-import { TransducerJoiner } from '../../src/decoder/joiner.ts';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CtcKeywordSpotter } from '../../src/decoder/ctc-keyword-spotter.ts';
+import { TransducerJoiner } from '../../src/decoder/joiner.ts';
 import type { Keyword, KeywordDecoder } from '../../src/decoder/keywords.ts';
 import { parseKeywords } from '../../src/decoder/phrase-files.ts';
 import { TransducerKeywordSpotter } from '../../src/decoder/transducer-keyword-spotter.ts';

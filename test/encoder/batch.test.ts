@@ -1,8 +1,8 @@
-import type { StepInput } from '../../src/encoder/encoder.ts';
 import { describe, expect, it, vi } from 'vitest';
 import { findBatchSize, runBatch } from '../../src/encoder/batch.ts';
-import type { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import type { StepInput } from '../../src/encoder/encoder.ts';
 import { RillError } from '../../src/errors.ts';
+import type { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
 
 interface FakeOptions {
   freeLanes?: number;

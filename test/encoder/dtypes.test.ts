@@ -1,15 +1,15 @@
-import { encodeBatch } from '../../src/encoder/batch.ts';
 import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import { encodeBatch } from '../../src/encoder/batch.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectClose, expectSameBytes } from '../support/close.ts';
-import { alsoInAll } from '../support/scope.ts';
 import { failure } from '../support/failure.ts';
 import { readFixture, readGolden } from '../support/fixtures.ts';
+import { alsoInAll } from '../support/scope.ts';
 
 /** An int8 sum is scaled once at its end, not weight by weight: a few roundings apart. */
 const INT8_TOLERANCE = { absolute: 5e-5, relative: 0 };

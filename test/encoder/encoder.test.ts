@@ -1,13 +1,13 @@
-import { CTC_LOG_PROBS, ENCODER_OUT } from '../../src/encoder/outputs.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findBatchSize, encodeBatch } from '../../src/encoder/batch.ts';
-import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import { CTC_LOG_PROBS, ENCODER_OUT } from '../../src/encoder/outputs.ts';
+import { openModel, type Model } from '../../src/model/model.ts';
 import { GpuContext } from '../../src/webgpu/device/context.ts';
 import { Kernel } from '../../src/webgpu/device/kernel.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
 import * as kernels from '../../src/webgpu/kernels.generated.ts';
-import { openModel, type Model } from '../../src/model/model.ts';
-import { randomModel } from '../../tools/runtime/random-model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { randomModel } from '../../tools/runtime/random-model.ts';
 import { expectSameBytes } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
 import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';

@@ -1,10 +1,10 @@
-import { encodeBatch } from '../../src/encoder/batch.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
-import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
+import { encodeBatch } from '../../src/encoder/batch.ts';
 import { openModel, type ModelFiles } from '../../src/model/model.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
+import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import { readFixture, readGolden, type Golden } from '../support/fixtures.ts';

@@ -1,10 +1,10 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ENCODER_OUT, GREEDY_TOKENS, JOINER_ENCODER_PROJ } from '../../src/encoder/outputs.ts';
 import type { StreamState } from '../../src/encoder/state.ts';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openModel, type Model } from '../../src/model/model.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
 import { padded } from '../../src/webgpu/weights.ts';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
-import { openModel, type Model } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { randomModel } from '../../tools/runtime/random-model.ts';
 import { expectSameBytes } from '../support/close.ts';

@@ -1,14 +1,14 @@
-import type { KernelChoice } from '../../src/webgpu/methods.ts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { WeightDtype } from '../../src/model/dtypes.ts';
+import { openModel } from '../../src/model/model.ts';
+import { BufferScope, GpuContext } from '../../src/webgpu/device/context.ts';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import type { KernelChoice } from '../../src/webgpu/methods.ts';
 import { candidateKernels } from '../../src/webgpu/tuning/candidates.ts';
 import { chooseKernels, fastestKernels } from '../../src/webgpu/tuning/choice.ts';
 import { checkedSteps, objection, rehearseKernels, rehearsedSteps } from '../../src/webgpu/tuning/rehearsal.ts';
-import { BufferScope, GpuContext } from '../../src/webgpu/device/context.ts';
-import { openModel } from '../../src/model/model.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { failure } from '../support/failure.ts';
-import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { goldenModel } from '../support/fixtures.ts';
 import { alsoInAll, testsAll } from '../support/scope.ts';
 

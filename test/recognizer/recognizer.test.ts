@@ -1,13 +1,13 @@
-import type { WaveformChunk } from '../../src/waveform/chunk.ts';
-import { WebGpuEngine } from '../../src/webgpu/engine.ts';
-import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ENDPOINT_DEFAULTS } from '../../src/decoder/endpoint.ts';
 import type { Engine } from '../../src/encoder/engine.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
+import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import type { OnlineStream } from '../../src/recognizer/stream.ts';
+import type { WaveformChunk } from '../../src/waveform/chunk.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { ENGINE_KINDS, openTestEngine } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';

@@ -1,12 +1,12 @@
-import { WebGpuEngine } from '../../src/webgpu/engine.ts';
-import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../src/encoder/engine.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
+import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { SessionManager, type CloseReason, type SessionOptions } from '../../src/recognizer/sessions.ts';
-import { randomSource } from '../../tools/runtime/random-model.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { randomSource } from '../../tools/runtime/random-model.ts';
 import { ENGINE_KINDS, openTestEngine } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsModel } from '../support/fixtures.ts';

@@ -1,5 +1,5 @@
-import type { Engine } from '../../src/encoder/engine.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/encoder/engine.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { KeywordSpotter } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream } from '../../src/recognizer/stream.ts';

@@ -1,9 +1,9 @@
-import type { MethodName } from '../../src/webgpu/methods.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RillError } from '../../src/errors.ts';
-import { kernelsOf } from '../../src/webgpu/tuning/candidates.ts';
 import { encoderFrames } from '../../src/model/sizes.ts';
 import { findFirefox } from '../../src/node/browsers.mjs';
+import type { MethodName } from '../../src/webgpu/methods.ts';
+import { kernelsOf } from '../../src/webgpu/tuning/candidates.ts';
 import { openRuntime, type Runtime, type RuntimeName } from '../../tools/runtime/runtime.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import {

@@ -1,14 +1,14 @@
-import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sherpa, { type OnlineModelConfig, type OnlineStream } from 'sherpa-onnx-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportSherpaOnnx, type ExportOptions } from '../../src/checkpoint/export-onnx.ts';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import type { Waveform } from '../../src/waveform/wav.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { writeFolder } from '../../tools/files.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { goldenModel, madeUpTokens, sample, wakeWordsModel } from '../support/fixtures.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import { packWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
 import { ceilDiv, describeKernel, describeSameBytes, padded, runOnGpu, words } from './harness.ts';

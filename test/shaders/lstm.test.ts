@@ -1,8 +1,8 @@
-import { alsoInAll } from '../support/scope.ts';
-import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import { packWeights, type PackedWeights } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
+import { alsoInAll } from '../support/scope.ts';
 import { ceilDiv, describeKernel, describeSameBytes, padded, words } from './harness.ts';
 import * as twins from './twins.ts';
 import type { Lane } from './twins.ts';

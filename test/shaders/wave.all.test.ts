@@ -1,5 +1,5 @@
-import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import type { WeightDtype } from '../../src/model/dtypes.ts';
+import * as kernels from '../../src/webgpu/kernels.generated.ts';
 import { packLayers } from '../support/packed.ts';
 import { paddedRows, poison } from '../support/random.ts';
 import { ceilDiv, describeKernel, padded, words } from './harness.ts';

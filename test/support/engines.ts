@@ -1,9 +1,9 @@
+import { vi } from 'vitest';
 import type { DeviceInfo, Engine } from '../../src/encoder/engine.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
-import { vi } from 'vitest';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { alsoInAll } from './scope.ts';
 
 /** Engines that a promise of the rooms above them is tested on: the fast one, and all where all is tested. */

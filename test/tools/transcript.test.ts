@@ -1,5 +1,5 @@
-import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { describe, expect, it } from 'vitest';
+import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import { TranscriptBuilder, type Segment, type Transcript } from '../../tools/runtime/transcript.ts';
 import { formatTranscript } from '../../tools/transcript-formats.ts';
 

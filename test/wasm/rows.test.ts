@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { moduleBytes } from '../../src/wasm/kernels.ts';
 import { expectClose } from '../support/close.ts';
 import { paddedRows, poison, randoms } from '../support/random.ts';
-import { moduleBytes } from '../../src/wasm/kernels.ts';
 import { Bench, KERNEL_TOLERANCE } from './harness.ts';
 import * as twins from './twins.ts';
 

@@ -1,7 +1,7 @@
-import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { expect, it } from 'vitest';
-import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { openModel } from '../../src/model/model.ts';
+import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { HostStream } from '../../src/worker/host-stream.ts';
 import type { StreamUpdate } from '../../src/worker/messages.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';

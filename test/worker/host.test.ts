@@ -2,12 +2,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { DeviceName } from '../../src/engine.ts';
 import type { RillError } from '../../src/errors.ts';
 import type { LoadEvent } from '../../src/model/fetch.ts';
+import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { RecognizerClient, type WorkerHandlers } from '../../src/worker/client.ts';
 import { serveRecognizer } from '../../src/worker/host.ts';
 import type { FromHost, StreamUpdate, ToHost, WorkerModel } from '../../src/worker/messages.ts';
-import type { GpuContext } from '../../src/webgpu/device/context.ts';
-import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { gpuOf } from '../../tools/runtime/gpu-of.ts';
+import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { stubPageGpu } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsModel } from '../support/fixtures.ts';

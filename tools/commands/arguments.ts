@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { DEVICE_NAMES, type DeviceName } from '../../src/engine.ts';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import type { AdapterChoice } from '../../src/node/gpu.ts';
-import { DEVICE_NAMES, type DeviceName } from '../../src/engine.ts';
-import { RUNTIME_NAMES, openRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
+import { RUNTIME_NAMES, openRuntime, type Runtime } from '../runtime/runtime.ts';
 import { note } from '../terminal.ts';
 import { wordErrors } from '../word-errors.ts';
 

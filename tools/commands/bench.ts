@@ -1,7 +1,7 @@
-import { METHOD_NAMES, type KernelChoice } from '../../src/webgpu/methods.ts';
 import { loadavg } from 'node:os';
 import { RillError } from '../../src/errors.ts';
 import { WEIGHT_DTYPES } from '../../src/model/dtypes.ts';
+import { METHOD_NAMES, type KernelChoice } from '../../src/webgpu/methods.ts';
 import { readModelFiles } from '../files.ts';
 import {
   STREAM_CHUNK,

@@ -3,9 +3,9 @@
  * the script does what its argument says. `waits` does nothing more and waits for a signal.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { cacheStorage } from '../../src/webgpu/device/kernel-store.ts';
 import { OnlineRecognizer } from '../../src/index.ts';
 import { openGpu, openModelFolder } from '../../src/node/index.ts';
+import { cacheStorage } from '../../src/webgpu/device/kernel-store.ts';
 
 const [end, folder, ms] = process.argv.slice(2);
 const SECOND = { samples: new Float32Array(16000), sampleRate: 16000 };

@@ -2,11 +2,11 @@
  * `npm run bench:engines`: which engine where. A chunk of four frames on each engine that this machine has, by model and by
  * how many streams go into a step.
  */
-import { runProgram } from '../program.ts';
 import { cpus, loadavg } from 'node:os';
 import { RillError } from '../../src/errors.ts';
 import { FULL_SIZE, bundledModel, counts, parse, usageError } from '../commands/arguments.ts';
 import { readModelFiles } from '../files.ts';
+import { runProgram } from '../program.ts';
 import { STREAM_CHUNK, type BenchInput } from '../runtime/bench-job.ts';
 import { openRuntime } from '../runtime/runtime.ts';
 import { Progress, markdownTable, note, print, table } from '../terminal.ts';

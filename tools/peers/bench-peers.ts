@@ -2,7 +2,6 @@
  * `npm run bench:peers`: Rill beside onnxruntime-web and TensorFlow.js in one page of a headless browser, or beside
  * onnxruntime-node and sherpa-onnx in Node; in turns. Prints tables on stdout.
  */
-import { runProgram } from '../program.ts';
 import { existsSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { RillError } from '../../src/errors.ts';
@@ -18,13 +17,14 @@ import {
   randomNetwork,
   usageError,
 } from '../commands/arguments.ts';
+import { runProgram } from '../program.ts';
+import type { RandomSizes } from '../runtime/random-model.ts';
 import { markdownTable, note, print, table } from '../terminal.ts';
-import { IN_NODE, IN_PAGE, type Word } from './lineup.ts';
 import { measureInPage } from './in-page.ts';
+import { IN_NODE, IN_PAGE, type Word } from './lineup.ts';
 import type { Section } from './report.ts';
 import { ONNX_RUNTIME } from './run-page.ts';
 import type { StepSize } from './step-size.ts';
-import type { RandomSizes } from '../runtime/random-model.ts';
 
 const command = {
   program: 'npm run bench:peers --',

@@ -1,10 +1,15 @@
 /** The benchmark's own work: steps of one stream and of many, whole batches, single kernels. */
-import type { KernelChoice, MethodName } from '../../src/webgpu/methods.ts';
-import { isExact } from '../../src/encoder/exactness.ts';
 import { encodeBatch } from '../../src/encoder/batch.ts';
-import { CTC_TOKENS } from '../../src/encoder/outputs.ts';
 import type { Encoder, StepInput } from '../../src/encoder/encoder.ts';
+import { isExact } from '../../src/encoder/exactness.ts';
+import { CTC_TOKENS } from '../../src/encoder/outputs.ts';
+import { WEIGHT_BITS, storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
+import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
+import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
+import { elementCount } from '../../src/model/tensors.ts';
+import type { KernelTime } from '../../src/webgpu/device/timer.ts';
 import { WebGpuEncoder } from '../../src/webgpu/encoder.ts';
+import type { KernelChoice, MethodName } from '../../src/webgpu/methods.ts';
 import { ableKernels, kernelsOf } from '../../src/webgpu/tuning/candidates.ts';
 import { fastestKernels } from '../../src/webgpu/tuning/choice.ts';
 import {
@@ -14,11 +19,6 @@ import {
   type Rehearsal,
   type StepSize,
 } from '../../src/webgpu/tuning/rehearsal.ts';
-import type { KernelTime } from '../../src/webgpu/device/timer.ts';
-import { WEIGHT_BITS, storedDtype, type WeightDtype } from '../../src/model/dtypes.ts';
-import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
-import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
-import { elementCount } from '../../src/model/tensors.ts';
 import { measureBandwidth } from './bandwidth.ts';
 import { gpuOf, startingAtOnce, withKernels } from './gpu-of.ts';
 import type { JobContext } from './jobs.ts';

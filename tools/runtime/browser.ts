@@ -1,14 +1,14 @@
-import type { DeviceName } from '../../src/engine.ts';
 import { AsyncResource } from 'node:async_hooks';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'puppeteer';
+import type { DeviceName } from '../../src/engine.ts';
 import { RillError } from '../../src/errors.ts';
 import { findChrome, findFirefox } from '../../src/node/browsers.mjs';
 import { EXACT_TIMESTAMPS, mayHaveGpu, noAdapter, type AdapterChoice } from '../../src/node/gpu.ts';
 import { isSoftware } from '../../src/webgpu/device/context.ts';
-import { pack, unpack } from './envelope.ts';
 import { AudioSource } from './audio-source.ts';
+import { pack, unpack } from './envelope.ts';
 import type { JobEvent } from './jobs.ts';
 import { asError, type PageMessage } from './page-message.ts';
 import type { Runtime } from './runtime.ts';

@@ -1,11 +1,11 @@
 /** What f16 and int8 cost: the same utterances through the same weights in each, beside f32. */
-import { ENCODER_OUT } from '../../src/encoder/outputs.ts';
-import type { Encoder, EncoderOptions } from '../../src/encoder/encoder.ts';
 import { runBatch } from '../../src/encoder/batch.ts';
+import type { Encoder, EncoderOptions } from '../../src/encoder/encoder.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
+import { ENCODER_OUT } from '../../src/encoder/outputs.ts';
 import { WEIGHT_DTYPES, type WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { Search } from '../../src/recognizer/search.ts';
-import type { Engine } from '../../src/encoder/engine.ts';
 import type { JobContext } from './jobs.ts';
 import { batchesOf, heardText, type UtteranceBatch } from './utterances.ts';
 

@@ -2,34 +2,34 @@
  * The work of the command line that needs a GPU. It runs in Node or in a page, unchanged: values in, values
  * out, no files. What a job says on the way goes through `emit`.
  */
-import type { MethodName } from '../../src/webgpu/methods.ts';
-import type { WaveformChunk } from '../../src/waveform/chunk.ts';
-import { CTC_LOG_PROBS, JOINER_ENCODER_PROJ } from '../../src/encoder/outputs.ts';
-import type { StateValues } from '../../src/encoder/state.ts';
-import type { EncoderOptions } from '../../src/encoder/encoder.ts';
-import { findBatchSize, runBatch, encodeBatch } from '../../src/encoder/batch.ts';
-import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
-import { RillError } from '../../src/errors.ts';
-import type { Engine } from '../../src/encoder/engine.ts';
-import type { KernelOptions } from '../../src/webgpu/options.ts';
-import { gpuOf, withKernels } from './gpu-of.ts';
-import type { WeightDtype } from '../../src/model/dtypes.ts';
-import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import type { Decoder } from '../../src/decoder/decoder.ts';
 import type { DecodingMethod } from '../../src/decoder/methods.ts';
+import { findBatchSize, runBatch, encodeBatch } from '../../src/encoder/batch.ts';
+import type { EncoderOptions } from '../../src/encoder/encoder.ts';
+import type { Engine } from '../../src/encoder/engine.ts';
+import { CTC_LOG_PROBS, JOINER_ENCODER_PROJ } from '../../src/encoder/outputs.ts';
+import type { StateValues } from '../../src/encoder/state.ts';
+import { RillError } from '../../src/errors.ts';
+import type { WeightDtype } from '../../src/model/dtypes.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
+import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
 import { OnlineRecognizer, type RecognizerOptions } from '../../src/recognizer/recognizer.ts';
 import { StreamReports } from '../../src/recognizer/reports.ts';
 import type { TimedKeyword, TimedWord } from '../../src/recognizer/results.ts';
 import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
+import type { WaveformChunk } from '../../src/waveform/chunk.ts';
+import type { MethodName } from '../../src/webgpu/methods.ts';
+import type { KernelOptions } from '../../src/webgpu/options.ts';
+import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
 import { concatenated } from './arrays.ts';
 import { bench } from './bench-job.ts';
-import { batchesOf, heardText } from './utterances.ts';
 import { dtypes } from './dtypes-job.ts';
+import { gpuOf, withKernels } from './gpu-of.ts';
 import { requireKeywords } from './keywords.ts';
 import { TranscriptBuilder, type Transcript } from './transcript.ts';
+import { batchesOf, heardText } from './utterances.ts';
 
 /** Utterances side by side in one step; more go in groups. */
 const MAX_STREAMS = 128;

@@ -1,6 +1,6 @@
 /** What a page posts back to the tool that opened it, and how errors travel in it. */
-import { postError, receiveError } from '../../src/worker/errors.ts';
 import type { DeviceInfo } from '../../src/encoder/engine.ts';
+import { postError, receiveError } from '../../src/worker/errors.ts';
 import type { PostedError } from '../../src/worker/messages.ts';
 import type { JobEvent } from './jobs.ts';
 

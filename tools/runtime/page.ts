@@ -1,8 +1,8 @@
 /** Runs in the headless browser's page: opens the device that its address names, then asks for one job after the other. */
-import { GpuContext } from '../../src/webgpu/device/context.ts';
 import type { Engine } from '../../src/encoder/engine.ts';
-import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { openEngine } from '../../src/engine.ts';
+import { GpuContext } from '../../src/webgpu/device/context.ts';
+import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { receiveAudio } from './audio-source.ts';
 import { pack, unpack } from './envelope.ts';
 import { JOB_FEATURES, jobs, type JobName } from './jobs.ts';

@@ -1,4 +1,3 @@
-import { storageFor } from '../methods.ts';
 import { initialContext } from '../../decoder/joiner.ts';
 import { requireTransducer } from '../../encoder/checks.ts';
 import { GREEDY_TOKENS, type HeadOptions } from '../../encoder/outputs.ts';
@@ -6,6 +5,7 @@ import { Kernel } from '../device/kernel.ts';
 import { dispatchOf } from '../dispatch.ts';
 import * as kernels from '../kernels.generated.ts';
 import { oneFrame } from '../matrices.ts';
+import { storageFor } from '../methods.ts';
 import { WeightLoader, padded, vec4s } from '../weights.ts';
 import type { EncoderHead } from '../workspace.ts';
 import { loadLinear, type HeadHost } from './linear.ts';

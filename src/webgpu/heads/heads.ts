@@ -3,8 +3,8 @@ import type { HeadOptions, HeadOutput } from '../../encoder/outputs.ts';
 import type { EncoderHead } from '../workspace.ts';
 import { loadCtcHead, loadCtcTokensHead } from './ctc.ts';
 import { loadGreedyHead } from './greedy.ts';
-import type { HeadHost } from './linear.ts';
 import { loadJoinerHead } from './joiner.ts';
+import type { HeadHost } from './linear.ts';
 
 /** How the head of each output is loaded. */
 const HEADS: Readonly<Record<HeadOutput, (host: HeadHost, options: HeadOptions) => Promise<EncoderHead>>> = {

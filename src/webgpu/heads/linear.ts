@@ -1,4 +1,3 @@
-import { storageFor, type KernelChoice } from '../methods.ts';
 import type { EncoderCapacity } from '../../encoder/encoder.ts';
 import type { WeightDtype } from '../../model/dtypes.ts';
 import type { Model } from '../../model/model.ts';
@@ -6,6 +5,7 @@ import type { EncoderSizes } from '../../model/sizes.ts';
 import type { BufferScope, GpuContext } from '../device/context.ts';
 import type { Dispatch } from '../dispatch.ts';
 import { MatrixCompiler, allFrames, type RowsOf } from '../matrices.ts';
+import { storageFor, type KernelChoice } from '../methods.ts';
 import { WeightLoader, vec4s } from '../weights.ts';
 
 /** The network that a head is loaded for. */

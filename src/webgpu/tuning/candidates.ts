@@ -1,7 +1,7 @@
-import { CONV_METHOD_NAMES, ableMethods, type KernelChoice, type MethodName } from '../methods.ts';
-import type { GpuContext } from '../device/context.ts';
 import type { WeightDtype } from '../../model/dtypes.ts';
 import type { Model } from '../../model/model.ts';
+import type { GpuContext } from '../device/context.ts';
+import { CONV_METHOD_NAMES, ableMethods, type KernelChoice, type MethodName } from '../methods.ts';
 
 /** The kernels of a method, with the convolutions that go with it. */
 export const kernelsOf = (matrices: MethodName): KernelChoice => {

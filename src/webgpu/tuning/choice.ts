@@ -1,10 +1,10 @@
-import { CONV_METHOD_NAMES, METHOD_NAMES, type KernelChoice, type MethodName } from '../methods.ts';
-import * as kernelSources from '../kernels.generated.ts';
-import type { GpuContext } from '../device/context.ts';
-import { keep, recall, type KernelStore } from '../device/kernel-store.ts';
 import type { EncoderCapacity } from '../../encoder/encoder.ts';
 import type { WeightDtype } from '../../model/dtypes.ts';
 import type { Model } from '../../model/model.ts';
+import type { GpuContext } from '../device/context.ts';
+import { keep, recall, type KernelStore } from '../device/kernel-store.ts';
+import * as kernelSources from '../kernels.generated.ts';
+import { CONV_METHOD_NAMES, METHOD_NAMES, type KernelChoice, type MethodName } from '../methods.ts';
 import { PLAIN, candidateKernels } from './candidates.ts';
 import { NO_PAUSES, type Pauses } from './pauses.ts';
 import { checkedSteps, rehearseKernels, rehearsedSteps, type Part, type Rehearsal } from './rehearsal.ts';

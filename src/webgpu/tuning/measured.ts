@@ -1,6 +1,6 @@
-import type { KernelChoice } from '../methods.ts';
-import type { AdapterDescription } from '../device/context.ts';
 import type { WeightDtype } from '../../model/dtypes.ts';
+import type { AdapterDescription } from '../device/context.ts';
+import type { KernelChoice } from '../methods.ts';
 
 /** Kernels that won every rehearsal of an adapter, whatever the model's size and the number of streams. */
 interface Measured {
