@@ -30,7 +30,7 @@ export default defineConfig({
   publicDir: path('weights'),
   base: './',
   plugins: [generated],
-  resolve: { alias: { rill: path('src/index.ts') } },
+  resolve: { alias: { 'rill-asr': path('src/index.ts') } },
   server: { fs: { allow: [path('.')] } },
   build: { outDir: path('dist/demo'), emptyOutDir: true, target: 'es2023', assetsInlineLimit: 0 },
   worker: { format: 'es' },

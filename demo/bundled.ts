@@ -1,5 +1,5 @@
 /** The model that comes with the page, and its recordings. */
-import type { ModelFiles } from 'rill';
+import type { ModelFiles } from 'rill-asr';
 import type { ModelChoice } from './model.ts';
 
 const FOLDER = 'wake-words/';

@@ -1,5 +1,5 @@
 /** What a chunk takes on each engine, side by side: measured when asked for, while nothing else is heard. */
-import type { DeviceInfo } from 'rill';
+import type { DeviceInfo } from 'rill-asr';
 import { button, create, element, setText } from './elements.ts';
 import { ENGINE_KINDS, kindName, whatIsMissing } from './engine.ts';
 import type { DemoModel } from './model.ts';

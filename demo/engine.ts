@@ -1,5 +1,5 @@
 /** What the page says of the engine that runs: all of it that is not the same for every engine comes from here. */
-import { RillError, type DeviceInfo, type RecognizerInfo } from 'rill';
+import { RillError, type DeviceInfo, type RecognizerInfo } from 'rill-asr';
 import { say } from './strings.ts';
 
 /** The engines, as they stand beside one another. */

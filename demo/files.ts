@@ -1,5 +1,5 @@
 /** What people drop: recordings, checkpoints, model folders; and a converted model on its way back to disk. */
-import type { ModelFiles, WaveformChunk } from 'rill';
+import type { ModelFiles, WaveformChunk } from 'rill-asr';
 
 const CHECKPOINT = /\.(pt|pth|ckpt|bin|jit|safetensors|onnx)$/i;
 const ONNX = /\.onnx$/i;

@@ -1,5 +1,5 @@
 /** What was heard: the text as it settles, keyword hits, and which of them were false alarms. */
-import type { RecognitionResult, TimedKeyword } from 'rill';
+import type { RecognitionResult, TimedKeyword } from 'rill-asr';
 import { create, element, setText } from './elements.ts';
 import { say } from './strings.ts';
 

@@ -1,5 +1,5 @@
 /** One source at a time: a new one ends the one before, and nothing of that one is shown any more. */
-import type { WorkerStream } from 'rill';
+import type { WorkerStream } from 'rill-asr';
 import type { KeywordList } from './keyword-list.ts';
 import type { DemoModel } from './model.ts';
 import type { Panels } from './panels.ts';

@@ -1,4 +1,4 @@
-import { Microphone } from 'rill';
+import { Microphone } from 'rill-asr';
 import type { Listening } from './listening.ts';
 import type { Panels } from './panels.ts';
 import type { Status } from './status.ts';

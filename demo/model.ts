@@ -1,5 +1,5 @@
 /** The model in the worker: loading it, losing it, and what to do when there is none. */
-import { RecognizerClient, RillError, type ModelFiles, type RecognizerInfo } from 'rill';
+import { RecognizerClient, RillError, type ModelFiles, type RecognizerInfo } from 'rill-asr';
 import { button } from './elements.ts';
 import { engineWords, isOfEngine } from './engine.ts';
 import type { Settings } from './settings.ts';

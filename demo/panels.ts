@@ -1,5 +1,5 @@
 /** Everything there is to see of a stream: its words, its picture, charts, states and figures. */
-import type { StreamUpdate, WaveformChunk } from 'rill';
+import type { StreamUpdate, WaveformChunk } from 'rill-asr';
 import { Chart } from './charts.ts';
 import { element, setText } from './elements.ts';
 import { Heard } from './heard.ts';

@@ -1,5 +1,5 @@
 /** Recordings as a source: played and heard at the speed of speech, or heard as fast as it goes. */
-import type { WaveformChunk, WorkerStream } from 'rill';
+import type { WaveformChunk, WorkerStream } from 'rill-asr';
 import type { Recording } from './bundled.ts';
 import { input } from './elements.ts';
 import { decodeAudio, playAudio } from './files.ts';

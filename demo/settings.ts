@@ -6,7 +6,7 @@ import {
   type DeviceName,
   type RecognizerInfo,
   type WorkerRecognizerOptions,
-} from 'rill';
+} from 'rill-asr';
 import { element, input, setText } from './elements.ts';
 import { say } from './strings.ts';
 

@@ -1,5 +1,5 @@
 /** What a step of a model takes on an engine, in the worker: the one in use, or another that is opened for it. */
-import { openEngine, type DeviceInfo, type Encoder, type Engine, type Model, type WeightDtype } from 'rill';
+import { openEngine, type DeviceInfo, type Encoder, type Engine, type Model, type WeightDtype } from 'rill-asr';
 
 export interface TimingWanted {
   kind: DeviceInfo['kind'];

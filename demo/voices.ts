@@ -1,5 +1,5 @@
 /** Many voices: copies of the last recording, each a session of its own, as fast as they go. */
-import type { WaveformChunk } from 'rill';
+import type { WaveformChunk } from 'rill-asr';
 import { button, create, element, input } from './elements.ts';
 import { kindName } from './engine.ts';
 import type { DemoModel } from './model.ts';

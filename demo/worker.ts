@@ -10,7 +10,7 @@ import {
   type WorkerModel,
   type WorkerRecognizerOptions,
   type WorkerVerbs,
-} from 'rill';
+} from 'rill-asr';
 import { timeStep, type EngineTime, type TimingWanted } from './timing.ts';
 
 /** Copies of one recording, each in a session of its own. */

@@ -6,8 +6,8 @@
  *   curl -sN -T recording.raw http://localhost:8080
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { OnlineRecognizer, RillError, SessionManager, type Session } from 'rill';
-import { openModelFolder, openNodeEngine } from 'rill/node';
+import { OnlineRecognizer, RillError, SessionManager, type Session } from 'rill-asr';
+import { openModelFolder, openNodeEngine } from 'rill-asr/node';
 
 const [folder = 'weights/wake-words', port = '8080'] = process.argv.slice(2);
 const SAMPLE_RATE = 16000;

@@ -4,8 +4,8 @@
  *   npx tsx examples/embeddings.ts weights/wake-words weights/wake-words/samples/alexa.wav
  */
 import { readFile } from 'node:fs/promises';
-import { ENCODER_OUT, Resampler, fbank, readWav } from 'rill';
-import { openModelFolder, openNodeEngine } from 'rill/node';
+import { ENCODER_OUT, Resampler, fbank, readWav } from 'rill-asr';
+import { openModelFolder, openNodeEngine } from 'rill-asr/node';
 
 const [folder = 'weights/wake-words', path = 'weights/wake-words/samples/alexa.wav'] = process.argv.slice(2);
 const CHUNK_FRAMES = 4;

@@ -2,7 +2,7 @@
  * A wake word in a page: listens until one of the phrases is said, then calls back. Phrases are text and can be
  * changed at any time.
  */
-import { Microphone, RecognizerClient } from 'rill';
+import { Microphone, RecognizerClient } from 'rill-asr';
 
 export interface WakeWordOptions {
   /** A worker whose file calls `serveRecognizer()`. */

@@ -20,13 +20,13 @@ export interface EngineOptions extends KernelOptions {
    * `webgpu` is the GPU, `cpu` WebAssembly in the calling thread, which asks for no adapter. `auto`, the default, is the
    * CPU where there is no WebGPU, no adapter, or a software one; where there is a GPU both run a chunk of the model, and
    * the faster is taken. Or an open device, which stays open: an engine, a `GPUDevice`, or in Node what `openGpu()` of
-   * `rill/node` gives.
+   * `rill-asr/node` gives.
    */
   device?: DeviceName | Engine | GpuContext | GPUDevice;
   /**
    * Threads that the streams of a step are shared out over where the CPU is what runs them, 1 to 64, the calling one among
    * them; 1 by default. They bring something from eight streams a step on. More than one needs a page that is cross-origin
-   * isolated; in Node they come with what `openNodeEngine()` of `rill/node` gives.
+   * isolated; in Node they come with what `openNodeEngine()` of `rill-asr/node` gives.
    */
   threads?: number;
 }
@@ -138,7 +138,7 @@ function contextOf(device: GpuContext | GPUDevice): GpuContext {
     throw new RillError('bad-argument', {
       got: `a device that is ${Object.prototype.toString.call(device)}`,
       expected: `${DEVICE_NAMES.join(', ')}, a GPUDevice, or a GpuContext of this copy of rill`,
-      remedy: 'In Node make one with openGpu(), of rill/node.',
+      remedy: 'In Node make one with openGpu(), of rill-asr/node.',
     });
   }
   const context = device instanceof GpuContext ? device : (contexts.get(device) ?? new GpuContext(device));

@@ -45,7 +45,7 @@ describe('the packed package', () => {
     await run('npm', ['run', '-s', 'build'], { cwd: root });
     await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
     tarball = join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '');
-    const installed = join(folder, 'node_modules', 'rill');
+    const installed = join(folder, 'node_modules', 'rill-asr');
     await mkdir(installed, { recursive: true });
     await run('tar', ['-xzf', tarball, '-C', installed, '--strip-components', '1']);
   });
@@ -178,7 +178,7 @@ describe('the packed package', () => {
   });
 
   it('has a command line', async () => {
-    const rill = join(folder, 'node_modules', 'rill', 'dist', 'tools', 'rill.js');
+    const rill = join(folder, 'node_modules', 'rill-asr', 'dist', 'tools', 'rill.js');
     const { stdout } = await run(process.execPath, [
       rill,
       'inspect',
@@ -194,12 +194,12 @@ describe('the packed package', () => {
       for (const name of ['fft.js', '@zip.js/zip.js', 'pbf', 'resolve-protobuf-schema', 'protocol-buffers-schema']) {
         await cp(join(root, 'node_modules', name), join(bare, 'node_modules', name), { recursive: true });
       }
-      await cp(join(folder, 'node_modules', 'rill'), join(bare, 'node_modules', 'rill'), { recursive: true });
+      await cp(join(folder, 'node_modules', 'rill-asr'), join(bare, 'node_modules', 'rill-asr'), { recursive: true });
       await writeFile(join(bare, 'package.json'), '{ "type": "module" }');
       await writeFile(
         join(bare, 'hear.js'),
-        `import { OnlineRecognizer, readWav } from 'rill';
-         import { openModelFolder, openNodeEngine } from 'rill/node';
+        `import { OnlineRecognizer, readWav } from 'rill-asr';
+         import { openModelFolder, openNodeEngine } from 'rill-asr/node';
          import { readFile } from 'node:fs/promises';
          const [folder, path] = process.argv.slice(2);
          const wave = readWav(await readFile(path));
@@ -215,7 +215,7 @@ describe('the packed package', () => {
       const clip = join(wakeWordsFolder, 'samples', 'jarvis.wav');
       const hear = await run(process.execPath, ['hear.js', wakeWordsFolder, clip], { cwd: bare, env });
       expect(hear.stdout).toBe('cpu jarvis\n'.repeat(3));
-      const rill = join(bare, 'node_modules', 'rill', 'dist', 'tools', 'rill.js');
+      const rill = join(bare, 'node_modules', 'rill-asr', 'dist', 'tools', 'rill.js');
       const told = await run(process.execPath, [rill, 'transcribe', wakeWordsFolder, clip], { cwd: bare, env });
       expect(told.stdout).toContain('jarvis');
       expect(told.stderr).toContain('CPU');

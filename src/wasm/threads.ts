@@ -63,7 +63,7 @@ export function pageThreads(count: number): Threads | undefined {
     throw new RillError('no-threads', {
       got: `threads: ${count} where there are no web workers`,
       expected: 'a page or a worker, or threads of Node',
-      remedy: 'In Node hand in a device: await openNodeEngine({ threads }), of rill/node.',
+      remedy: 'In Node hand in a device: await openNodeEngine({ threads }), of rill-asr/node.',
     });
   }
   if (!globalThis.crossOriginIsolated) {

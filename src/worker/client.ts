@@ -157,7 +157,7 @@ const START_SECONDS = 30;
  * file of the page's own of two lines,
  *
  * ```ts
- * import { serveRecognizer } from 'rill';
+ * import { serveRecognizer } from 'rill-asr';
  * serveRecognizer();
  * ```
  *
