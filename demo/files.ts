@@ -1,5 +1,5 @@
 /** What people drop: recordings, checkpoints, model folders; and a converted model on its way back to disk. */
-import type { ModelFiles, WaveformChunk } from 'rill-asr';
+import type { ModelFiles, Waveform } from 'rill-asr';
 
 const CHECKPOINT = /\.(pt|pth|ckpt|bin|jit|safetensors|onnx)$/i;
 const ONNX = /\.onnx$/i;
@@ -74,7 +74,7 @@ export async function sortFiles(files: readonly File[]): Promise<Drop> {
 }
 
 /** A recording as the browser decodes it, its channels averaged. */
-export async function decodeAudio(bytes: ArrayBuffer): Promise<WaveformChunk> {
+export async function decodeAudio(bytes: ArrayBuffer): Promise<Waveform> {
   const context = new AudioContext();
   try {
     const audio = await context.decodeAudioData(bytes);
@@ -89,7 +89,7 @@ export async function decodeAudio(bytes: ArrayBuffer): Promise<WaveformChunk> {
 }
 
 /** Plays a recording until `stop` is called. */
-export function playAudio({ samples, sampleRate }: WaveformChunk): { stop: () => void } {
+export function playAudio({ samples, sampleRate }: Waveform): { stop: () => void } {
   const context = new AudioContext();
   const buffer = new AudioBuffer({ length: samples.length, sampleRate });
   buffer.copyToChannel(new Float32Array(samples), 0);

@@ -1,5 +1,5 @@
 /** Everything there is to see of a stream: its words, its picture, charts, states and figures. */
-import type { StreamUpdate, WaveformChunk } from 'rill-asr';
+import type { StreamUpdate, Waveform } from 'rill-asr';
 import { Chart } from './charts.ts';
 import { element, setText } from './elements.ts';
 import { Heard } from './heard.ts';
@@ -49,7 +49,7 @@ export class Panels {
     this.#drawn = { segment: -1, tokens: 0 };
   }
 
-  addAudio({ samples, sampleRate }: WaveformChunk): void {
+  addAudio({ samples, sampleRate }: Waveform): void {
     this.#timeline.addAudio(samples, sampleRate);
   }
 

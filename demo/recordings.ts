@@ -1,5 +1,5 @@
 /** Recordings as a source: played and heard at the speed of speech, or heard as fast as it goes. */
-import type { WaveformChunk, WorkerStream } from 'rill-asr';
+import type { Waveform, WorkerStream } from 'rill-asr';
 import type { Recording } from './bundled.ts';
 import { input } from './elements.ts';
 import { decodeAudio, playAudio } from './files.ts';
@@ -25,11 +25,11 @@ export interface RecordingsParts {
 
 export class Recordings {
   readonly #parts: RecordingsParts;
-  readonly #onAudio: (audio: WaveformChunk) => void;
+  readonly #onAudio: (audio: Waveform) => void;
   readonly #realTime = input('real-time');
 
   /** @param onAudio called with a whole recording when it begins to be heard */
-  constructor(parts: RecordingsParts, onAudio: (audio: WaveformChunk) => void) {
+  constructor(parts: RecordingsParts, onAudio: (audio: Waveform) => void) {
     this.#parts = parts;
     this.#onAudio = onAudio;
   }
@@ -42,7 +42,7 @@ export class Recordings {
       return;
     }
     const turn = listening.begin(name);
-    let audio: WaveformChunk;
+    let audio: Waveform;
     try {
       audio = await decodeAudio(await load());
     } catch {
@@ -62,7 +62,7 @@ export class Recordings {
     }
   }
 
-  async #hear(name: string, audio: WaveformChunk, turn: Turn, stream: WorkerStream): Promise<void> {
+  async #hear(name: string, audio: Waveform, turn: Turn, stream: WorkerStream): Promise<void> {
     const { listening, panels, status } = this.#parts;
     this.#onAudio(audio);
     const realTime = this.#realTime.checked;
@@ -83,12 +83,7 @@ export class Recordings {
   }
 
   /** Hands a recording over in pieces, each at its time or all as fast as it goes, until it is stopped. */
-  async #push(
-    { samples, sampleRate }: WaveformChunk,
-    turn: Turn,
-    stream: WorkerStream,
-    realTime: boolean,
-  ): Promise<void> {
+  async #push({ samples, sampleRate }: Waveform, turn: Turn, stream: WorkerStream, realTime: boolean): Promise<void> {
     const { panels, status } = this.#parts;
     const piece = Math.ceil(PIECE_SECONDS * sampleRate);
     const started = performance.now();

@@ -1,14 +1,11 @@
 /** The settings: what to run on, the size of a chunk, the weights' type and the decoding method. */
-import {
-  DECODING_METHODS,
-  DEVICE_NAMES,
-  WEIGHT_DTYPES,
-  type DeviceName,
-  type RecognizerInfo,
-  type WorkerRecognizerOptions,
-} from 'rill-asr';
+import type { DecodingMethod, DeviceName, RecognizerInfo, WeightDtype, WorkerLoadOptions } from 'rill-asr';
 import { element, input, setText } from './elements.ts';
 import { say } from './strings.ts';
+
+const DEVICE_NAMES: readonly DeviceName[] = ['auto', 'webgpu', 'cpu'];
+const WEIGHT_DTYPES: readonly WeightDtype[] = ['f32', 'f16', 'int8'];
+const DECODING_METHODS: readonly DecodingMethod[] = ['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'];
 
 /** Feature frames beyond its own that the last frame of a chunk sees, in milliseconds. */
 const LOOKAHEAD_MS = 50;
@@ -52,7 +49,7 @@ export class Settings {
   }
 
   /** What the settings ask for. */
-  get options(): WorkerRecognizerOptions {
+  get options(): WorkerLoadOptions {
     return {
       device: this.device,
       dtype: WEIGHT_DTYPES.find((each) => each === this.#dtype.value) ?? 'auto',

@@ -33,7 +33,7 @@ export async function timeStep(
   model: Model,
   { kind, dtype, frames }: TimingWanted,
 ): Promise<EngineTime> {
-  const { engine, isOwn } = await openEngine({
+  const engine = await openEngine({
     device: inUse.device.kind === kind ? inUse : kind,
     rehearse: 'before',
   });
@@ -45,7 +45,7 @@ export async function timeStep(
       encoder.dispose();
     }
   } finally {
-    if (isOwn) {
+    if (engine !== inUse) {
       engine.dispose();
     }
   }

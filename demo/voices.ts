@@ -1,5 +1,5 @@
 /** Many voices: copies of the last recording, each a session of its own, as fast as they go. */
-import type { WaveformChunk } from 'rill-asr';
+import type { Waveform } from 'rill-asr';
 import { button, create, element, input } from './elements.ts';
 import { kindName } from './engine.ts';
 import type { DemoModel } from './model.ts';
@@ -12,7 +12,7 @@ export class Voices {
   readonly #slider = input('voices');
   readonly #button = button('run-voices');
   readonly #results = element('voices-results', HTMLUListElement);
-  #recording: WaveformChunk | undefined;
+  #recording: Waveform | undefined;
   #isUsable = false;
   /** The copies that are running, if any. */
   #running: Promise<void> | undefined;
@@ -44,7 +44,7 @@ export class Voices {
     await this.#running;
   }
 
-  setRecording(recording: WaveformChunk): void {
+  setRecording(recording: Waveform): void {
     this.#recording = recording;
     this.#enable();
   }
@@ -68,7 +68,7 @@ export class Voices {
     this.#button.disabled = !this.#isUsable || this.#running !== undefined || this.#recording === undefined;
   }
 
-  async #run(recording: WaveformChunk): Promise<void> {
+  async #run(recording: Waveform): Promise<void> {
     try {
       const count = this.#count;
       const engine = kindName(this.#model.info?.device.kind ?? 'cpu');

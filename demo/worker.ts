@@ -1,14 +1,11 @@
 /** The worker of the page: features, network and search run here, and what the page shows of them besides. */
 import {
-  AutoEngine,
   OnlineRecognizer,
   SessionManager,
-  WebGpuEngine,
   serveRecognizer,
-  type Engine,
-  type WaveformChunk,
+  type Waveform,
   type WorkerModel,
-  type WorkerRecognizerOptions,
+  type WorkerLoadOptions,
   type WorkerVerbs,
 } from 'rill-asr';
 import { timeStep, type EngineTime, type TimingWanted } from './timing.ts';
@@ -19,19 +16,16 @@ export interface CrowdReport {
   wallSeconds: number;
 }
 
-/** The engine that is in use: what else is made on it is made there, too, and not measured anew. */
-const chosen = (engine: Engine) => (engine instanceof AutoEngine ? engine.chosen : engine);
-
 const PIECE_SECONDS = 0.5;
 
 /** Runs copies of a recording, each in a session of its own, as fast as they go. */
 async function crowd(
   { engine, model }: WorkerModel,
   count: number,
-  audio: WaveformChunk,
-  options: WorkerRecognizerOptions,
+  audio: Waveform,
+  options: WorkerLoadOptions,
 ): Promise<CrowdReport> {
-  using recognizer = await OnlineRecognizer.create(chosen(engine), model, { ...options, maxStreams: count });
+  using recognizer = await OnlineRecognizer.create(engine, model, { ...options, maxStreams: count });
   const manager = new SessionManager(recognizer, { idleSeconds: Infinity });
   const start = performance.now();
   await Promise.all(Array.from({ length: count }, () => hearAll(manager, audio)));
@@ -40,7 +34,7 @@ async function crowd(
 }
 
 /** One member of a crowd: a recording pushed in pieces, each as soon as there is room. */
-async function hearAll(manager: SessionManager, { samples, sampleRate }: WaveformChunk): Promise<void> {
+async function hearAll(manager: SessionManager, { samples, sampleRate }: Waveform): Promise<void> {
   let end: (error?: Error) => void = () => undefined;
   const ended = new Promise<void>((resolve, reject) => {
     end = (error) => {
@@ -67,15 +61,12 @@ async function hearAll(manager: SessionManager, { samples, sampleRate }: Wavefor
 
 /** Destroys the GPU device, to show what happens when it is lost. The CPU cannot be lost. */
 function loseDevice({ engine }: WorkerModel): void {
-  const lost = chosen(engine);
-  if (lost instanceof WebGpuEngine) {
-    lost.context.device.destroy();
-  }
+  engine.gpuDevice?.destroy();
 }
 
 /** Times a step of the loaded model on one of the engines, whichever is in use. */
 function timeEngine({ engine, model }: WorkerModel, wanted: TimingWanted): Promise<EngineTime> {
-  return timeStep(chosen(engine), model, wanted);
+  return timeStep(engine, model, wanted);
 }
 
 const verbs = { crowd, loseDevice, timeEngine } as const satisfies WorkerVerbs;

@@ -4,7 +4,7 @@
  *   npx tsx examples/embeddings.ts weights/wake-words weights/wake-words/samples/alexa.wav
  */
 import { readFile } from 'node:fs/promises';
-import { ENCODER_OUT, Resampler, fbank, readWav } from 'rill-asr';
+import { Fbank, Resampler, readWav } from 'rill-asr';
 import { openModelFolder, openNodeEngine } from 'rill-asr/node';
 
 const [folder = 'weights/wake-words', path = 'weights/wake-words/samples/alexa.wav'] = process.argv.slice(2);
@@ -17,7 +17,8 @@ const encoder = await engine.createEncoder(model, { maxStreams: 1, maxFrames: CH
 const { samples, sampleRate } = readWav(await readFile(path));
 const resampler = new Resampler(sampleRate, model.config.features.sampleRate);
 const resampled = Float32Array.from([...resampler.accept(samples), ...resampler.finish()]);
-const features = fbank(resampled, model.config.features); // (frames, 80)
+const fbank = new Fbank(model.config.features);
+const features = Float32Array.from([...fbank.accept(resampled), ...fbank.finish()]); // (frames, 80)
 const width = encoder.sizes.numFeatures;
 
 const state = encoder.createState();
@@ -31,7 +32,7 @@ for (let context = 5; ; context = 0) {
   const rows = context + 4 * Math.min(CHUNK_FRAMES, left);
   const chunk = features.subarray(at * width, (at + rows) * width);
   const [{ frames, outputs }] = await encoder.step([{ state, features: chunk }]);
-  const embeddings = outputs[ENCODER_OUT]; // (frames, d_model)
+  const embeddings = outputs.encoder_out; // (frames, d_model)
   for (let frame = 0; frame < frames; frame++) {
     const embedding = embeddings.subarray(frame * encoder.sizes.dModel, (frame + 1) * encoder.sizes.dModel);
     console.log([...embedding.subarray(0, 4)].map((value) => value.toFixed(4)).join(' '), '…');

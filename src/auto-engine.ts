@@ -52,6 +52,11 @@ export class AutoEngine implements Engine {
     return this.#device;
   }
 
+  get gpuDevice(): GPUDevice | undefined {
+    const { chosen } = this;
+    return chosen instanceof WebGpuEngine ? chosen.gpuDevice : undefined;
+  }
+
   get memory(): ReadonlyMap<MemoryPart, number> {
     return this.chosen.memory;
   }

@@ -1,5 +1,5 @@
 import { AutoEngine } from './auto-engine.ts';
-import type { Engine } from './encoder/engine.ts';
+import type { Engine, GpuDevice } from './encoder/engine.ts';
 import { RillError } from './errors.ts';
 import { WasmEngine } from './wasm/engine.ts';
 import { hasWasm } from './wasm/kernels.ts';
@@ -10,19 +10,19 @@ import type { KernelOptions } from './webgpu/options.ts';
 
 export { hasWasm };
 
-/** Devices that can be asked for by name. */
-export const DEVICE_NAMES = ['auto', 'webgpu', 'cpu'] as const;
-export type DeviceName = (typeof DEVICE_NAMES)[number];
+/** Devices that can be asked for by name: the faster one, the GPU, the CPU. */
+export type DeviceName = 'auto' | 'webgpu' | 'cpu';
+export const DEVICE_NAMES: readonly DeviceName[] = ['auto', 'webgpu', 'cpu'];
 
 /** What to run on. */
 export interface EngineOptions extends KernelOptions {
   /**
    * `webgpu` is the GPU, `cpu` WebAssembly in the calling thread, which asks for no adapter. `auto`, the default, is the
    * CPU where there is no WebGPU, no adapter, or a software one; where there is a GPU both run a chunk of the model, and
-   * the faster is taken. Or an open device, which stays open: an engine, a `GPUDevice`, or in Node what `openGpu()` of
-   * `rill-asr/node` gives.
+   * the faster is taken. Or an open device, which stays open: an engine, such as `openNodeEngine()` of `rill-asr/node`
+   * gives, or a `GPUDevice`.
    */
-  device?: DeviceName | Engine | GpuContext | GPUDevice;
+  device?: DeviceName | Engine | GpuDevice;
   /**
    * Threads that the streams of a step are shared out over where the CPU is what runs them, 1 to 64, the calling one among
    * them; 1 by default. They bring something from eight streams a step on. More than one needs a page that is cross-origin
@@ -38,12 +38,21 @@ export interface OpenedEngine {
 }
 
 /**
- * Opens what the options ask for.
+ * Opens what models run on, for several loads on one device, or for the encoder alone.
  *
- * @param reason what is told of a device that was asked for by name
  * @throws RillError `no-webgpu`, `no-adapter`, `no-wasm`, `no-threads`, `bad-argument`.
  */
-export async function openEngine(
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  return (await engineFor(options)).engine;
+}
+
+/**
+ * Opens what the options ask for, and tells whether it was opened here.
+ *
+ * @param reason what is told of a device that was asked for by name
+ * @throws RillError as {@link openEngine} does.
+ */
+export async function engineFor(
   { device = 'auto', threads = 1, ...options }: EngineOptions = {},
   reason = 'asked for',
 ): Promise<OpenedEngine> {
@@ -127,28 +136,28 @@ function neither(cause: unknown): never {
 }
 
 /** Devices that were handed in: each is listened to once. */
-const contexts = new WeakMap<GPUDevice, GpuContext>();
+const contexts = new WeakMap<GpuDevice, GpuContext>();
 
-function contextOf(device: GpuContext | GPUDevice): GpuContext {
-  // Whatever is handed in by plain JavaScript, and contexts of another copy of the library.
-  if (
-    !(device instanceof GpuContext) &&
-    typeof (device as Partial<GPUDevice>)?.createComputePipelineAsync !== 'function'
-  ) {
+function contextOf(device: GpuDevice): GpuContext {
+  if (!isDevice(device)) {
+    // Whatever is handed in by plain JavaScript.
     throw new RillError('bad-argument', {
       got: `a device that is ${Object.prototype.toString.call(device)}`,
-      expected: `${DEVICE_NAMES.join(', ')}, a GPUDevice, or a GpuContext of this copy of rill`,
-      remedy: 'In Node make one with openGpu(), of rill-asr/node.',
+      expected: `${DEVICE_NAMES.join(', ')}, an engine, or a GPUDevice`,
+      remedy: 'In Node make an engine with openNodeEngine(), of rill-asr/node.',
     });
   }
-  const context = device instanceof GpuContext ? device : (contexts.get(device) ?? new GpuContext(device));
-  contexts.set(context.device, context);
+  const context = contexts.get(device) ?? new GpuContext(device);
+  contexts.set(device, context);
   if (context.resources === 0) {
     // What others have done on the device since the last load has ended is not this one's.
     context.forgive();
   }
   return context;
 }
+
+const isDevice = (device: unknown): device is GPUDevice =>
+  typeof (device as Partial<GPUDevice> | null)?.createComputePipelineAsync === 'function';
 
 function isEngine(device: unknown): device is Engine {
   return typeof (device as Partial<Engine> | null)?.createEncoder === 'function';

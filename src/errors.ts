@@ -30,12 +30,18 @@ export interface Complaint {
 
 /** The one error type that leaves this library. */
 export class RillError extends Error {
+  /** Always `RillError`. */
   override readonly name = 'RillError';
+  /** What kind of error it is. */
   readonly code: RillErrorCode;
+  /** What was found, the name of the thing first. */
   readonly got: string;
+  /** What would have been right. */
   readonly expected: string;
+  /** What the reader can do about it, a whole sentence. */
   readonly remedy: string;
 
+  /** @internal */
   constructor(code: RillErrorCode, { got, expected, remedy }: Complaint, options?: ErrorOptions) {
     super(`got ${got}; expected ${expected}. ${remedy}`, options);
     this.code = code;

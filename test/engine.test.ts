@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { isSupported, openEngine, type DeviceName } from '../src/engine.ts';
+import { isSupported, engineFor, openEngine, type DeviceName } from '../src/engine.ts';
 import { openModel, type Model } from '../src/model/model.ts';
 import type { GpuContext } from '../src/webgpu/device/context.ts';
 import type { KernelStore } from '../src/webgpu/device/kernel-store.ts';
@@ -44,7 +44,7 @@ describe('auto', () => {
     ['without an adapter', { gpu: { requestAdapter: async () => null } }, 'no GPU adapter'],
   ])('is the CPU %s', async (_, navigator, reason) => {
     vi.stubGlobal('navigator', navigator);
-    const { engine, isOwn } = await openEngine();
+    const { engine, isOwn } = await engineFor();
     expect(engine.device).toMatchObject({ kind: 'cpu', reason: expect.stringContaining(reason) as string });
     expect(isOwn).toBe(true);
     engine.dispose();
@@ -54,7 +54,7 @@ describe('auto', () => {
     'is the CPU where the adapter is software: %o',
     async (info) => {
       stubPageGpu(context, info);
-      const { engine } = await openEngine();
+      const engine = await openEngine();
       expect(engine.device).toMatchObject({ kind: 'cpu', reason: expect.stringContaining('software') as string });
       engine.dispose();
     },
@@ -63,7 +63,7 @@ describe('auto', () => {
   it('holds a GPU against the CPU, takes the faster, says why, and keeps the choice', async () => {
     stubPageGpu(context, { description: 'a GPU' });
     const kernelStore = memoryStore();
-    const { engine } = await openEngine({ kernels, kernelStore });
+    const engine = await openEngine({ kernels, kernelStore });
     const settled = vi.spyOn(WebGpuEncoder.prototype, 'settledKernels');
     const encoder = await engine.createEncoder(model, { maxStreams: 1, maxFrames: 4 });
     expect(engine.device.kind).toBe('cpu');
@@ -77,7 +77,7 @@ describe('auto', () => {
     // As if another machine's figures had been kept: nothing is measured again.
     const [key] = kernelStore.kept.keys();
     kernelStore.kept.set(key, '"webgpu"');
-    const again = (await openEngine({ kernels, kernelStore })).engine;
+    const again = await openEngine({ kernels, kernelStore });
     const onGpu = await again.createEncoder(model, { maxStreams: 1, maxFrames: 4 });
     expect(again.device).toMatchObject({ kind: 'webgpu', reason: expect.stringContaining('before') as string });
     onGpu.dispose();
@@ -86,7 +86,7 @@ describe('auto', () => {
 
   it('is the CPU where the GPU cannot run the model', async () => {
     stubPageGpu(context, { description: 'a GPU' });
-    const { engine } = await openEngine({ kernels: { matrices: 'texels', convolutions: 'texels' } });
+    const engine = await openEngine({ kernels: { matrices: 'texels', convolutions: 'texels' } });
     vi.spyOn(GPUDevice.prototype, 'createComputePipelineAsync').mockRejectedValue(new Error('no'));
     const encoder = await engine.createEncoder(model, { maxStreams: 1, maxFrames: 4 });
     expect(engine.device).toMatchObject({ kind: 'cpu', reason: expect.stringContaining('could not') as string });
@@ -98,7 +98,7 @@ describe('auto', () => {
 it('cpu never asks for an adapter', async () => {
   const requestAdapter = vi.fn();
   vi.stubGlobal('navigator', { gpu: { requestAdapter } });
-  const { engine } = await openEngine({ device: 'cpu' });
+  const engine = await openEngine({ device: 'cpu' });
   const encoder = await engine.createEncoder(model);
   expect(engine.device.kind).toBe('cpu');
   expect(await isSupported('cpu')).toBe(true);
@@ -121,7 +121,7 @@ it('what is no device is refused, with those that there are', async () => {
 });
 
 it('a device that is handed in stays open', async () => {
-  const { engine, isOwn } = await openEngine({ device: context });
+  const { engine, isOwn } = await engineFor({ device: context.device });
   expect(engine.device).toMatchObject({ kind: 'webgpu', reason: 'handed in' });
   expect(isOwn).toBe(false);
 });

@@ -2,8 +2,8 @@
 import { createReadStream, type Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { RillError } from '../src/errors.ts';
-import type { WaveformChunk } from '../src/waveform/chunk.ts';
-import { WavStream, readWav, type Waveform } from '../src/waveform/wav.ts';
+import type { Waveform } from '../src/waveform/waveform.ts';
+import { WavStream, readWav } from '../src/waveform/wav.ts';
 import { decodeWithFfmpeg } from './ffmpeg.ts';
 import { readInput, unreadable, withFile } from './files.ts';
 import { concatenated } from './runtime/arrays.ts';
@@ -18,7 +18,7 @@ export const nameOf = (path: string) => (path === STDIN ? 'stdin' : path);
 /** Sound that is read as it is wanted. */
 export interface Recording {
   /** Pieces of any length, all of one rate; can be read once. */
-  audio: AsyncIterable<WaveformChunk>;
+  audio: AsyncIterable<Waveform>;
   /** How long it is, as far as that is known by now. */
   readonly seconds: number | undefined;
   /** Nobody wants more of it. */
@@ -78,7 +78,7 @@ async function piecesOf(
   path: string,
   rawRate: number | undefined,
   onDuration: (seconds: number) => void,
-): Promise<AsyncGenerator<WaveformChunk>> {
+): Promise<AsyncGenerator<Waveform>> {
   if (path === STDIN) {
     const stdin: Bytes = currentTerminal().stdin;
     return rawRate === undefined ? fromPipe(stdin, nameOf(path), onDuration) : rawSamples(stdin, rawRate);
@@ -92,7 +92,7 @@ async function piecesOf(
   return fromFile(path, onDuration);
 }
 
-async function* fromFile(path: string, onDuration: (seconds: number) => void): AsyncGenerator<WaveformChunk> {
+async function* fromFile(path: string, onDuration: (seconds: number) => void): AsyncGenerator<Waveform> {
   const start = await withFile(path, (source) => source.read(0, WAV_START_BYTES));
   if (start.length > 0 && !WAV_START.test(latin(start))) {
     yield* wavSamples(decodeWithFfmpeg(path, path, onDuration), path);
@@ -112,7 +112,7 @@ async function* fromFile(path: string, onDuration: (seconds: number) => void): A
 }
 
 /** A WAV file that is refused, such as a compressed one, may still be one that ffmpeg reads. */
-async function* otherwise(refusal: unknown, pieces: AsyncGenerator<WaveformChunk>): AsyncGenerator<WaveformChunk> {
+async function* otherwise(refusal: unknown, pieces: AsyncGenerator<Waveform>): AsyncGenerator<Waveform> {
   const first = await pieces.next().catch(() => {
     throw refusal;
   });
@@ -126,7 +126,7 @@ async function* fromPipe(
   bytes: Bytes,
   name: string,
   onDuration: (seconds: number) => void,
-): AsyncGenerator<WaveformChunk> {
+): AsyncGenerator<Waveform> {
   const { start, all } = await peek(bytes, WAV_START_BYTES);
   const isWav = start.length === 0 || WAV_START.test(latin(start));
   yield* wavSamples(isWav ? all : decodeWithFfmpeg(all, name, onDuration), name);
@@ -153,7 +153,7 @@ async function peek(bytes: Bytes, count: number): Promise<{ start: Uint8Array; a
 }
 
 /** The samples of a WAV stream, as they come. */
-async function* wavSamples(bytes: Bytes, name: string): AsyncGenerator<WaveformChunk> {
+async function* wavSamples(bytes: Bytes, name: string): AsyncGenerator<Waveform> {
   const stream = new WavStream();
   let count = 0;
   for await (const piece of bytes) {
@@ -179,7 +179,7 @@ async function* wavSamples(bytes: Bytes, name: string): AsyncGenerator<WaveformC
 }
 
 /** Samples of 16 bits, little-endian, without a header. */
-async function* rawSamples(bytes: Bytes, sampleRate: number): AsyncGenerator<WaveformChunk> {
+async function* rawSamples(bytes: Bytes, sampleRate: number): AsyncGenerator<Waveform> {
   let odd = Buffer.alloc(0);
   for await (const piece of bytes) {
     const joined = Buffer.concat([odd, piece]);
@@ -190,7 +190,7 @@ async function* rawSamples(bytes: Bytes, sampleRate: number): AsyncGenerator<Wav
 }
 
 /** Errors of a recording say which one. */
-async function* named(name: string, pieces: AsyncGenerator<WaveformChunk>): AsyncGenerator<WaveformChunk> {
+async function* named(name: string, pieces: AsyncGenerator<Waveform>): AsyncGenerator<Waveform> {
   try {
     yield* pieces;
   } catch (error) {

@@ -8,7 +8,8 @@ import { openModel } from '../src/model/model.ts';
 import { OnlineRecognizer } from '../src/recognizer/recognizer.ts';
 import type { RecognitionResult } from '../src/recognizer/results.ts';
 import { SessionManager, type CloseReason } from '../src/recognizer/sessions.ts';
-import { readWav, type Waveform } from '../src/waveform/wav.ts';
+import { readWav } from '../src/waveform/wav.ts';
+import type { Waveform } from '../src/waveform/waveform.ts';
 import type { GpuContext } from '../src/webgpu/device/context.ts';
 import { WebGpuEngine } from '../src/webgpu/engine.ts';
 import { bundledModel, count, parse, usageError } from './commands/arguments.ts';
@@ -161,7 +162,7 @@ class Soak {
       }
       do {
         await pause(100 * this.#random());
-      } while (session.info.backlogSeconds > AHEAD_SECONDS);
+      } while (session.backlogSeconds > AHEAD_SECONDS);
     }
     session.finish();
     await closed;

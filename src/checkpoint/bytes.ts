@@ -1,5 +1,6 @@
 /** A file that is read in pieces: a Blob in the browser, a file handle in Node, or bytes in memory. */
 export interface ByteSource {
+  /** Bytes in all. */
   readonly size: number;
   /** The file's name without its folder, for errors and for files that name one another. */
   readonly name?: string;

@@ -7,17 +7,18 @@ import { expectedTensors, inferSizes, type ModelSizes } from '../model/sizes.ts'
 import { elementCount, requireFinite, type TensorSource } from '../model/tensors.ts';
 import { TokenTable } from '../model/tokens.ts';
 import { badCheckpoint } from './bad-checkpoint.ts';
-import type { ByteSource } from './bytes.ts';
+import { blobSource, type ByteSource } from './bytes.ts';
 import { foldScales, withNormEps } from './fold.ts';
 import { openTensors, openTogether } from './open.ts';
 
+/** What a checkpoint cannot tell, and what is to become of it. */
 export interface ConvertOptions {
   /** The text of a `config.json` with what tensors cannot tell: feature options, blank id, mel bins. */
   config?: string;
   /** The text of `tokens.txt`; blank and unknown token are found in it by name where the config does not state them. */
   tokens?: string;
   /** The checkpoint that an already folded state dict came from: the BasicNorm eps are taken from it. */
-  normEpsFrom?: ByteSource;
+  normEpsFrom?: Blob | ByteSource;
   /** Take the running average that icefall keeps in training checkpoints (`model_avg`). */
   useAveragedModel?: boolean;
   /** What to keep matrices as; `f32` by default. */
@@ -27,6 +28,12 @@ export interface ConvertOptions {
   /** Called as the weights are written. */
   onWritten?: (loaded: number, total: number) => void;
 }
+
+type CheckpointFile = Blob | ByteSource;
+
+const isList = (files: CheckpointFile | readonly CheckpointFile[]): files is readonly CheckpointFile[] =>
+  Array.isArray(files);
+const sourceOf = (file: CheckpointFile): ByteSource => (file instanceof Blob ? blobSource(file) : file);
 
 /** A checkpoint that was opened and understood, its weights not read yet. */
 export interface Checkpoint {
@@ -59,14 +66,14 @@ export function countParameters(sizes: ModelSizes): Record<string, number> {
  * @throws RillError `bad-checkpoint`, or `bad-model` for config and tokens.
  */
 export async function openCheckpoint(
-  source: ByteSource | readonly ByteSource[],
+  source: Blob | ByteSource | readonly (Blob | ByteSource)[],
   { config = '{}', tokens: tokensText, normEpsFrom, useAveragedModel = false }: ConvertOptions = {},
 ): Promise<Checkpoint> {
-  const sources = 'read' in source ? [source] : source;
+  const sources = (isList(source) ? source : [source]).map(sourceOf);
   const stored = await openTogether(sources, { averaged: useAveragedModel });
   let folded = foldScales(stored);
   if (normEpsFrom) {
-    folded = withNormEps(folded, foldScales(await openTensors(normEpsFrom)));
+    folded = withNormEps(folded, foldScales(await openTensors(sourceOf(normEpsFrom))));
   }
   const json = parseJson(config);
   const sizes = inferSizes('bad-checkpoint', folded.tensors, configuredFeatures(json));
@@ -131,7 +138,7 @@ function keepLayers(
  * @throws RillError `bad-checkpoint` for the checkpoint, `bad-model` for config and tokens.
  */
 export async function convertCheckpoint(
-  source: ByteSource | readonly ByteSource[],
+  source: Blob | ByteSource | readonly (Blob | ByteSource)[],
   options: ConvertOptions = {},
 ): Promise<ModelFiles> {
   const { folded, sizes: all, config, tokens } = await openCheckpoint(source, options);

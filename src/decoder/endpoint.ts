@@ -10,11 +10,7 @@ export interface EndpointRule {
   minUtteranceLength: number;
 }
 
-export interface EndpointRules {
-  rule1: EndpointRule;
-  rule2: EndpointRule;
-  rule3: EndpointRule;
-}
+export type EndpointRules = Record<'rule1' | 'rule2' | 'rule3', EndpointRule>;
 
 /** sherpa-onnx's: a long silence; a shorter one after speech; a long utterance. */
 export const ENDPOINT_DEFAULTS: Readonly<EndpointRules> = {

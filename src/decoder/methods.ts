@@ -8,10 +8,14 @@ import { TransducerJoiner, initialContext } from './joiner.ts';
 import { ModifiedBeamSearchDecoder, type BeamSearchOptions } from './modified-beam-search.ts';
 import { GreedySearchDecoder, GreedyTokensDecoder } from './transducer.ts';
 
-export const DECODING_METHODS = ['ctc_greedy', 'ctc_beam', 'greedy_search', 'modified_beam_search'] as const;
-
-/** A search, under sherpa-onnx's name for it. */
-export type DecodingMethod = (typeof DECODING_METHODS)[number];
+/** A search: over the CTC head, or over the transducer under sherpa-onnx's names; greedy, or a beam. */
+export type DecodingMethod = 'ctc_greedy' | 'ctc_beam' | 'greedy_search' | 'modified_beam_search';
+export const DECODING_METHODS: readonly DecodingMethod[] = [
+  'ctc_greedy',
+  'ctc_beam',
+  'greedy_search',
+  'modified_beam_search',
+];
 
 export const isTransducerMethod = (method: DecodingMethod) =>
   method === 'greedy_search' || method === 'modified_beam_search';

@@ -1,6 +1,6 @@
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
-import type { HeadOptions, HeadOutput, OutputName } from './outputs.ts';
+import type { OutputName } from './outputs.ts';
 import type { StreamState } from './state.ts';
 
 /** Largest numbers an encoder is made for. */
@@ -25,6 +25,7 @@ export interface EncoderOptions extends Partial<EncoderCapacity> {
 
 /** What one stream brings to a step. */
 export interface StepInput {
+  /** The stream. */
   state: StreamState;
   /**
    * Log-mel features, (4n, num_features) for n encoder frames; the first chunk of a stream brings the 5 frames
@@ -35,7 +36,9 @@ export interface StepInput {
 
 /** What one stream gets from a step, (frames, width) each, by name: `encoder_out`, and those of the heads. */
 export interface StepResult {
+  /** Encoder frames that the step gave. */
   frames: number;
+  /** (frames, width) of each output that was asked for, by its name. */
   outputs: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 }
 
@@ -61,6 +64,7 @@ export interface TracedResult extends StepResult {
  * differ by rounding.
  */
 export interface Encoder {
+  /** Widths of the network. */
   readonly sizes: EncoderSizes;
   /** What the matrices are kept as. */
   readonly dtype: WeightDtype;
@@ -76,10 +80,13 @@ export interface Encoder {
    * From now on steps can give this output: loads the head, which runs at the end of each step. Asking again for the same
    * changes nothing.
    *
+   * @param output of a head, anything but `encoder_out`, which is always there
+   * @param options `blankPenalty` is subtracted from the blank's logit before a token is chosen, for `ctc_tokens` and
+   *   `greedy_tokens`; 0 by default
    * @throws RillError `bad-model` when the model has no such head, `bad-argument` for what this engine cannot give, or
    * gives with other options already, `closed`.
    */
-  provide(output: HeadOutput, options?: HeadOptions): Promise<void>;
+  provide(output: Exclude<OutputName, 'encoder_out'>, options?: { blankPenalty?: number }): Promise<void>;
 
   /**
    * A place for a new stream, its states zero.
@@ -105,7 +112,7 @@ export interface Encoder {
    */
   stepLate(prepare: () => readonly StepInput[], read: readonly string[], onSubmit: () => void): Promise<TimedStep>;
 
-  /** Like {@link step}, with the output of the embedding and of every layer: for comparisons. Not for streaming. */
+  /** @internal Like {@link step}, with the output of the embedding and of every layer: for comparisons. Not for streaming. */
   trace(inputs: readonly StepInput[]): Promise<TracedResult[]>;
 
   /** @internal Bytes that states and activations take at most with so many streams more. */

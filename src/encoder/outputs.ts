@@ -11,9 +11,19 @@ export const JOINER_ENCODER_PROJ = 'joiner_encoder_proj';
 /** The choices of the transducer's greedy search, (frames, 2): the token, and its log-probability. */
 export const GREEDY_TOKENS = 'greedy_tokens';
 
+/**
+ * What a step can give of each frame of a stream:
+ *
+ * - `encoder_out`, (frames, d_model): the encoder's own output;
+ * - `ctc_log_probs`, (frames, vocab_size): the CTC head's log-probabilities;
+ * - `ctc_tokens`, (frames, 2): its greedy choices, the token and its log-probability;
+ * - `joiner_encoder_proj`, (frames, joiner_dim): the encoder's side of the joiner;
+ * - `greedy_tokens`, (frames, 2): the choices of the transducer's greedy search, on WebGPU only.
+ */
+export type OutputName = 'encoder_out' | 'ctc_log_probs' | 'ctc_tokens' | 'joiner_encoder_proj' | 'greedy_tokens';
+
 /** Outputs of the heads: an encoder gives them once they were asked for, by `provide`. */
-export type HeadOutput = typeof CTC_LOG_PROBS | typeof CTC_TOKENS | typeof JOINER_ENCODER_PROJ | typeof GREEDY_TOKENS;
-export type OutputName = typeof ENCODER_OUT | HeadOutput;
+export type HeadOutput = Exclude<OutputName, typeof ENCODER_OUT>;
 
 /** What a head may be told. */
 export interface HeadOptions {

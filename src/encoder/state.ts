@@ -40,6 +40,7 @@ export abstract class StreamState {
     return this.#started;
   }
 
+  /** Whether its place was given back. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -114,6 +115,7 @@ export abstract class StreamState {
     this.#close(error);
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -7,10 +7,15 @@ export interface FbankOptions {
   sampleRate: number;
   /** Mel bins: the width of a feature frame. */
   numMelBins: number;
+  /** Milliseconds of a frame; 25 by default. */
   frameLengthMs: number;
+  /** Milliseconds from one frame to the next; 10 by default. */
   frameShiftMs: number;
+  /** Window that a frame is multiplied by; `povey` by default. */
   window: 'povey' | 'hanning' | 'hamming' | 'rectangular';
+  /** Part of each sample that is taken from the next; 0.97 by default. */
   preemphasis: number;
+  /** Whether the mean of each frame is taken away first; true by default. */
   removeDcOffset: boolean;
   /** Hz. */
   lowFreq: number;
@@ -85,6 +90,7 @@ function melFilters({ sampleRate, numMelBins, lowFreq, highFreq }: FbankOptions,
  * waveform is split, the frames are the same, byte for byte. Arithmetic is float64, results float32.
  */
 export class Fbank {
+  /** What it computes. */
   readonly options: Readonly<FbankOptions>;
   readonly #frameLength: number;
   readonly #frameShift: number;

@@ -5,9 +5,11 @@ import type { TokenTable } from './tokens.ts';
 
 /** What a model folder's `config.json` adds to its tensors. */
 export interface ModelConfig {
+  /** The blank’s token id. */
   blankId: number;
   /** The token that decoding treats as blank, if the model has one. */
   unkId?: number;
+  /** What features the model was trained with. */
   features: FbankOptions;
 }
 

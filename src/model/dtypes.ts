@@ -8,9 +8,9 @@ import {
   readFinite,
 } from './tensors.ts';
 
-/** What weights are kept as: in a model folder, and in GPU memory. */
-export const WEIGHT_DTYPES = ['f32', 'f16', 'int8'] as const;
-export type WeightDtype = (typeof WEIGHT_DTYPES)[number];
+/** What weights are kept as: in a model folder, and in memory. */
+export type WeightDtype = 'f32' | 'f16' | 'int8';
+export const WEIGHT_DTYPES: readonly WeightDtype[] = ['f32', 'f16', 'int8'];
 
 export const WEIGHT_BITS: Readonly<Record<WeightDtype, number>> = { f32: 32, f16: 16, int8: 8 };
 

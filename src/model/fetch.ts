@@ -13,14 +13,72 @@ export interface FileProgress {
  * wait for: of {@link fetchModel} with the model, of a recognizer when a stream can be fed.
  */
 export type LoadEvent =
-  | { status: 'initiate' | 'download' | 'done'; name: string; file: string }
-  | ({ status: 'progress'; name: string; file: string; progress: number } & FileProgress)
-  | ({ status: 'progress_total'; name: string; progress: number; files: Record<string, FileProgress> } & FileProgress)
-  /** Tensors that were laid out for the device: what remains after them is compiling, on a GPU. */
-  | { status: 'prepare'; name: string; loaded: number; total: number; progress: number }
-  | { status: 'ready'; name: string };
+  | {
+      /** A file is asked for, comes, or is there. */
+      status: 'initiate' | 'download' | 'done';
+      /** Address of the folder. */
+      name: string;
+      /** The file's name. */
+      file: string;
+    }
+  | {
+      /** A piece of a file has come. */
+      status: 'progress';
+      /** Address of the folder. */
+      name: string;
+      /** The file's name. */
+      file: string;
+      /** Per cent of the file, 0 to 100. */
+      progress: number;
+      /** Bytes that have come. */
+      loaded: number;
+      /** Bytes in all, as the server states them. */
+      total: number;
+    }
+  | {
+      /** The same of all files together. */
+      status: 'progress_total';
+      /** Address of the folder. */
+      name: string;
+      /** Per cent of all files, 0 to 100. */
+      progress: number;
+      /** Bytes that have come. */
+      loaded: number;
+      /** Bytes in all, as the server states them. */
+      total: number;
+      /** Bytes of each file by its name: those that have come, and all. */
+      files: Record<
+        string,
+        {
+          /** Bytes that have come. */
+          loaded: number;
+          /** Bytes in all. */
+          total: number;
+        }
+      >;
+    }
+  | {
+      /** Tensors are laid out for the device: what remains after them is compiling, on a GPU. */
+      status: 'prepare';
+      /** Address of the folder. */
+      name: string;
+      /** Tensors that are laid out. */
+      loaded: number;
+      /** Tensors in all. */
+      total: number;
+      /** Per cent, 0 to 100. */
+      progress: number;
+    }
+  | {
+      /** There is nothing left to wait for. */
+      status: 'ready';
+      /** Address of the folder. */
+      name: string;
+    };
 
+/** How a model folder is fetched. */
 export interface FetchOptions {
+  /** Called as files come. */
   onProgress?: (event: LoadEvent) => void;
   /** Cancels the download; what it is aborted with is thrown. */
   signal?: AbortSignal;

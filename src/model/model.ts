@@ -7,8 +7,11 @@ import { TokenTable } from './tokens.ts';
 
 /** A model as it lies in its folder: sizes, options and weights, nothing on the GPU yet. */
 export interface Model {
+  /** Widths of the network and of its heads. */
   sizes: ModelSizes;
+  /** What tensors cannot tell: blank, unknown token, features. */
   config: ModelConfig;
+  /** @internal */
   weights: TensorSource;
   /** Absent for a lone encoder. */
   tokens?: TokenTable;
@@ -18,9 +21,13 @@ export interface Model {
 
 /** The files of a model folder. */
 export interface ModelFiles {
+  /** Blank, features and the like, as JSON text. */
   'config.json': string;
+  /** Weights, under icefall’s names. */
   'model.safetensors': Uint8Array;
+  /** A token and its id a line; a lone encoder has none. */
   'tokens.txt'?: string;
+  /** A keyword a line, as docs/keywords.md describes. */
   'keywords.txt'?: string;
 }
 

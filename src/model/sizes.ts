@@ -11,16 +11,30 @@ export interface EncoderSizes {
   dModel: number;
   /** LSTM cell width; equal to `dModel` when there is no projection. */
   rnnHiddenSize: number;
+  /** Whether h is a projection of the cell’s output, as icefall has it. */
   hasProjection: boolean;
+  /** Width of the feed-forward layers. */
   dimFeedforward: number;
+  /** LSTM layers. */
   numEncoderLayers: number;
 }
 
+/** Widths of a whole network. */
 export interface ModelSizes {
+  /** The encoder’s. */
   encoder: EncoderSizes;
   /** Classes of whichever heads there are. */
   vocabSize?: number;
-  transducer?: { decoderDim: number; contextSize: number; joinerDim: number };
+  /** The transducer’s decoder and joiner; absent where the model has none. */
+  transducer?: {
+    /** Width of the decoder. */
+    decoderDim: number;
+    /** Tokens that the decoder looks back at. */
+    contextSize: number;
+    /** Width of the joiner. */
+    joinerDim: number;
+  };
+  /** Whether there is a CTC head. */
   hasCtc: boolean;
 }
 

@@ -39,6 +39,7 @@ const UNKNOWN_COST = 1000;
 
 /** The token table of a model: `tokens.txt`, one `symbol id` per line, as k2 and sherpa-onnx write it. */
 export class TokenTable {
+  /** The symbol of each token, by its id. */
   readonly symbols: readonly string[];
   readonly #ids: ReadonlyMap<string, number>;
   /** Whether words begin with the mark, as in tables of sentencepiece, and do not end with it. */
@@ -96,6 +97,7 @@ export class TokenTable {
     return new TokenTable(symbols.map((symbol) => symbol || space));
   }
 
+  /** How many tokens there are. */
   get size(): number {
     return this.symbols.length;
   }
@@ -116,6 +118,7 @@ export class TokenTable {
     return first;
   }
 
+  /** The id of a symbol, where the table has it. */
   idOf(symbol: string): number | undefined {
     return this.#ids.get(symbol);
   }
@@ -223,6 +226,7 @@ export class TokenTable {
     );
   }
 
+  /** The text of `tokens.txt`. */
   toString(): string {
     return this.symbols.map((symbol, id) => `${symbol} ${id}\n`).join('');
   }

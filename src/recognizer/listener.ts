@@ -70,6 +70,7 @@ export abstract class Listener {
     return this.#parts.engine.device;
   }
 
+  /** The encoder that all streams run through. */
   get encoder(): Encoder {
     return this.#parts.steps.encoder;
   }
@@ -79,11 +80,22 @@ export abstract class Listener {
     return this.#parts.steps.chunkFrames;
   }
 
+  /** Takes effect with the next step. @throws RillError `bad-argument` for more than `maxFrames`. */
   set chunkFrames(frames: number) {
     this.#parts.steps.chunkFrames = frames;
   }
 
-  /** Reads another keyword file's text, for {@link OnlineStream.setKeywords}. */
+  /**
+   * Looks for other keywords in a stream from now on; what was heard so far stays.
+   *
+   * @param keywords as the text of a keyword file
+   * @throws RillError `bad-model` for lines that the model cannot spell: nothing has changed then.
+   */
+  setKeywords(stream: OnlineStream, keywords: string): void {
+    stream.setKeywords(this.parseKeywords(keywords));
+  }
+
+  /** @internal Reads a keyword file's text. */
   parseKeywords(text: string): Keyword[] {
     return parseKeywords(text, this.#parts.tokens);
   }
@@ -112,6 +124,7 @@ export abstract class Listener {
     }
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -1,6 +1,6 @@
 import type { EncoderOptions } from '../encoder/encoder.ts';
 import type { Engine } from '../encoder/engine.ts';
-import { openEngine, type EngineOptions } from '../engine.ts';
+import { engineFor, type EngineOptions } from '../engine.ts';
 import { unlessAborted } from '../errors.ts';
 import { fetchModel, type FetchOptions } from '../model/fetch.ts';
 import type { Model } from '../model/model.ts';
@@ -24,7 +24,7 @@ export async function load<Loaded extends Listener>(
   const progress = new LoadProgress(typeof source === 'string' ? source : 'model', options.onProgress);
   const fetching =
     typeof source === 'string' ? fetchModel(source, { ...options, onProgress: progress.onFetch }) : source;
-  const [opened, fetched] = await Promise.allSettled([openEngine(options), fetching]);
+  const [opened, fetched] = await Promise.allSettled([engineFor(options), fetching]);
   try {
     if (opened.status === 'rejected') {
       throw opened.reason;

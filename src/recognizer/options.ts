@@ -4,11 +4,11 @@ import type { TokenTable } from '../model/tokens.ts';
 
 /** Options of everything that streams. */
 export interface StreamingOptions {
-  /** Encoder frames (40 ms) of one stream in one step: fewer for less latency, more for less work. */
+  /** Encoder frames (40 ms) of one stream in one step: fewer for less latency, more for less work; 4 by default. */
   chunkFrames?: number;
   /** Encoder frames that the engine is made for; `chunkFrames` by default. */
   maxFrames?: number;
-  /** Seconds of silence added when the input ends, so that the last letters come out. */
+  /** Seconds of silence added when the input ends, so that the last letters come out; 0.5 by default, 60 at most. */
   tailPaddingSeconds?: number;
 }
 

@@ -1,4 +1,4 @@
-import { isEndpoint, resolveEndpointRules, type EndpointRules } from '../decoder/endpoint.ts';
+import { isEndpoint, resolveEndpointRules, type EndpointRule, type EndpointRules } from '../decoder/endpoint.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
 import type { Engine } from '../encoder/engine.ts';
 import { timeSteps } from '../encoder/timing.ts';
@@ -6,7 +6,7 @@ import { RillError } from '../errors.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { joinWords } from '../text/words.ts';
-import type { WaveformChunk } from '../waveform/chunk.ts';
+import type { Waveform } from '../waveform/waveform.ts';
 import { Listener, createListener, type ListenerOptions, type ListenerParts } from './listener.ts';
 import { load, type LoadOptions } from './load.ts';
 import { StreamReports } from './reports.ts';
@@ -14,9 +14,13 @@ import { seconds, timedKeywords, type RecognitionResult } from './results.ts';
 import { Search, type SearchSettings } from './search.ts';
 import { OnlineStream } from './stream.ts';
 
+/** What a recognizer is told. */
 export interface RecognizerOptions extends SearchSettings, ListenerOptions {
-  /** When {@link OnlineRecognizer.isEndpoint} holds; rules left out keep their defaults. */
-  endpointRules?: Partial<EndpointRules>;
+  /**
+   * When {@link OnlineRecognizer.isEndpoint} holds: when any rule does. Rules that are left out are sherpa-onnx's: rule1 is
+   * 2.4 s of silence, rule2 1.2 s of silence after something was heard, rule3 a segment of 20 s.
+   */
+  endpointRules?: Partial<Record<'rule1' | 'rule2' | 'rule3', EndpointRule>>;
 }
 
 /** What a stream may have of its own. */
@@ -84,6 +88,7 @@ export class OnlineRecognizer extends Listener {
     return this.tokens.text(tokens);
   }
 
+  /** The search that its streams are decoded by. */
   get decodingMethod(): DecodingMethod {
     return this.#search.method;
   }
@@ -162,7 +167,7 @@ export class OnlineRecognizer extends Listener {
    * @param audio samples in any pieces; ends when the iterable does
    * @throws RillError as {@link OnlineStream.acceptWaveform} and {@link decode} do
    */
-  async *transcribe(audio: AsyncIterable<WaveformChunk> | Iterable<WaveformChunk>): AsyncGenerator<RecognitionResult> {
+  async *transcribe(audio: AsyncIterable<Waveform> | Iterable<Waveform>): AsyncGenerator<RecognitionResult> {
     const stream = this.createStream();
     try {
       const reports = new StreamReports(this, stream);
@@ -178,7 +183,7 @@ export class OnlineRecognizer extends Listener {
   }
 
   /** {@link transcribe} as a transform: waveform chunks in, results out. It takes a slot when the first chunk comes. */
-  transcriptionStream(): TransformStream<WaveformChunk, RecognitionResult> {
+  transcriptionStream(): TransformStream<Waveform, RecognitionResult> {
     type Controller = TransformStreamDefaultController<RecognitionResult>;
     let opened: { stream: OnlineStream; reports: StreamReports } | undefined;
     const open = () => {
@@ -198,7 +203,7 @@ export class OnlineRecognizer extends Listener {
         throw error;
       }
     };
-    const transformer: Transformer<WaveformChunk, RecognitionResult> & { cancel: () => void } = {
+    const transformer: Transformer<Waveform, RecognitionResult> & { cancel: () => void } = {
       transform: (chunk, controller) =>
         pass(controller, (stream) => {
           stream.acceptWaveform(chunk);

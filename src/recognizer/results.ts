@@ -2,9 +2,11 @@ import type { OnlineStream } from './stream.ts';
 
 /** A keyword that was heard, with its times. */
 export interface TimedKeyword {
+  /** Its phrase, as the keyword file names it. */
   keyword: string;
-  /** Seconds from the start of the stream, of its first and last token. */
+  /** Seconds from the start of the stream to its first token. */
   start: number;
+  /** Seconds from the start of the stream to its last token. */
   end: number;
   /** How much it is to be believed, 0 to 1: docs/keywords.md. */
   score: number;
@@ -12,14 +14,17 @@ export interface TimedKeyword {
 
 /** A word with its times. */
 export interface TimedWord {
+  /** Its text. */
   word: string;
-  /** Seconds from the start of the stream. */
+  /** Seconds from the start of the stream to its beginning. */
   start: number;
+  /** Seconds from the start of the stream to its end. */
   end: number;
 }
 
 /** What was heard in the current segment. */
 export interface RecognitionResult {
+  /** What was heard, as it stands now. */
   text: string;
   /** Token ids. */
   tokens: number[];
@@ -31,6 +36,7 @@ export interface RecognitionResult {
   logProb: number;
   /** Words that are complete and that nothing heard later can change. */
   words: TimedWord[];
+  /** Keywords heard in the segment. */
   keywords: TimedKeyword[];
   /** Segments before this one. */
   segment: number;

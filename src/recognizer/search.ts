@@ -18,7 +18,7 @@ import type { Model } from '../model/model.ts';
 export interface SearchSettings {
   /** `ctc_greedy` when the model has a CTC head, else `greedy_search`. */
   decodingMethod?: DecodingMethod;
-  /** Paths that a beam search keeps. */
+  /** Paths that a beam search keeps; 4 by default. */
   maxActivePaths?: number;
   /**
    * Where the greedy searches choose. The CPU reads `ctc_log_probs` or `joiner_encoder_proj` of each frame, the GPU gives
@@ -26,11 +26,11 @@ export interface SearchSettings {
    * joiner, it is the GPU from `maxStreams` 4 on, where the encoder runs on one.
    */
   greedySearchOn?: 'auto' | 'cpu' | 'gpu';
-  /** Subtracted from the blank's logit: more for fewer deletions. */
+  /** Subtracted from the blank's logit: more for fewer deletions; 0 by default. */
   blankPenalty?: number;
-  /** Phrases to favour, as the text of a hotwords file; needs a beam search. */
+  /** Phrases to favour, as the text of a hotwords file; none by default. Needs a beam search. */
   hotwords?: string;
-  /** Added for each token of a hotword, unless its line says otherwise. */
+  /** Added for each token of a hotword, unless its line says otherwise; 1.5 by default. */
   hotwordsScore?: number;
 }
 

@@ -1,11 +1,12 @@
 import { RillError } from '../errors.ts';
-import { checkChunk, type WaveformChunk } from '../waveform/chunk.ts';
+import { checkWaveform, type Waveform } from '../waveform/waveform.ts';
 import type { OnlineRecognizer, StreamOptions } from './recognizer.ts';
 import { StreamReports } from './reports.ts';
 import type { RecognitionResult } from './results.ts';
 import { Scheduler } from './scheduler.ts';
 import type { OnlineStream, StreamStats } from './stream.ts';
 
+/** Limits of a {@link SessionManager}. */
 export interface SessionManagerOptions {
   /** Sessions at a time; as many as the recognizer has streams by default. */
   maxSessions?: number;
@@ -19,21 +20,11 @@ export interface SessionOptions extends StreamOptions {
   /** Called with each result that says something new, and with the final one of each segment. */
   onResult?: (result: RecognitionResult) => unknown;
   /** Called once, when the session has ended: on its own, by a timeout, or by a failure, which is named. */
-  onClose?: (reason: CloseReason, error?: RillError) => unknown;
+  onClose?: (reason: 'finished' | 'discarded' | 'idle' | 'failed', error?: RillError) => unknown;
 }
 
 /** Why a session has ended: all of it was decoded, it was discarded, it was idle, or it failed. */
-export type CloseReason = 'finished' | 'discarded' | 'idle' | 'failed';
-
-/** What {@link SessionManager.list} tells of a session. */
-export interface SessionInfo {
-  id: number;
-  /** Seconds of audio that wait to be decoded. */
-  backlogSeconds: number;
-  /** Seconds since audio came, or was decoded, last. */
-  idleSeconds: number;
-  stats: StreamStats;
-}
+export type CloseReason = Parameters<NonNullable<SessionOptions['onClose']>>[0];
 
 /** A piece of audio this long is always taken from a session of which none waits: its features take some 50 ms. */
 const LONG_PIECE_SECONDS = 60;
@@ -43,6 +34,7 @@ const LONGEST_CHECK_MS = 60_000;
 
 /** One call: audio in, results out; to the scheduler a `Scheduled`. Made by {@link SessionManager.create}. */
 export class Session {
+  /** Tells it from the other sessions of its manager. */
   readonly id: number;
   readonly #manager: SessionManager;
   readonly #stream: OnlineStream;
@@ -114,9 +106,9 @@ export class Session {
    * piece so long that its features would hold up the others, `busy` when the session is too far ahead of its decoding:
    * nothing was taken then, and the same samples can be pushed again.
    */
-  push(chunk: WaveformChunk): void {
+  push(chunk: Waveform): void {
     this.#check();
-    checkChunk(chunk);
+    checkWaveform(chunk);
     const seconds = chunk.samples.length / chunk.sampleRate;
     // A rate that makes no sense is acceptWaveform's to refuse.
     if (Number.isFinite(seconds)) {
@@ -167,6 +159,7 @@ export class Session {
     this.discard();
   }
 
+  /** Whether it can take audio, or has any left to decode. */
   get isOpen(): boolean {
     return this.#closed === undefined;
   }
@@ -176,13 +169,19 @@ export class Session {
     return this.#manager.recognizer.getResult(this.#stream);
   }
 
-  get info(): SessionInfo {
-    return {
-      id: this.id,
-      backlogSeconds: this.#stream.secondsWaiting,
-      idleSeconds: (performance.now() - this.#lastActive) / 1000,
-      stats: this.#stream.stats,
-    };
+  /** Seconds of audio that wait to be decoded. */
+  get backlogSeconds(): number {
+    return this.#stream.secondsWaiting;
+  }
+
+  /** Seconds since audio came, or was decoded, last. */
+  get idleSeconds(): number {
+    return (performance.now() - this.#lastActive) / 1000;
+  }
+
+  /** What it has cost so far. */
+  get stats(): StreamStats {
+    return this.#stream.stats;
   }
 
   /** @internal */
@@ -312,7 +311,9 @@ export class Session {
  * ```
  */
 export class SessionManager {
+  /** What all sessions run on. */
   readonly recognizer: OnlineRecognizer;
+  /** Its limits, defaults filled in. */
   readonly options: Readonly<Required<SessionManagerOptions>>;
   readonly #sessions = new Map<number, Session>();
   readonly #scheduler: Scheduler<Session>;
@@ -371,13 +372,14 @@ export class SessionManager {
     return session;
   }
 
+  /** An open session by its id. */
   get(id: number): Session | undefined {
     return this.#sessions.get(id);
   }
 
   /** All open sessions, in the order they came. */
-  list(): SessionInfo[] {
-    return [...this.#sessions.values()].map(({ info }) => info);
+  list(): Session[] {
+    return [...this.#sessions.values()];
   }
 
   /** Ends all sessions at once, as {@link Session.discard}. The recognizer stays. */
@@ -387,6 +389,7 @@ export class SessionManager {
     }
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -426,7 +429,7 @@ export class SessionManager {
     this.#idleTimer = setInterval(
       () => {
         for (const session of [...this.#sessions.values()]) {
-          if (session.info.idleSeconds > idleSeconds && !this.#scheduler.isAwake(session)) {
+          if (session.idleSeconds > idleSeconds && !this.#scheduler.isAwake(session)) {
             session.endIdle();
           }
         }

@@ -16,6 +16,7 @@ import type { OnlineStream } from './stream.ts';
 export const KEYWORD_HEADS = ['ctc', 'transducer'] as const;
 export type KeywordHead = (typeof KEYWORD_HEADS)[number];
 
+/** What a keyword spotter is told. */
 export interface KeywordSpotterOptions
   extends ListenerOptions, Omit<SpotterOptions, 'vocabSize' | 'blankId' | 'unkId'> {
   /** The head to look for them in; `ctc`, which is the surer one, where the model has it. */

@@ -6,13 +6,14 @@ import { Fbank } from '../features/fbank.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import { checkChunk, type WaveformChunk } from '../waveform/chunk.ts';
+import { checkWaveform, type Waveform } from '../waveform/waveform.ts';
 import { Resampler } from '../waveform/resampler.ts';
 
 /** What a stream has cost so far. */
 export interface StreamStats {
-  /** Steps this stream took part in, and encoder frames they gave. */
+  /** Steps this stream took part in. */
   chunks: number;
+  /** Encoder frames that they gave. */
   frames: number;
   /** Milliseconds on the GPU, summed over the steps (shared with the streams beside it). */
   computeMs: number;
@@ -135,7 +136,7 @@ export class OnlineStream {
    * @throws RillError `bad-audio` for what is no audio, when the rate changes or samples are not finite, `closed` after
    * `inputFinished`.
    */
-  acceptWaveform(chunk: WaveformChunk): void {
+  acceptWaveform(chunk: Waveform): void {
     this.state.check();
     if (this.#finished) {
       throw new RillError('closed', {
@@ -144,7 +145,7 @@ export class OnlineStream {
         remedy: 'Create a new stream, or restart this one, for the next recording.',
       });
     }
-    checkChunk(chunk);
+    checkWaveform(chunk);
     const { samples, sampleRate } = chunk;
     const resampler = this.#resampler ?? new Resampler(sampleRate, this.#setup.model.config.features.sampleRate);
     if (resampler.inputRate !== sampleRate) {
@@ -188,36 +189,37 @@ export class OnlineStream {
     return this.#underWay > 0 || this.chunksAsked > 0;
   }
 
+  /** Whether {@link inputFinished} was called. */
   get isInputFinished(): boolean {
     return this.#finished;
   }
 
-  /** Tokens of this segment, frames counted from the start of the stream. */
+  /** @internal Tokens of this segment, frames counted from the start of the stream. */
   get tokens(): readonly DecodedToken[] {
     return this.#inStream(this.#decoder.tokens);
   }
 
-  /** How many of {@link tokens} no later audio can change. */
+  /** @internal How many of {@link tokens} no later audio can change. */
   get settled(): number {
     return this.#decoder.settled;
   }
 
-  /** Log-probability of {@link tokens}, as the search scores it. */
+  /** @internal Log-probability of {@link tokens}, as the search scores it. */
   get logProb(): number {
     return this.#decoder.logProb;
   }
 
-  /** Keywords heard in this segment. */
+  /** @internal Keywords heard in this segment. */
   get keywordHits(): readonly KeywordHit[] {
     return this.#hits;
   }
 
-  /** Segments before this one, and the encoder frame that this one starts with. */
+  /** @internal Segments before this one, and the encoder frame that this one starts with. */
   get segment(): { index: number; startFrame: number } {
     return { index: this.#segment, startFrame: this.#segmentStart };
   }
 
-  /** What endpoint rules look at, in encoder frames of this segment. */
+  /** @internal What endpoint rules look at, in encoder frames of this segment. */
   get heard(): { hasSpeech: boolean; trailingBlanks: number; frames: number } {
     const { tokens, trailingBlanks, frames } = this.#decoder;
     return { hasSpeech: tokens.length > 0, trailingBlanks, frames };
@@ -228,6 +230,7 @@ export class OnlineStream {
     return secondsPerFrame(this.#setup.model.config);
   }
 
+  /** What it has cost so far. */
   get stats(): StreamStats {
     return withRealTimeFactor({
       chunks: this.#chunks,
@@ -243,11 +246,7 @@ export class OnlineStream {
     return this.state.read();
   }
 
-  /**
-   * Looks for other keywords from now on; what was heard so far stays.
-   *
-   * @param keywords as the recognizer's or spotter's `parseKeywords` reads them
-   */
+  /** @internal Looks for other keywords from now on; what was heard so far stays. */
   setKeywords(keywords: readonly Keyword[]): void {
     this.#keywords = keywords;
     this.#report = new KeywordReport(keywords);
@@ -382,6 +381,7 @@ export class OnlineStream {
     this.state.dispose();
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

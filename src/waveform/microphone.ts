@@ -1,16 +1,13 @@
 import { RillError, unlessAborted } from '../errors.ts';
+import type { Waveform } from './waveform.ts';
 
-/** Samples from a microphone, at the rate that the device gives. */
-export interface MicrophoneChunk {
-  /** (n,) in [-1, 1], about 20 ms */
-  samples: Float32Array<ArrayBuffer>;
-  sampleRate: number;
-  /** When they came from the audio thread, in milliseconds since the epoch: right after the last was captured. */
-  capturedAt: number;
-}
-
+/** How a microphone is listened to. */
 export interface MicrophoneOptions {
-  onAudio: (chunk: MicrophoneChunk) => void;
+  /**
+   * Called with each piece of about 20 ms, at the rate that the device gives, and when it came from the audio thread: right
+   * after its last sample was captured.
+   */
+  onAudio: (chunk: Waveform) => void;
   /** Called when nothing but silence has come for {@link silenceSeconds}, and again when sound comes back. */
   onSilence?: (silent: boolean) => void;
   /** Called when the device goes away while it is listened to. */
@@ -109,6 +106,7 @@ export class Microphone {
     }
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

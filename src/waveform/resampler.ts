@@ -41,7 +41,9 @@ function greatestCommonDivisor(a: number, b: number): number {
  * However a waveform is split, the output samples are the same.
  */
 export class Resampler {
+  /** Samples per second that it takes. */
   readonly inputRate: number;
+  /** Samples per second that it gives. */
   readonly outputRate: number;
   /** Input samples, and output samples, after which the pattern of phases repeats. */
   readonly #inputUnit: number;

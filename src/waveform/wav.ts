@@ -1,17 +1,5 @@
 import { RillError } from '../errors.ts';
-
-/** A mono waveform. */
-export interface Waveform {
-  /** Samples in [-1, 1], (samples,). */
-  samples: Float32Array<ArrayBuffer>;
-  /** Samples per second. */
-  sampleRate: number;
-  /**
-   * Bytes of sound that the header states and the file does not have, where there are any: the file was streamed and
-   * its size is a placeholder, or it was cut off. Nothing in a file tells which.
-   */
-  missingBytes?: number;
-}
+import type { Waveform } from './waveform.ts';
 
 const PCM = 1;
 const IEEE_FLOAT = 3;

@@ -18,6 +18,10 @@ export class WebGpuEngine implements Engine {
     this.#options = options;
   }
 
+  get gpuDevice(): GPUDevice {
+    return this.context.device;
+  }
+
   get memory(): ReadonlyMap<MemoryPart, number> {
     return this.context.memory;
   }

@@ -12,7 +12,7 @@ import { measuredKernels } from './tuning/measured.ts';
 /** What an encoder on WebGPU can be told about its kernels. */
 export interface KernelOptions {
   /**
-   * How the kernels that read weights work; the results are the same to the byte. `auto`, the default, is the fastest on
+   * @internal How the kernels that read weights work; the results are the same to the byte. `auto`, the default, is the fastest on
    * this adapter, as they were measured when a model of these sizes was loaded for the first time.
    */
   kernels?: KernelChoice | 'auto';
@@ -24,7 +24,7 @@ export interface KernelOptions {
   rehearse?: 'after' | 'before';
   /**
    * Where the choice of kernels is kept from one start to the next; where the context keeps it by default, which is
-   * browsers' cache storage, and in Node, after `openGpu()`, the user's cache folder.
+   * browsers' cache storage, and in Node, with `openNodeEngine()`, the user's cache folder.
    */
   kernelStore?: KernelStore;
 }

@@ -2,7 +2,7 @@ import type { DeviceName } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import type { LoadEvent } from '../model/fetch.ts';
 import type { ModelFiles } from '../model/model.ts';
-import { checkChunk } from '../waveform/chunk.ts';
+import { checkWaveform, type Waveform } from '../waveform/waveform.ts';
 import { receiveError } from './errors.ts';
 import type {
   FromHost,
@@ -12,9 +12,8 @@ import type {
   RecognizerInfo,
   StreamUpdate,
   ToHost,
-  VerbArguments,
-  WorkerAudio,
   WorkerConvertOptions,
+  WorkerModel,
   WorkerRecognizerOptions,
   WorkerSpotterOptions,
   WorkerStreamOptions,
@@ -23,13 +22,18 @@ import type {
 
 /** How a page follows what is loaded, and gives it up. */
 export interface WorkerLoadHandlers {
+  /** Called as files come and are made ready. */
   onProgress?: (event: LoadEvent) => void;
+  /** Cancels the load; what it is aborted with is thrown. */
   signal?: AbortSignal;
 }
 
+/** What {@link RecognizerClient.load} is told. */
 export interface WorkerLoadOptions extends WorkerRecognizerOptions, WorkerLoadHandlers {}
+/** What {@link RecognizerClient.loadSpotter} is told. */
 export interface WorkerSpotterLoadOptions extends WorkerSpotterOptions, WorkerLoadHandlers {}
 
+/** What a stream in a worker is told, and whom it tells. */
 export interface WorkerStreamHandlers extends WorkerStreamOptions {
   /** Called after each chunk. */
   onUpdate: (update: StreamUpdate) => void;
@@ -66,9 +70,11 @@ const asError = (error: unknown) => (error instanceof Error ? error : new Error(
 const addressOf = (source: string | ModelFiles) =>
   typeof source === 'string' ? new URL(source, globalThis.location.href).href : source;
 
+/** Whom a worker tells of what happens to all of its streams. */
 export interface WorkerHandlers {
   /** The GPU went away; the worker opens another by itself, text and undecoded audio are kept. */
   onDeviceLost?: (error: Error) => void;
+  /** Another device was opened, and streams go on. */
   onRecovered?: (info: RecognizerInfo) => void;
   /** No other device could be opened: all streams have ended, and a model has to be loaded again. */
   onRecoveryFailed?: (error: Error) => void;
@@ -78,6 +84,7 @@ export interface WorkerHandlers {
 
 /** A stream in the worker. */
 export class WorkerStream {
+  /** Tells it from the other streams of its worker. */
   readonly id: number;
   readonly #client: Pick<RecognizerClient, 'call' | 'discardStream' | 'finishStream' | 'tell'>;
 
@@ -92,8 +99,8 @@ export class WorkerStream {
    *
    * @throws RillError `bad-audio` for what is no audio.
    */
-  push(audio: WorkerAudio): void {
-    checkChunk(audio);
+  push(audio: Waveform): void {
+    checkWaveform(audio);
     const { samples, sampleRate, capturedAt } = audio;
     const copy = samples.slice();
     this.#client.tell('push', [this.id, { samples: copy, sampleRate, capturedAt }], [copy.buffer]);
@@ -125,7 +132,7 @@ export class WorkerStream {
   }
 
   /** Changes what is posted besides results. */
-  setOptions(options: Pick<WorkerStreamOptions, 'features' | 'stateLayer'>): void {
+  setOptions(options: Pick<WorkerStreamHandlers, 'features' | 'stateLayer'>): void {
     this.#client.tell('setOptions', [this.id, options]);
   }
 
@@ -170,6 +177,8 @@ const START_SECONDS = 30;
  * const stream = await client.createStream({ onUpdate: ({ result }) => show(result.text) });
  * const microphone = await Microphone.open({ onAudio: (chunk) => stream.push(chunk) });
  * ```
+ *
+ * @typeParam Verbs the verbs of the worker's own file, see {@link ask}; none by default
  */
 export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> {
   readonly #worker: Worker;
@@ -293,6 +302,11 @@ export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> 
     return this.call('convert', [files, options], [], onProgress);
   }
 
+  /**
+   * Opens a stream.
+   * @throws RillError `busy` when all slots are taken, `closed` before a model is loaded, `bad-model` and `bad-
+   * argument` for keywords and hotwords that do not fit.
+   */
   async createStream(handlers: WorkerStreamHandlers): Promise<WorkerStream> {
     const id = this.#next++;
     const { hotwords, keywords, features, stateLayer } = handlers;
@@ -306,6 +320,10 @@ export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> 
     return new WorkerStream(id, this);
   }
 
+  /**
+   * Changes the length of chunks of all streams, in encoder frames.
+   * @throws RillError `bad-argument` for more than the model was loaded for, `closed` before a model is loaded.
+   */
   setChunkFrames(frames: number): Promise<void> {
     return this.call('setChunkFrames', [frames]);
   }
@@ -317,7 +335,7 @@ export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> 
    */
   ask<Verb extends keyof Verbs & string>(
     verb: Verb,
-    ...args: VerbArguments<Verbs[Verb]>
+    ...args: Verbs[Verb] extends (loaded: WorkerModel, ...args: infer Args) => unknown ? Args : never
   ): Promise<Awaited<ReturnType<Verbs[Verb]>>> {
     // Page and worker are built together, of one type of verbs.
     return this.call('ask', [verb, args]) as Promise<Awaited<ReturnType<Verbs[Verb]>>>;
@@ -335,6 +353,7 @@ export class RecognizerClient<Verbs extends WorkerVerbs = Record<never, never>> 
     this.#end(error, rejectWaiting);
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -2,7 +2,8 @@ import { SUBSAMPLING_FACTOR } from '../model/sizes.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
 import type { Scheduled } from '../recognizer/scheduler.ts';
 import { withRealTimeFactor, type OnlineStream, type StreamStats } from '../recognizer/stream.ts';
-import type { StreamUpdate, WorkerAudio, WorkerStreamOptions } from './messages.ts';
+import type { Waveform } from '../waveform/waveform.ts';
+import type { StreamUpdate, WorkerStreamOptions } from './messages.ts';
 import { REWIND_SECONDS, rewind, type PendingAudio } from './rewind.ts';
 import type { Hosted } from './spotting.ts';
 
@@ -66,7 +67,7 @@ export class HostStream implements Scheduled {
     return;
   }
 
-  push(audio: WorkerAudio): void {
+  push(audio: Waveform): void {
     this.#stream?.acceptWaveform(audio);
     this.#pushedSeconds += audio.samples.length / audio.sampleRate;
     this.#pending.push({ ...audio, end: this.#pushedSeconds });

@@ -10,6 +10,7 @@ import type { StreamingOptions } from '../recognizer/options.ts';
 import { OnlineRecognizer } from '../recognizer/recognizer.ts';
 import { Scheduler } from '../recognizer/scheduler.ts';
 import { KeywordSpotter } from '../recognizer/spotter.ts';
+import type { Waveform } from '../waveform/waveform.ts';
 import { postError } from './errors.ts';
 import { HostStream } from './host-stream.ts';
 import type {
@@ -19,7 +20,6 @@ import type {
   HostMethods,
   RecognizerInfo,
   ToHost,
-  WorkerAudio,
   WorkerConvertOptions,
   WorkerRecognizerOptions,
   WorkerSpotterOptions,
@@ -217,7 +217,7 @@ class RecognizerHost implements Survivors {
     this.#streams.set(id, stream);
   }
 
-  push(id: number, audio: WorkerAudio): void {
+  push(id: number, audio: Waveform): void {
     const stream = this.#stream(id);
     stream.push(audio);
     this.#scheduler.wake(stream);

@@ -2,6 +2,7 @@ import type { ConvertOptions } from '../checkpoint/convert.ts';
 import type { DecodingMethod } from '../decoder/methods.ts';
 import type { DeviceInfo, Engine } from '../encoder/engine.ts';
 import type { DeviceName, EngineOptions } from '../engine.ts';
+import type { StateValues } from '../encoder/state.ts';
 import type { RillErrorCode } from '../errors.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
 import type { LoadEvent } from '../model/fetch.ts';
@@ -11,12 +12,15 @@ import type { RecognizerOptions } from '../recognizer/recognizer.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
 import type { KeywordSpotterOptions } from '../recognizer/spotter.ts';
 import type { StreamStats } from '../recognizer/stream.ts';
-import type { WaveformChunk } from '../waveform/chunk.ts';
+import type { Waveform } from '../waveform/waveform.ts';
 
 /** What a worker loads with: whatever can be posted. */
-interface WorkerLoading extends Pick<EngineOptions, 'kernels' | 'threads'> {
+interface WorkerLoading extends Pick<EngineOptions, 'rehearse' | 'threads'> {
   /** `auto` by default: the GPU or the CPU, whichever is faster here. */
   device?: DeviceName;
+  /** @internal As {@link KernelOptions.kernels}. */
+  kernels?: EngineOptions['kernels'];
+  /** As {@link FetchOptions.cache}: `true` by default. */
   cache?: boolean | string;
 }
 
@@ -30,16 +34,21 @@ export type WorkerSpotterOptions = Omit<KeywordSpotterOptions, 'onTensor'> & Wor
 export interface RecognizerInfo {
   /** What it runs on, and why. */
   device: DeviceInfo;
+  /** What its matrices are kept as. */
   dtype: WeightDtype;
+  /** Widths of the network. */
   sizes: ModelSizes;
   /** Parameters of each part of the network. */
   parameters: Record<string, number>;
   /** Absent for a keyword spotter. */
   method?: DecodingMethod;
+  /** Encoder frames of a chunk. */
   chunkFrames: number;
+  /** The most encoder frames that a chunk can be set to. */
   maxFrames: number;
   /** Seconds from one encoder frame to the next. */
   secondsPerFrame: number;
+  /** Mel bins. */
   numFeatures: number;
   /** Bytes by what they are for. */
   memory: Record<string, number>;
@@ -58,30 +67,31 @@ export interface WorkerStreamOptions {
   stateLayer?: number;
 }
 
-/** Samples with the moment when the last of them was captured, in milliseconds since the epoch. */
-export interface WorkerAudio extends WaveformChunk {
-  capturedAt?: number;
-}
-
 /** What a chunk brought, posted after each. */
 export interface StreamUpdate {
+  /** What was heard in the current segment. */
   result: RecognitionResult;
   /** Nothing more comes in this stream: its input has ended and all of it is decoded. */
   ended: boolean;
+  /** What the stream has cost so far. */
   stats: StreamStats;
   /** Seconds of audio that have come and are not decoded yet: where they grow, the machine does not keep up. */
   backlogSeconds: number;
+  /** The chunk itself. */
   chunk: {
-    /** Seconds from the start of the stream to the end of the chunk, and its length. */
+    /** Seconds from the start of the stream to its end. */
     end: number;
+    /** Its length. */
     seconds: number;
+    /** Milliseconds that its step took on the device. */
     computeMs: number;
+    /** Milliseconds from there until the results were read back. */
     readbackMs: number;
     /** From the capture of its last sample to this update; absent for audio without a moment of capture. */
     latencyMs?: number;
   };
   /** h (d_model) and c (rnn_hidden_size) of the layer that was asked for. */
-  states?: { h: Float32Array; c: Float32Array };
+  states?: StateValues;
 }
 
 /** What a conversion in the worker is given: dropped files, and what {@link ConvertOptions} may say besides. */
@@ -89,12 +99,15 @@ export type WorkerConvertOptions = Pick<
   ConvertOptions,
   'config' | 'tokens' | 'useAveragedModel' | 'dtype' | 'layers'
 > & {
+  /** As {@link ConvertOptions.normEpsFrom}. */
   normEpsFrom?: Blob;
 };
 
 /** What a worker has loaded, for verbs of its own. */
 export interface WorkerModel {
+  /** What it runs on. */
   engine: Engine;
+  /** What is loaded. */
   model: Model;
 }
 
@@ -104,9 +117,6 @@ export interface WorkerModel {
  */
 export type WorkerVerbs = Readonly<Record<string, (loaded: WorkerModel, ...args: never[]) => unknown>>;
 
-/** What a page says to a verb. */
-export type VerbArguments<Verb> = Verb extends (loaded: WorkerModel, ...args: infer Args) => unknown ? Args : never;
-
 /** What a page can ask of a worker. */
 export interface HostMethods {
   load(source: string | ModelFiles, options: WorkerRecognizerOptions): RecognizerInfo;
@@ -115,7 +125,7 @@ export interface HostMethods {
   convert(files: Blob[], options: WorkerConvertOptions): ModelFiles;
   setChunkFrames(frames: number): void;
   open(stream: number, options: WorkerStreamOptions): void;
-  push(stream: number, audio: WorkerAudio): void;
+  push(stream: number, audio: Waveform): void;
   finish(stream: number): void;
   setKeywords(stream: number, keywords: string): void;
   setHotwords(stream: number, hotwords: string): void;

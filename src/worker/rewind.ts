@@ -1,8 +1,8 @@
 import type { RecognitionResult } from '../recognizer/results.ts';
-import type { WorkerAudio } from './messages.ts';
+import type { Waveform } from '../waveform/waveform.ts';
 
 /** Audio that is not decoded yet, or not for long, by where it ends in the stream. */
-export interface PendingAudio extends WorkerAudio {
+export interface PendingAudio extends Waveform {
   /** Seconds from the start of the stream. */
   end: number;
 }

@@ -1,5 +1,5 @@
 import type { Engine } from '../encoder/engine.ts';
-import { hasWasm, openEngine, type EngineOptions } from '../engine.ts';
+import { hasWasm, engineFor, type EngineOptions } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { WorkerModel } from './messages.ts';
@@ -183,7 +183,7 @@ export class Supervisor {
 }
 
 async function start(from: Loading, chunkFrames?: number, reason?: string): Promise<Loaded> {
-  const { engine } = await openEngine(from.engine, reason);
+  const { engine } = await engineFor(from.engine, reason);
   try {
     return { from, engine, model: from.model, hosted: await from.make(engine, chunkFrames) };
   } catch (error) {

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
-import { openGpu, openModelFolder } from '../../src/node/index.ts';
 import { destroyAtExit, destroyOpenDevices } from '../../src/node/exit.ts';
+import { openGpu } from '../../src/node/gpu.ts';
+import { openModelFolder } from '../../src/node/index.ts';
 import { failure } from '../support/failure.ts';
 import { wakeWordsFolder } from '../support/fixtures.ts';
 

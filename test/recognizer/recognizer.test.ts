@@ -5,7 +5,7 @@ import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import type { OnlineStream } from '../../src/recognizer/stream.ts';
-import type { WaveformChunk } from '../../src/waveform/chunk.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -105,7 +105,7 @@ describe.each(ENGINE_KINDS)('OnlineRecognizer on %s', (kind) => {
 
   it('looks for other keywords from the moment it is told', async () => {
     const stream = recognizer.createStream();
-    stream.setKeywords(recognizer.parseKeywords('a l e x a ▁ @wake_up'));
+    recognizer.setKeywords(stream, 'a l e x a ▁ @wake_up');
     stream.acceptWaveform(await sample('alexa'));
     stream.inputFinished();
     await drain([stream]);
@@ -189,7 +189,7 @@ describe.each(ENGINE_KINDS)('OnlineRecognizer on %s', (kind) => {
     stream.dispose();
   });
 
-  async function* pieces(name: string): AsyncGenerator<WaveformChunk> {
+  async function* pieces(name: string): AsyncGenerator<Waveform> {
     const { samples, sampleRate } = await sample(name);
     for (let at = 0; at < samples.length; at += 4000) {
       yield { samples: samples.subarray(at, at + 4000), sampleRate };
@@ -219,7 +219,7 @@ describe.each(ENGINE_KINDS)('OnlineRecognizer on %s', (kind) => {
       return texts;
     };
     const source = () =>
-      new ReadableStream<WaveformChunk>({
+      new ReadableStream<Waveform>({
         async start(controller) {
           for await (const piece of pieces('jarvis')) {
             controller.enqueue(piece);

@@ -109,7 +109,7 @@ describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
     await Promise.all(short.map(({ closed }) => closed));
     expect(short.map(({ results }) => results[results.length - 1].text)).toEqual(['alexa', 'alexa']);
     // Each of the three had a turn in three; the backlog is many turns longer.
-    const { stats } = long.session.info;
+    const { stats } = long.session;
     expect(stats.chunks).toBeGreaterThan(0);
     expect(stats.audioSeconds).toBeLessThan(5);
     narrow.dispose();
@@ -134,7 +134,7 @@ describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
     expect(manager.list()[0].backlogSeconds).toBeGreaterThan(0.5);
     session.finish();
     await closed;
-    const { stats, backlogSeconds } = session.info;
+    const { stats, backlogSeconds } = session;
     expect(backlogSeconds).toBe(0);
     expect(stats.chunks).toBeGreaterThan(1);
     expect(stats.realTimeFactor).toBeGreaterThan(0);
@@ -170,7 +170,7 @@ describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
     for (let at = 0; at < samples.length; at += 4000) {
       await session.ready();
       session.push({ samples: samples.subarray(at, at + 4000), sampleRate });
-      most = Math.max(most, session.info.backlogSeconds);
+      most = Math.max(most, session.backlogSeconds);
     }
     session.finish();
     await closed;
@@ -286,7 +286,7 @@ describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
     const { session, closed } = open(manager);
     const hour = { samples: new Float32Array(3600 * 100), sampleRate: 100 };
     expect(await failure('bad-argument', () => session.push(hour))).toContain('3600.0 s of audio in one piece');
-    expect(session.info.backlogSeconds).toBe(0);
+    expect(session.backlogSeconds).toBe(0);
     session.push(await sample('alexa'));
     session.finish();
     expect((await closed).reason).toBe('finished');
@@ -360,7 +360,7 @@ describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
     session.push(await sample('stream'));
     session.finish();
     await closed;
-    const { computeMs, readbackMs } = session.info.stats;
+    const { computeMs, readbackMs } = session.stats;
     expect(computeMs + readbackMs).toBeLessThanOrEqual(performance.now() - start);
     own.dispose();
   });

@@ -119,7 +119,7 @@ describe.each(ENGINE_KINDS)('KeywordSpotter on %s', (kind) => {
     stream.acceptWaveform({ samples, sampleRate });
     stream.acceptWaveform({ samples: pause, sampleRate });
     await drain([stream]);
-    stream.setKeywords(spotter.parseKeywords('a l e x a ▁ @second'));
+    spotter.setKeywords(stream, 'a l e x a ▁ @second');
     stream.acceptWaveform({ samples, sampleRate });
     stream.inputFinished();
     await drain([stream]);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportSherpaOnnx, type ExportOptions } from '../../src/checkpoint/export-onnx.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
-import type { Waveform } from '../../src/waveform/wav.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { writeFolder } from '../../tools/files.ts';

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
 import { openModel, type ModelFiles } from '../../src/model/model.ts';
-import { readWav, type Waveform } from '../../src/waveform/wav.ts';
+import { readWav } from '../../src/waveform/wav.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import { readModelFiles } from '../../tools/files.ts';
 import { readNpy, type NpyArray } from '../../tools/npy.ts';
 

@@ -297,7 +297,7 @@ describe('threads', () => {
     vi.stubGlobal('crossOriginIsolated', false);
     expect(await failure('no-threads', open)).toContain('Cross-Origin-Embedder-Policy: require-corp');
     // One thread needs nothing.
-    expect((await openEngine({ device: 'cpu', threads: 1 })).engine.device.kind).toBe('cpu');
+    expect((await openEngine({ device: 'cpu', threads: 1 })).device.kind).toBe('cpu');
   });
 
   it('keep no process alive', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Microphone, type MicrophoneChunk } from '../../src/waveform/microphone.ts';
+import { Microphone } from '../../src/waveform/microphone.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import { failure } from '../support/failure.ts';
 
 /** The browser's audio as far as a microphone uses it: a context that starts or waits, a track that may end. */
@@ -122,7 +123,7 @@ describe('Microphone', () => {
   });
 
   it('tells of silence after two seconds, and of sound at once', async () => {
-    const heard: MicrophoneChunk[] = [];
+    const heard: Waveform[] = [];
     const onSilence = vi.fn();
     const microphone = await Microphone.open({ onAudio: (chunk) => heard.push(chunk), onSilence });
     await vi.advanceTimersByTimeAsync(1900);

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { OnlineRecognizer } from '../../src/index.ts';
-import { openGpu, openModelFolder } from '../../src/node/index.ts';
+import { openModelFolder, openNodeEngine } from '../../src/node/index.ts';
 import { cacheStorage } from '../../src/webgpu/device/kernel-store.ts';
 
 const [end, folder, ms] = process.argv.slice(2);
@@ -13,8 +13,8 @@ const SECOND = { samples: new Float32Array(16000), sampleRate: 16000 };
 async function recognize(): Promise<OnlineRecognizer> {
   // Kernels are rehearsed only where that is what the process ends in, and then always: nothing is kept.
   const kernels = end === 'throws-early' ? 'auto' : ({ convolutions: 'plain', matrices: 'plain' } as const);
-  const gpu = await openGpu({ kernelStore: cacheStorage });
-  return OnlineRecognizer.load(await openModelFolder(folder), { device: gpu, kernels, maxStreams: 1 });
+  const device = await openNodeEngine({ device: 'webgpu', kernels, kernelStore: cacheStorage });
+  return OnlineRecognizer.load(await openModelFolder(folder), { device, maxStreams: 1 });
 }
 
 /** @param seconds of audio to decode */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportSherpaOnnx } from '../../src/checkpoint/export-onnx.ts';
 import type { Model } from '../../src/model/model.ts';
-import type { Waveform } from '../../src/waveform/wav.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import { writeFolder } from '../files.ts';
 import { type Timing, timingOf } from '../runtime/statistics.ts';
 import { hearByRill, hearBySherpa, hearBySherpaWasm, type Hearer } from './hearers.ts';

@@ -5,7 +5,7 @@ import sherpa, { type OnlineModelConfig } from 'sherpa-onnx-node';
 import type { Model } from '../../src/model/model.ts';
 import { OnlineRecognizer, type RecognizerOptions } from '../../src/recognizer/recognizer.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
-import type { Waveform } from '../../src/waveform/wav.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 
 /** A recogniser that hears one stream at a time, by greedy search of the transducer. */
 export interface Hearer {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Keyword } from '../../src/decoder/keywords.ts';
 import { RillError } from '../../src/errors.ts';
 import type { TokenTable } from '../../src/model/tokens.ts';
-import type { Waveform } from '../../src/waveform/wav.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import { readRecording } from '../recordings.ts';
 import { TAIL_PADDING_SECONDS } from '../evaluation.ts';
 import type { KeywordSearch } from '../keyword-evaluation.ts';

@@ -4,7 +4,7 @@ import type { Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
-import type { Waveform } from '../../src/waveform/wav.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import { percentile } from '../runtime/statistics.ts';
 import { piecesOf } from './hearers.ts';
 

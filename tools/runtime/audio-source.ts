@@ -1,14 +1,14 @@
 /** Sound on its way from the process that reads it into the page that hears it: a piece for each request. */
-import type { WaveformChunk } from '../../src/waveform/chunk.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import { pack, unpack } from './envelope.ts';
 import type { Audio } from './jobs.ts';
 import { asError, failure, type PageMessage } from './page-message.ts';
 
-type Piece = { type: 'piece'; chunk: WaveformChunk } | { type: 'end' } | Extract<PageMessage, { type: 'failed' }>;
+type Piece = { type: 'piece'; chunk: Waveform } | { type: 'end' } | Extract<PageMessage, { type: 'failed' }>;
 
 /** The sender's side. */
 export class AudioSource {
-  readonly #pieces: Iterator<WaveformChunk> | AsyncIterator<WaveformChunk>;
+  readonly #pieces: Iterator<Waveform> | AsyncIterator<Waveform>;
 
   constructor(audio: Audio) {
     this.#pieces = Symbol.asyncIterator in audio ? audio[Symbol.asyncIterator]() : audio[Symbol.iterator]();
@@ -35,7 +35,7 @@ export class AudioSource {
  *
  * @param ask for the next piece
  */
-export async function* receiveAudio(ask: () => Promise<Uint8Array<ArrayBuffer>>): AsyncGenerator<WaveformChunk> {
+export async function* receiveAudio(ask: () => Promise<Uint8Array<ArrayBuffer>>): AsyncGenerator<Waveform> {
   for (;;) {
     const piece = unpack(await ask()) as Piece;
     if (piece.type === 'failed') {

@@ -19,7 +19,7 @@ import type { TimedKeyword, TimedWord } from '../../src/recognizer/results.ts';
 import { Search, type SearchSettings } from '../../src/recognizer/search.ts';
 import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer/spotter.ts';
 import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
-import type { WaveformChunk } from '../../src/waveform/chunk.ts';
+import type { Waveform } from '../../src/waveform/waveform.ts';
 import type { MethodName } from '../../src/webgpu/methods.ts';
 import type { KernelOptions } from '../../src/webgpu/options.ts';
 import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
@@ -310,7 +310,7 @@ async function trace(
 }
 
 /** Sound in pieces of any length, all of one rate. */
-export type Audio = Iterable<WaveformChunk> | AsyncIterable<WaveformChunk>;
+export type Audio = Iterable<Waveform> | AsyncIterable<Waveform>;
 
 export interface TranscribeInput {
   model: ModelFiles;

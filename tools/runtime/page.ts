@@ -49,13 +49,11 @@ try {
   const engine =
     device === 'webgpu'
       ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }), { rehearse: 'before' })
-      : (
-          await openEngine({
-            device: device === 'cpu' ? 'cpu' : 'auto',
-            rehearse: 'before',
-            threads: Number(threads),
-          })
-        ).engine;
+      : await openEngine({
+          device: device === 'cpu' ? 'cpu' : 'auto',
+          rehearse: 'before',
+          threads: Number(threads),
+        });
   await post({ type: 'ready', device: engine.device });
   await runJobs(engine);
 } catch (error) {

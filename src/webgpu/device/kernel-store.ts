@@ -2,6 +2,7 @@
 export interface KernelStore {
   /** What was kept under a key, if anything. */
   get: (key: string) => Promise<string | undefined>;
+  /** Keeps a value under a key. */
   set: (key: string, value: string) => Promise<void>;
 }
 

@@ -1,11 +1,18 @@
 import { RillError } from '../errors.ts';
 
-/** Samples as they come, at any rate. */
-export interface WaveformChunk {
+/** A piece of mono sound, at any rate: a whole recording, or a few milliseconds of a stream. */
+export interface Waveform {
   /** (n,) in [-1, 1] */
   samples: Float32Array;
   /** Samples per second; the same for a whole stream. */
   sampleRate: number;
+  /** When the last sample was captured, in milliseconds since the epoch; a {@link Microphone} tells it. */
+  capturedAt?: number;
+  /**
+   * Bytes of sound that a file's header states and the file does not have; {@link readWav} tells it where there are any:
+   * the file was streamed and its size is a placeholder, or it was cut off. Nothing in a file tells which.
+   */
+  missingBytes?: number;
 }
 
 /** Audio may exceed 1 by what a microphone's gain does, but not by what whole numbers do. */
@@ -16,7 +23,7 @@ const LOUDEST = 64;
  *
  * @throws RillError `bad-audio`
  */
-export function checkChunk(chunk: Partial<WaveformChunk> | null | undefined): void {
+export function checkWaveform(chunk: Partial<Waveform> | null | undefined): void {
   const { samples, sampleRate } = chunk ?? {};
   if (!(samples instanceof Float32Array)) {
     throw new RillError('bad-audio', {
