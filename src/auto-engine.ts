@@ -8,7 +8,7 @@ import type { GpuContext } from './webgpu/device/context.ts';
 import { keep, recall } from './webgpu/device/kernel-store.ts';
 import type { WebGpuEncoder } from './webgpu/encoder.ts';
 import { WebGpuEngine } from './webgpu/engine.ts';
-import type { KernelOptions } from './webgpu/options.ts';
+import type { KernelOptions } from './webgpu/kernel-options.ts';
 
 /** Steps that are timed on each device after a first one; the fastest counts, and this is what they may take. */
 const STEPS = 5;

@@ -6,9 +6,7 @@ import { hasWasm } from './wasm/kernels.ts';
 import { pageThreads, type Threads } from './wasm/threads.ts';
 import { GpuContext, findAdapter } from './webgpu/device/context.ts';
 import { WebGpuEngine } from './webgpu/engine.ts';
-import type { KernelOptions } from './webgpu/options.ts';
-
-export { hasWasm };
+import type { KernelOptions } from './webgpu/kernel-options.ts';
 
 /** Devices that can be asked for by name: the faster one, the GPU, the CPU. */
 export type DeviceName = 'auto' | 'webgpu' | 'cpu';

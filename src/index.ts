@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Rill's public entry: what a page or a server imports. */
+export type * from './dom-types.ts';
 
 // Speech to text.
 export { OnlineRecognizer, type RecognizerOptions, type StreamOptions } from './recognizer/recognizer.ts';

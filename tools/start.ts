@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { fbank } from '../src/features/fbank.ts';
 import { openModel } from '../src/model/model.ts';
-import { openNodeEngine } from '../src/node/gpu.ts';
+import { openNodeEngine } from '../src/node/engine.ts';
 import { WasmEngine } from '../src/wasm/engine.ts';
 import { readWav } from '../src/waveform/wav.ts';
 import { timedLine } from './commands/transcribe.ts';

@@ -3,7 +3,7 @@ import type { DeviceInfo, Engine, MemoryPart } from '../encoder/engine.ts';
 import type { Model } from '../model/model.ts';
 import type { GpuContext } from './device/context.ts';
 import { WebGpuEncoder } from './encoder.ts';
-import type { KernelOptions } from './options.ts';
+import type { KernelOptions } from './kernel-options.ts';
 
 /** A GPU device that encoders are made on. */
 export class WebGpuEngine implements Engine {

@@ -4,30 +4,10 @@ import { RillError } from '../errors.ts';
 import type { EncoderSizes } from '../model/sizes.ts';
 import { bytesPerLane, bytesPerSlot } from './buffers.ts';
 import type { GpuContext } from './device/context.ts';
-import type { KernelStore } from './device/kernel-store.ts';
-import { CONV_METHOD_NAMES, ableMethods, type KernelChoice } from './methods.ts';
+import type { KernelOptions } from './kernel-options.ts';
+import { CONV_METHOD_NAMES, ableMethods } from './methods.ts';
 import { startingKernels, type Occasion, type StartingKernels } from './tuning/choice.ts';
 import { measuredKernels } from './tuning/measured.ts';
-
-/** What an encoder on WebGPU can be told about its kernels. */
-export interface KernelOptions {
-  /**
-   * @internal How the kernels that read weights work; the results are the same to the byte. `auto`, the default, is the fastest on
-   * this adapter, as they were measured when a model of these sizes was loaded for the first time.
-   */
-  kernels?: KernelChoice | 'auto';
-  /**
-   * When `auto` measures, where it has to. `after`, the default: an encoder starts at once, and changes over when its
-   * device has been idle for long enough. `before`: it is there when the fastest kernels are, after some seconds; for
-   * measurements, and for work that leaves no idle moments.
-   */
-  rehearse?: 'after' | 'before';
-  /**
-   * Where the choice of kernels is kept from one start to the next; where the context keeps it by default, which is
-   * browsers' cache storage, and in Node, with `openNodeEngine()`, the user's cache folder.
-   */
-  kernelStore?: KernelStore;
-}
 
 /** An encoder's capacity on a device: its largest buffer must hold the states of all streams, and a step's lanes. */
 export function capacityOn(context: GpuContext, sizes: EncoderSizes, options: EncoderOptions): EncoderCapacity {

@@ -1,5 +1,5 @@
 import type { Engine } from '../encoder/engine.ts';
-import { hasWasm, engineFor, type EngineOptions } from '../engine.ts';
+import { engineFor, isSupported, type EngineOptions } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { WorkerModel } from './messages.ts';
@@ -151,7 +151,7 @@ export class Supervisor {
       return await restart(lost);
     } catch (cause) {
       const { device = 'auto', threads } = lost.from.engine;
-      if (device !== 'auto' || !(await hasWasm())) {
+      if (device !== 'auto' || !(await isSupported('cpu'))) {
         throw cause;
       }
       return start(

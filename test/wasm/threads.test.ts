@@ -7,7 +7,7 @@ import { CTC_LOG_PROBS, CTC_TOKENS, ENCODER_OUT, JOINER_ENCODER_PROJ } from '../
 import type { StreamState } from '../../src/encoder/state.ts';
 import { openEngine } from '../../src/engine.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
-import { openNodeEngine } from '../../src/node/gpu.ts';
+import { openNodeEngine } from '../../src/node/engine.ts';
 import { nodeThreads } from '../../src/node/threads.ts';
 import type { WasmEncoder } from '../../src/wasm/encoder.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';

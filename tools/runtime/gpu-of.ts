@@ -3,7 +3,7 @@ import type { Engine } from '../../src/encoder/engine.ts';
 import { RillError } from '../../src/errors.ts';
 import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
-import type { KernelOptions } from '../../src/webgpu/options.ts';
+import type { KernelOptions } from '../../src/webgpu/kernel-options.ts';
 
 /** The GPU of an engine, for what only a GPU has. @throws RillError `bad-argument` for another engine. */
 export function gpuOf(engine: Engine): GpuContext {

@@ -21,7 +21,7 @@ import { KeywordSpotter, type KeywordSpotterOptions } from '../../src/recognizer
 import type { OnlineStream, StreamStats } from '../../src/recognizer/stream.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
 import type { MethodName } from '../../src/webgpu/methods.ts';
-import type { KernelOptions } from '../../src/webgpu/options.ts';
+import type { KernelOptions } from '../../src/webgpu/kernel-options.ts';
 import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
 import { concatenated } from './arrays.ts';
 import { bench } from './bench-job.ts';

@@ -1,7 +1,8 @@
 import type { DeviceInfo, Engine } from '../../src/encoder/engine.ts';
 import type { DeviceName } from '../../src/engine.ts';
 import { RillError } from '../../src/errors.ts';
-import { openNodeEngine, type AdapterChoice } from '../../src/node/gpu.ts';
+import { openNodeEngine } from '../../src/node/engine.ts';
+import type { AdapterChoice } from '../../src/node/gpu.ts';
 import { openBrowserRuntime } from './browser.ts';
 import { JOB_FEATURES, jobs, type JobEvent, type JobInput, type JobName, type JobOutput } from './jobs.ts';
 
