@@ -9,7 +9,10 @@ const END_TO_END = [
   'test/tools/{cli,command-line,portable,soak}*.test.ts',
 ];
 /** Without a GPU, a browser or another process: seconds. */
-const UNIT = ['test/{checkpoint,decoder,features,model,text,tools,wasm,waveform}/**/*.test.ts', 'test/imports.test.ts'];
+const UNIT = [
+  'test/{checkpoint,decoder,features,model,text,tools,wasm,waveform}/**/*.test.ts',
+  'test/{documents,imports}.test.ts',
+];
 
 // `vitest run --mode all` tests every method, dtype, runtime and size, and runs the files *.all.test.ts as well.
 export default defineConfig(({ mode }) => {
