@@ -60,4 +60,5 @@ export type { DeviceInfo, Engine, GpuDevice } from './encoder/engine.ts';
 export type { Encoder, EncoderCapacity, EncoderOptions, StepInput, StepResult } from './encoder/encoder.ts';
 export type { OutputName } from './encoder/outputs.ts';
 export type { StateValues, StreamState } from './encoder/state.ts';
+export { isExact } from './encoder/exactness.ts';
 export type { KernelStore } from './webgpu/device/kernel-store.ts';
