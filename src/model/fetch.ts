@@ -16,8 +16,18 @@ export type LoadEvent =
   | { status: 'initiate' | 'download' | 'done'; name: string; file: string }
   | ({ status: 'progress'; name: string; file: string; progress: number } & FileProgress)
   | ({ status: 'progress_total'; name: string; progress: number; files: Record<string, FileProgress> } & FileProgress)
-  /** Tensors that were laid out for the device: what remains after them is compiling, on a GPU. */
-  | { status: 'prepare'; name: string; loaded: number; total: number; progress: number }
+  /**
+   * Tensors that were laid out for the device: what remains after them is compiling, on a GPU. `device` is what they are for;
+   * with `auto` the GPU, as long as it is held against the CPU.
+   */
+  | {
+      status: 'prepare';
+      name: string;
+      device: 'webgpu' | 'cpu';
+      loaded: number;
+      total: number;
+      progress: number;
+    }
   | { status: 'ready'; name: string };
 
 export interface FetchOptions {
