@@ -8,6 +8,7 @@ export class MicrophonePicker {
 
   /** @param onChange called when another one is chosen */
   constructor(onChange: () => void) {
+    this.sayAgain();
     this.#select.addEventListener('change', onChange);
     // Absent on pages that are not secure, whatever the types say.
     const media = navigator.mediaDevices as MediaDevices | undefined;
