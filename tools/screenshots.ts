@@ -27,8 +27,8 @@ const SHOTS: readonly Shot[] = [
 ];
 
 /** The moving picture: what it shows, made smaller; how long, and the pauses before it begins again. */
-const MOVING = { path: 'docs/demo.png', width: 960, height: 1200, deviceScaleFactor: 0.75 };
-const MOVING_SECONDS = 10;
+const MOVING = { path: 'docs/demo.png', width: 960, height: 1330, deviceScaleFactor: 0.75 };
+const MOVING_SECONDS = 11;
 const FRAME_MS = 160;
 const LAST_FRAME_MS = 2500;
 /** Colours of a picture: enough for the page, and a third of the bytes. */
