@@ -10,7 +10,7 @@ const HOLD_MS = 500;
 export class Speed {
   readonly #info: () => RecognizerInfo | undefined;
   #factor = 0;
-  #saidAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param info what is loaded now */
   constructor(info: () => RecognizerInfo | undefined) {
@@ -26,13 +26,13 @@ export class Speed {
   /** @param factor computing time over time of audio; 0 where nothing is decoded yet */
   show(factor: number): void {
     this.#factor = factor;
-    if (performance.now() - this.#saidAt > HOLD_MS) {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
       this.sayAgain();
-    }
+    }, HOLD_MS);
   }
 
   sayAgain(): void {
-    this.#saidAt = performance.now();
     const info = this.#info();
     setText('speed', info ? this.#sentence(kindName(info.device.kind)) : '');
   }

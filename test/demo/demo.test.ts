@@ -108,6 +108,7 @@ describe.each(
     const factor = Number(await text(page, '#rtf'));
     expect(factor).toBeGreaterThan(0);
     expect(factor).toBeLessThan(2);
+    await waitForText(page, '#speed', 'faster');
     expect(await text(page, '#speed')).toMatch(/^Runs on the CPU: \d+(\.\d)? times faster than speech\.$/);
     const drawn = await page.$eval('#timeline', (canvas) => {
       const { width, height } = canvas as HTMLCanvasElement;
