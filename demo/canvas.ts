@@ -16,10 +16,13 @@ export function openSurface(canvas: HTMLCanvasElement): Surface | undefined {
     return undefined;
   }
   const scale = window.devicePixelRatio;
-  // Setting the size clears the canvas.
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
-  context.scale(scale, scale);
+  const [columns, rows] = [Math.round(width * scale), Math.round(height * scale)];
+  if (canvas.width !== columns || canvas.height !== rows) {
+    canvas.width = columns;
+    canvas.height = rows;
+  }
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, width, height);
   context.font = '12px system-ui, sans-serif';
   return { context, width, height };
 }

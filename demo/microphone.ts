@@ -22,8 +22,10 @@ export class MicrophoneSource {
   async listen(): Promise<void> {
     const turn = (this.#turn = this.#listening.begin('microphone'));
     await this.#try(turn, async () => {
-      await this.#connect(turn);
       if (await this.#listening.open(turn)) {
+        await this.#connect(turn);
+      }
+      if (turn.stream) {
         this.#status.tell(() => say('listeningMicrophone'));
       }
     });
@@ -33,11 +35,11 @@ export class MicrophoneSource {
   async #change(): Promise<void> {
     const turn = this.#turn;
     if (turn?.stream) {
-      turn.cut();
       await this.#try(turn, () => this.#connect(turn));
     }
   }
 
+  /** Opens the microphone that is chosen, in place of the one before. */
   async #connect(turn: Turn): Promise<void> {
     const microphone = await Microphone.open({
       constraints: this.picker.constraints,
@@ -57,10 +59,11 @@ export class MicrophoneSource {
         this.#status.warn(say('microphoneEnded'));
       },
     });
-    if (!turn.isCurrent) {
+    if (!turn.stream) {
       microphone.close();
       return;
     }
+    turn.cut();
     turn.cut = () => {
       microphone.close();
     };

@@ -39,15 +39,14 @@ export class Panels {
     this.states = states;
     this.#speed = speed;
     this.transcript = new TranscriptButtons(() => this.#heard.segments, status);
-    const resized = new ResizeObserver(() => {
-      this.sayAgain();
-    });
+    const redraw = () => {
+      this.#isStale = true;
+    };
+    const resized = new ResizeObserver(redraw);
     document.querySelectorAll('canvas').forEach((each) => {
       resized.observe(each);
     });
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
-      this.sayAgain();
-    });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
     this.#drawAlways();
   }
 
@@ -56,7 +55,7 @@ export class Panels {
     return this.#heard.text;
   }
 
-  /** Draws anew what is written in the charts, and their colours. */
+  /** Draws anew, with what is written in the charts in the language that the page speaks now. */
   sayAgain(): void {
     this.#isStale = true;
   }
