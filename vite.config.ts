@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { ENGLISH } from './demo/english.ts';
 import { writeKernels } from './tools/generate-kernels.ts';
 import { writeThread } from './tools/generate-thread.ts';
 
@@ -24,12 +26,30 @@ const generated: Plugin = {
   },
 };
 
+const escaped = (key: string) =>
+  String(Object.entries(ENGLISH).find(([name]) => name === key)?.[1]).replace(
+    /[&<>"]/g,
+    (sign) => `&#${sign.charCodeAt(0)};`,
+  );
+
+/** The page's English text, to be read before any script runs and by whoever runs none; and the headers of its host. */
+const readable: Plugin = {
+  name: 'rill-readable',
+  transformIndexHtml: (html) =>
+    html
+      .replace(/(data-say="(\w+)"[^>]*>)(?=<)/g, (_, tag: string, key: string) => tag + escaped(key))
+      .replace(/content=""(?= data-say-content="(\w+)")/g, (_, key: string) => `content="${escaped(key)}"`),
+  async generateBundle() {
+    this.emitFile({ type: 'asset', fileName: '_headers', source: await readFile(path('demo/_headers')) });
+  },
+};
+
 /** The demo page. Model folders are served, and copied into the build, as they are. */
 export default defineConfig({
   root: path('demo'),
   publicDir: path('weights'),
   base: './',
-  plugins: [generated],
+  plugins: [generated, readable],
   resolve: { alias: { 'rill-asr': path('src/index.ts') } },
   server: { fs: { allow: [path('.')] } },
   build: { outDir: path('dist/demo'), emptyOutDir: true, target: 'es2023', assetsInlineLimit: 0 },

@@ -1,4 +1,4 @@
-import { element, input } from './elements.ts';
+import { input } from './elements.ts';
 import { droppedFiles } from './files.ts';
 
 const hasFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files') ?? false;
@@ -10,17 +10,17 @@ export function connectDropZone(onFiles: (files: readonly File[]) => void): void
     onFiles([...(chooser.files ?? [])]);
     chooser.value = '';
   });
-  const drop = element('drop', HTMLLabelElement);
+  const { classList } = document.body;
   document.addEventListener('dragover', (event) => {
     // Text may be dragged into the list of keywords.
     if (hasFiles(event)) {
       event.preventDefault();
-      drop.classList.add('over');
+      classList.add('over');
     }
   });
-  document.addEventListener('dragleave', () => drop.classList.remove('over'));
+  document.addEventListener('dragleave', () => classList.remove('over'));
   document.addEventListener('drop', (event) => {
-    drop.classList.remove('over');
+    classList.remove('over');
     if (event.dataTransfer && hasFiles(event)) {
       event.preventDefault();
       void droppedFiles(event.dataTransfer).then(onFiles);

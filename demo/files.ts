@@ -1,4 +1,4 @@
-/** What people drop: recordings, checkpoints, model folders; and a converted model on its way back to disk. */
+/** What people drop: recordings, checkpoints, model folders. */
 import type { ModelFiles, Waveform } from 'rill-asr';
 
 const CHECKPOINT = /\.(pt|pth|ckpt|bin|jit|safetensors|onnx)$/i;
@@ -97,29 +97,4 @@ export function playAudio({ samples, sampleRate }: Waveform): { stop: () => void
   source.connect(context.destination);
   source.start();
   return { stop: () => void (context.state !== 'closed' && context.close()) };
-}
-
-/** Saves the files of a model folder: into a folder where the browser can, else as downloads. */
-export async function saveFolder(files: ModelFiles): Promise<void> {
-  const entries = Object.entries(files).filter(([, content]) => content !== undefined) as [string, BlobPart][];
-  const picker = window as { showDirectoryPicker?: (options: object) => Promise<FileSystemDirectoryHandle> };
-  if (picker.showDirectoryPicker) {
-    const folder = await picker.showDirectoryPicker({ mode: 'readwrite' });
-    for (const [name, content] of entries) {
-      const file = await (await folder.getFileHandle(name, { create: true })).createWritable();
-      await file.write(content);
-      await file.close();
-    }
-    return;
-  }
-  for (const [name, content] of entries) {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([content]));
-    link.download = name;
-    link.click();
-    // The download has to have begun before its address may go.
-    setTimeout(() => {
-      URL.revokeObjectURL(link.href);
-    }, 60_000);
-  }
 }

@@ -8,28 +8,36 @@ const KEPT_SEGMENTS = 6;
 
 const text = element('text', HTMLElement);
 const hits = element('hits', HTMLUListElement);
+const noHits = element('no-hits', HTMLElement);
 
 export class Heard {
-  #settled: RecognitionResult[] = [];
-  /** The text of every segment that has ended. */
-  #texts = new Map<number, string>();
+  /** Every segment that has ended and was not silent, by its number. */
+  readonly #ended = new Map<number, RecognitionResult>();
   #current: RecognitionResult | undefined;
   #segment = -1;
   #shownHits = 0;
   #falseAlarms = 0;
   /** What is said in a recording whose words are known. */
   #label: string | undefined;
+  /** What stands there while nothing is heard. */
+  #hint: 'known' | 'nothingYet' = 'known';
 
   clear(label?: string): void {
-    this.#settled = [];
-    this.#texts.clear();
+    this.#ended.clear();
     this.#current = undefined;
     this.#segment = -1;
     this.#shownHits = 0;
     this.#label = label;
     hits.replaceChildren();
+    noHits.hidden = false;
     this.#count(-this.#falseAlarms);
-    text.replaceChildren(create('span', 'dim', say('nothingYet')));
+    this.#show();
+  }
+
+  /** @param isBundled whether it is the model whose phrases the page can name */
+  setModel(isBundled: boolean): void {
+    this.#hint = isBundled ? 'known' : 'nothingYet';
+    this.#show();
   }
 
   add(result: RecognitionResult): void {
@@ -41,34 +49,37 @@ export class Heard {
       this.#addHit(hit);
     }
     this.#shownHits = result.keywords.length;
-    if (result.isFinal) {
-      // Segments of silence push nothing out.
-      if (result.text !== '') {
-        const others = this.#settled.filter(({ segment }) => segment !== result.segment);
-        this.#settled = [...others, result].slice(-KEPT_SEGMENTS);
-        this.#texts.set(result.segment, result.text);
-      }
-      this.#current = undefined;
-    } else {
-      this.#current = result;
+    this.#current = result.isFinal ? undefined : result;
+    // Segments of silence push nothing out.
+    if (result.isFinal && result.text !== '') {
+      this.#ended.set(result.segment, result);
     }
     this.#show();
   }
 
   /** All that was heard, segment by segment. */
+  get segments(): RecognitionResult[] {
+    return [...this.#ended.values(), ...(this.#current?.text ? [this.#current] : [])];
+  }
+
+  /** All that was heard, as one text. */
   get text(): string {
-    return [...this.#texts.values(), this.#current?.text].filter(Boolean).join(' ');
+    return this.segments.map((segment) => segment.text).join(' ');
   }
 
   /** Words and keywords with their times, for the picture. */
   get marks(): { text: string; start: number; end: number; isKeyword: boolean }[] {
-    return [...this.#settled, ...(this.#current ? [this.#current] : [])].flatMap(({ words, keywords }) =>
+    return this.#shown.flatMap(({ words, keywords }) =>
       words.map(({ word, start, end }) => ({ text: word, start, end, isKeyword: isInside(keywords, start, end) })),
     );
   }
 
+  get #shown(): RecognitionResult[] {
+    return this.segments.slice(-KEPT_SEGMENTS);
+  }
+
   #show(): void {
-    const parts = [...this.#settled, ...(this.#current ? [this.#current] : [])].flatMap((result) => {
+    const parts = this.#shown.flatMap((result) => {
       const words = result.words.map(({ word, start, end }) =>
         create(isInside(result.keywords, start, end) ? 'mark' : 'span', 'word', word),
       );
@@ -77,9 +88,14 @@ export class Heard {
       const partial = result.text.startsWith(settled) ? result.text.slice(settled.length).trim() : '';
       return partial ? [...words, create('span', 'partial', partial)] : words;
     });
-    if (parts.length > 0) {
-      text.replaceChildren(...parts.flatMap((part) => [part, ' ']));
-    }
+    text.replaceChildren(...(parts.length > 0 ? parts.flatMap((part) => [part, ' ']) : [this.#hintElement()]));
+  }
+
+  /** It follows the language by itself. */
+  #hintElement(): HTMLElement {
+    const hint = create('span', 'dim', say(this.#hint));
+    hint.dataset.say = this.#hint;
+    return hint;
   }
 
   #addHit({ keyword, start, score }: TimedKeyword): void {
@@ -100,6 +116,7 @@ export class Heard {
     }
     item.append(mark);
     hits.append(item);
+    noHits.hidden = true;
   }
 
   #count(change: number): void {

@@ -66,6 +66,8 @@ export class Listening {
       this.#turn.stream = undefined;
     }
     this.#parts.buttons.press(undefined);
+    this.#parts.panels.endAudio();
+    this.#parts.status.hideProgress();
   }
 
   /** Ends what is listened to, at the user's wish; its last words still come. */

@@ -6,13 +6,15 @@ import { EngineTimes } from './engine-times.ts';
 import { KeywordList } from './keyword-list.ts';
 import { connectLanguage } from './language.ts';
 import { Listening } from './listening.ts';
-import { listenToMicrophone } from './microphone.ts';
+import { MicrophoneSource } from './microphone.ts';
 import { ModelPanel } from './model-panel.ts';
 import { DemoModel } from './model.ts';
 import { Panels } from './panels.ts';
+import { RecordingQueue } from './queue.ts';
 import { Recordings } from './recordings.ts';
 import { Settings } from './settings.ts';
 import { SourceButtons } from './source-buttons.ts';
+import { Speed } from './speed.ts';
 import { StatesView } from './states.ts';
 import { Status } from './status.ts';
 import { takeFiles } from './take-files.ts';
@@ -21,8 +23,12 @@ import { Voices } from './voices.ts';
 // Parts call one another back, by which time all of them are there.
 const status = new Status();
 const settings = new Settings({ onChunk: () => model.followChunk(), onReload: () => model.reload() });
-const keywords = new KeywordList((changed) => listening.setKeywords(changed));
-const panels = new Panels(new StatesView((layer) => listening.setLayer(layer)));
+const keywords = new KeywordList({
+  check: (lines) => (model.info ? model.client.ask('checkKeywords', lines) : Promise.resolve([])),
+  onChange: (changed) => listening.setKeywords(changed),
+});
+const speed = new Speed(() => model.info);
+const panels = new Panels({ states: new StatesView((layer) => listening.setLayer(layer)), speed, status });
 
 const model: DemoModel = new DemoModel(BUNDLED, status, settings, {
   onLeave: async () => {
@@ -34,6 +40,8 @@ const model: DemoModel = new DemoModel(BUNDLED, status, settings, {
     modelPanel.sayAgain();
     enginePanel.sayAgain();
     engineTimes.clear();
+    speed.clear();
+    panels.setModel(model.loaded?.source === BUNDLED.source);
     if (isNew) {
       keywords.show(info.keywords);
       panels.states.setLayers(info.sizes.encoder.numEncoderLayers);
@@ -55,14 +63,31 @@ const engineTimes: EngineTimes = new EngineTimes(
 );
 
 const buttons = new SourceButtons({
-  onMicrophone: () => void listenToMicrophone(listening, panels, status),
+  onMicrophone: () => void microphone.listen(),
   onStop: () => listening.stop(),
 });
 const listening: Listening = new Listening({ model, keywords, panels, buttons, status });
+const microphone = new MicrophoneSource(listening, panels, status);
 const recordings = new Recordings({ model, listening, panels, status }, (audio) => voices.setRecording(audio));
+const queue = new RecordingQueue(recordings, () => listening.stop());
 
-connectDropZone((files) => void takeFiles(files, model, status, recordings));
-connectLanguage([settings, voices, modelPanel, enginePanel, engineTimes, buttons, status, model]);
+connectDropZone((files) => void takeFiles(files, model, status, queue));
+connectLanguage([
+  settings,
+  voices,
+  modelPanel,
+  enginePanel,
+  engineTimes,
+  buttons,
+  status,
+  model,
+  keywords,
+  microphone.picker,
+  panels,
+  panels.transcript,
+  queue,
+  speed,
+]);
 
 async function showRecordings(): Promise<void> {
   buttons.addRecordings(await bundledRecordings(), (recording) => void recordings.listen(recording));

@@ -1,8 +1,8 @@
 /** What is loaded, by name and in figures, and what can be done with it. */
 import { BUNDLED } from './bundled.ts';
 import { button, setText } from './elements.ts';
-import { saveFolder } from './files.ts';
 import type { DemoModel } from './model.ts';
+import { saveFolder } from './save.ts';
 import type { Status } from './status.ts';
 import { say } from './strings.ts';
 

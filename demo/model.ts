@@ -1,7 +1,7 @@
 /** The model in the worker: loading it, losing it, and what to do when there is none. */
 import { RecognizerClient, RillError, type ModelFiles, type RecognizerInfo } from 'rill-asr';
 import { button } from './elements.ts';
-import { engineWords, isOfEngine } from './engine.ts';
+import { engineWords, isOfEngine, kindName } from './engine.ts';
 import type { Settings } from './settings.ts';
 import type { Status } from './status.ts';
 import { say } from './strings.ts';
@@ -93,7 +93,7 @@ export class DemoModel {
     this.#wanted = wanted;
     const own = (this.#loading = new AbortController());
     this.#setBusy(true);
-    this.#status.tell(() => say('loading'));
+    this.#status.tell(() => say(typeof wanted.source === 'string' ? 'downloading' : 'loading'));
     try {
       await left;
       const info = await this.#loadInWorker(wanted, own.signal);
@@ -151,13 +151,14 @@ export class DemoModel {
       maxStreams: 4,
       onProgress: (event) => {
         if (event.status === 'progress_total') {
-          this.#status.showProgress(event.progress / 100);
-        } else if (event.status === 'prepare') {
-          if (event.loaded === 1) {
-            this.#status.tell(() => say('starting'));
-            this.#status.reveal('cancel', false);
-          }
-          this.#status.showProgress(event.progress / 100);
+          const [loaded, total] = [event.loaded, event.total].map((bytes) => (bytes / 1e6).toFixed(1));
+          this.#status.showProgress(event.progress / 100, say('downloaded', { loaded, total }));
+        } else if (event.status === 'prepare' && event.loaded === 1) {
+          const engine = kindName(event.device);
+          this.#status.tell(() => say('preparing', { engine }));
+          this.#status.reveal('cancel', false);
+          // On a GPU most of it is compiling, of which nobody knows how long it takes.
+          this.#status.showProgress();
         }
       },
     });
@@ -190,8 +191,11 @@ export class DemoModel {
   #setBusy(isBusy: boolean): void {
     this.#status.reveal('cancel', isBusy);
     if (isBusy) {
+      this.#status.showProgress();
       this.#status.reveal('retry', false);
       this.#status.reveal('use-auto', false);
+    } else {
+      this.#status.hideProgress();
     }
     this.#handlers.onUsable(!isBusy && this.#info !== undefined);
   }

@@ -14,6 +14,12 @@ const PIECE_SECONDS = 0.04;
 /** How far a recording that goes as fast as it can is handed over ahead of what is decoded. */
 const SECONDS_AHEAD = 5;
 
+/** How a recording ended: heard to its end, left before that, or not to be decoded; and what was heard until then. */
+export interface Outcome {
+  end: 'heard' | 'left' | 'unreadable';
+  text: string;
+}
+
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface RecordingsParts {
@@ -35,34 +41,35 @@ export class Recordings {
   }
 
   /** Listens to a recording until its end, and says what was heard. */
-  async listen({ name, load, label }: Recording): Promise<void> {
+  async listen({ name, load, label }: Recording): Promise<Outcome> {
     const { model, listening, status } = this.#parts;
+    const left: Outcome = { end: 'left', text: '' };
     if (!model.info) {
       status.warn(say('noModel'));
-      return;
+      return left;
     }
     const turn = listening.begin(name);
     let audio: Waveform;
     try {
       audio = await decodeAudio(await load());
     } catch {
-      if (turn.isCurrent) {
-        listening.abandon();
-        status.warn(say('notAudio', { name }));
+      if (!turn.isCurrent) {
+        return left;
       }
-      return;
+      listening.abandon();
+      status.warn(say('notAudio', { name }));
+      return { end: 'unreadable', text: '' };
     }
     try {
       const stream = await listening.open(turn, label);
-      if (stream) {
-        await this.#hear(name, audio, turn, stream);
-      }
+      return stream ? await this.#hear(name, audio, turn, stream) : left;
     } catch (error) {
       listening.fail(turn, error);
+      return left;
     }
   }
 
-  async #hear(name: string, audio: Waveform, turn: Turn, stream: WorkerStream): Promise<void> {
+  async #hear(name: string, audio: Waveform, turn: Turn, stream: WorkerStream): Promise<Outcome> {
     const { listening, panels, status } = this.#parts;
     this.#onAudio(audio);
     const realTime = this.#realTime.checked;
@@ -75,11 +82,13 @@ export class Recordings {
     if (turn.stream) {
       await stream.finish();
     }
-    if (turn.stream) {
-      listening.end();
-      const { text } = panels;
-      status.tell(() => (text ? say('heardIn', { name, text }) : say('heardNothing', { name })));
+    if (!turn.stream) {
+      return { end: 'left', text: turn.isCurrent ? panels.text : '' };
     }
+    listening.end();
+    const { text } = panels;
+    status.tell(() => (text ? say('heardIn', { name, text }) : say('heardNothing', { name })));
+    return { end: 'heard', text };
   }
 
   /** Hands a recording over in pieces, each at its time or all as fast as it goes, until it is stopped. */
@@ -104,6 +113,5 @@ export class Recordings {
       stream.push({ samples: part, sampleRate, capturedAt: performance.timeOrigin + performance.now() });
       status.showProgress(realTime ? (at + part.length) / samples.length : turn.decoded / seconds);
     }
-    status.showProgress(1);
   }
 }

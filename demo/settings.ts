@@ -10,6 +10,9 @@ const DECODING_METHODS: readonly DecodingMethod[] = ['ctc_greedy', 'ctc_beam', '
 /** Feature frames beyond its own that the last frame of a chunk sees, in milliseconds. */
 const LOOKAHEAD_MS = 50;
 
+/** Threads on the CPU, which many voices share. */
+const MOST_THREADS = 4;
+
 export interface SettingsHandlers {
   /** Another size of a chunk, which a model takes at any time. */
   onChunk: () => void;
@@ -55,6 +58,8 @@ export class Settings {
       dtype: WEIGHT_DTYPES.find((each) => each === this.#dtype.value) ?? 'auto',
       decodingMethod: DECODING_METHODS.find((each) => each === this.#method.value),
       chunkFrames: this.chunkFrames,
+      // Only pages that are isolated from others can share memory with threads.
+      ...(crossOriginIsolated && { threads: Math.min(MOST_THREADS, navigator.hardwareConcurrency) }),
     };
   }
 

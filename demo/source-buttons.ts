@@ -1,5 +1,5 @@
 /** The buttons of what can be listened to: the microphone and the bundled recordings. One of them is pressed at most. */
-import { button, create, element } from './elements.ts';
+import { button, create, element, setText } from './elements.ts';
 import { say } from './strings.ts';
 
 export class SourceButtons {
@@ -41,6 +41,7 @@ export class SourceButtons {
   /** @param name of what is listened to, which may have no button */
   press(name: string | undefined): void {
     this.#pressed = name;
+    this.#microphone.classList.toggle('hearing', name !== undefined);
     for (const each of this.#recordings.querySelectorAll('button')) {
       each.setAttribute('aria-pressed', String(each.textContent === name));
     }
@@ -57,6 +58,6 @@ export class SourceButtons {
 
   /** Says what the microphone's button does in the language that the page speaks now. */
   sayAgain(): void {
-    this.#microphone.textContent = say(this.#pressed === undefined ? 'microphone' : 'stop');
+    setText('microphone-says', say(this.#pressed === undefined ? 'microphone' : 'stop'));
   }
 }

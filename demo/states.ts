@@ -1,5 +1,6 @@
 /** h and c of one layer as they evolve: a column for each look, h above c, each unit a row; and which layer it is. */
-import { drawRing, element, fitCanvas, heat } from './elements.ts';
+import { drawRing, NIGHT, openSurface, shade } from './canvas.ts';
+import { element } from './elements.ts';
 
 const COLUMNS = 160;
 const ROWS = 128;
@@ -9,12 +10,10 @@ export class StatesView {
   readonly #layer = element('layer', HTMLSelectElement);
   readonly #picture = document.createElement('canvas');
   #columns = 0;
-  #drawn = true;
 
   /** @param onLayer called when another layer, counted from 0, is to be looked at */
   constructor(onLayer: (layer: number) => void) {
     this.clear();
-    new ResizeObserver(() => (this.#drawn = false)).observe(this.#canvas);
     this.#layer.addEventListener('change', () => {
       this.clear();
       onLayer(this.layer);
@@ -36,7 +35,6 @@ export class StatesView {
     this.#picture.width = COLUMNS;
     this.#picture.height = 2 * ROWS;
     this.#columns = 0;
-    this.#drawn = false;
   }
 
   add({ h, c }: { h: Float32Array; c: Float32Array }): void {
@@ -44,25 +42,24 @@ export class StatesView {
     for (const [half, values] of [h, c].entries()) {
       for (let row = 0; row < ROWS; row++) {
         const value = values[Math.floor((row * values.length) / ROWS)];
-        // Around the middle colour; large states are squeezed.
+        // Around the middle shade; large states are squeezed.
         const share = 0.5 + 0.5 * Math.tanh(half === 0 ? value : value / 4);
-        column.data.set([...heat(share), 255], 4 * (half * ROWS + row));
+        column.data.set([...shade(share), 255], 4 * (half * ROWS + row));
       }
     }
     this.#picture.getContext('2d')?.putImageData(column, this.#columns++ % COLUMNS, 0);
-    this.#drawn = false;
   }
 
   draw(): void {
-    if (this.#drawn) {
+    const surface = openSurface(this.#canvas);
+    if (!surface) {
       return;
     }
-    this.#drawn = true;
-    const context = fitCanvas(this.#canvas);
-    const { width, height } = this.#canvas;
+    const { context, width, height } = surface;
     context.imageSmoothingEnabled = false;
-    context.clearRect(0, 0, width, height);
+    context.fillStyle = NIGHT;
+    context.fillRect(0, 0, width, height);
     const first = Math.max(0, this.#columns - COLUMNS);
-    drawRing(context, this.#picture, this.#columns, first, { top: 0, width, height });
+    drawRing(context, this.#picture, this.#columns, first, { left: 0, top: 0, width, height });
   }
 }

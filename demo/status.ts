@@ -1,5 +1,5 @@
 /** What the page says of itself: a status line, what went wrong, and progress. */
-import { button, element } from './elements.ts';
+import { button, element, setText } from './elements.ts';
 
 export class Status {
   readonly #line = element('status', HTMLElement);
@@ -38,9 +38,24 @@ export class Status {
     this.warn(error instanceof Error ? error.message : String(error));
   }
 
-  /** @param share from 0 to 1 */
-  showProgress(share: number): void {
-    this.#progress.value = share;
+  /**
+   * @param share from 0 to 1; undefined for work of which nobody knows how much there is, and for work that is done but for
+   * what comes behind it: a full bar would say that nothing is waited for
+   * @param text beside the bar; not read out
+   */
+  showProgress(share?: number, text = ''): void {
+    this.#progress.hidden = false;
+    if (share === undefined || share >= 1) {
+      this.#progress.removeAttribute('value');
+    } else {
+      this.#progress.value = share;
+    }
+    setText('progress-text', text);
+  }
+
+  hideProgress(): void {
+    this.#progress.hidden = true;
+    setText('progress-text', '');
   }
 
   /** Shows or hides a button; the focus, which would be lost with it, goes to the status line. */

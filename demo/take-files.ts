@@ -1,32 +1,32 @@
 import { borrowTokens } from './bundled.ts';
 import { sortFiles, type Drop } from './files.ts';
 import type { DemoModel, ModelChoice } from './model.ts';
-import type { Recordings } from './recordings.ts';
+import type { RecordingQueue } from './queue.ts';
 import type { Status } from './status.ts';
 import { say } from './strings.ts';
 
-/** Does with files what they are for: a model folder is loaded, a checkpoint converted and loaded, a recording heard. */
+/** Does with files what they are for: a model folder is loaded, a checkpoint converted and loaded, recordings are heard in turn. */
 export async function takeFiles(
   files: readonly File[],
   model: DemoModel,
   status: Status,
-  recordings: Recordings,
+  queue: RecordingQueue,
 ): Promise<void> {
   try {
     const drop = await sortFiles(files);
     const [checkpoint] = drop.checkpoints;
-    const [audio] = drop.audio;
     if (drop.folder) {
       await model.load({ source: drop.folder, name: 'model.safetensors' });
     } else if (checkpoint) {
       await model.load(await convert(checkpoint.name, drop, model, status));
-    } else if (audio) {
-      await recordings.listen({ name: audio.name, load: () => audio.arrayBuffer() });
+    } else if (drop.audio.length > 0) {
+      await queue.hear(drop.audio.map((file) => ({ name: file.name, load: () => file.arrayBuffer() })));
     } else if (files[0]) {
       status.warn(say('notAudio', { name: files[0].name }));
     }
   } catch (error) {
     status.tell(() => '');
+    status.hideProgress();
     model.fail(error);
   }
 }

@@ -1,14 +1,15 @@
-/** Waveform and log-mel spectrogram of the last seconds, words and keywords marked, all on one time axis. */
-import { drawRing, fitCanvas, heat } from './elements.ts';
+/** Waveform and log-mel spectrogram of the seconds that the axis shows, words and keywords marked. */
+import { colour, drawRing, NIGHT, openSurface, shade, type Area, type Surface } from './canvas.ts';
+import { SECONDS, type TimeAxis } from './time-axis.ts';
 
-const SECONDS = 10;
 /** Columns a second: one for each feature frame. */
 const RATE = 100;
 const COLUMNS = SECONDS * RATE;
-/** Log-mel values that are drawn black and white. */
+/** Log-mel values that are drawn darkest and lightest. */
 const [LOWEST, HIGHEST] = [-14, 2];
-/** On black in both themes. */
-const WAVE_COLOUR = '#5eb0ff';
+/** Of the height. */
+const WAVE_SHARE = 0.28;
+const LABEL_HEIGHT = 20;
 
 interface Mark {
   text: string;
@@ -19,6 +20,7 @@ interface Mark {
 
 export class Timeline {
   readonly #canvas: HTMLCanvasElement;
+  readonly #axis: TimeAxis;
   readonly #spectrogram = document.createElement('canvas');
   readonly #peaks = new Float32Array(COLUMNS);
   #marks: Mark[] = [];
@@ -27,13 +29,12 @@ export class Timeline {
   #peakCount = 0;
   #peak = 0;
   #samples = 0;
-  #drawn = false;
 
-  constructor(canvas: HTMLCanvasElement) {
+  constructor(canvas: HTMLCanvasElement, axis: TimeAxis) {
     this.#canvas = canvas;
+    this.#axis = axis;
     this.#spectrogram.width = COLUMNS;
     this.#spectrogram.height = 80;
-    new ResizeObserver(() => (this.#drawn = false)).observe(canvas);
   }
 
   /** @param numFeatures rows of the spectrogram from now on; as many as before by default */
@@ -44,7 +45,6 @@ export class Timeline {
     this.#peaks.fill(0);
     this.#frames = this.#peakCount = this.#samples = this.#peak = 0;
     this.#marks = [];
-    this.#drawn = false;
   }
 
   addAudio(samples: Float32Array, sampleRate: number): void {
@@ -56,7 +56,7 @@ export class Timeline {
         this.#peak = 0;
       }
     }
-    this.#drawn = false;
+    this.#axis.reach(this.#peakCount / RATE);
   }
 
   /** @param features (frames, num_features) */
@@ -67,57 +67,72 @@ export class Timeline {
       const column = new ImageData(1, bins);
       for (let bin = 0; bin < bins; bin++) {
         const share = (features[start + bin] - LOWEST) / (HIGHEST - LOWEST);
-        column.data.set([...heat(share), 255], 4 * (bins - 1 - bin));
+        column.data.set([...shade(share), 255], 4 * (bins - 1 - bin));
       }
       context?.putImageData(column, this.#frames++ % COLUMNS, 0);
     }
-    this.#drawn = false;
+    this.#axis.reach(this.#frames / RATE);
   }
 
   setMarks(marks: Mark[]): void {
     this.#marks = marks;
-    this.#drawn = false;
   }
 
   draw(): void {
-    if (this.#drawn) {
+    const surface = openSurface(this.#canvas);
+    if (!surface) {
       return;
     }
-    this.#drawn = true;
-    const context = fitCanvas(this.#canvas);
-    const { width, height } = this.#canvas;
-    const now = Math.max(this.#frames, this.#peakCount);
-    const first = Math.max(0, now - COLUMNS);
-    const x = (column: number) => ((column - first) / COLUMNS) * width;
-    const wave = height * 0.3;
-    context.clearRect(0, 0, width, height);
-    context.fillStyle = WAVE_COLOUR;
-    for (let column = first; column < this.#peakCount; column++) {
-      const tall = Math.max(1, Math.min(1, 1.5 * this.#peaks[column % COLUMNS]) * wave);
-      context.fillRect(x(column), (wave - tall) / 2, Math.max(1, width / COLUMNS), tall);
-    }
-    drawRing(context, this.#spectrogram, this.#frames, first, { top: wave, width, height: height - wave });
-    this.#drawMarks(context, (seconds) => x(seconds * RATE), wave);
+    const { height } = surface;
+    const wave = WAVE_SHARE * height;
+    const bands = { ...this.#axis.span(surface), top: wave, height: height - wave };
+    this.#axis.drawGrid({ ...surface, height: wave });
+    this.#drawWave(surface, wave);
+    this.#drawBands(surface, bands);
+    this.#drawMarks(surface, bands);
   }
 
-  #drawMarks(context: CanvasRenderingContext2D, x: (seconds: number) => number, top: number): void {
-    const scale = window.devicePixelRatio;
-    context.font = `${13 * scale}px system-ui`;
+  #drawWave(surface: Surface, height: number): void {
+    const { context } = surface;
+    const step = this.#axis.span(surface).width / COLUMNS;
+    context.fillStyle = colour('--accent');
+    for (let column = Math.floor(this.#axis.first * RATE); column < this.#peakCount; column++) {
+      const tall = Math.max(1, Math.min(1, 1.5 * this.#peaks[column % COLUMNS]) * (height - 6));
+      context.fillRect(this.#axis.x(surface, column / RATE), (height - tall) / 2, Math.max(1, step), tall);
+    }
+  }
+
+  #drawBands({ context }: Surface, area: Area): void {
+    context.fillStyle = NIGHT;
+    context.fillRect(area.left, area.top, area.width, area.height);
+    const first = Math.floor(this.#axis.first * RATE);
+    drawRing(context, this.#spectrogram, this.#frames, first, area);
+    context.fillStyle = colour('--dim');
+    context.textAlign = 'right';
     context.textBaseline = 'top';
+    context.fillText(String(this.#spectrogram.height), area.left - 8, area.top);
+    context.textBaseline = 'bottom';
+    context.fillText('1', area.left - 8, area.top + area.height);
+  }
+
+  #drawMarks(surface: Surface, area: Area): void {
+    const { context } = surface;
+    context.textAlign = 'left';
+    context.textBaseline = 'middle';
     let [row, taken] = [0, -Infinity];
-    for (const { text, start, end, isKeyword } of this.#marks) {
-      const left = x(start);
-      const right = Math.max(left + 2 * scale, x(end));
-      context.fillStyle = isKeyword ? 'rgb(255 214 10 / 0.35)' : 'rgb(255 255 255 / 0.18)';
-      context.fillRect(left, top, right - left, this.#canvas.height - top);
+    for (const { text, start, end, isKeyword } of this.#marks.filter((mark) => mark.end >= this.#axis.first)) {
+      const left = Math.max(area.left, this.#axis.x(surface, start));
+      const right = Math.max(left + 2, this.#axis.x(surface, end));
+      context.fillStyle = isKeyword ? 'rgb(255 255 255 / 0.22)' : 'rgb(255 255 255 / 0.1)';
+      context.fillRect(left, area.top, right - left, area.height);
       // A word that would hide the one before goes below it.
       row = left < taken && row === 0 ? 1 : 0;
-      taken = left + context.measureText(text).width + 6 * scale;
-      const y = top + row * 20 * scale;
-      context.fillStyle = 'rgb(0 0 0 / 0.7)';
-      context.fillRect(left, y, taken - left, 20 * scale);
-      context.fillStyle = '#fff';
-      context.fillText(text, left + 3 * scale, y + 3 * scale);
+      taken = left + context.measureText(text).width + 12;
+      const top = area.top + row * LABEL_HEIGHT;
+      context.fillStyle = isKeyword ? '#fff' : 'rgb(255 255 255 / 0.75)';
+      context.fillRect(left, top, taken - left, LABEL_HEIGHT - 1);
+      context.fillStyle = '#0b2440';
+      context.fillText(text, left + 6, top + LABEL_HEIGHT / 2);
     }
   }
 }

@@ -2,6 +2,7 @@
 import {
   OnlineRecognizer,
   SessionManager,
+  parseKeywords,
   serveRecognizer,
   type Waveform,
   type WorkerModel,
@@ -69,7 +70,22 @@ function timeEngine({ engine, model }: WorkerModel, wanted: TimingWanted): Promi
   return timeStep(engine, model, wanted);
 }
 
-const verbs = { crowd, loseDevice, timeEngine } as const satisfies WorkerVerbs;
+/** What is wrong with each line of a list of keywords, for this model; nothing where it is right. */
+function checkKeywords({ model: { tokens } }: WorkerModel, lines: readonly string[]): string[] {
+  return lines.map((line, i) => {
+    try {
+      if (tokens) {
+        // Behind as many empty lines, so that it is called by its number.
+        parseKeywords('\n'.repeat(i) + line, tokens);
+      }
+      return '';
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  });
+}
+
+const verbs = { checkKeywords, crowd, loseDevice, timeEngine } as const satisfies WorkerVerbs;
 export type DemoVerbs = typeof verbs;
 
 serveRecognizer(verbs);

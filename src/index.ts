@@ -9,6 +9,8 @@ export type { LoadOptions } from './recognizer/load.ts';
 export type { OnlineStream, StreamStats } from './recognizer/stream.ts';
 export type { RecognitionResult, TimedKeyword, TimedWord } from './recognizer/results.ts';
 export type { DecodingMethod } from './decoder/methods.ts';
+export type { Keyword } from './decoder/keywords.ts';
+export { parseKeywords } from './decoder/phrase-files.ts';
 export type { EndpointRule } from './decoder/endpoint.ts';
 export {
   SessionManager,

@@ -35,7 +35,7 @@ const ENGINES = ['webgpu', 'wasm'];
 const KNOW_ENGINES = [...ENGINES, 'auto-engine.ts', 'engine.ts', 'index.ts', 'node'];
 
 /** What the demo page is made of beside its own files. */
-const DEMO_PACKAGES = ['rill-asr', 'vite', 'uplot', 'uplot/dist/uPlot.min.css'];
+const DEMO_PACKAGES = ['rill-asr'];
 
 const root = new URL('../', import.meta.url);
 

@@ -1,45 +1,110 @@
 /**
- * `npm run screenshots`: pictures of the demo page for the README, wide, narrow and dark, while it listens. The page is
- * built first; the browser is headless Chrome.
+ * `npm run screenshots`: pictures of the demo page while it listens to a bundled recording: wide, narrow and dark, the preview
+ * that links to the page show, and one that moves. The page is built first; the browser is headless Chrome.
  */
-import { mkdir } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { Browser, Page, Viewport } from 'puppeteer';
+import UPNG from 'upng-js';
 import { build, preview } from 'vite';
 import { launchBrowser } from './runtime/browser.ts';
 import { note } from './terminal.ts';
 
-const folder = fileURLToPath(new URL('../docs/', import.meta.url));
 const configFile = fileURLToPath(new URL('../vite.config.ts', import.meta.url));
-const SHOTS = [
-  { name: 'wide', width: 1200, height: 1820, dark: false },
-  { name: 'dark', width: 1200, height: 900, dark: true },
-  { name: 'narrow', width: 390, height: 844, dark: false },
-] as const;
 
-await mkdir(folder, { recursive: true });
+/** A picture, by its path from the project's folder; taken when some keywords were heard. */
+interface Shot extends Pick<Viewport, 'width' | 'height'> {
+  path: string;
+  dark: boolean;
+  keywords: number;
+}
+
+const SHOTS: readonly Shot[] = [
+  { path: 'docs/demo-wide.png', width: 1280, height: 1700, dark: false, keywords: 3 },
+  { path: 'docs/demo-dark.png', width: 1280, height: 1240, dark: true, keywords: 3 },
+  { path: 'docs/demo-narrow.png', width: 390, height: 844, dark: false, keywords: 2 },
+  { path: 'demo/preview.png', width: 1200, height: 630, dark: false, keywords: 2 },
+];
+
+/** The moving picture: what it shows, made smaller; how long, and the pauses before it begins again. */
+const MOVING = { path: 'docs/demo.png', width: 960, height: 1330, deviceScaleFactor: 0.75 };
+const MOVING_SECONDS = 11;
+const FRAME_MS = 160;
+const LAST_FRAME_MS = 2500;
+/** Colours of a picture: enough for the page, and a third of the bytes. */
+const COLOURS = 256;
+
+/** A screenshot's pixels. */
+interface Frame {
+  pixels: ArrayBuffer;
+  width: number;
+  height: number;
+}
+
+/** The page in a window of its own, hearing the longest of its recordings. */
+async function openPage(browser: Browser, url: string, viewport: Viewport, dark: boolean): Promise<Page> {
+  const page = await browser.newPage();
+  await page.setViewport(viewport);
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
+  await page.goto(url);
+  await page.waitForSelector('#clips button:not(:disabled)', { timeout: 60_000 });
+  await page.$$eval('#clips button', ([first]) => {
+    first.click();
+  });
+  return page;
+}
+
+async function frameOf(page: Page): Promise<Frame> {
+  const image = UPNG.decode((await page.screenshot()).buffer as ArrayBuffer);
+  return { pixels: UPNG.toRGBA8(image)[0], width: image.width, height: image.height };
+}
+
+/** Writes one picture, or one that moves. @param delays how long each frame stays, in milliseconds */
+async function save(path: string, frames: readonly Frame[], delays?: number[]): Promise<void> {
+  const [{ width, height }] = frames;
+  const pixels = frames.map((frame) => frame.pixels);
+  const png = UPNG.encode(pixels, width, height, COLOURS, delays);
+  await writeFile(new URL(`../${path}`, import.meta.url), new Uint8Array(png));
+  note(`${path}: ${Math.round(png.byteLength / 1000)} kB`);
+}
+
+async function takeShot(browser: Browser, url: string, { path, width, height, dark, keywords }: Shot): Promise<void> {
+  const page = await openPage(browser, url, { width, height }, dark);
+  await page.waitForFunction((count) => document.querySelectorAll('#hits li').length >= count, {}, keywords);
+  await save(path, [await frameOf(page)]);
+  await page.close();
+}
+
+/** Frames as fast as they come, each shown for as long as it took until the next. */
+async function takeMoving(browser: Browser, url: string): Promise<void> {
+  const { path, ...viewport } = MOVING;
+  const page = await openPage(browser, url, viewport, false);
+  const frames: Frame[] = [];
+  const times: number[] = [];
+  const start = performance.now();
+  while (performance.now() - start < 1000 * MOVING_SECONDS) {
+    times.push(performance.now());
+    frames.push(await frameOf(page));
+    const rest = FRAME_MS - (performance.now() - times[times.length - 1]);
+    await new Promise((resolve) => setTimeout(resolve, rest));
+  }
+  await page.close();
+  await save(
+    path,
+    frames,
+    times.map((time, i) => (i + 1 < times.length ? Math.round(times[i + 1] - time) : LAST_FRAME_MS)),
+  );
+}
+
 await build({ configFile, logLevel: 'error' });
 const server = await preview({ configFile, preview: { port: 0, host: '127.0.0.1' } });
 const browser = await launchBrowser('chrome', undefined, ['--autoplay-policy=no-user-gesture-required']);
+const url = server.resolvedUrls?.local[0] ?? '';
 try {
-  for (const { name, width, height, dark } of SHOTS) {
-    const page = await browser.newPage();
-    await page.setViewport({ width, height, deviceScaleFactor: 1 });
-    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
-    await page.goto(server.resolvedUrls?.local[0] ?? '');
-    await page.waitForSelector('#clips button:not(:disabled)', { timeout: 60_000 });
-    await page.$eval('#time-engines', (button) => {
-      (button as HTMLButtonElement).click();
-    });
-    await page.waitForSelector('#time-engines:not(:disabled)', { timeout: 60_000 });
-    await page.$$eval('#clips button', ([first]) => {
-      first.click();
-    });
-    // By then the first words are settled and the charts have something to show.
-    await page.waitForFunction(() => document.querySelectorAll('#hits li').length >= 3, { timeout: 60_000 });
-    await page.screenshot({ path: `${folder}demo-${name}.png` as `${string}.png` });
-    note(`docs/demo-${name}.png`);
-    await page.close();
+  for (const shot of SHOTS) {
+    await takeShot(browser, url, shot);
   }
+  await takeMoving(browser, url);
 } finally {
   await browser.close();
   await server.close();

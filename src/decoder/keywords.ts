@@ -7,9 +7,11 @@ const DEFAULT_TRAILING_BLANKS = 1;
 /** Encoder frames (1.5 s) without a token after which the beginning of a keyword is forgotten. */
 export const FORGET_AFTER_FRAMES = 37;
 
+/** A line of a keyword file. */
 export interface Keyword {
   /** What is reported: the `@phrase` of its line, underscores read as spaces, or the text of its tokens. */
   phrase: string;
+  /** Ids of the tokens that spell it. */
   tokens: readonly number[];
   /** Score that it must reach, 0 to 1; the reader's default where its line has none. */
   threshold?: number;

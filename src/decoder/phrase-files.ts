@@ -117,7 +117,8 @@ function spell(words: readonly string[], table: TokenTable, bad: BadLine): numbe
  * Reads a keyword file of sherpa-onnx: one keyword a line, `tok tok … :boost #threshold @phrase`, or text for the tokens.
  * A boost or threshold of 0 stands for the default, as there.
  *
- * @throws RillError `bad-model` with the line.
+ * @param table the tokens of the model that is to hear them
+ * @throws RillError `bad-model` with the line that the model cannot spell.
  */
 export function parseKeywords(text: string, table: TokenTable): Keyword[] {
   return parseLines(text, table, 'keywords').map(({ tokens, boost, threshold, phrase }) => ({

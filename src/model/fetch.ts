@@ -62,6 +62,8 @@ export type LoadEvent =
       status: 'prepare';
       /** Address of the folder. */
       name: string;
+      /** What they are for; with `auto` the GPU, as long as it is held against the CPU. */
+      device: 'webgpu' | 'cpu';
       /** Tensors that are laid out. */
       loaded: number;
       /** Tensors in all. */

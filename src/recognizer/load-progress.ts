@@ -1,3 +1,4 @@
+import type { Engine } from '../encoder/engine.ts';
 import type { LoadEvent } from '../model/fetch.ts';
 import type { Model } from '../model/model.ts';
 import { expectedTensors } from '../model/sizes.ts';
@@ -24,14 +25,14 @@ export class LoadProgress {
     }
   };
 
-  /** For an encoder's option `onTensor`. */
-  onTensor({ sizes }: Model): () => void {
+  /** @returns to be called for each tensor that an encoder's option `onTensor` tells of, with the encoder's engine */
+  onTensor({ sizes }: Model): (engine: Engine) => void {
     const total = expectedTensors(sizes).size;
-    return () => {
+    return ({ device: { kind: device } }) => {
       // Heads of both kinds are not always loaded: the last few may never come.
       this.#loaded = Math.min(total, this.#loaded + 1);
       const [loaded, progress] = [this.#loaded, (100 * this.#loaded) / total];
-      this.#tell?.({ status: 'prepare', name: this.#name, loaded, total, progress });
+      this.#tell?.({ status: 'prepare', name: this.#name, device, loaded, total, progress });
     };
   }
 

@@ -37,7 +37,7 @@ export async function load<Loaded extends Listener>(
     const tellTensor = progress.onTensor(fetched.value);
     const creating = create(engine, fetched.value, (tensor) => {
       options.onTensor?.(tensor);
-      tellTensor();
+      tellTensor(engine);
     });
     const loaded = await unlessAborted(creating, options.signal, (late) => {
       late.dispose();

@@ -1,5 +1,6 @@
 import { blobSource } from '../checkpoint/bytes.ts';
 import { convertCheckpoint, countParameters } from '../checkpoint/convert.ts';
+import type { Engine } from '../encoder/engine.ts';
 import { isSupported } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import { secondsPerFrame } from '../model/config.ts';
@@ -144,7 +145,10 @@ class RecognizerHost implements Survivors {
       options,
       (model, onTensor) =>
         (engine, chunkFrames = options.chunkFrames) =>
-          OnlineRecognizer.create(engine, model, { onTensor, ...inChunks(options, chunkFrames) }),
+          OnlineRecognizer.create(engine, model, {
+            onTensor: () => onTensor(engine),
+            ...inChunks(options, chunkFrames),
+          }),
     );
   }
 
@@ -155,7 +159,12 @@ class RecognizerHost implements Survivors {
       options,
       (model, onTensor) =>
         async (engine, chunkFrames = options.chunkFrames) =>
-          hostedSpotter(await KeywordSpotter.create(engine, model, { onTensor, ...inChunks(options, chunkFrames) })),
+          hostedSpotter(
+            await KeywordSpotter.create(engine, model, {
+              onTensor: () => onTensor(engine),
+              ...inChunks(options, chunkFrames),
+            }),
+          ),
     );
   }
 
@@ -163,7 +172,7 @@ class RecognizerHost implements Survivors {
     call: number,
     source: string | ModelFiles,
     { cache, device, kernels, threads }: WorkerRecognizerOptions | WorkerSpotterOptions,
-    maker: (model: Model, onTensor: () => void) => MakeHosted,
+    maker: (model: Model, onTensor: (engine: Engine) => void) => MakeHosted,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
     const { signal } = cancel;

@@ -12,6 +12,7 @@ import {
   clickClip,
   hits,
   microphone,
+  queued,
   serveBuild,
   serveDevelopment,
   setValue,
@@ -55,7 +56,7 @@ describe.each(
 
   it('hears what is spoken into the microphone, and lights up keywords', async () => {
     await click(page, '#microphone');
-    await waitForText(page, '#text', 'computer');
+    await waitForText(page, '#text .word', 'computer');
     await page.waitForFunction(() => document.querySelectorAll('#hits li').length >= 1);
     expect((await hits(page))[0]).toBe('computer');
     expect(await page.$$eval('#text mark', (marks) => marks.length)).toBeGreaterThan(0);
@@ -66,7 +67,7 @@ describe.each(
   it('takes another keyword list in mid-stream, and says what is wrong with one', async () => {
     await setValue(page, '#keywords', 'ж');
     await page.waitForSelector('#keywords-error:not([hidden])');
-    expect(await text(page, '#keywords-error')).toContain('line 1');
+    expect(await text(page, '#keywords-error')).toBe('Line 1: this model cannot spell “ж”.');
     await setValue(page, '#keywords', 'Computer @machine');
     await waitForText(page, '#hits', 'machine');
     expect(await page.$eval('#keywords-error', (error) => (error as HTMLElement).hidden)).toBe(true);
@@ -84,7 +85,7 @@ describe.each(
     await click(page, '#microphone');
     // By then what was heard before is gone.
     await waitForStatus(page, 'Listening');
-    await waitForText(page, '#text', 'computer');
+    await waitForText(page, '#text .word', 'computer');
     await click(page, '#lose');
     await waitForStatus(page, 'The GPU is back');
     const marks = await page.$$eval('#text mark', (found) => found.length);
@@ -107,6 +108,8 @@ describe.each(
     const factor = Number(await text(page, '#rtf'));
     expect(factor).toBeGreaterThan(0);
     expect(factor).toBeLessThan(2);
+    await waitForText(page, '#speed', 'faster');
+    expect(await text(page, '#speed')).toMatch(/^Runs on the CPU: \d+(\.\d)? times faster than speech\.$/);
     const drawn = await page.$eval('#timeline', (canvas) => {
       const { width, height } = canvas as HTMLCanvasElement;
       const { data } = (canvas as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height);
@@ -114,9 +117,9 @@ describe.each(
     });
     expect(drawn).toBe(true);
     // In the accent's colour of a light page.
-    const charted = await page.$eval('#probabilities canvas', (canvas) => {
-      const { width, height } = canvas;
-      const { data } = canvas.getContext('2d')!.getImageData(0, 0, width, height);
+    const charted = await page.$eval('#probabilities', (canvas) => {
+      const { width, height } = canvas as HTMLCanvasElement;
+      const { data } = (canvas as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height);
       return Array.from({ length: data.length / 4 }, (_, i) => data.slice(4 * i, 4 * i + 3).join()).includes(
         '11,107,203',
       );
@@ -128,11 +131,27 @@ describe.each(
     await click(page, '#real-time');
     await choose(page, `${wakeWordsFolder}/samples/stream.wav`);
     await waitForStatus(page, 'Listening to stream.wav');
-    expect(await text(page, '#microphone')).toBe('Stop');
+    expect(await text(page, '#microphone-says')).toBe('Stop');
     await click(page, '#microphone');
-    expect(await text(page, '#microphone')).toBe('Speak');
+    expect(await text(page, '#microphone-says')).toBe('Speak');
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(await text(page, '#status')).toContain('Ready');
+    await click(page, '#real-time');
+  });
+
+  it('hears files that come together in turn, goes on behind a bad one, and hears none of the others when one is stopped', async () => {
+    const [alexa, jarvis, stream] = ['alexa', 'jarvis', 'stream'].map(
+      (name) => `${wakeWordsFolder}/samples/${name}.wav`,
+    );
+    await choose(page, alexa, fixturePath('golden/small/embed.npy'), jarvis);
+    await waitForText(page, '#queue-files', '“jarvis”');
+    expect(await queued(page)).toEqual(['alexa.wav “alexa”', 'embed.npy could not be decoded', 'jarvis.wav “jarvis”']);
+    await click(page, '#real-time');
+    await choose(page, stream, alexa);
+    await waitForText(page, '#queue-files', 'stream.wav is heard now');
+    await click(page, '#stop-queue');
+    await waitForText(page, '#queue-files', 'alexa.wav stopped');
+    expect(await text(page, '#microphone-says')).toBe('Speak');
     await click(page, '#real-time');
   });
 
@@ -146,7 +165,7 @@ describe.each(
     await writeFile(path, long);
     await choose(page, path);
     await waitForStatus(page, ': alexa');
-    expect(await text(page, '#text')).toContain('alexa');
+    expect(await text(page, '#text .word')).toBe('alexa');
     await rm(path);
   });
 
@@ -229,8 +248,11 @@ describe.each(
 
   it('speaks Chinese', async () => {
     await page.select('#language', 'zh');
-    expect(await text(page, '#microphone')).toBe('说话');
+    expect(await text(page, '#microphone-says')).toBe('说话');
     expect(await page.$eval('html', (html) => html.lang)).toBe('zh');
+    expect(await page.title()).toContain('语音识别');
+    expect(await page.$eval('meta[name=description]', (meta) => meta.getAttribute('content'))).toContain('识别器');
+    expect(await page.$eval('#timeline', (canvas) => canvas.ariaLabel)).toContain('波形');
     await page.select('#language', 'en');
     await page.close();
   });
@@ -366,12 +388,12 @@ describe.runIf(testsAll)('the demo page where the microphone', () => {
 
 describe.runIf(testsAll)('the demo page whose model does not come', () => {
   it('lets the download be cancelled, and tried again', async () => {
-    const site = await serveBuild('model.safetensors');
+    const site = await serveBuild({ stuck: 'model.safetensors' });
     const browser = await launchBrowser('chrome');
     try {
       const page = await browser.newPage();
       await page.goto(site.url);
-      await waitForStatus(page, 'Loading the model');
+      await waitForStatus(page, 'Downloading the model');
       // Cancelled before that it would be the second attempt that gets no answer.
       await site.asked;
       await page.waitForSelector('#cancel:not([hidden])');

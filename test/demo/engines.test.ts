@@ -105,6 +105,7 @@ describe('the demo page in a browser with an adapter', () => {
   });
 
   it('changes engines by the keyboard, says which one runs, and hears on either', async () => {
+    await page.$eval('details:has(#device)', (details) => (details.open = true));
     await page.focus('#device');
     await page.keyboard.press('ArrowDown');
     await waitForText(page, '#runs-on', 'asked for');

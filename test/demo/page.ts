@@ -48,18 +48,27 @@ export async function serveDevelopment(policy?: string): Promise<Site> {
   return { url: server.resolvedUrls?.local[0] ?? '', close: () => server.close() };
 }
 
-/**
- * The static build under a sub-path, with a strict content-security policy and no isolation headers.
- *
- * @param stuck a file whose first request is never answered; `asked` resolves when it comes
- */
-export async function serveBuild(stuck?: string): Promise<Site & { asked: Promise<void> }> {
+/** What a static host may do besides. */
+interface Hosting {
+  /** A file whose first request is never answered; `asked` resolves when it comes. */
+  stuck?: string;
+  /** Takes the headers that the build has for its host, in place of a strict content-security policy. */
+  takesHeaders?: boolean;
+}
+
+/** The static build under a sub-path, by default with a strict content-security policy and no isolation headers. */
+export async function serveBuild({ stuck, takesHeaders = false }: Hosting = {}): Promise<
+  Site & { asked: Promise<void> }
+> {
   const folder = join(tmpdir(), `rill-demo-${process.pid}`);
   await build({ configFile, logLevel: 'error', build: { outDir: folder, emptyOutDir: true } });
   let tellAsked: () => void = () => undefined;
   const asked = new Promise<void>((resolve) => {
     tellAsked = resolve;
   });
+  const headers = takesHeaders
+    ? readHeaders(await readFile(join(folder, '_headers'), 'utf8'))
+    : { 'content-security-policy': POLICY };
   const server: Server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://localhost').pathname;
     if (stuck && path.endsWith(stuck)) {
@@ -74,7 +83,7 @@ export async function serveBuild(stuck?: string): Promise<Site & { asked: Promis
         response.writeHead(200, {
           'content-type': type,
           'content-length': content.length,
-          'content-security-policy': POLICY,
+          ...headers,
         });
         response.end(content);
       },
@@ -93,6 +102,10 @@ export async function serveBuild(stuck?: string): Promise<Site & { asked: Promis
     },
   };
 }
+
+/** The headers of a host's file: indented lines, below the paths that they are for. */
+const readHeaders = (file: string) =>
+  Object.fromEntries([...file.matchAll(/^ +([\w-]+): (.+)$/gm)].map(([, name, value]) => [name, value]));
 
 export const text = (page: Page, selector: string) => page.$eval(selector, (found) => found.textContent ?? '');
 export const waitForText = (page: Page, selector: string, part: string) =>
@@ -126,6 +139,9 @@ export const setValue = (page: Page, selector: string, value: string, event = 'i
   );
 export const hits = (page: Page) =>
   page.$$eval('#hits li', (items) => items.map((item) => item.firstChild?.textContent?.replace(/ \d.*$/, '')));
+
+/** Files that are heard in turn, each with what became of it. */
+export const queued = (page: Page) => page.$$eval('#queue-files li', (items) => items.map((item) => item.textContent));
 
 export const isHidden = (page: Page, selector: string) =>
   page.$eval(selector, (found) => (found as HTMLElement).hidden);

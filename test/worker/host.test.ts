@@ -125,10 +125,12 @@ it('answers to its methods only', async () => {
   }
 });
 
-it('tells of preparing, and is ready when a stream can be fed', async () => {
+it('tells of preparing, and for which device, and is ready when a stream can be fed', async () => {
   const events: LoadEvent[] = [];
-  await open().load(await wakeWordsModel(), { onProgress: (event) => events.push(event) });
-  const prepared = events.flatMap((event) => (event.status === 'prepare' ? [event.progress] : []));
+  await open().load(await wakeWordsModel(), { device: 'cpu', onProgress: (event) => events.push(event) });
+  const preparing = events.filter((event) => event.status === 'prepare');
+  expect(new Set(preparing.map(({ device }) => device))).toEqual(new Set(['cpu']));
+  const prepared = preparing.map(({ progress }) => progress);
   expect(prepared.length).toBeGreaterThan(40);
   expect(prepared).toEqual([...prepared].sort((a, b) => a - b));
   expect(prepared.at(-1)).toBeLessThanOrEqual(100);
