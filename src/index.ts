@@ -9,24 +9,18 @@ export { openModel, type Model, type ModelFiles } from './model/model.ts';
 export { fetchModel, type FetchOptions, type FileProgress, type LoadEvent } from './model/fetch.ts';
 export type { ModelConfig } from './model/config.ts';
 export { WEIGHT_DTYPES, type WeightDtype } from './model/dtypes.ts';
-export { encoderFrames, type EncoderSizes, type ModelSizes } from './model/sizes.ts';
+export { countParameters, encoderFrames, type EncoderSizes, type ModelSizes } from './model/sizes.ts';
 export type { TensorInfo, TensorSource } from './model/tensors.ts';
 export { TokenTable } from './model/tokens.ts';
 export { blobSource, bytesSource, type ByteSource } from './checkpoint/bytes.ts';
-export {
-  convertCheckpoint,
-  countParameters,
-  openCheckpoint,
-  type Checkpoint,
-  type ConvertOptions,
-} from './checkpoint/convert.ts';
+export type { Checkpoint, ConvertOptions } from './checkpoint/convert.ts';
 export {
   EXPORT_DTYPES,
-  exportSherpaOnnx,
   type ExportDtype,
   type ExportOptions,
   type SherpaOnnxFiles,
-} from './checkpoint/export-onnx.ts';
+} from './checkpoint/export-options.ts';
+export { convertCheckpoint, exportSherpaOnnx, openCheckpoint } from './checkpoint/on-demand.ts';
 export type {
   Encoder,
   EncoderCapacity,
