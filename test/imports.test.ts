@@ -18,6 +18,7 @@ const ROOMS = [
   'recognizer',
   'worker',
   'index.ts',
+  'one-file.ts',
   // Node's alone: no room may import it.
   'node',
 ];

@@ -1,0 +1,175 @@
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import type { Browser, Page } from 'puppeteer';
+import { build } from 'vite';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { launchBrowser } from '../tools/runtime/browser.ts';
+import { readFixture, wakeWordsFolder } from './support/fixtures.ts';
+import { serveFiles, type StaticServer } from './support/static-server.ts';
+
+const root = new URL('../', import.meta.url);
+const at = (path: string) => new URL(path, root);
+/** Bytes that a page loads before the model, gzipped; the figure is the README's. */
+const LARGEST_GZIPPED = 87_000;
+const RILL = '/node_modules/rill-asr/dist/';
+const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
+
+/** Makes `import('/rill.min.js')` of a page, or of another origin's. */
+type Rill = typeof import('../src/one-file.ts');
+
+describe('rill.min.js', () => {
+  let built: string;
+  let page: string;
+  let browser: Browser;
+  let tab: Page;
+  let config: string;
+  /** The page, the model and, for pages of the same origin, Rill. */
+  let site: StaticServer;
+  /** Rill alone, for pages of any origin. */
+  let cdn: StaticServer;
+  /** Requests that failed or were given up, of the page and of its workers. */
+  let failed: string[];
+
+  const ofRill = (path: string) =>
+    path.startsWith(RILL) ? pathToFileURL(join(built, path.slice(RILL.length))) : undefined;
+
+  beforeAll(async () => {
+    built = await mkdtemp(join(tmpdir(), 'rill-one-file-'));
+    await build({
+      configFile: fileURLToPath(at('vite.one-file.config.ts')),
+      logLevel: 'error',
+      build: { outDir: built },
+    });
+    page = await readFile(at('examples/page.html'), 'utf8');
+  });
+  afterAll(() => rm(built, { recursive: true }));
+
+  beforeEach(async () => {
+    config = await readFile(join(wakeWordsFolder, 'config.json'), 'utf8');
+    cdn = await serveFiles(ofRill, { 'access-control-allow-origin': '*' });
+    site = await serveFiles((path) => {
+      switch (path) {
+        case '/page.html':
+          return page;
+        case '/elsewhere.html':
+          return page.replace(`.${RILL}`, `${cdn.url.slice(0, -1)}${RILL}`);
+        case '/service-worker.js':
+          return at('examples/service-worker.js');
+        case '/favicon.ico':
+          return '';
+        case '/wake-words/config.json':
+          return config;
+        default:
+          return ofRill(path) ?? at(`weights${path}`);
+      }
+    });
+    browser = await launchBrowser('chrome', undefined, [
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+      `--use-file-for-fake-audio-capture=${wakeWordsFolder}/samples/athena.wav`,
+    ]);
+    tab = await browser.newPage();
+    failed = [];
+    tab.on('requestfailed', (request) => failed.push(`${request.method()} ${request.url()}`));
+    tab.on('pageerror', (error) => failed.push(String(error)));
+    tab.on('workercreated', ({ client }) => {
+      client.on('Network.loadingFailed', ({ errorText }) => failed.push(`in a worker: ${errorText}`));
+      client.send('Network.enable').catch(() => undefined);
+    });
+  });
+  afterEach(async () => {
+    await browser.close();
+    site.close();
+    cdn.close();
+  });
+
+  const hears = (words: string) =>
+    tab.waitForFunction((text) => document.body.innerText.includes(text), { timeout: 60_000 }, words);
+
+  it('is one small file, and the converter another', async () => {
+    const files = (await readdir(built)).filter((name) => !name.endsWith('.map'));
+    expect(files.sort()).toEqual(['rill-converter.min.js', 'rill.min.js']);
+    const [converter, rill] = await Promise.all(files.map(async (name) => readFile(join(built, name))));
+    console.log(
+      `rill.min.js ${rill.length}, gzipped ${gzipSync(rill).length}; converter ${converter.length}, ${gzipSync(converter).length}`,
+    );
+    expect(gzipSync(rill).length).toBeLessThan(LARGEST_GZIPPED);
+  });
+
+  it.each(['page.html', 'elsewhere.html'])(
+    'hears a recording and the microphone without a bundler: %s',
+    async (name) => {
+      await tab.goto(site.url + name);
+      await hears(HEARD);
+      await tab.click('button');
+      await hears('athena');
+      expect(failed).toEqual([]);
+    },
+  );
+
+  it('loads the converter from another origin when it is asked for, in page and worker', async () => {
+    await tab.goto(`${site.url}elsewhere.html`);
+    await hears(HEARD);
+    expect(cdn.requests.some((request) => request.includes('converter'))).toBe(false);
+    const checkpoint = Buffer.from(await readFixture('golden/small/checkpoint.pt')).toString('base64');
+    const converted = await tab.evaluate(
+      async (address, base64) => {
+        const { RecognizerClient, RillError, bytesSource, convertCheckpoint } = (await import(address)) as Rill;
+        const bytes = Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
+        using client = new RecognizerClient();
+        const inWorker = await client.convert([new Blob([bytes])]);
+        const inPage = await convertCheckpoint(bytesSource(bytes));
+        const refused: unknown = await convertCheckpoint(bytesSource(bytes.subarray(9))).catch(
+          (error: unknown) => error,
+        );
+        return [
+          inWorker['model.safetensors'].length,
+          inPage['model.safetensors'].length,
+          refused instanceof RillError && refused.code,
+        ];
+      },
+      `${cdn.url.slice(0, -1)}${RILL}rill.min.js`,
+      checkpoint,
+    );
+    expect(converted).toEqual([converted[1], expect.any(Number), 'bad-checkpoint']);
+    expect(cdn.requests).toContain(`GET ${RILL}rill-converter.min.js`);
+    expect(failed).toEqual([]);
+  });
+
+  it('asks for the model without a request that fails: at first, again, and when a file has changed', async () => {
+    const modelRequests = async () => {
+      site.requests.length = 0;
+      await tab.goto(`${site.url}page.html`);
+      await hears('computer');
+      expect(failed).toEqual([]);
+      return site.requests.filter((request) => /wake-words\/[^/]*$/.test(request)).sort();
+    };
+    const files = ['config.json', 'keywords.txt', 'model.safetensors', 'tokens.txt'];
+    const asked = (method: string) => files.map((file) => `${method} /wake-words/${file}`);
+    expect(await modelRequests()).toEqual(asked('GET'));
+    expect(await modelRequests()).toEqual(asked('HEAD'));
+    config += '\n';
+    expect(await modelRequests()).toEqual(['GET /wake-words/config.json', ...asked('HEAD')]);
+  });
+
+  it.each(['page.html', 'elsewhere.html'])(
+    'hears without a network, from what a service worker and Rill have kept: %s',
+    async (name) => {
+      await tab.goto(site.url + name);
+      await tab.evaluate(async () => {
+        await navigator.serviceWorker.register('service-worker.js');
+        await navigator.serviceWorker.ready;
+      });
+      // What this visit loads goes through the service worker.
+      await tab.reload();
+      await hears(HEARD);
+      site.close();
+      cdn.close();
+      await tab.reload();
+      await hears(HEARD);
+    },
+  );
+});
