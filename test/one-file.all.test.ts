@@ -7,7 +7,7 @@ import type { Browser, Page } from 'puppeteer';
 import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../tools/runtime/browser.ts';
-import { readFixture, wakeWordsFolder } from './support/fixtures.ts';
+import { wakeWordsFolder } from './support/fixtures.ts';
 import { serveFiles, type StaticServer } from './support/static-server.ts';
 
 const root = new URL('../', import.meta.url);
@@ -17,8 +17,17 @@ const LARGEST_GZIPPED = 87_000;
 const RILL = '/node_modules/rill-asr/dist/';
 const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
 
-/** Makes `import('/rill.min.js')` of a page, or of another origin's. */
-type Rill = typeof import('../src/one-file.ts');
+/** A page that converts: in the worker, by itself, and what is refused. */
+const CONVERTS = `<!doctype html><script type="module">
+  import { RecognizerClient, RillError, blobSource, convertCheckpoint } from '.${RILL}rill.min.js';
+  const checkpoint = await (await fetch('checkpoint.pt')).blob();
+  const inWorker = await new RecognizerClient().convert([checkpoint]);
+  const inPage = await convertCheckpoint(blobSource(checkpoint));
+  const refused = await convertCheckpoint(blobSource(checkpoint.slice(9))).catch((error) => error);
+  const lengths = [inWorker, inPage].map((files) => files['model.safetensors'].length);
+  document.title = JSON.stringify([...lengths, refused instanceof RillError && refused.code]);
+  document.body.append('done');
+</script><body></body>`;
 
 describe('rill.min.js', () => {
   let built: string;
@@ -35,6 +44,9 @@ describe('rill.min.js', () => {
 
   const ofRill = (path: string) =>
     path.startsWith(RILL) ? pathToFileURL(join(built, path.slice(RILL.length))) : undefined;
+
+  /** The page with Rill from the other origin. */
+  const elsewhere = (html: string) => html.replace(`.${RILL}`, `${cdn.url.slice(0, -1)}${RILL}`);
 
   beforeAll(async () => {
     built = await mkdtemp(join(tmpdir(), 'rill-one-file-'));
@@ -55,7 +67,11 @@ describe('rill.min.js', () => {
         case '/page.html':
           return page;
         case '/elsewhere.html':
-          return page.replace(`.${RILL}`, `${cdn.url.slice(0, -1)}${RILL}`);
+          return elsewhere(page);
+        case '/converts.html':
+          return elsewhere(CONVERTS);
+        case '/checkpoint.pt':
+          return at('test/fixtures/golden/small/checkpoint.pt');
         case '/service-worker.js':
           return at('examples/service-worker.js');
         case '/favicon.ico':
@@ -114,27 +130,12 @@ describe('rill.min.js', () => {
     await tab.goto(`${site.url}elsewhere.html`);
     await hears(HEARD);
     expect(cdn.requests.some((request) => request.includes('converter'))).toBe(false);
-    const checkpoint = Buffer.from(await readFixture('golden/small/checkpoint.pt')).toString('base64');
-    const converted = await tab.evaluate(
-      async (address, base64) => {
-        const { RecognizerClient, RillError, bytesSource, convertCheckpoint } = (await import(address)) as Rill;
-        const bytes = Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
-        using client = new RecognizerClient();
-        const inWorker = await client.convert([new Blob([bytes])]);
-        const inPage = await convertCheckpoint(bytesSource(bytes));
-        const refused: unknown = await convertCheckpoint(bytesSource(bytes.subarray(9))).catch(
-          (error: unknown) => error,
-        );
-        return [
-          inWorker['model.safetensors'].length,
-          inPage['model.safetensors'].length,
-          refused instanceof RillError && refused.code,
-        ];
-      },
-      `${cdn.url.slice(0, -1)}${RILL}rill.min.js`,
-      checkpoint,
-    );
-    expect(converted).toEqual([converted[1], expect.any(Number), 'bad-checkpoint']);
+    await tab.goto(`${site.url}converts.html`);
+    await hears('done');
+    const [inWorker, inPage, refused] = JSON.parse(await tab.title()) as [number, number, string];
+    expect(inWorker).toBeGreaterThan(100_000);
+    expect(inPage).toBe(inWorker);
+    expect(refused).toBe('bad-checkpoint');
     expect(cdn.requests).toContain(`GET ${RILL}rill-converter.min.js`);
     expect(failed).toEqual([]);
   });

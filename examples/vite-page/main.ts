@@ -3,12 +3,8 @@ import { RecognizerClient, readWav } from 'rill-asr';
 
 const client = new RecognizerClient(new Worker(new URL('worker.ts', import.meta.url), { type: 'module' }));
 await client.load('wake-words/');
-const segments: string[] = [];
 const stream = await client.createStream({
-  onUpdate({ result }) {
-    segments[result.segment] = result.text;
-    document.body.textContent = segments.join(' ');
-  },
+  onUpdate: ({ result: { text, isFinal } }) => isFinal && document.body.append(`${text} `),
 });
 const recording = await fetch('wake-words/samples/stream.wav');
 stream.push(readWav(await recording.arrayBuffer()));
