@@ -17,15 +17,17 @@ const LARGEST_GZIPPED = 87_000;
 const RILL = '/node_modules/rill-asr/dist/';
 const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
 
-/** A page that converts: in the worker, by itself, and what is refused. */
+/** A page that converts: in the worker, by itself, what is refused, and with a converter that is not there. */
 const CONVERTS = `<!doctype html><script type="module">
   import { RecognizerClient, RillError, blobSource, convertCheckpoint } from '.${RILL}rill.min.js';
   const checkpoint = await (await fetch('checkpoint.pt')).blob();
   const inWorker = await new RecognizerClient().convert([checkpoint]);
   const inPage = await convertCheckpoint(blobSource(checkpoint));
   const refused = await convertCheckpoint(blobSource(checkpoint.slice(9))).catch((error) => error);
+  const { convertCheckpoint: convertAlone } = await import('/alone/rill.min.js');
+  const missing = await convertAlone(blobSource(checkpoint)).catch((error) => error);
   const lengths = [inWorker, inPage].map((files) => files['model.safetensors'].length);
-  document.title = JSON.stringify([...lengths, refused instanceof RillError && refused.code]);
+  document.title = JSON.stringify([...lengths, refused instanceof RillError && refused.code, missing.code]);
   document.body.append('done');
 </script><body></body>`;
 
@@ -70,6 +72,8 @@ describe('rill.min.js', () => {
           return elsewhere(page);
         case '/converts.html':
           return elsewhere(CONVERTS);
+        case '/alone/rill.min.js':
+          return pathToFileURL(join(built, 'rill.min.js'));
         case '/checkpoint.pt':
           return at('test/fixtures/golden/small/checkpoint.pt');
         case '/service-worker.js':
@@ -132,12 +136,12 @@ describe('rill.min.js', () => {
     expect(cdn.requests.some((request) => request.includes('converter'))).toBe(false);
     await tab.goto(`${site.url}converts.html`);
     await hears('done');
-    const [inWorker, inPage, refused] = JSON.parse(await tab.title()) as [number, number, string];
+    const [inWorker, inPage, refused, missing] = JSON.parse(await tab.title()) as [number, number, string, string];
     expect(inWorker).toBeGreaterThan(100_000);
     expect(inPage).toBe(inWorker);
     expect(refused).toBe('bad-checkpoint');
+    expect(missing).toBe('network');
     expect(cdn.requests).toContain(`GET ${RILL}rill-converter.min.js`);
-    expect(failed).toEqual([]);
   });
 
   it('asks for the model without a request that fails: at first, again, and when a file has changed', async () => {
