@@ -47,8 +47,17 @@ describe('rill.min.js', () => {
   const ofRill = (path: string) =>
     path.startsWith(RILL) ? pathToFileURL(join(built, path.slice(RILL.length))) : undefined;
 
-  /** The page with Rill from the other origin. */
-  const elsewhere = (html: string) => html.replace(`.${RILL}`, `${cdn.url.slice(0, -1)}${RILL}`);
+  /** The page with Rill from the other origin, under the policy that the guide asks for. */
+  const elsewhere = (html: string) => {
+    const origin = cdn.url.slice(0, -1);
+    const policy = [
+      `script-src 'self' 'unsafe-inline' ${origin} data: 'wasm-unsafe-eval'`,
+      `worker-src 'self' blob: ${origin}`,
+      `connect-src 'self'`,
+    ];
+    const meta = `<meta http-equiv="content-security-policy" content="${policy.join('; ')}">`;
+    return html.replace('<!doctype html>', `$&${meta}`).replace(`.${RILL}`, origin + RILL);
+  };
 
   beforeAll(async () => {
     built = await mkdtemp(join(tmpdir(), 'rill-one-file-'));
