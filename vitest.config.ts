@@ -5,7 +5,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 /** Whole programs: pages, packages, processes, other runtimes. */
 const END_TO_END = [
   'test/{demo,runtimes}/**/*.test.ts',
-  'test/package*.test.ts',
+  'test/{one-file,package}*.test.ts',
   'test/tools/{cli,command-line,portable,soak}*.test.ts',
 ];
 /** Without a GPU, a browser or another process: seconds. */

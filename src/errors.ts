@@ -4,7 +4,7 @@ export type RillErrorCode =
   | 'bad-audio' // an audio file or waveform that cannot be read
   | 'bad-checkpoint' // a checkpoint that is damaged, foreign, hostile or of another network
   | 'bad-model' // a model folder that is damaged or does not fit together
-  | 'network' // a file of a model folder could not be fetched
+  | 'network' // a file of a model folder, or the converter, could not be fetched
   | 'busy' // a limit is reached for now: try again later
   | 'closed' // something was used after it was closed
   | 'no-microphone' // there is none, or the page may not listen

@@ -52,9 +52,10 @@ export type { ModelConfig } from './model/config.ts';
 export type { EncoderSizes, ModelSizes } from './model/sizes.ts';
 export type { WeightDtype } from './model/dtypes.ts';
 export type { TokenTable } from './model/tokens.ts';
-export { convertCheckpoint, type ConvertOptions } from './checkpoint/convert.ts';
+export { convertCheckpoint, exportSherpaOnnx } from './checkpoint/on-demand.ts';
+export type { ConvertOptions } from './checkpoint/convert.ts';
 export type { ByteSource } from './checkpoint/bytes.ts';
-export { exportSherpaOnnx, type ExportOptions, type SherpaOnnxFiles } from './checkpoint/export-onnx.ts';
+export type { ExportOptions, SherpaOnnxFiles } from './checkpoint/export-options.ts';
 
 // What it runs on, and the encoder alone.
 export { isSupported, openEngine, type DeviceName, type EngineOptions } from './engine.ts';

@@ -1,21 +1,29 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { dirname, join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../tools/runtime/browser.ts';
 import { fixturePath, wakeWordsFolder } from './support/fixtures.ts';
+import { installPackage, packPackage, root, run } from './support/install.ts';
+import { serveFiles } from './support/static-server.ts';
 
-const run = promisify(execFile);
-const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (path: string) => join(root, 'node_modules', path);
 const TSC = bin('typescript/bin/tsc');
 const TSX = bin('tsx/dist/cli.mjs');
-/** More than this and somebody has packed what does not belong there, such as what an earlier build left behind. */
-const LARGEST_PACKAGE = 375_000;
+const ATTW = bin('@arethetypeswrong/cli/dist/index.js');
+/**
+ * More than this and somebody has packed what does not belong there, such as what an earlier build left behind. Of it a
+ * quarter is the code and its types, a quarter the source maps, which cost so much, a quarter the sources that they name,
+ * and the rest `rill.min.js` with its converter, the README's pictures and the documents.
+ */
+const LARGEST_PACKAGE = 1_350_000;
+/** What is heard in samples/stream.wav. */
+const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
 
 /** A page around examples/wake-word.ts. */
 const WAKE_PAGE = `
@@ -35,35 +43,158 @@ async function filesOf(document: string): Promise<Map<string, string>> {
   return new Map([...text.matchAll(/```\w+ (\S+)\n(.*?)```/gs)].map(([, name, code]) => [name, code]));
 }
 
+/** Waits until a page shows what is heard in the recording. */
+async function expectHeard(url: string): Promise<void> {
+  const browser = await launchBrowser('chrome');
+  try {
+    const page = await browser.newPage();
+    await page.goto(url);
+    await page.waitForFunction((text) => document.body.innerText.includes(text), { timeout: 60_000 }, HEARD);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** @throws the compiler's words */
+const compile = (project: string) =>
+  run(process.execPath, [TSC, '-p', project]).catch(({ stdout }: { stdout: string }) => {
+    throw new Error(stdout);
+  });
+
 describe('the packed package', () => {
-  // Inside node_modules, so that its dependencies are found without a registry; the package itself is the packed one.
+  /** Where the packed file was installed. */
+  let user: string;
+  let said: string;
+  /** Inside node_modules, so that compilers and types are found; the package itself is the packed one. */
   let folder: string;
   let tarball: string;
+  /** The paths in the package. */
+  let packed: Set<string>;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(root, 'node_modules', '.package-test-'));
-    await run('npm', ['run', '-s', 'build'], { cwd: root });
-    await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
-    tarball = join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '');
-    const installed = join(folder, 'node_modules', 'rill-asr');
-    await mkdir(installed, { recursive: true });
-    await run('tar', ['-xzf', tarball, '-C', installed, '--strip-components', '1']);
+    await run('npm', ['run', '-s', 'build:package'], { cwd: root });
+    tarball = await packPackage(folder);
+    ({ folder: user, said } = await installPackage(tarball));
+    await cp(installed(), join(folder, 'node_modules', 'rill-asr'), { recursive: true });
+    const entries = await readdir(installed(), { recursive: true, withFileTypes: true });
+    packed = new Set(entries.map((entry) => relative(installed(), join(entry.parentPath, entry.name))));
   });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+    await rm(user, { recursive: true, force: true });
+  });
+
+  const installed = (...path: string[]) => join(user, 'node_modules', 'rill-asr', ...path);
+  const packedText = (path: string) => readFile(installed(path), 'utf8');
 
   it('is small, and holds no tests, models or shaders twice', async () => {
     expect((await stat(tarball)).size).toBeLessThan(LARGEST_PACKAGE);
-    const { stdout } = await run('tar', ['-tzf', tarball]);
-    expect(stdout).toContain('package/dist/src/index.d.ts');
-    expect(stdout).toContain('package/dist/src/node/index.d.ts');
-    expect(stdout).toContain('package/dist/src/waveform/capture.worklet.js');
-    expect(stdout).not.toMatch(/test\/|weights\/|\.wgsl|demo\//);
+    for (const path of ['src/index.d.ts', 'src/node/index.d.ts', 'src/waveform/capture.worklet.js', 'rill.min.js']) {
+      expect(packed).toContain(`dist/${path}`);
+    }
+    expect([...packed].filter((path) => /^test|\.safetensors$|\.wgsl$|^dist\/demo/.test(path))).toEqual([]);
+  });
+
+  it('makes npm warn of nothing', () => {
+    expect(said).toContain('added');
+    expect(said).not.toMatch(/warn/i);
+  });
+
+  it('has entries and types as package.json says', async () => {
+    const { messages, pkg } = await publint({ pkgDir: installed(), pack: false, strict: true });
+    expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+    await run(process.execPath, [ATTW, tarball, '--profile', 'esm-only']).catch(({ stdout }: { stdout: string }) => {
+      throw new Error(stdout);
+    });
+  });
+
+  it('has all that its documents link to, and all sources of its source maps', async () => {
+    const missing: string[] = [];
+    const require = (from: string, link: string) => {
+      const path = resolve('/', dirname(from), decodeURI(link)).slice(1);
+      if (!packed.has(path)) {
+        missing.push(`${from}: ${link}`);
+      }
+    };
+    const documents = [...packed].filter((path) => path.endsWith('.md'));
+    expect(documents).toContain('README.md');
+    for (const document of documents) {
+      for (const [, link] of (await packedText(document)).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+        if (!/^https?:/.test(link)) {
+          require(document, link);
+        }
+      }
+    }
+    for (const map of [...packed].filter((path) => path.endsWith('.js.map'))) {
+      const { sources } = JSON.parse(await packedText(map)) as { sources: string[] };
+      const own = sources.filter((source) => !/^(\.\.\/)+(@zip\.js|fft\.js|pbf)\//.test(source));
+      own.filter((source) => !source.includes('\0')).forEach((source) => require(map, source));
+    }
+    const scripts = [...packed].filter((path) => /^dist\/.*\.js$/.test(path) && !path.endsWith('.worklet.js'));
+    expect(scripts.filter((script) => !packed.has(`${script}.map`))).toEqual([]);
+    expect(missing).toEqual([]);
+  });
+
+  it('hears the bundled recording in an empty folder: Node', async () => {
+    await cp(installed('examples', 'hear.mjs'), join(user, 'hear.mjs'));
+    const recording = join(wakeWordsFolder, 'samples', 'stream.wav');
+    const { stdout } = await run(process.execPath, ['hear.mjs', wakeWordsFolder, recording], { cwd: user });
+    expect(stdout.trim().split(/\s+/).join(' ')).toBe(HEARD);
+  });
+
+  it('hears the bundled recording in an empty folder: a page without a bundler', async () => {
+    await cp(installed('examples', 'page.html'), join(user, 'page.html'));
+    await cp(wakeWordsFolder, join(user, 'wake-words'), { recursive: true });
+    const server = await serveFiles((path) => pathToFileURL(join(user, path)));
+    try {
+      await expectHeard(`${server.url}page.html`);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('hears the bundled recording in an empty folder: a page that Vite builds, without the converter', async () => {
+    const project = join(user, 'vite-page');
+    await cp(installed('examples', 'vite-page'), project, { recursive: true });
+    await cp(wakeWordsFolder, join(project, 'public', 'wake-words'), { recursive: true });
+    await symlink(bin('vite'), join(user, 'node_modules', 'vite'));
+    await build({ root: project, logLevel: 'error' });
+    const chunks = await readdir(join(project, 'dist', 'assets'));
+    expect(chunks.some((name) => name.startsWith('converter'))).toBe(true);
+    const server = await serveFiles((path) => pathToFileURL(join(project, 'dist', path)));
+    try {
+      await expectHeard(`${server.url}index.html`);
+      expect(server.requests.filter((request) => request.includes('converter'))).toEqual([]);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('installs from git, and makes npm warn of nothing', async () => {
+    const repository = await mkdtemp(join(tmpdir(), 'rill-repository-'));
+    const left = ['.git', 'dist', 'node_modules'].map((name) => join(root, name));
+    await cp(root, repository, { recursive: true, filter: (path) => !left.includes(path) });
+    const git = (...args: string[]) =>
+      run('git', ['-c', 'user.name=Rill', '-c', 'user.email=rill@localhost', ...args], { cwd: repository });
+    await git('init', '--quiet');
+    await git('add', '--all');
+    await git('commit', '--quiet', '--message', 'Rill');
+    const fromGit = await installPackage(`git+file://${repository}`);
+    try {
+      expect(fromGit.said).not.toMatch(/warn/i);
+      const paths = await readdir(join(fromGit.folder, 'node_modules', 'rill-asr'), { recursive: true });
+      expect(paths.sort()).toEqual([...packed].sort());
+    } finally {
+      await rm(fromGit.folder, { recursive: true });
+      await rm(repository, { recursive: true });
+    }
   });
 
   it('builds, type-checks and runs in an empty Vite project: the guide', async () => {
     const project = join(folder, 'page');
     const files = await filesOf('docs/guide.md');
-    expect([...files.keys()]).toEqual(['src/worker.ts', 'index.html', 'src/main.ts']);
+    expect([...files.keys()]).toEqual(['vite.config.ts', 'src/worker.ts', 'index.html', 'src/main.ts']);
     for (const [name, code] of files) {
       await mkdir(dirname(join(project, name)), { recursive: true });
       await writeFile(join(project, name), code);
@@ -83,17 +214,9 @@ describe('the packed package', () => {
     const lib = ['ES2022', 'ESNext.Disposable', 'DOM', 'DOM.Iterable'];
     const config = { compilerOptions: { ...options, lib, types: [] }, include: ['src'] };
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config));
-    await run(process.execPath, [TSC, '-p', project]).catch(({ stdout }: { stdout: string }) => {
-      throw new Error(stdout);
-    });
+    await compile(project);
     const input = ['index.html', 'wake.html'].map((name) => join(project, name));
-    await build({
-      root: project,
-      configFile: false,
-      logLevel: 'error',
-      base: './',
-      build: { rollupOptions: { input } },
-    });
+    await build({ root: project, logLevel: 'error', base: './', build: { rolldownOptions: { input } } });
     const server = await preview({ root: project, configFile: false, preview: { port: 0, host: '127.0.0.1' } });
     const browser = await launchBrowser('chrome', undefined, [
       '--use-fake-ui-for-media-stream',
@@ -126,9 +249,7 @@ describe('the packed package', () => {
     const clash = { skipLibCheck: true };
     const options = { strict: true, noEmit: true, target: 'ES2023', module: 'NodeNext', types: ['node'], ...clash };
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include: ['*.ts'] }));
-    await run(process.execPath, [TSC, '-p', project]).catch(({ stdout }: { stdout: string }) => {
-      throw new Error(stdout);
-    });
+    await compile(project);
     const embeddings = await run(
       process.execPath,
       [TSX, 'embeddings.ts', wakeWordsFolder, `${wakeWordsFolder}/samples/alexa.wav`],
@@ -178,7 +299,7 @@ describe('the packed package', () => {
   });
 
   it('has a command line', async () => {
-    const rill = join(folder, 'node_modules', 'rill-asr', 'dist', 'tools', 'rill.js');
+    const rill = installed('dist', 'tools', 'rill.js');
     const { stdout } = await run(process.execPath, [
       rill,
       'inspect',
@@ -189,38 +310,28 @@ describe('the packed package', () => {
   });
 
   it('hears on the CPU where there is neither the package webgpu, nor a browser, nor a Vulkan loader to be found', async () => {
-    const bare = await mkdtemp(join(tmpdir(), 'rill-bare-'));
-    try {
-      for (const name of ['fft.js', '@zip.js/zip.js', 'pbf', 'resolve-protobuf-schema', 'protocol-buffers-schema']) {
-        await cp(join(root, 'node_modules', name), join(bare, 'node_modules', name), { recursive: true });
-      }
-      await cp(join(folder, 'node_modules', 'rill-asr'), join(bare, 'node_modules', 'rill-asr'), { recursive: true });
-      await writeFile(join(bare, 'package.json'), '{ "type": "module" }');
-      await writeFile(
-        join(bare, 'hear.js'),
-        `import { OnlineRecognizer, readWav } from 'rill-asr';
-         import { openModelFolder, openNodeEngine } from 'rill-asr/node';
-         import { readFile } from 'node:fs/promises';
-         const [folder, path] = process.argv.slice(2);
-         const wave = readWav(await readFile(path));
-         for (const device of ['cpu', 'auto', await openNodeEngine()]) {
-           const recognizer = await OnlineRecognizer.load(await openModelFolder(folder), { device });
-           for await (const { text, isFinal } of recognizer.transcribe([wave])) {
-             if (isFinal) console.log(recognizer.device.kind, text);
-           }
-           recognizer.dispose();
-         }`,
-      );
-      const env = { PATH: dirname(process.execPath), HOME: bare, CHROME_PATH: '/nowhere', LD_LIBRARY_PATH: '' };
-      const clip = join(wakeWordsFolder, 'samples', 'jarvis.wav');
-      const hear = await run(process.execPath, ['hear.js', wakeWordsFolder, clip], { cwd: bare, env });
-      expect(hear.stdout).toBe('cpu jarvis\n'.repeat(3));
-      const rill = join(bare, 'node_modules', 'rill-asr', 'dist', 'tools', 'rill.js');
-      const told = await run(process.execPath, [rill, 'transcribe', wakeWordsFolder, clip], { cwd: bare, env });
-      expect(told.stdout).toContain('jarvis');
-      expect(told.stderr).toContain('CPU');
-    } finally {
-      await rm(bare, { recursive: true, force: true });
-    }
+    await writeFile(
+      join(user, 'hear-bare.js'),
+      `import { OnlineRecognizer, readWav } from 'rill-asr';
+       import { openModelFolder, openNodeEngine } from 'rill-asr/node';
+       import { readFile } from 'node:fs/promises';
+       const [folder, path] = process.argv.slice(2);
+       const wave = readWav(await readFile(path));
+       for (const device of ['cpu', 'auto', await openNodeEngine()]) {
+         const recognizer = await OnlineRecognizer.load(await openModelFolder(folder), { device });
+         for await (const { text, isFinal } of recognizer.transcribe([wave])) {
+           if (isFinal) console.log(recognizer.device.kind, text);
+         }
+         recognizer.dispose();
+       }`,
+    );
+    const env = { PATH: dirname(process.execPath), HOME: user, CHROME_PATH: '/nowhere', LD_LIBRARY_PATH: '' };
+    const clip = join(wakeWordsFolder, 'samples', 'jarvis.wav');
+    const hear = await run(process.execPath, ['hear-bare.js', wakeWordsFolder, clip], { cwd: user, env });
+    expect(hear.stdout).toBe('cpu jarvis\n'.repeat(3));
+    const rill = installed('dist', 'tools', 'rill.js');
+    const told = await run(process.execPath, [rill, 'transcribe', wakeWordsFolder, clip], { cwd: user, env });
+    expect(told.stdout).toContain('jarvis');
+    expect(told.stderr).toContain('CPU');
   });
 });

@@ -48,23 +48,7 @@ export interface Checkpoint {
   ignored: readonly string[];
 }
 
-/** Parameters of each part of a network, as `rill inspect` reports them; BasicNorm's eps are not parameters. */
-export function countParameters(sizes: ModelSizes): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const [name, shape] of expectedTensors(sizes)) {
-    if (!name.endsWith('.eps')) {
-      const part = name.slice(0, name.indexOf('.'));
-      counts[part] = (counts[part] ?? 0) + elementCount(shape);
-    }
-  }
-  return counts;
-}
-
-/**
- * Opens a checkpoint of the network, infers its sizes and checks that every tensor fits.
- *
- * @throws RillError `bad-checkpoint`, or `bad-model` for config and tokens.
- */
+/** What `openCheckpoint` of the public entry does. */
 export async function openCheckpoint(
   source: Blob | ByteSource | readonly (Blob | ByteSource)[],
   { config = '{}', tokens: tokensText, normEpsFrom, useAveragedModel = false }: ConvertOptions = {},
@@ -129,14 +113,7 @@ function keepLayers(
   };
 }
 
-/**
- * Converts a checkpoint into the files of a model folder.
- *
- * @param source a PyTorch, TorchScript, safetensors or ONNX file, or the files of an ONNX trio, with those that its
- *   weights lie in; those are found by name
- *
- * @throws RillError `bad-checkpoint` for the checkpoint, `bad-model` for config and tokens.
- */
+/** What `convertCheckpoint` of the public entry does. */
 export async function convertCheckpoint(
   source: Blob | ByteSource | readonly (Blob | ByteSource)[],
   options: ConvertOptions = {},

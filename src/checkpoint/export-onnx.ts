@@ -4,38 +4,10 @@ import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, type ModelSizes } from '../model/sizes.ts';
 import { readFinite } from '../model/tensors.ts';
 import type { TokenTable } from '../model/tokens.ts';
+import { EXPORT_DTYPES, type ExportOptions, type SherpaOnnxFiles } from './export-options.ts';
 import { writeEncoder } from './onnx-encoder.ts';
 import { DATA_TYPE } from './onnx-graph.ts';
 import { GraphWriter } from './onnx-writer.ts';
-
-/** What matrices of an export can be kept as. */
-export const EXPORT_DTYPES = ['f32', 'int8'] as const satisfies ExportOptions['dtype'][];
-
-/** How a model is to be written for sherpa-onnx. */
-export interface ExportOptions {
-  /**
-   * Encoder frames (40 ms) that the encoder takes at a time, 1 to 128; 1 by default, as icefall exports it. More are less
-   * work for each second of sound, and more latency.
-   */
-  frames?: number;
-  /**
-   * What the encoder's matrices are kept as: `f32` by default. `int8` is dynamic quantization as onnxruntime's
-   * quantize_dynamic writes it, with a scale for each output. All else stays f32.
-   */
-  dtype?: 'f32' | 'int8';
-}
-
-/** The files of a streaming transducer as sherpa-onnx reads them. */
-export interface SherpaOnnxFiles {
-  /** Features and states in, embeddings and states out. */
-  'encoder.onnx': Uint8Array<ArrayBuffer>;
-  /** The last tokens in, the prediction network’s output out. */
-  'decoder.onnx': Uint8Array<ArrayBuffer>;
-  /** Both in, logits of the tokens out. */
-  'joiner.onnx': Uint8Array<ArrayBuffer>;
-  /** The text of the token table. */
-  'tokens.txt': string;
-}
 
 const MAX_FRAMES = 128;
 
@@ -143,16 +115,7 @@ async function writeJoiner(model: Model, { joinerDim, vocabSize }: Transducer) {
   return graph.finish();
 }
 
-/**
- * Turns a model into the files that sherpa-onnx reads as a streaming transducer (`model_type` lstm), for phones, boards
- * and servers. {@link convertCheckpoint} reads them back: weights come back bit for bit, but that the two biases of an
- * LSTM are one sum, and BasicNorm's eps are rounded once more; as int8 the encoder's matrices are rounded.
- *
- * @param model one with a transducer head and tokens, its blank 0, its features icefall's; sherpa-onnx must be told a
- *   sample rate or a number of mel bins other than 16000 and 80
- * @throws RillError `bad-model` for any other model and for weights of more than 2 GB, `bad-argument` for options out of
- *   range.
- */
+/** What `exportSherpaOnnx` of the public entry does. */
 export async function exportSherpaOnnx(model: Model, options: ExportOptions = {}): Promise<SherpaOnnxFiles> {
   const { frames, dtype } = resolveOptions(options);
   const { transducer, tokens } = requireFit(model);

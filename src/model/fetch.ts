@@ -192,6 +192,11 @@ async function openCache(cache: boolean | string): Promise<Cache | undefined> {
   return caches.open(cache === true ? DEFAULT_CACHE : cache).catch(() => undefined);
 }
 
+/** Takes a body that nobody wants, even an empty one: Chrome reports a request as failed whose body is never read. */
+async function readAway(response: Response): Promise<void> {
+  await response.arrayBuffer().catch(() => undefined);
+}
+
 /** A file whose headers are there. */
 interface OpenFile {
   file: string;
@@ -244,6 +249,7 @@ class Download {
     // A development server answers a missing file with its index page.
     const isPage = response.headers.get('content-type')?.includes('text/html') ?? false;
     if (!required && ((isPage && response.ok) || NOT_THERE.includes(response.status))) {
+      await readAway(response);
       return undefined;
     }
     if (!response.ok || isPage) {
@@ -296,6 +302,7 @@ class Download {
     try {
       if (kept) {
         const head = await fetch(url, { method: 'HEAD', signal: this.#signal });
+        await readAway(head);
         const versions = VERSION_HEADERS.map((header) => [head.headers.get(header), kept.headers.get(header)]);
         const stated = versions.some(([now]) => now !== null);
         if (head.ok && stated && versions.every(([now, then]) => now === then)) {

@@ -1,5 +1,5 @@
 import { RillError, type RillErrorCode } from '../errors.ts';
-import { shapeText, type TensorInfo } from './tensors.ts';
+import { elementCount, shapeText, type TensorInfo } from './tensors.ts';
 
 /** Widths of the network, under icefall's names. */
 export interface EncoderSizes {
@@ -199,4 +199,16 @@ export function inferSizes(
     }
   }
   return sizes;
+}
+
+/** Parameters of each part of a network, as `rill inspect` reports them; BasicNorm's eps are not parameters. */
+export function countParameters(sizes: ModelSizes): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [name, shape] of expectedTensors(sizes)) {
+    if (!name.endsWith('.eps')) {
+      const part = name.slice(0, name.indexOf('.'));
+      counts[part] = (counts[part] ?? 0) + elementCount(shape);
+    }
+  }
+  return counts;
 }

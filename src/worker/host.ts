@@ -1,11 +1,12 @@
 import { blobSource } from '../checkpoint/bytes.ts';
-import { convertCheckpoint, countParameters } from '../checkpoint/convert.ts';
+import { convertCheckpoint } from '../checkpoint/on-demand.ts';
 import type { Engine } from '../encoder/engine.ts';
 import { isSupported } from '../engine.ts';
 import { RillError } from '../errors.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import { fetchModel, type LoadEvent } from '../model/fetch.ts';
 import { openModel, type Model, type ModelFiles } from '../model/model.ts';
+import { countParameters } from '../model/sizes.ts';
 import { LoadProgress } from '../recognizer/load-progress.ts';
 import type { StreamingOptions } from '../recognizer/options.ts';
 import { OnlineRecognizer } from '../recognizer/recognizer.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
-import { convertCheckpoint, countParameters, openCheckpoint } from '../../src/checkpoint/convert.ts';
+import { convertCheckpoint, openCheckpoint } from '../../src/checkpoint/convert.ts';
 import { openModel } from '../../src/model/model.ts';
 import { foldScales } from '../../src/checkpoint/fold.ts';
-import { expectedTensors } from '../../src/model/sizes.ts';
+import { countParameters, expectedTensors } from '../../src/model/sizes.ts';
 import { elementCount } from '../../src/model/tensors.ts';
 import { op, torchZip } from '../support/checkpoints.ts';
 import { largestDifference } from '../support/close.ts';

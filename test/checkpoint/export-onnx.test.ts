@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint, openCheckpoint } from '../../src/checkpoint/convert.ts';
-import { exportSherpaOnnx, type SherpaOnnxFiles } from '../../src/checkpoint/export-onnx.ts';
+import { exportSherpaOnnx } from '../../src/checkpoint/export-onnx.ts';
+import type { SherpaOnnxFiles } from '../../src/checkpoint/export-options.ts';
 import { writeEncoder } from '../../src/checkpoint/onnx-encoder.ts';
 import { readOnnx } from '../../src/checkpoint/onnx-graph.ts';
 import { GraphWriter } from '../../src/checkpoint/onnx-writer.ts';

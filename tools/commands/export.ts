@@ -1,4 +1,5 @@
-import { EXPORT_DTYPES, exportSherpaOnnx } from '../../src/checkpoint/export-onnx.ts';
+import { exportSherpaOnnx } from '../../src/checkpoint/export-onnx.ts';
+import { EXPORT_DTYPES } from '../../src/checkpoint/export-options.ts';
 import { FBANK_DEFAULTS } from '../../src/features/fbank.ts';
 import { openModel } from '../../src/model/model.ts';
 import { readModelFiles, writeFolder } from '../files.ts';

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { countParameters, openCheckpoint } from '../../src/checkpoint/convert.ts';
+import { openCheckpoint } from '../../src/checkpoint/convert.ts';
 import { writeConfig } from '../../src/model/config.ts';
 import { openModel } from '../../src/model/model.ts';
+import { countParameters } from '../../src/model/sizes.ts';
 import { shapeText, type TensorInfo } from '../../src/model/tensors.ts';
 import { withCheckpoint } from '../checkpoints.ts';
 import { isFolder, readModelFiles } from '../files.ts';

@@ -1,0 +1,3 @@
+import { serveRecognizer } from 'rill-asr';
+
+serveRecognizer();
