@@ -21,7 +21,7 @@ const ATTW = bin('@arethetypeswrong/cli/dist/index.js');
  * quarter is the code and its types, a quarter the source maps, which cost so much, a quarter the sources that they name,
  * and the rest `rill.min.js` with its converter, the README's pictures and the documents.
  */
-const LARGEST_PACKAGE = 1_350_000;
+const LARGEST_PACKAGE = 1_700_000;
 /** What is heard in samples/stream.wav. */
 const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
 
@@ -73,7 +73,7 @@ describe('the packed package', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(root, 'node_modules', '.package-test-'));
-    await run('npm', ['run', '-s', 'build:package'], { cwd: root });
+    await run('npm', ['run', '-s', 'prepack'], { cwd: root });
     tarball = await packPackage(folder);
     ({ folder: user, said } = await installPackage(tarball));
     await cp(installed(), join(folder, 'node_modules', 'rill-asr'), { recursive: true });

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 export const run = promisify(execFile);
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Packs the package that `npm run build:package` has built. @returns the file, in `folder` */
+/** Packs the package that `npm run prepack` has built. @returns the file, in `folder` */
 export async function packPackage(folder: string): Promise<string> {
   const { stdout } = await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], {
     cwd: root,
