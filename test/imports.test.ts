@@ -15,6 +15,7 @@ const ROOMS = [
   'wasm',
   'auto-engine.ts',
   'engine.ts',
+  'training',
   'recognizer',
   'worker',
   'index.ts',
