@@ -100,6 +100,10 @@ export function tensorOf(tensors: Tensors, name: string): Tensor {
   return tensor;
 }
 
+/** Tensors in float64, without their shapes. */
+export const weightsOf = (tensors: Tensors): Map<string, Float64Array> =>
+  new Map([...tensors].map(([name, { data }]) => [name, Float64Array.from(data)]));
+
 async function readExpected(folder: string): Promise<Expected> {
   const loss = await trainingJson<{
     loss_per_utterance: number[];
