@@ -16,6 +16,7 @@ const ROOMS = [
   'wasm',
   'auto-engine.ts',
   'engine.ts',
+  'training',
   'recognizer',
   'worker',
   'index.ts',

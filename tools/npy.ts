@@ -26,6 +26,7 @@ interface Decoder {
 }
 
 const DECODERS: Readonly<Record<string, Decoder>> = {
+  '|u1': { bytes: 1, read: (view, offset) => view.getUint8(offset) },
   '<f4': { bytes: 4, read: (view, offset) => view.getFloat32(offset, true) },
   '<f8': { bytes: 8, read: (view, offset) => view.getFloat64(offset, true) },
   '<i4': { bytes: 4, read: (view, offset) => view.getInt32(offset, true) },
@@ -33,7 +34,7 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
 };
 
 /**
- * Reads a NumPy array file (format 1 to 3; little-endian float or int, C order) as float32.
+ * Reads a NumPy array file (format 1 to 3; bytes, little-endian float or int, C order) as float32.
  *
  * @throws RillError `bad-argument`.
  */

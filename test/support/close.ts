@@ -34,6 +34,17 @@ export function expectClose(
   }
 }
 
+/** Compares as gradients are compared: |actual - expected| <= share * max |expected| of the whole array. */
+export function expectWithinShare(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  share: number,
+  label?: string,
+): void {
+  const largest = Array.from(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  expectClose(actual, expected, { absolute: share * largest, relative: 0 }, label);
+}
+
 export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   expect(actual.length).toBe(expected.length);
   let largest = 0;
