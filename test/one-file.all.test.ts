@@ -19,13 +19,13 @@ const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
 
 /** A page that converts: in the worker, by itself, what is refused, and with a converter that is not there. */
 const CONVERTS = `<!doctype html><script type="module">
-  import { RecognizerClient, RillError, blobSource, convertCheckpoint } from '.${RILL}rill.min.js';
+  import { RecognizerClient, RillError, convertCheckpoint } from '.${RILL}rill.min.js';
   const checkpoint = await (await fetch('checkpoint.pt')).blob();
   const inWorker = await new RecognizerClient().convert([checkpoint]);
-  const inPage = await convertCheckpoint(blobSource(checkpoint));
-  const refused = await convertCheckpoint(blobSource(checkpoint.slice(9))).catch((error) => error);
+  const inPage = await convertCheckpoint(checkpoint);
+  const refused = await convertCheckpoint(checkpoint.slice(9)).catch((error) => error);
   const { convertCheckpoint: convertAlone } = await import('/alone/rill.min.js');
-  const missing = await convertAlone(blobSource(checkpoint)).catch((error) => error);
+  const missing = await convertAlone(checkpoint).catch((error) => error);
   const lengths = [inWorker, inPage].map((files) => files['model.safetensors'].length);
   document.title = JSON.stringify([...lengths, refused instanceof RillError && refused.code, missing.code]);
   document.body.append('done');

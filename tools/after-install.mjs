@@ -8,6 +8,6 @@ import { existsSync } from 'node:fs';
 if (existsSync('shaders')) {
   // Set by npm in the clone of a package that it installs from git: that is packed as it lies, and must have been built.
   const isInstalledFromGit = process.env._PACOTE_NO_PREPARE_ !== undefined;
-  const script = isInstalledFromGit ? 'build:package' : 'generate';
+  const script = isInstalledFromGit ? 'prepack' : 'generate';
   execFileSync('npm', ['run', '-s', script], { stdio: 'inherit', shell: process.platform === 'win32' });
 }

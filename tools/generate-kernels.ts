@@ -1,5 +1,5 @@
 /**
- * Writes `src/webgpu/kernels.generated.ts`: for each kernel the WGSL of its parts, one behind the other, with what reflection
+ * Writes `src/webgpu/kernels.generated.ts`, and the same for training: for each kernel the WGSL of its parts, one behind the other, with what reflection
  * says of it as typed constants: its binding layout, override names, workgroup size and uniform layouts. The WGSL is the
  * source of truth; nothing of it is repeated by hand in TypeScript.
  */
@@ -9,7 +9,6 @@ import { WgslReflect, ResourceType, type VariableInfo } from 'wgsl_reflect/wgsl_
 import { placeInFile, type WgslFile } from '../src/webgpu/device/wgsl-files.ts';
 
 const shaders = new URL('../shaders/', import.meta.url);
-const target = new URL('../src/webgpu/kernels.generated.ts', import.meta.url);
 
 /** Ways to multiply a matrix with rows of inputs. */
 const any = ['weight_type', 'multiply_add', 'four_starts'];
@@ -32,8 +31,11 @@ const projection = [...output, 'scale', 'blocks'];
 const convolution = ['step', 'activations'];
 const softmax = ['softmax', 'workgroup_sum', 'workgroup_join', 'step'];
 
-/** What each kernel is made of: an operation, `shaders/*.wgsl`, and parts, `shaders/parts/*.wgsl`. */
-export const KERNELS: Readonly<Record<string, readonly [operation: string, ...parts: string[]]>> = {
+/** What each kernel of a table is made of: an operation, `shaders/*.wgsl`, and parts, `shaders/parts/*.wgsl`. */
+export type KernelTable = Readonly<Record<string, readonly [operation: string, ...parts: string[]]>>;
+
+/** The streaming encoder's kernels. */
+export const KERNELS: KernelTable = {
   basic_norm: ['basic_norm', 'norm_by_workgroup', 'workgroup_rows', 'workgroup_sum', 'step'],
   basic_norm_quad: ['basic_norm', 'norm_by_quad', 'workgroup_rows', 'step'],
   conv_first: ['conv_first', 'step', 'lanes', 'activations'],
@@ -65,6 +67,46 @@ export const KERNELS: Readonly<Record<string, readonly [operation: string, ...pa
   read_bandwidth_texels: ['read_bandwidth_texels'],
   save_context: ['save_context', 'step', 'lanes'],
 };
+
+const rows = ['training_rows', 'step'];
+const byRow = ['row_by_workgroup', 'workgroup_rows', 'step'];
+const convolved = ['conv_rows', 'step'];
+const lattice = ['ctc_lattice', 'workgroup_log_sum', 'step'];
+const norm = ['workgroup_sum', 'workgroup_rows', 'step', 'at'];
+
+/** Training's kernels. */
+export const TRAINING_KERNELS: KernelTable = {
+  add: ['training/add', ...byRow],
+  bias_gradient: ['training/bias_gradient', ...rows],
+  bypass: ['training/bypass', ...norm],
+  bypass_gradient: ['training/bypass_gradient', ...norm],
+  conv: ['training/conv', 'conv_places', 'activations', ...convolved],
+  conv_bias_gradient: ['training/bias_gradient', ...convolved],
+  conv_input_gradient: ['training/conv_input_gradient', ...convolved],
+  conv_weight_gradient: ['training/conv_weight_gradient', 'conv_places', ...convolved],
+  combine: ['training/combine', ...byRow, 'at'],
+  ctc_alpha: ['training/ctc_alpha', ...lattice],
+  ctc_beta: ['training/ctc_beta', ...lattice],
+  ctc_gradient: ['training/ctc_gradient', ...lattice, 'workgroup_rows'],
+  dropout: ['training/dropout', 'dropout_mask', ...byRow],
+  input_gradient: ['training/input_gradient', ...rows],
+  linear: ['training/linear', ...rows],
+  log_softmax: KERNELS.log_softmax,
+  lstm_cell: ['training/lstm_cell', 'activations', 'step', 'at'],
+  lstm_cell_gradient: ['training/lstm_cell_gradient', 'activations', 'step', 'at'],
+  lstm_output_gradient: ['training/lstm_output_gradient', 'step', 'at'],
+  lstm_projection: ['training/lstm_projection', 'step', 'at'],
+  residual: ['training/residual', 'dropout_mask', ...byRow],
+  swish: ['training/swish', 'activations', 'dropout_mask', ...byRow],
+  swish_gradient: ['training/swish_gradient', 'dropout_mask', ...byRow],
+  weight_gradient: ['training/weight_gradient', ...rows],
+};
+
+/** Where the kernels of each table go. */
+const TARGETS: readonly (readonly [KernelTable, URL])[] = [
+  [KERNELS, new URL('../src/webgpu/kernels.generated.ts', import.meta.url)],
+  [TRAINING_KERNELS, new URL('../src/training/kernels.generated.ts', import.meta.url)],
+];
 
 /** Directives, which have to come first. */
 const DIRECTIVE = /^(?:enable|requires) .*;/gm;
@@ -173,8 +215,12 @@ export async function readShaders(): Promise<Map<string, WgslText>> {
 }
 
 /** The files of a kernel, in the order of the table. */
-export function filesOf(kernel: string, shaders: ReadonlyMap<string, WgslText>): Map<string, WgslText> {
-  const [operation, ...parts] = KERNELS[kernel];
+export function filesOf(
+  table: KernelTable,
+  kernel: string,
+  shaders: ReadonlyMap<string, WgslText>,
+): Map<string, WgslText> {
+  const [operation, ...parts] = table[kernel];
   const files = [`${operation}.wgsl`, ...parts.map((part) => `parts/${part}.wgsl`)];
   return new Map(
     files.map((file) => {
@@ -191,12 +237,14 @@ const camelCase = (name: string) => name.replace(/_(\w)/g, (_, letter: string) =
 /** The constant that has a file's text. */
 const textOf = (file: string) => camelCase(`_${file.replace(/\.wgsl$/, '').replace('/', '_')}`);
 
-/** The text of `kernels.generated.ts`: that of each file once. */
-export async function generateKernels(): Promise<string> {
-  const all = await readShaders();
-  const texts = Array.from(all, ([file, { body }]) => `const ${textOf(file)} = ${JSON.stringify(body)};\n`);
-  const kernels = Object.keys(KERNELS).map((name) => {
-    const files = filesOf(name, all);
+/** The text of a `kernels.generated.ts`: that of each file that its kernels are made of, once. */
+export function generateKernels(table: KernelTable, all: ReadonlyMap<string, WgslText>): string {
+  const used = new Set(Object.keys(table).flatMap((name) => [...filesOf(table, name, all).keys()]));
+  const texts = Array.from(all)
+    .filter(([file]) => used.has(file))
+    .map(([file, { body }]) => `const ${textOf(file)} = ${JSON.stringify(body)};\n`);
+  const kernels = Object.keys(table).map((name) => {
+    const files = filesOf(table, name, all);
     const described = JSON.stringify(describeKernel(name, files), null, 2).slice(0, -2);
     const code = [JSON.stringify(head([...files.values()])), ...Array.from(files.keys(), textOf)].join(' + ');
     return `export const ${camelCase(name)} = ${described},\n  "code": ${code}\n} as const;\n`;
@@ -207,11 +255,14 @@ export async function generateKernels(): Promise<string> {
   );
 }
 
-/** Writes `kernels.generated.ts`, unless it is as it should be: others may be reading it, or watching it. */
+/** Writes each `kernels.generated.ts`, unless it is as it should be: others may be reading it, or watching it. */
 export async function writeKernels(): Promise<void> {
-  const text = await generateKernels();
-  if ((await readFile(target, 'utf8').catch(() => '')) !== text) {
-    await writeFile(target, text);
+  const all = await readShaders();
+  for (const [table, target] of TARGETS) {
+    const text = generateKernels(table, all);
+    if ((await readFile(target, 'utf8').catch(() => '')) !== text) {
+      await writeFile(target, text);
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import type { Model } from '../model/model.ts';
 import type { Encoder, EncoderOptions } from './encoder.ts';
 
 /** What memory is for; `profile` and `trace` come with those calls and go with them. */
-export type MemoryPart = 'weights' | 'states' | 'activations' | 'readback' | 'profile' | 'trace';
+export type MemoryPart = 'weights' | 'gradients' | 'states' | 'activations' | 'readback' | 'profile' | 'trace';
 
 /** What encoders run on. */
 export interface DeviceInfo {

@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { placeInFile } from '../../src/webgpu/device/wgsl-files.ts';
-import { KERNELS, definitions, describeKernel, filesOf, readShaders, wgslText } from '../../tools/generate-kernels.ts';
+import {
+  KERNELS,
+  TRAINING_KERNELS,
+  definitions,
+  describeKernel,
+  filesOf,
+  readShaders,
+  wgslText,
+} from '../../tools/generate-kernels.ts';
 
 const SHADERS = new URL('../../shaders/', import.meta.url);
 const shaders = await readShaders();
@@ -33,7 +41,9 @@ it.each(parts)('%s says at its top what it needs from the others', async (part) 
 });
 
 it('every file is part of a kernel', () => {
-  const used = Object.keys(KERNELS).flatMap((kernel) => [...filesOf(kernel, shaders).keys()]);
+  const used = [KERNELS, TRAINING_KERNELS].flatMap((table) =>
+    Object.keys(table).flatMap((kernel) => [...filesOf(table, kernel, shaders).keys()]),
+  );
   expect([...shaders.keys()].filter((file) => !used.includes(file))).toEqual([]);
 });
 

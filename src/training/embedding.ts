@@ -1,0 +1,134 @@
+import { subsampledFreqs } from '../model/sizes.ts';
+import { CONV_TIMES, timesOf } from '../webgpu/buffers.ts';
+import { vec4s } from '../webgpu/weights.ts';
+import * as kernels from './kernels.generated.ts';
+import { linearGradients, type NetworkParts } from './layer.ts';
+import { EMBED } from './layout.ts';
+import { byFourRows, byRow, byThread, type BatchSize, type Operation } from './operations.ts';
+
+/** Convolutions' places in icefall's Sequential. */
+const CONVS = ['conv.0', 'conv.3', 'conv.6'] as const;
+const STRIDES = [1, 2, 2] as const;
+
+/** The embedding's way forward and its way back; its norm is for the ordinal behind the last layer's, where alpha is 1. */
+export interface EmbeddingPlan {
+  forward: readonly Operation[];
+  norm: Operation;
+  normGradient: Operation;
+  backward: readonly Operation[];
+}
+
+/** What a convolution reads, and how large it is. */
+function shapesOf({ sizes, activations }: NetworkParts) {
+  const freqs = subsampledFreqs(sizes.numFeatures);
+  return CONVS.map((name, i) => ({
+    name: `${EMBED}.${name}`,
+    x: i === 0 ? activations.features : activations.convs[i - 1].y,
+    own: activations.convs[i],
+    inVec4s: i === 0 ? 1 : vec4s(sizes.channels[i - 1]),
+    outVec4s: vec4s(sizes.channels[i]),
+    inFreqs: i === 0 ? sizes.numFeatures : freqs[i - 1],
+    freqs: freqs[i],
+    stride: STRIDES[i],
+    times: CONV_TIMES[i],
+    rows: ({ utterances, frames }: BatchSize) => timesOf(CONV_TIMES[i], frames) * utterances * freqs[i],
+  }));
+}
+
+/** @throws RillError `shader`. */
+export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan> {
+  const { maker, sizes, parameters, activations, step, at } = parts;
+  const { convs, embed, alpha, layers, dOut, dX2, dEps } = activations;
+  const shapes = shapesOf(parts);
+  const [, , last] = shapes;
+  const d = vec4s(sizes.dModel);
+  const inputs = last.freqs * last.outVec4s;
+  const eps = parameters.of(`${EMBED}.out_norm.eps`).value;
+  const out = { matrix: `${EMBED}.out.weight`, bias: `${EMBED}.out.bias` };
+
+  const rowsOf = ({ freqs, times }: (typeof shapes)[number]) => ({
+    out_freqs: freqs,
+    times_per_frame: times.perFrame,
+    times_extra: times.extra,
+  });
+  const forward = shapes.map((shape) => {
+    const { name, x, own, inVec4s, outVec4s, inFreqs, stride } = shape;
+    return maker.make(
+      kernels.conv,
+      { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
+      {
+        ...{ weight: parameters.of(`${name}.weight`).value, bias: parameters.of(`${name}.bias`).value },
+        ...{ x, z: own.z, y: own.y, step },
+      },
+      (size) => byThread(shape.rows(size) * outVec4s),
+    );
+  });
+  const outForward = maker.make(
+    kernels.linear,
+    { in_vec4s: inputs, out_vec4s: d },
+    {
+      ...{ weight: parameters.of(out.matrix).value, bias: parameters.of(out.bias).value },
+      ...{ x: convs[2].y, y: embed, step },
+    },
+    byFourRows(d),
+  );
+  const norm = maker.make(
+    kernels.bypass,
+    { width: sizes.dModel },
+    { eps, alpha, x2: embed, x: embed, y: layers[0].x, step, at },
+    byRow,
+  );
+  const normGradient = maker.make(
+    kernels.bypassGradient,
+    { width: sizes.dModel },
+    { eps, alpha, x2: embed, dout: dOut, dx2: dX2, deps: dEps, step, at },
+    byRow,
+  );
+  const outBackward = [
+    ...linearGradients(parts, out.matrix, [out.bias], inputs, d, { dy: dX2, x: convs[2].y, dx: convs[2].dz }),
+    maker.make(
+      kernels.swishGradient,
+      { is_masked: 0, keep_scale: 1, row_vec4s: inputs },
+      { a: convs[2].z, du: convs[2].dz, mask: alpha, step },
+      byRow,
+    ),
+  ];
+  const convsBackward = [...shapes.keys()].reverse().flatMap((i) => {
+    const shape = shapes[i];
+    const { name, x, own, inVec4s, outVec4s, inFreqs, stride, times } = shape;
+    const { value: weight, gradient } = parameters.of(`${name}.weight`);
+    const weightGradient = maker.make(
+      kernels.convWeightGradient,
+      { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
+      { dy: own.dz, x, gradient, step },
+      () => [9 * inVec4s, outVec4s, 1],
+    );
+    const biasGradient = maker.make(
+      kernels.convBiasGradient,
+      { ...rowsOf(shape), out_vec4s: outVec4s },
+      { dy: own.dz, gradient: parameters.of(`${name}.bias`).gradient, step },
+      () => [outVec4s, 1, 1],
+    );
+    if (i === 0) {
+      return [weightGradient, biasGradient];
+    }
+    const before = shapes[i - 1];
+    const inputGradient = maker.make(
+      kernels.convInputGradient,
+      {
+        ...rowsOf(before),
+        ...{ out_vec4s: inVec4s, later_vec4s: outVec4s, later_freqs: shape.freqs, stride },
+        ...{ later_per_frame: times.perFrame, later_extra: times.extra },
+      },
+      { weight, dy: own.dz, z: before.own.z, dz: before.own.dz, step },
+      (size) => byThread(before.rows(size) * inVec4s),
+    );
+    return [weightGradient, biasGradient, inputGradient];
+  });
+  return {
+    forward: await Promise.all([...forward, outForward]),
+    norm: await norm,
+    normGradient: await normGradient,
+    backward: await Promise.all([...outBackward, ...convsBackward]),
+  };
+}

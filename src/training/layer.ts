@@ -1,0 +1,286 @@
+import type { EncoderSizes } from '../model/sizes.ts';
+import { vec4s } from '../webgpu/weights.ts';
+import type { Activations, LayerActivations } from './activations.ts';
+import * as kernels from './kernels.generated.ts';
+import { layerPrefix } from './layout.ts';
+import {
+  byFourRows,
+  byFourUtterances,
+  byRow,
+  type BatchSize,
+  type Operation,
+  type OperationMaker,
+} from './operations.ts';
+import type { Parameters } from './parameters.ts';
+
+/** What the operations of a network are made of. */
+export interface NetworkParts {
+  maker: OperationMaker;
+  sizes: EncoderSizes;
+  parameters: Parameters;
+  activations: Activations;
+  /** How large a batch is, and which frame or layer a dispatch is for. */
+  step: GPUBuffer;
+  at: GPUBuffer;
+  /** Probability of dropout. */
+  dropout: number;
+}
+
+/** A layer's way forward and its way back. */
+export interface LayerPlan {
+  before: readonly Operation[];
+  /** For each frame, from the first. */
+  perFrame: readonly Operation[];
+  after: readonly Operation[];
+  /** The last of the way forward: it is for the layer, by its ordinal. */
+  bypass: Operation;
+  bypassGradient: Operation;
+  backBefore: readonly Operation[];
+  /** For each frame but the last, before {@link backPerFrame}. */
+  backFromNext: Operation;
+  /** For each frame, from the last. */
+  backPerFrame: Operation;
+  backAfter: readonly Operation[];
+}
+
+/** Overrides of kernels that read a dropout mask. */
+export const maskOf = (dropout: number) => ({
+  is_masked: dropout > 0 ? 1 : 0,
+  keep_scale: 1 / (1 - dropout),
+});
+
+/** A linear layer's three gradients: of its matrix, of its biases, of its input. */
+export function linearGradients(
+  { maker, parameters, step }: Pick<NetworkParts, 'maker' | 'parameters' | 'step'>,
+  matrix: string,
+  biases: readonly string[],
+  inVec4s: number,
+  outVec4s: number,
+  { dy, x, dx, isDelayed = false, accumulate = false }: LinearGradientBuffers,
+): Promise<Operation>[] {
+  const { value: weight, gradient } = parameters.of(matrix);
+  const widths = { in_vec4s: inVec4s, out_vec4s: outVec4s };
+  return [
+    maker.make(kernels.weightGradient, { ...widths, is_delayed: isDelayed ? 1 : 0 }, { dy, x, gradient, step }, () => [
+      Math.ceil(inVec4s / 32),
+      outVec4s,
+      1,
+    ]),
+    ...biases.map((bias) =>
+      maker.make(
+        kernels.biasGradient,
+        { out_vec4s: outVec4s },
+        { dy, gradient: parameters.of(bias).gradient, step },
+        () => [outVec4s, 1, 1],
+      ),
+    ),
+    ...(dx
+      ? [
+          maker.make(
+            kernels.inputGradient,
+            { ...widths, accumulate: accumulate ? 1 : 0 },
+            { weight, dy, dx, step },
+            byFourRows(inVec4s),
+          ),
+        ]
+      : []),
+  ];
+}
+
+interface LinearGradientBuffers {
+  /** The output's gradient. */
+  dy: GPUBuffer;
+  /** The input, of the frame before where it is delayed. */
+  x: GPUBuffer;
+  isDelayed?: boolean;
+  /** The input's gradient, if it is wanted; added to where it accumulates. */
+  dx?: GPUBuffer;
+  accumulate?: boolean;
+}
+
+/** @throws RillError `shader`. */
+export async function planLayer(parts: NetworkParts, layer: number): Promise<LayerPlan> {
+  const own = parts.activations.layers[layer];
+  const next = parts.activations.layers[layer + 1]?.x ?? parts.activations.out;
+  const [forward, backward] = await Promise.all([
+    planForward(parts, layer, own, next),
+    planBackward(parts, layer, own),
+  ]);
+  return { ...forward, ...backward };
+}
+
+async function planForward(parts: NetworkParts, layer: number, own: LayerActivations, next: GPUBuffer) {
+  const { maker, sizes, parameters, activations, step, at, dropout } = parts;
+  const { u, branch, alpha } = activations;
+  const prefix = layerPrefix(layer);
+  const value = (name: string) => parameters.of(`${prefix}.${name}`).value;
+  const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(vec4s);
+  const units = 4 * hidden;
+  const linear = (name: string, inVec4s: number, outVec4s: number, x: GPUBuffer, y: GPUBuffer) =>
+    maker.make(
+      kernels.linear,
+      { in_vec4s: inVec4s, out_vec4s: outVec4s },
+      { weight: value(`${name}.weight`), bias: value(`${name}.bias`), x, y, step },
+      byFourRows(outVec4s),
+    );
+  const mask = maskOf(dropout);
+  const [gatesX, cell, projection, afterLstm, ff1, swish, ff2, afterFf, bypass] = await Promise.all([
+    maker.make(
+      kernels.linear,
+      { in_vec4s: d, out_vec4s: units },
+      { weight: value('lstm.weight_ih_l0'), bias: value('lstm.bias_ih_l0'), x: own.x, y: own.gates, step },
+      byFourRows(units),
+    ),
+    maker.make(
+      kernels.lstmCell,
+      { in_vec4s: d, units },
+      {
+        weight: value('lstm.weight_hh_l0'),
+        bias: value('lstm.bias_hh_l0'),
+        h: own.h,
+        gates: own.gates,
+        c: own.c,
+        m: own.m,
+        step,
+        at,
+      },
+      byFourUtterances(units),
+    ),
+    maker.make(
+      kernels.lstmProjection,
+      { in_vec4s: hidden, out_vec4s: d, is_projected: sizes.hasProjection ? 1 : 0 },
+      { weight: projectionWeight(parts, layer), m: own.m, h: own.h, step, at },
+      byFourUtterances(d),
+    ),
+    maker.make(
+      kernels.residual,
+      { ...mask, row_vec4s: d },
+      { x: own.x, branch: own.h, y: own.x1, mask: own.masks.lstm, step },
+      byRow,
+    ),
+    linear('feed_forward.0', d, ff, own.x1, own.a),
+    maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
+    linear('feed_forward.4', ff, d, u, branch),
+    maker.make(
+      kernels.residual,
+      { ...mask, row_vec4s: d },
+      { x: own.x1, branch, y: own.x2, mask: own.masks.ff, step },
+      byRow,
+    ),
+    maker.make(
+      kernels.bypass,
+      { width: sizes.dModel },
+      { eps: value('norm_final.eps'), alpha, x2: own.x2, x: own.x, y: next, step, at },
+      byRow,
+    ),
+  ]);
+  return { before: [gatesX], perFrame: [cell, projection], after: [afterLstm, ff1, swish, ff2, afterFf], bypass };
+}
+
+/** Without a projection any buffer will do: it is not read. */
+const projectionWeight = ({ sizes, parameters }: NetworkParts, layer: number) =>
+  parameters.of(`${layerPrefix(layer)}.lstm.${sizes.hasProjection ? 'weight_hr_l0' : 'weight_hh_l0'}`).value;
+
+async function planBackward(parts: NetworkParts, layer: number, own: LayerActivations) {
+  const { maker, sizes, parameters, activations, step, at, dropout } = parts;
+  const { u, du, branch, alpha, dOut, dX2, dh, dc, dEps } = activations;
+  const prefix = layerPrefix(layer);
+  const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(vec4s);
+  const units = 4 * hidden;
+  const mask = maskOf(dropout);
+  const name = (tensor: string) => `${prefix}.${tensor}`;
+  const eps = parameters.of(name('norm_final.eps'));
+  const gradients = (matrix: string, biases: string[], inVec4s: number, outVec4s: number, on: LinearGradientBuffers) =>
+    linearGradients(parts, name(matrix), biases.map(name), inVec4s, outVec4s, on);
+
+  const bypassGradient = maker.make(
+    kernels.bypassGradient,
+    { width: sizes.dModel },
+    { eps: eps.value, alpha, x2: own.x2, dout: dOut, dx2: dX2, deps: dEps, step, at },
+    byRow,
+  );
+  const backBefore = Promise.all([
+    maker.make(
+      kernels.biasGradient,
+      { out_vec4s: 1 },
+      { dy: dEps, gradient: eps.gradient, step },
+      () => [1, 1, 1] as const,
+    ),
+    // The branch's gradient, then back through the feed-forward; dX2 becomes the gradient of x1.
+    maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: branch, mask: own.masks.ff, step }, byRow),
+    maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
+    ...gradients('feed_forward.4.weight', ['feed_forward.4.bias'], ff, d, { dy: branch, x: u, dx: du }),
+    maker.make(
+      kernels.swishGradient,
+      { ...mask, row_vec4s: ff },
+      { a: own.a, du, mask: own.masks.ffInner, step },
+      byRow,
+    ),
+    ...gradients('feed_forward.0.weight', ['feed_forward.0.bias'], d, ff, {
+      ...{ dy: du, x: own.x1, dx: dX2 },
+      accumulate: true,
+    }),
+    maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: dh, mask: own.masks.lstm, step }, byRow),
+  ]);
+  const backFromNext = maker.make(
+    kernels.lstmOutputGradient,
+    { in_vec4s: d, units },
+    { weight: parameters.of(name('lstm.weight_hh_l0')).value, dz: own.gates, dh, step, at },
+    byFourUtterances(d),
+  );
+  const backPerFrame = maker.make(
+    kernels.lstmCellGradient,
+    { out_vec4s: d, unit_vec4s: hidden, is_projected: sizes.hasProjection ? 1 : 0 },
+    { weight: projectionWeight(parts, layer), dh, c: own.c, gates: own.gates, carried: dc, step, at },
+    byFourUtterances(hidden),
+  );
+  const backAfter = Promise.all([
+    ...gradients('lstm.weight_hh_l0', [], d, units, { dy: own.gates, x: own.h, isDelayed: true }),
+    ...(sizes.hasProjection ? gradients('lstm.weight_hr_l0', [], hidden, d, { dy: dh, x: own.m }) : []),
+    maker.make(kernels.add, { row_vec4s: d }, { x: dX2, y: dOut, step }, byRow),
+    ...gradients('lstm.weight_ih_l0', ['lstm.bias_ih_l0', 'lstm.bias_hh_l0'], d, units, {
+      ...{ dy: own.gates, x: own.x, dx: dOut },
+      accumulate: true,
+    }),
+  ]);
+  return {
+    bypassGradient: await bypassGradient,
+    backBefore: await backBefore,
+    backFromNext: await backFromNext,
+    backPerFrame: await backPerFrame,
+    backAfter: await backAfter,
+  };
+}
+
+/** Runs a layer forwards. */
+export function runForward(plan: LayerPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
+  plan.before.forEach((each) => {
+    each.run(pass, size);
+  });
+  for (let frame = 0; frame < size.frames; frame++) {
+    plan.perFrame.forEach((each) => {
+      each.run(pass, size, frame);
+    });
+  }
+  plan.after.forEach((each) => {
+    each.run(pass, size);
+  });
+  plan.bypass.run(pass, size, layer);
+}
+
+/** Runs a layer backwards. */
+export function runBackward(plan: LayerPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
+  plan.bypassGradient.run(pass, size, layer);
+  plan.backBefore.forEach((each) => {
+    each.run(pass, size);
+  });
+  for (let frame = size.frames - 1; frame >= 0; frame--) {
+    if (frame + 1 < size.frames) {
+      plan.backFromNext.run(pass, size, frame);
+    }
+    plan.backPerFrame.run(pass, size, frame);
+  }
+  plan.backAfter.forEach((each) => {
+    each.run(pass, size);
+  });
+}

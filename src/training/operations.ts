@@ -1,0 +1,88 @@
+import type { GpuContext } from '../webgpu/device/context.ts';
+import {
+  Kernel,
+  type BindingNames,
+  type KernelSource,
+  type Resource,
+  type Workgroups,
+} from '../webgpu/device/kernel.ts';
+
+/** How large a batch is. */
+export interface BatchSize {
+  utterances: number;
+  /** Encoder frames of the longest. */
+  frames: number;
+}
+
+/** One dispatch of a batch. */
+export interface Operation {
+  /** Of its kernel. */
+  name: string;
+  /** @param ordinal which frame or layer it is for, where the kernel asks */
+  run(pass: GPUComputePassEncoder, size: BatchSize, ordinal?: number): void;
+}
+
+/** Bytes from one place in a uniform buffer of ordinals to the next, by WebGPU's default limits. */
+export const ORDINAL_STRIDE = 256;
+
+/** Compiles kernels, those of the same sizes once, and binds them. */
+export class OperationMaker {
+  readonly #context: GpuContext;
+  readonly #kernels = new Map<string, Promise<Kernel<KernelSource>>>();
+
+  constructor(context: GpuContext) {
+    this.#context = context;
+  }
+
+  /**
+   * @param workgroups of a dispatch, for a batch
+   * @throws RillError `shader`.
+   */
+  async make<Source extends KernelSource>(
+    source: Source,
+    overrides: Readonly<Record<Source['overrides'][number], number>>,
+    resources: Readonly<Record<BindingNames<Source>, Resource>>,
+    workgroups: (size: BatchSize) => Workgroups,
+  ): Promise<Operation> {
+    const key = JSON.stringify([source.name, source.files, overrides]);
+    const compiling = this.#kernels.get(key) ?? Kernel.create<KernelSource>(this.#context, source, overrides);
+    this.#kernels.set(key, compiling);
+    const kernel = (await compiling).bind(resources);
+    return {
+      name: source.name,
+      run(pass, size, ordinal = 0) {
+        kernel.dispatch(pass, workgroups(size), ordinal * ORDINAL_STRIDE);
+      },
+    };
+  }
+}
+
+const THREADS = 32;
+const ROWS_PER_Y = 32768;
+const MOST_GROUPS = 65535;
+
+/** A workgroup for each row. */
+export function byRow({ utterances, frames }: BatchSize): Workgroups {
+  const rows = utterances * frames;
+  return [Math.min(rows, ROWS_PER_Y), Math.ceil(rows / ROWS_PER_Y), 1];
+}
+
+/** A thread for each vec4 of a row's outputs and four rows. */
+export const byFourRows =
+  (vec4s: number) =>
+  ({ utterances, frames }: BatchSize): Workgroups => [
+    Math.ceil(vec4s / THREADS),
+    Math.ceil((utterances * frames) / 4),
+    1,
+  ];
+
+/** A thread for each output and four utterances, of one frame. */
+export const byFourUtterances =
+  (outputs: number) =>
+  ({ utterances }: BatchSize): Workgroups => [Math.ceil(outputs / THREADS), Math.ceil(utterances / 4), 1];
+
+/** So many threads, one after the other, folded into y. */
+export function byThread(threads: number): Workgroups {
+  const groups = Math.ceil(threads / THREADS);
+  return [Math.min(groups, MOST_GROUPS), Math.ceil(groups / MOST_GROUPS), 1];
+}

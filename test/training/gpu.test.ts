@@ -1,0 +1,47 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { openModel } from '../../src/model/model.ts';
+import { longestFrames } from '../../src/training/activations.ts';
+import { TrainingNetwork } from '../../src/training/network.ts';
+import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
+import { expectWithinShare } from '../support/close.ts';
+import { TRAINING_CASES, trainingCase, type TrainingCase } from '../support/training.ts';
+
+/** PyTorch's own float32 is off by up to 1.1e-5 of a tensor's largest gradient; by this much a kernel may be. */
+const GRADIENT_SHARE = 1e-4;
+/** One number out of much cancellation: PyTorch's own float32 is off by 3e-4. */
+const EPS_SHARE = 2e-3;
+const LOSS_SHARE = 1e-5;
+
+const context = await createNodeContext();
+afterAll(() => {
+  context.dispose();
+});
+
+async function networkOf({ config, files, lens, targets }: TrainingCase, mode: 'eval' | 'train') {
+  const capacity = {
+    utterances: lens.length,
+    frames: longestFrames(lens),
+    labels: Math.max(...targets.map(({ length }) => length)),
+  };
+  const options = mode === 'train' ? { dropout: config.dropout, auxLayers: config.auxLayers } : {};
+  return TrainingNetwork.create(context, openModel(files), capacity, options);
+}
+
+describe.each(TRAINING_CASES)('%s', (name) => {
+  it.each(['eval', 'train'] as const)('has the loss and the gradients of PyTorch: %s', async (mode) => {
+    const each = await trainingCase(name);
+    const expected = each[mode];
+    const network = await networkOf(each, mode);
+    const { features, lens, targets, draws } = each;
+    const batch = { features: features.data, lens, targets, ...(mode === 'train' && { draws }) };
+    const { losses, loss } = await network.run(batch, { reduction: expected.reduction });
+    expectWithinShare(losses, expected.lossPerUtterance, LOSS_SHARE, 'losses');
+    expect(Math.abs(loss / expected[expected.reduction] - 1)).toBeLessThan(LOSS_SHARE);
+    const gradients = await network.parameters.gradients();
+    for (const [tensor, { data }] of expected.grads) {
+      const share = tensor.endsWith('norm_final.eps') ? EPS_SHARE : GRADIENT_SHARE;
+      expectWithinShare(gradients.get(tensor) ?? [], data, share, tensor);
+    }
+    network.dispose();
+  });
+});
