@@ -72,6 +72,7 @@ const rows = ['training_rows', 'step'];
 const byRow = ['row_by_workgroup', 'workgroup_rows', 'step'];
 const convolved = ['conv_rows', 'step'];
 const lattice = ['ctc_lattice', 'workgroup_log_sum', 'step'];
+const spike = ['spike_targets', 'step'];
 const norm = ['workgroup_sum', 'workgroup_rows', 'step', 'at'];
 
 /** Training's kernels. */
@@ -97,6 +98,8 @@ export const TRAINING_KERNELS: KernelTable = {
   lstm_output_gradient: ['training/lstm_output_gradient', 'step', 'at'],
   lstm_projection: ['training/lstm_projection', 'step', 'at'],
   residual: ['training/residual', 'dropout_mask', ...byRow],
+  spike_gradient: ['training/spike_gradient', ...spike, 'workgroup_rows'],
+  spike_loss: ['training/spike_loss', ...spike, 'workgroup_log_sum'],
   swish: ['training/swish', 'activations', 'dropout_mask', ...byRow],
   swish_gradient: ['training/swish_gradient', 'dropout_mask', ...byRow],
   weight_gradient: ['training/weight_gradient', ...rows],

@@ -5,29 +5,16 @@ import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
-import { CtcLoss, type CtcOptions } from './ctc.ts';
 import type { Draws } from './draws.ts';
 import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import * as kernels from './kernels.generated.ts';
-import {
-  linearGradients,
-  maskOf,
-  planLayer,
-  runBackward,
-  runForward,
-  type LayerPlan,
-  type NetworkParts,
-} from './layer.ts';
-import { CTC_HEAD } from './layout.ts';
+import { planLayer, runBackward, runForward, type LayerPlan, type NetworkParts } from './layer.ts';
+import { trainingLayouts } from './layout.ts';
+import { CtcHead } from './losses/ctc-head.ts';
+import { reduced, type BatchLoss, type Loss, type LossOptions, type TargetBatch } from './losses/loss.ts';
 import { maskBits } from './masks.ts';
-import { ORDINAL_STRIDE, OperationMaker, byFourRows, byRow, type BatchSize, type Operation } from './operations.ts';
+import { ORDINAL_STRIDE, OperationMaker, byRow, type BatchSize, type Capacity, type Operation } from './operations.ts';
 import { Parameters } from './parameters.ts';
-
-/** The largest batch that a network is made for. */
-export interface NetworkCapacity extends BatchSize {
-  /** Tokens of the longest target. */
-  labels: number;
-}
 
 export interface NetworkOptions {
   /** Probability of dropout; 0, which is none, by default. */
@@ -36,56 +23,40 @@ export interface NetworkOptions {
   auxLayers?: readonly number[];
 }
 
-/** Utterances with their labels. */
-export interface TrainingBatch {
+/** Utterances with what they should say. What is drawn for them is needed with dropout or RandomCombine. */
+export interface TrainingBatch extends TargetBatch {
   /** (N, T, num_features), utterance by utterance; what pads is not read. */
   features: Float32Array;
-  /** Feature frames of each utterance, 9 or more. */
-  lens: readonly number[];
-  /** Token ids of each utterance. */
-  targets: readonly (readonly number[])[];
-  /** What is drawn for it: needed with dropout or RandomCombine. */
-  draws?: Draws;
 }
 
-/** What a batch's loss is. */
-export interface BatchLoss {
-  /** Of each utterance. */
-  losses: number[];
-  /** Their reduction. */
-  loss: number;
+/** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
+interface Combination {
+  layer: number;
+  take: Operation;
+  giveBack: Operation;
 }
 
-/** What the head and what stands before it dispatch. */
-interface HeadPlan {
-  forward: readonly Operation[];
-  /** From the gradient of logits to that of the encoder's output. */
-  backward: readonly Operation[];
-  /** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
-  combine: readonly { layer: number; take: Operation; giveBack: Operation }[];
-}
-
-/** The network in training mode on a GPU: a batch forwards, its CTC loss, and backwards to the gradients of all parameters. */
+/** The network in training mode on a GPU: a batch forwards, its loss, and backwards to the gradients of all parameters. */
 export class TrainingNetwork {
   readonly parameters: Parameters;
   readonly activations: Activations;
   readonly #context: GpuContext;
   readonly #scope: BufferScope;
   readonly #model: Model;
-  readonly #capacity: NetworkCapacity;
+  readonly #capacity: Capacity;
   readonly #options: Required<NetworkOptions>;
   readonly #step: GPUBuffer;
   readonly #at: GPUBuffer;
   #embedding!: EmbeddingPlan;
   #layers: readonly LayerPlan[] = [];
-  #head!: HeadPlan;
-  #ctc!: CtcLoss;
+  #combinations: readonly Combination[] = [];
+  #loss!: Loss;
 
   private constructor(
     context: GpuContext,
     model: Model,
     parameters: Parameters,
-    capacity: NetworkCapacity,
+    capacity: Capacity,
     options: Required<NetworkOptions>,
   ) {
     this.#context = context;
@@ -94,9 +65,9 @@ export class TrainingNetwork {
     this.#options = options;
     this.parameters = parameters;
     this.#scope = new BufferScope(context);
-    const { encoder, vocabSize = 0 } = model.sizes;
+    const { encoder } = model.sizes;
     const combined = options.auxLayers.length;
-    this.activations = createActivations(this.#scope, { ...encoder, vocabSize, combined }, capacity);
+    this.activations = createActivations(this.#scope, { ...encoder, combined }, capacity);
     const uniform = (label: string, bytes: number) =>
       this.#scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
     this.#step = uniform('step', 16);
@@ -117,10 +88,10 @@ export class TrainingNetwork {
   static async create(
     context: GpuContext,
     model: Model,
-    capacity: NetworkCapacity,
+    capacity: Capacity,
     { dropout = 0, auxLayers = [] }: NetworkOptions = {},
   ): Promise<TrainingNetwork> {
-    const parameters = await Parameters.load(context, model);
+    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes));
     const network = new TrainingNetwork(context, model, parameters, capacity, { dropout, auxLayers });
     try {
       await network.#compile();
@@ -132,74 +103,53 @@ export class TrainingNetwork {
   }
 
   async #compile(): Promise<void> {
-    const { encoder: sizes, vocabSize = 0 } = this.#model.sizes;
+    const { sizes } = this.#model;
     const maker = new OperationMaker(this.#context);
     const { parameters, activations } = this;
     const { dropout } = this.#options;
-    const parts = { maker, sizes, parameters, activations, step: this.#step, at: this.#at, dropout };
-    const capacity = { ...this.#capacity, states: 2 * this.#capacity.labels + 1 };
-    const { logits, dLogits } = activations;
-    this.#ctc = await CtcLoss.create(this.#context, maker, capacity, vocabSize, { logits, dLogits, step: this.#step });
-    [this.#embedding, this.#head, this.#layers] = await Promise.all([
+    const shared = { maker, parameters, step: this.#step, dropout };
+    const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
+    const { encoderOut, dEncoderOut } = activations;
+    const ofLoss = { context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
+    this.#loss = await CtcHead.create({ ...shared, ...ofLoss });
+    [this.#embedding, this.#combinations, this.#layers] = await Promise.all([
       planEmbedding(parts),
-      this.#planHead(parts, vocabSize),
-      Promise.all(Array.from({ length: sizes.numEncoderLayers }, (_, layer) => planLayer(parts, layer))),
+      this.#planCombinations(parts),
+      Promise.all(Array.from({ length: sizes.encoder.numEncoderLayers }, (_, layer) => planLayer(parts, layer))),
     ]);
   }
 
-  async #planHead(parts: NetworkParts, vocabSize: number): Promise<HeadPlan> {
-    const { maker, sizes, parameters, activations, step, at, dropout } = parts;
-    const { encoderOut, dropped, headMask, logits, dLogits, dEncoderOut, dOut, dX2, combineWeights } = activations;
-    const [d, vocabulary] = [vec4s(sizes.dModel), vec4s(vocabSize)];
+  #planCombinations({ maker, sizes, activations, step, at }: NetworkParts): Promise<Combination[]> {
+    const { encoderOut, dEncoderOut, dOut, combineWeights } = activations;
+    const row = { row_vec4s: vec4s(sizes.dModel) };
     const { auxLayers } = this.#options;
-    const masked = (x: GPUBuffer, y: GPUBuffer) =>
-      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: headMask, step }, byRow);
     const outputOf = (layer: number) => activations.layers[layer + 1]?.x ?? activations.out;
-    const combine = auxLayers.map(async (layer) => {
-      const weigh = (x: GPUBuffer, y: GPUBuffer) =>
-        maker.make(
-          kernels.combine,
-          { inputs: auxLayers.length, row_vec4s: d },
-          { weights: combineWeights, x, y, step, at },
-          byRow,
-        );
-      return { layer, take: await weigh(outputOf(layer), encoderOut), giveBack: await weigh(dEncoderOut, dOut) };
-    });
-    const last = sizes.numEncoderLayers - 1;
-    const takeLast = async (layer: number) => {
-      const add = (x: GPUBuffer, y: GPUBuffer) => maker.make(kernels.add, { row_vec4s: d }, { x, y, step }, byRow);
-      return { layer, take: await add(outputOf(layer), encoderOut), giveBack: await add(dEncoderOut, dOut) };
-    };
-    const names = { matrix: `${CTC_HEAD}.weight`, bias: `${CTC_HEAD}.bias` };
-    const linear = maker.make(
-      kernels.linear,
-      { in_vec4s: d, out_vec4s: vocabulary },
-      {
-        ...{ weight: parameters.of(names.matrix).value, bias: parameters.of(names.bias).value },
-        ...{ x: dropped, y: logits, step },
-      },
-      byFourRows(vocabulary),
+    const join = (x: GPUBuffer, y: GPUBuffer) =>
+      auxLayers.length > 0
+        ? maker.make(
+            kernels.combine,
+            { inputs: auxLayers.length, ...row },
+            { weights: combineWeights, x, y, step, at },
+            byRow,
+          )
+        : maker.make(kernels.add, row, { x, y, step }, byRow);
+    const layers = auxLayers.length > 0 ? auxLayers : [sizes.numEncoderLayers - 1];
+    return Promise.all(
+      layers.map(async (layer) => {
+        const [take, giveBack] = await Promise.all([join(outputOf(layer), encoderOut), join(dEncoderOut, dOut)]);
+        return { layer, take, giveBack };
+      }),
     );
-    return {
-      forward: await Promise.all([masked(encoderOut, dropped), linear]),
-      backward: await Promise.all([
-        ...linearGradients(parts, names.matrix, [names.bias], d, vocabulary, {
-          ...{ dy: dLogits, x: dropped, dx: dX2 },
-        }),
-        masked(dX2, dEncoderOut),
-      ]),
-      combine: await Promise.all(combine.length > 0 ? combine : [takeLast(last)]),
-    };
   }
 
   /**
    * Runs a batch forwards and backwards; its gradients are added to those that are there.
    *
-   * @throws RillError `bad-argument` for a batch that is too large, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument` for a batch that is too large or targets that the loss does not know, `device-lost`, `gpu`.
    */
-  async run(batch: TrainingBatch, options: CtcOptions): Promise<BatchLoss> {
+  async run(batch: TrainingBatch, options: LossOptions): Promise<BatchLoss> {
     const size = this.#upload(batch);
-    this.#ctc.upload(batch, options);
+    const utterances = this.#loss.upload(batch, options);
     const { device } = this.#context;
     const encoder = device.createCommandEncoder();
     for (const buffer of [this.activations.encoderOut, this.activations.dOut]) {
@@ -207,12 +157,12 @@ export class TrainingNetwork {
     }
     const pass = encoder.beginComputePass();
     this.#forward(pass, size);
-    this.#ctc.run(pass, size);
+    this.#loss.run(pass, size);
     this.#backward(pass, size);
     pass.end();
     device.queue.submit([encoder.finish()]);
-    const losses = await readBuffers(this.#context, [{ buffer: this.#ctc.losses, bytes: 4 * size.utterances }]);
-    return this.#ctc.reduced(losses);
+    const losses = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * size.utterances }]);
+    return reduced(losses, utterances, options);
   }
 
   #forward(pass: GPUComputePassEncoder, size: BatchSize): void {
@@ -227,10 +177,9 @@ export class TrainingNetwork {
     this.#layers.forEach((plan, layer) => {
       runForward(plan, pass, size, layer);
     });
-    this.#head.combine.forEach(({ take }, ordinal) => {
+    this.#combinations.forEach(({ take }, ordinal) => {
       take.run(pass, size, ordinal);
     });
-    ran(this.#head.forward);
   }
 
   #backward(pass: GPUComputePassEncoder, size: BatchSize): void {
@@ -239,11 +188,10 @@ export class TrainingNetwork {
         each.run(pass, size);
       });
     };
-    ran(this.#head.backward);
     for (let layer = this.#layers.length - 1; layer >= 0; layer--) {
-      const ordinal = this.#head.combine.findIndex((each) => each.layer === layer);
+      const ordinal = this.#combinations.findIndex((each) => each.layer === layer);
       if (ordinal >= 0) {
-        this.#head.combine[ordinal].giveBack.run(pass, size, ordinal);
+        this.#combinations[ordinal].giveBack.run(pass, size, ordinal);
       }
       runBackward(this.#layers[layer], pass, size, layer);
     }
@@ -278,7 +226,6 @@ export class TrainingNetwork {
         mask(masks.ffInner, draws.layers[layer].ffInner, dimFeedforward);
         mask(masks.ff, draws.layers[layer].ff, dModel);
       });
-      mask(this.activations.headMask, draws.head, dModel);
     }
     if (draws?.combine && this.#options.auxLayers.length > 0) {
       queue.writeBuffer(this.activations.combineWeights, 0, this.#byFrame(draws.combine, size));
@@ -337,7 +284,7 @@ export class TrainingNetwork {
 
   /** Frees its memory. */
   dispose(): void {
-    this.#ctc?.dispose();
+    this.#loss?.dispose();
     this.#scope.dispose();
     this.parameters.dispose();
   }

@@ -1,0 +1,127 @@
+import { requireCtc } from '../../encoder/checks.ts';
+import { BufferScope } from '../../webgpu/device/context.ts';
+import { padded, vec4s } from '../../webgpu/weights.ts';
+import type { Draws } from '../draws.ts';
+import * as kernels from '../kernels.generated.ts';
+import { linearGradients, maskOf } from '../layer.ts';
+import { CTC_HEAD } from '../layout.ts';
+import { maskBits } from '../masks.ts';
+import { byFourRows, byRow, type BatchSize, type Operation } from '../operations.ts';
+import { CtcLoss, framesNeeded } from './ctc.ts';
+import {
+  isSpike,
+  utterancesOf,
+  type Loss,
+  type LossOptions,
+  type LossParts,
+  type Target,
+  type TargetBatch,
+  type Utterance,
+} from './loss.ts';
+import { SpikeLoss, isSpikeInside } from './spike.ts';
+
+const fits = (target: Target, frames: number) =>
+  isSpike(target) ? isSpikeInside(target, frames) : framesNeeded(target) <= frames;
+
+/** The CTC head. Each utterance has a loss of its own: CTC over its labels, or a spike. */
+export class CtcHead implements Loss {
+  readonly losses: GPUBuffer;
+  readonly #parts: LossParts;
+  readonly #scope: BufferScope;
+  readonly #mask: GPUBuffer;
+  #ctc!: CtcLoss;
+  #spike!: SpikeLoss;
+  #forward: readonly Operation[] = [];
+  #backward: readonly Operation[] = [];
+
+  private constructor(parts: LossParts) {
+    this.#parts = parts;
+    const scope = (this.#scope = new BufferScope(parts.context));
+    const { utterances, frames } = parts.capacity;
+    this.losses = scope.createStorage('activations', 'losses', 4 * utterances);
+    const elements = utterances * frames * padded(parts.sizes.encoder.dModel);
+    this.#mask = scope.createStorage('activations', 'head mask', 4 * Math.ceil(elements / 32));
+  }
+
+  /** @throws RillError `bad-model` without a CTC head, `bad-argument` for what is too large, `shader`. */
+  static async create(parts: LossParts): Promise<CtcHead> {
+    const { vocabSize } = requireCtc(parts.sizes);
+    const head = new CtcHead(parts);
+    try {
+      await head.#compile(vocabSize);
+      return head;
+    } catch (error) {
+      head.dispose();
+      throw error;
+    }
+  }
+
+  async #compile(vocabSize: number): Promise<void> {
+    const { maker, capacity, parameters, step, dropout, encoderOut, dEncoderOut } = this.#parts;
+    const rows = capacity.utterances * capacity.frames;
+    const { dModel } = this.#parts.sizes.encoder;
+    const [d, vocabulary] = [vec4s(dModel), vec4s(vocabSize)];
+    const floats = (label: string, count: number) => this.#scope.createStorage('activations', label, 4 * count);
+    // The input's gradient takes its place; logits become log-probabilities.
+    const dropped = floats('encoder_out behind dropout', rows * padded(dModel));
+    const logits = floats('logits', rows * padded(vocabSize));
+    const dLogits = floats('gradient of logits', rows * padded(vocabSize));
+    const masked = (x: GPUBuffer, y: GPUBuffer) =>
+      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: this.#mask, step }, byRow);
+    const names = { matrix: `${CTC_HEAD}.weight`, bias: `${CTC_HEAD}.bias` };
+    const [weight, bias] = [parameters.of(names.matrix).value, parameters.of(names.bias).value];
+    const linear = maker.make(
+      kernels.linear,
+      { in_vec4s: d, out_vec4s: vocabulary },
+      { weight, bias, x: dropped, y: logits, step },
+      byFourRows(vocabulary),
+    );
+    this.#forward = await Promise.all([
+      masked(encoderOut, dropped),
+      linear,
+      maker.make(kernels.logSoftmax, { width: vocabSize }, { x: logits, step }, byRow),
+    ]);
+    this.#backward = await Promise.all([
+      ...linearGradients(this.#parts, names.matrix, [names.bias], d, vocabulary, {
+        ...{ dy: dLogits, x: dropped, dx: dropped },
+      }),
+      masked(dropped, dEncoderOut),
+    ]);
+    const parts = { ...this.#parts, vocabSize, logProbs: logits, dLogits, losses: this.losses };
+    this.#ctc = await CtcLoss.create(parts);
+    this.#spike = await SpikeLoss.create(parts);
+  }
+
+  upload(batch: TargetBatch, options: LossOptions): readonly Utterance[] {
+    const utterances = utterancesOf(batch, options, fits);
+    this.#ctc.upload(utterances);
+    this.#spike.upload(utterances);
+    if (batch.draws && this.#parts.dropout > 0) {
+      this.#uploadMask(batch.draws, utterances);
+    }
+    return utterances;
+  }
+
+  #uploadMask({ head }: Draws, utterances: readonly Utterance[]): void {
+    const size = { utterances: utterances.length, frames: Math.max(...utterances.map(({ frames }) => frames)) };
+    const bits = maskBits(head, size, this.#parts.sizes.encoder.dModel);
+    this.#parts.context.device.queue.writeBuffer(this.#mask, 0, bits);
+  }
+
+  run(pass: GPUComputePassEncoder, size: BatchSize): void {
+    this.#forward.forEach((each) => {
+      each.run(pass, size);
+    });
+    this.#ctc.run(pass, size);
+    this.#spike.run(pass, size);
+    this.#backward.forEach((each) => {
+      each.run(pass, size);
+    });
+  }
+
+  dispose(): void {
+    this.#ctc?.dispose();
+    this.#spike?.dispose();
+    this.#scope.dispose();
+  }
+}
