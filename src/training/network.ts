@@ -9,9 +9,11 @@ import type { Draws } from './draws.ts';
 import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import * as kernels from './kernels.generated.ts';
 import { planLayer, runBackward, runForward, type LayerPlan, type NetworkParts } from './layer.ts';
-import { trainingLayouts } from './layout.ts';
+import { trainingLayouts, type Head } from './layout.ts';
 import { CtcHead } from './losses/ctc-head.ts';
 import { reduced, type BatchLoss, type Loss, type LossOptions, type TargetBatch } from './losses/loss.ts';
+import type { RnntType } from './losses/transducer-plan.ts';
+import { TransducerLoss } from './losses/transducer.ts';
 import { maskBits } from './masks.ts';
 import { ORDINAL_STRIDE, OperationMaker, byRow, type BatchSize, type Capacity, type Operation } from './operations.ts';
 import { Parameters } from './parameters.ts';
@@ -21,6 +23,10 @@ export interface NetworkOptions {
   dropout?: number;
   /** Layers that RandomCombine combines, the last among them; none by default. */
   auxLayers?: readonly number[];
+  /** Which head is trained; `ctc` by default. Over the CTC head an utterance's target may be a spike, too. */
+  loss?: Head;
+  /** Of the transducer; `modified` by default, as the bundled model was trained. */
+  rnntType?: RnntType;
 }
 
 /** Utterances with what they should say. What is drawn for them is needed with dropout or RandomCombine. */
@@ -83,16 +89,17 @@ export class TrainingNetwork {
   /**
    * Loads a model's parameters and compiles what a batch takes.
    *
-   * @throws RillError `bad-model` without a CTC head, `bad-argument` for what is too large, `shader`, `gpu`.
+   * @throws RillError `bad-model` without the head, `bad-argument` for what is too large, `shader`, `gpu`.
    */
   static async create(
     context: GpuContext,
     model: Model,
     capacity: Capacity,
-    { dropout = 0, auxLayers = [] }: NetworkOptions = {},
+    { dropout = 0, auxLayers = [], loss = 'ctc', rnntType = 'modified' }: NetworkOptions = {},
   ): Promise<TrainingNetwork> {
-    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes));
-    const network = new TrainingNetwork(context, model, parameters, capacity, { dropout, auxLayers });
+    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, loss));
+    const options = { dropout, auxLayers, loss, rnntType };
+    const network = new TrainingNetwork(context, model, parameters, capacity, options);
     try {
       await network.#compile();
       return network;
@@ -110,8 +117,9 @@ export class TrainingNetwork {
     const shared = { maker, parameters, step: this.#step, dropout };
     const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
     const { encoderOut, dEncoderOut } = activations;
-    const ofLoss = { context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
-    this.#loss = await CtcHead.create({ ...shared, ...ofLoss });
+    const ofLoss = { ...shared, context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
+    const { loss, rnntType } = this.#options;
+    this.#loss = await (loss === 'ctc' ? CtcHead.create(ofLoss) : TransducerLoss.create(ofLoss, rnntType));
     [this.#embedding, this.#combinations, this.#layers] = await Promise.all([
       planEmbedding(parts),
       this.#planCombinations(parts),

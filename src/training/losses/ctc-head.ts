@@ -3,10 +3,10 @@ import { BufferScope } from '../../webgpu/device/context.ts';
 import { padded, vec4s } from '../../webgpu/weights.ts';
 import type { Draws } from '../draws.ts';
 import * as kernels from '../kernels.generated.ts';
-import { linearGradients, maskOf } from '../layer.ts';
+import { linear, linearGradients, maskOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
 import { maskBits } from '../masks.ts';
-import { byFourRows, byRow, type BatchSize, type Operation } from '../operations.ts';
+import { byRow, type BatchSize, type Operation } from '../operations.ts';
 import { CtcLoss, framesNeeded } from './ctc.ts';
 import {
   isSpike,
@@ -57,7 +57,7 @@ export class CtcHead implements Loss {
   }
 
   async #compile(vocabSize: number): Promise<void> {
-    const { maker, capacity, parameters, step, dropout, encoderOut, dEncoderOut } = this.#parts;
+    const { maker, capacity, step, dropout, encoderOut, dEncoderOut } = this.#parts;
     const rows = capacity.utterances * capacity.frames;
     const { dModel } = this.#parts.sizes.encoder;
     const [d, vocabulary] = [vec4s(dModel), vec4s(vocabSize)];
@@ -68,21 +68,13 @@ export class CtcHead implements Loss {
     const dLogits = floats('gradient of logits', rows * padded(vocabSize));
     const masked = (x: GPUBuffer, y: GPUBuffer) =>
       maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: this.#mask, step }, byRow);
-    const names = { matrix: `${CTC_HEAD}.weight`, bias: `${CTC_HEAD}.bias` };
-    const [weight, bias] = [parameters.of(names.matrix).value, parameters.of(names.bias).value];
-    const linear = maker.make(
-      kernels.linear,
-      { in_vec4s: d, out_vec4s: vocabulary },
-      { weight, bias, x: dropped, y: logits, step },
-      byFourRows(vocabulary),
-    );
     this.#forward = await Promise.all([
       masked(encoderOut, dropped),
-      linear,
+      linear(this.#parts, CTC_HEAD, d, vocabulary, { x: dropped, y: logits }),
       maker.make(kernels.logSoftmax, { width: vocabSize }, { x: logits, step }, byRow),
     ]);
     this.#backward = await Promise.all([
-      ...linearGradients(this.#parts, names.matrix, [names.bias], d, vocabulary, {
+      ...linearGradients(this.#parts, `${CTC_HEAD}.weight`, [`${CTC_HEAD}.bias`], d, vocabulary, {
         ...{ dy: dLogits, x: dropped, dx: dropped },
       }),
       masked(dropped, dEncoderOut),

@@ -1,8 +1,7 @@
-import { RillError } from '../../errors.ts';
 import { BufferScope, type GpuContext } from '../../webgpu/device/context.ts';
 import * as kernels from '../kernels.generated.ts';
 import { byRow, byUtterance, type BatchSize, type Capacity, type Operation } from '../operations.ts';
-import { isSpike, type LogitLossParts, type Utterance } from './loss.ts';
+import { isSpike, longestTarget, type LogitLossParts, type Utterance } from './loss.ts';
 
 /** Words of an utterance in the lattice's table, as ctc_lattice.wgsl has them. */
 const UTTERANCE_WORDS = 4;
@@ -60,15 +59,7 @@ export class CtcLoss {
    */
   upload(utterances: readonly Utterance[]): void {
     const labels = utterances.map(({ target }) => (isSpike(target) ? [] : target));
-    const longest = Math.max(...labels.map(({ length }) => length));
-    if (longest > this.#capacity.labels) {
-      throw new RillError('bad-argument', {
-        got: `a target of ${longest} tokens`,
-        expected: `at most ${this.#capacity.labels}`,
-        remedy: 'Make the trainer for longer targets, or cut the utterance.',
-      });
-    }
-    const states = statesOf(longest);
+    const states = statesOf(longestTarget(labels, this.#capacity));
     const words = new Uint32Array(utterances.length * states);
     const table = new DataView(new ArrayBuffer(4 * UTTERANCE_WORDS * utterances.length));
     utterances.forEach(({ target, frames, weight, isFeasible }, n) => {

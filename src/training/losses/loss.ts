@@ -1,3 +1,4 @@
+import { RillError } from '../../errors.ts';
 import { encoderFrames, type ModelSizes } from '../../model/sizes.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import type { Draws } from '../draws.ts';
@@ -29,10 +30,10 @@ export interface Spike {
 export type Target = readonly number[] | Spike;
 
 /** What the utterances of a batch should say. */
-export interface TargetBatch {
+export interface TargetBatch<Own extends Target = Target> {
   /** Feature frames of each utterance. */
   lens: readonly number[];
-  targets: readonly Target[];
+  targets: readonly Own[];
   /** What each utterance's loss is multiplied by; 1 by default. */
   weights?: readonly number[];
   /** What is drawn for the batch: a head may have dropout. */
@@ -94,8 +95,8 @@ export interface LogitLossParts {
 }
 
 /** One of a batch, as losses see it. */
-export interface Utterance {
-  target: Target;
+export interface Utterance<Own extends Target = Target> {
+  target: Own;
   /** Encoder frames. */
   frames: number;
   /** Of its loss in the batch's. */
@@ -107,17 +108,30 @@ export interface Utterance {
 export const isSpike = (target: Target): target is Spike => 'token' in target;
 
 /** @param fits whether a target can be said in so many encoder frames */
-export function utterancesOf(
-  { lens, targets, weights }: TargetBatch,
+export function utterancesOf<Own extends Target>(
+  { lens, targets, weights }: TargetBatch<Own>,
   { reduction, utterancesInStep = lens.length, scale = 1 }: LossOptions,
-  fits: (target: Target, frames: number) => boolean,
-): Utterance[] {
+  fits: (target: Own, frames: number) => boolean,
+): Utterance<Own>[] {
   return targets.map((target, n) => {
     const frames = encoderFrames(lens[n]);
     const tokens = isSpike(target) ? 1 : Math.max(target.length, 1);
     const share = reduction === 'mean' ? 1 / (utterancesInStep * tokens) : 1;
     return { target, frames, weight: scale * share * (weights?.[n] ?? 1), isFeasible: fits(target, frames) };
   });
+}
+
+/** Tokens of the longest target. @throws RillError `bad-argument` for more than there is room for. */
+export function longestTarget(targets: readonly (readonly number[])[], { labels }: Capacity): number {
+  const longest = Math.max(...targets.map(({ length }) => length));
+  if (longest > labels) {
+    throw new RillError('bad-argument', {
+      got: `a target of ${longest} tokens`,
+      expected: `at most ${labels}`,
+      remedy: 'Make the trainer for longer targets, or cut the utterance.',
+    });
+  }
+  return longest;
 }
 
 /** The loss of a batch. @param read losses from the GPU */
