@@ -76,7 +76,9 @@ const norm = ['workgroup_sum', 'workgroup_rows', 'step', 'at'];
 
 /** Training's kernels. */
 export const TRAINING_KERNELS: KernelTable = {
+  adam: ['training/adam', 'optimizer_state', 'at'],
   add: ['training/add', ...byRow],
+  begin_step: ['training/begin_step', 'optimizer_state'],
   bias_gradient: ['training/bias_gradient', ...rows],
   bypass: ['training/bypass', ...norm],
   bypass_gradient: ['training/bypass_gradient', ...norm],
@@ -88,6 +90,7 @@ export const TRAINING_KERNELS: KernelTable = {
   ctc_alpha: ['training/ctc_alpha', ...lattice],
   ctc_beta: ['training/ctc_beta', ...lattice],
   ctc_gradient: ['training/ctc_gradient', ...lattice, 'workgroup_rows'],
+  draw_mask: ['training/draw_mask', ...rows, 'at'],
   dropout: ['training/dropout', 'dropout_mask', ...byRow],
   input_gradient: ['training/input_gradient', ...rows],
   linear: ['training/linear', ...rows],
@@ -97,6 +100,7 @@ export const TRAINING_KERNELS: KernelTable = {
   lstm_output_gradient: ['training/lstm_output_gradient', 'step', 'at'],
   lstm_projection: ['training/lstm_projection', 'step', 'at'],
   residual: ['training/residual', 'dropout_mask', ...byRow],
+  squares: ['training/squares'],
   swish: ['training/swish', 'activations', 'dropout_mask', ...byRow],
   swish_gradient: ['training/swish_gradient', 'dropout_mask', ...byRow],
   weight_gradient: ['training/weight_gradient', ...rows],

@@ -6,7 +6,7 @@ import { readBuffers } from '../webgpu/device/readback.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
 import { CtcLoss, type CtcOptions } from './ctc.ts';
-import type { Draws } from './draws.ts';
+import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
 import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import * as kernels from './kernels.generated.ts';
 import {
@@ -18,8 +18,8 @@ import {
   type LayerPlan,
   type NetworkParts,
 } from './layer.ts';
-import { CTC_HEAD } from './layout.ts';
-import { maskBits } from './masks.ts';
+import { CTC_HEAD, EMBED, layerPrefix } from './layout.ts';
+import { Masks } from './masks.ts';
 import { ORDINAL_STRIDE, OperationMaker, byFourRows, byRow, type BatchSize, type Operation } from './operations.ts';
 import { Parameters } from './parameters.ts';
 
@@ -32,8 +32,15 @@ export interface NetworkCapacity extends BatchSize {
 export interface NetworkOptions {
   /** Probability of dropout; 0, which is none, by default. */
   dropout?: number;
+  /** Probability that a layer is bypassed; 0 by default. */
+  layerDropout?: number;
   /** Layers that RandomCombine combines, the last among them; none by default. */
   auxLayers?: readonly number[];
+  /**
+   * Prefixes of the names of what is trained, under icefall's names; all by default. Nothing is computed backwards below the
+   * lowest of them.
+   */
+  trainable?: readonly string[];
 }
 
 /** Utterances with their labels. */
@@ -44,8 +51,13 @@ export interface TrainingBatch {
   lens: readonly number[];
   /** Token ids of each utterance. */
   targets: readonly (readonly number[])[];
-  /** What is drawn for it: needed with dropout or RandomCombine. */
-  draws?: Draws;
+  /**
+   * What is random, or by which seed and count it is drawn: needed with dropout, layer dropout and RandomCombine, of which
+   * there is none without it.
+   */
+  draws?: Draws | DrawStep;
+  /** How far training has come: 0 at its start, 1 and more behind its warm-up, which is the default. For layer dropout. */
+  warmup?: number;
 }
 
 /** What a batch's loss is. */
@@ -79,6 +91,7 @@ export class TrainingNetwork {
   #embedding!: EmbeddingPlan;
   #layers: readonly LayerPlan[] = [];
   #head!: HeadPlan;
+  #masks!: Masks;
   #ctc!: CtcLoss;
 
   private constructor(
@@ -100,7 +113,7 @@ export class TrainingNetwork {
     const uniform = (label: string, bytes: number) =>
       this.#scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
     this.#step = uniform('step', 16);
-    const ordinals = Math.max(capacity.frames, encoder.numEncoderLayers + 1, combined);
+    const ordinals = Math.max(capacity.frames, Masks.count(encoder.numEncoderLayers), combined);
     this.#at = uniform('at', ORDINAL_STRIDE * ordinals);
     const words = new Uint32Array((ORDINAL_STRIDE / 4) * ordinals);
     for (let ordinal = 0; ordinal < ordinals; ordinal++) {
@@ -118,10 +131,15 @@ export class TrainingNetwork {
     context: GpuContext,
     model: Model,
     capacity: NetworkCapacity,
-    { dropout = 0, auxLayers = [] }: NetworkOptions = {},
+    { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] }: NetworkOptions = {},
   ): Promise<TrainingNetwork> {
-    const parameters = await Parameters.load(context, model);
-    const network = new TrainingNetwork(context, model, parameters, capacity, { dropout, auxLayers });
+    const parameters = await Parameters.load(context, model, trainable);
+    const network = new TrainingNetwork(context, model, parameters, capacity, {
+      dropout,
+      layerDropout,
+      auxLayers,
+      trainable,
+    });
     try {
       await network.#compile();
       return network;
@@ -136,14 +154,18 @@ export class TrainingNetwork {
     const maker = new OperationMaker(this.#context);
     const { parameters, activations } = this;
     const { dropout } = this.#options;
+    const lowest = this.#lowestTrained;
     const parts = { maker, sizes, parameters, activations, step: this.#step, at: this.#at, dropout };
     const capacity = { ...this.#capacity, states: 2 * this.#capacity.labels + 1 };
     const { logits, dLogits } = activations;
     this.#ctc = await CtcLoss.create(this.#context, maker, capacity, vocabSize, { logits, dLogits, step: this.#step });
-    [this.#embedding, this.#head, this.#layers] = await Promise.all([
+    [this.#masks, this.#embedding, this.#head, this.#layers] = await Promise.all([
+      Masks.create(parts, this.#scope),
       planEmbedding(parts),
       this.#planHead(parts, vocabSize),
-      Promise.all(Array.from({ length: sizes.numEncoderLayers }, (_, layer) => planLayer(parts, layer))),
+      Promise.all(
+        Array.from({ length: sizes.numEncoderLayers }, (_, layer) => planLayer(parts, layer, layer === lowest)),
+      ),
     ]);
   }
 
@@ -197,22 +219,49 @@ export class TrainingNetwork {
    *
    * @throws RillError `bad-argument` for a batch that is too large, `device-lost`, `gpu`.
    */
-  async run(batch: TrainingBatch, options: CtcOptions): Promise<BatchLoss> {
+  run(batch: TrainingBatch, options: CtcOptions): Promise<BatchLoss> {
+    this.submit(batch, options);
+    return this.losses(batch.lens.length);
+  }
+
+  /**
+   * Begins what {@link run} does, in one submit.
+   *
+   * @param isFirst of a step's micro-batches: gradients start from zero
+   * @param then what else goes into the submit
+   * @throws RillError `bad-argument` for a batch that is too large.
+   */
+  submit(
+    batch: TrainingBatch,
+    options: CtcOptions,
+    { isFirst = false, then }: { isFirst?: boolean; then?: (encoder: GPUCommandEncoder) => void } = {},
+  ): void {
     const size = this.#upload(batch);
     this.#ctc.upload(batch, options);
     const { device } = this.#context;
     const encoder = device.createCommandEncoder();
-    for (const buffer of [this.activations.encoderOut, this.activations.dOut]) {
+    const { encoderOut, dOut } = this.activations;
+    const gradients = isFirst ? this.parameters.trained.map(({ gradient }) => gradient) : [];
+    for (const buffer of [encoderOut, dOut, ...gradients]) {
       encoder.clearBuffer(buffer);
     }
     const pass = encoder.beginComputePass();
+    const { draws } = batch;
+    if (draws && 'seed' in draws && this.#options.dropout > 0) {
+      this.#masks.draw(draws, pass, size);
+    }
     this.#forward(pass, size);
     this.#ctc.run(pass, size);
     this.#backward(pass, size);
     pass.end();
+    then?.(encoder);
     device.queue.submit([encoder.finish()]);
-    const losses = await readBuffers(this.#context, [{ buffer: this.#ctc.losses, bytes: 4 * size.utterances }]);
-    return this.#ctc.reduced(losses);
+  }
+
+  /** The losses of the batch that was submitted last. @throws RillError `device-lost`, `gpu`. */
+  async losses(utterances: number): Promise<BatchLoss> {
+    const read = await readBuffers(this.#context, [{ buffer: this.#ctc.losses, bytes: 4 * utterances }]);
+    return this.#ctc.reduced(read);
   }
 
   #forward(pass: GPUComputePassEncoder, size: BatchSize): void {
@@ -240,50 +289,69 @@ export class TrainingNetwork {
       });
     };
     ran(this.#head.backward);
-    for (let layer = this.#layers.length - 1; layer >= 0; layer--) {
+    for (let layer = this.#layers.length - 1; layer >= Math.max(this.#lowestTrained, 0); layer--) {
       const ordinal = this.#head.combine.findIndex((each) => each.layer === layer);
       if (ordinal >= 0) {
         this.#head.combine[ordinal].giveBack.run(pass, size, ordinal);
       }
       runBackward(this.#layers[layer], pass, size, layer);
     }
-    this.#embedding.normGradient.run(pass, size, this.#layers.length);
-    ran(this.#embedding.backward);
-  }
-
-  /** Zeroes the gradients: the next batch begins a step. */
-  clearGradients(): void {
-    const encoder = this.#context.device.createCommandEncoder();
-    for (const { gradient } of this.parameters.all) {
-      encoder.clearBuffer(gradient);
+    if (this.#lowestTrained < 0) {
+      this.#embedding.normGradient.run(pass, size, this.#layers.length);
+      ran(this.#embedding.backward);
     }
-    this.#context.device.queue.submit([encoder.finish()]);
   }
 
-  #upload({ features, lens, draws }: TrainingBatch): BatchSize {
+  /** The lowest layer that is trained; -1 where the embedding is, as many as there are layers where the head alone is. */
+  get #lowestTrained(): number {
+    const isAny = (prefix: string) => this.parameters.trained.some(({ name }) => name.startsWith(prefix));
+    if (isAny(`${EMBED}.`)) {
+      return -1;
+    }
+    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
+    const lowest = Array.from({ length: layers }, (_, layer) => isAny(`${layerPrefix(layer)}.`)).indexOf(true);
+    return lowest < 0 ? layers : lowest;
+  }
+
+  #upload({ features, lens, draws, warmup = 1 }: TrainingBatch): BatchSize {
     const size = { utterances: lens.length, frames: longestFrames(lens) };
     this.#check(size, draws);
     const { queue } = this.#context.device;
     queue.writeBuffer(this.#step, 0, Uint32Array.of(size.utterances, size.frames));
     queue.writeBuffer(this.activations.features, 0, this.#spreadFeatures(features, lens, size));
-    const { numEncoderLayers: layers, dModel, dimFeedforward } = this.#model.sizes.encoder;
-    const alpha = draws?.alpha ?? new Array<number>(layers).fill(1);
+    const { alpha, combine } = this.#random(draws, size, warmup);
     queue.writeBuffer(this.activations.alpha, 0, Float32Array.of(...alpha, 1));
-    if (draws && this.#options.dropout > 0) {
-      const mask = (buffer: GPUBuffer, values: ArrayLike<number>, width: number) => {
-        queue.writeBuffer(buffer, 0, maskBits(values, size, width));
-      };
-      this.activations.layers.forEach(({ masks }, layer) => {
-        mask(masks.lstm, draws.layers[layer].lstm, dModel);
-        mask(masks.ffInner, draws.layers[layer].ffInner, dimFeedforward);
-        mask(masks.ff, draws.layers[layer].ff, dModel);
-      });
-      mask(this.activations.headMask, draws.head, dModel);
+    if (draws && !('seed' in draws) && this.#options.dropout > 0) {
+      this.#masks.give(draws, size);
     }
-    if (draws?.combine && this.#options.auxLayers.length > 0) {
-      queue.writeBuffer(this.activations.combineWeights, 0, this.#byFrame(draws.combine, size));
+    if (combine) {
+      queue.writeBuffer(this.activations.combineWeights, 0, this.#byFrame(combine, size));
     }
     return size;
+  }
+
+  /** Alphas of the layers, and the weights of RandomCombine: those that are given, or drawn. */
+  #random(draws: Draws | DrawStep | undefined, size: BatchSize, warmup: number): Pick<Draws, 'alpha' | 'combine'> {
+    const { layerDropout: probability, auxLayers } = this.#options;
+    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
+    if (!draws) {
+      return { alpha: new Array<number>(layers).fill(1) };
+    }
+    if (!('seed' in draws)) {
+      return draws;
+    }
+    const alpha = layerAlphas(draws, layers, { probability, warmup });
+    if (auxLayers.length === 0) {
+      return { alpha };
+    }
+    const combine = new Float32Array(size.utterances * size.frames * auxLayers.length);
+    for (let utterance = 0; utterance < size.utterances; utterance++) {
+      for (let frame = 0; frame < size.frames; frame++) {
+        const at = (utterance * size.frames + frame) * auxLayers.length;
+        combine.set(combineWeights(draws, { utterance, frame }, auxLayers.length), at);
+      }
+    }
+    return { alpha, combine };
   }
 
   /** Values (utterances, frames, n), frame by frame. */
@@ -316,7 +384,7 @@ export class TrainingNetwork {
     return spread;
   }
 
-  #check({ utterances, frames }: BatchSize, draws: Draws | undefined): void {
+  #check({ utterances, frames }: BatchSize, draws: Draws | DrawStep | undefined): void {
     const most = this.#capacity;
     if (utterances > most.utterances || frames > most.frames) {
       throw new RillError('bad-argument', {
@@ -326,7 +394,8 @@ export class TrainingNetwork {
       });
     }
     const { dropout, auxLayers } = this.#options;
-    if ((dropout > 0 && !draws) || (auxLayers.length > 0 && !draws?.combine)) {
+    const isGiven = draws && !('seed' in draws);
+    if ((dropout > 0 && !draws) || (auxLayers.length > 0 && (!draws || (isGiven && !draws.combine)))) {
       throw new RillError('bad-argument', {
         got: 'a batch without draws',
         expected: 'masks for dropout, and weights for RandomCombine',
