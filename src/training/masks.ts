@@ -88,8 +88,8 @@ export class Masks {
   draw({ seed, microStep }: DrawStep, pass: GPUComputePassEncoder, size: BatchSize): void {
     const words = [...seedKey(seed), microStep, dropoutThreshold(this.#parts.dropout)];
     this.#queue.writeBuffer(this.#draw, 0, Uint32Array.from(words));
-    this.#operations.forEach(({ run }, ordinal) => {
-      run(pass, size, ordinal);
+    this.#operations.forEach((each, ordinal) => {
+      each.run(pass, size, ordinal);
     });
   }
 }

@@ -151,10 +151,10 @@ export class Optimizer {
     this.#operations = [
       ...squaresMade,
       await begin,
-      ...stepsMade.map(({ name, run }, ordinal): Operation => ({
-        name,
+      ...stepsMade.map((each, ordinal): Operation => ({
+        name: each.name,
         run: (pass) => {
-          run(pass, noSize, ordinal);
+          each.run(pass, noSize, ordinal);
         },
       })),
     ];
