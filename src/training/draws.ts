@@ -8,6 +8,10 @@ export const SITES = {
   headDropout: 0x8002,
   specAugment: 0x8003,
   shuffling: 0x8004,
+  speed: 0x8005,
+  gain: 0x8006,
+  noise: 0x8007,
+  otherSpeech: 0x8008,
 } as const;
 
 /** The sites of a layer's three masks. */
