@@ -1,3 +1,4 @@
+import FFT from 'fft.js';
 import { describe, expect, it } from 'vitest';
 import { SITES } from '../../../src/training/draws.ts';
 import { amplified, atLevel, levelOf } from '../../../src/training/augment/level.ts';
@@ -77,31 +78,34 @@ describe('noise', () => {
   const made = (colour: NoiseColour, length: number, utterance = 1) =>
     noise(new Randoms(STEP, SITES.noise, utterance), { length, colour, level: -40 });
 
-  /** Mean power of 40 frequencies from `low` to 2 low, in dB. */
-  function powerOfOctave(samples: Float32Array, low: number): number {
-    let power = 0;
-    for (let k = 0; k < 40; k++) {
-      const bin = Math.round(low * (1 + k / 40) * samples.length);
-      let [real, imaginary] = [0, 0];
-      samples.forEach((sample, i) => {
-        const phase = (2 * Math.PI * ((bin * i) % samples.length)) / samples.length;
-        real += sample * Math.cos(phase);
-        imaginary += sample * Math.sin(phase);
+  /** Mean power in eight octaves from 1/512 of the sample rate on, in dB, each seen in 8 times 16384 samples. */
+  function octaves(colour: NoiseColour): number[] {
+    const size = 16384;
+    const fft = new FFT(size);
+    const powers = new Float64Array(8);
+    for (let utterance = 0; utterance < 8; utterance++) {
+      const spectrum = fft.createComplexArray() as number[];
+      fft.realTransform(spectrum, [...made(colour, size, utterance)]);
+      powers.forEach((_, octave) => {
+        const first = (size / 512) * 2 ** octave;
+        for (let bin = first; bin < 2 * first; bin++) {
+          powers[octave] += (spectrum[2 * bin] ** 2 + spectrum[2 * bin + 1] ** 2) / first;
+        }
       });
-      power += (real ** 2 + imaginary ** 2) / 40;
     }
-    return 10 * Math.log10(power);
+    return [...powers].map((power) => 10 * Math.log10(power));
   }
 
   it.each<[NoiseColour, number]>([
     ['white', 0],
-    ['pink', -3.01],
-  ])('is at its level, and as loud at high frequencies as %s noise is', (colour, slope) => {
-    const samples = made(colour, 8192);
-    expect(levelOf(samples)).toBeCloseTo(-40, 3);
-    // From 1/64 to 1/4 of the sample rate: four octaves. The mean of 40 powers is within 0.7 dB, mostly.
-    const [low, high] = [powerOfOctave(samples, 1 / 64), powerOfOctave(samples, 1 / 4)];
-    expect(Math.abs((high - low) / 4 - slope)).toBeLessThan(1);
+    ['pink', 10 * Math.log10(0.5)],
+  ])('is at its level, and spread over frequencies as %s noise is', (colour, slope) => {
+    expect(levelOf(made(colour, 1000))).toBeCloseTo(-40, 3);
+    const found = octaves(colour);
+    const [middle] = found.slice(4);
+    const expected = found.map((_, octave) => middle + slope * (octave - 4));
+    // Five standard deviations where there are the fewest powers, 256.
+    expectClose(found, expected, { absolute: (5 * 4.34) / Math.sqrt(256), relative: 0 }, colour);
   });
 
   it('is the same for the same utterance, another for another', () => {

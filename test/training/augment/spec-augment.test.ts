@@ -17,14 +17,20 @@ function masksOf(utterance: number, frames: number, options: SpecAugmentOptions)
   const from = new Randoms({ seed: 9, microStep: 0 }, SITES.specAugment, utterance);
   const masked = specAugment(from, features, BINS, options);
   const mean = Math.fround(features.reduce((sum, value) => sum + value, 0) / features.length);
-  const isMasked = (t: number, f: number) => masked[t * BINS + f] === mean;
-  const [times, freqs] = [Array.from({ length: frames }, (_, t) => t), Array.from({ length: BINS }, (_, f) => f)];
-  const wholeBins = freqs.filter((f) => times.every((t) => isMasked(t, f)));
-  const wholeFrames = times.filter((t) => freqs.every((f) => isMasked(t, f)));
+  const bins = new Set(Array.from({ length: BINS }, (_, f) => f));
+  const stretches = new Set(Array.from({ length: frames }, (_, t) => t));
+  for (let t = 0; t < frames; t++) {
+    for (let f = 0; f < BINS; f++) {
+      if (masked[t * BINS + f] !== mean) {
+        bins.delete(f);
+        stretches.delete(t);
+      }
+    }
+  }
   // All else is as it was.
-  const isRest = (at: number) => !wholeBins.includes(at % BINS) && !wholeFrames.includes(Math.floor(at / BINS));
-  const hasChanged = masked.some((value, at) => isRest(at) && value !== features[at]);
-  return { bins: wholeBins.length, frames: wholeFrames.length, hasChanged };
+  const isRest = (at: number) => !bins.has(at % BINS) && !stretches.has(Math.floor(at / BINS));
+  const hasChanged = masked.some((value, at) => value !== features[at] && isRest(at));
+  return { bins: bins.size, frames: stretches.size, hasChanged };
 }
 
 const UTTERANCES = Array.from({ length: 200 }, (_, n) => n);
