@@ -3,14 +3,21 @@ import { beforeAll, describe, it } from 'vitest';
 import { expectWithinShare } from '../support/close.ts';
 import { dot, expectGradients, randoms64 } from '../support/gradients.ts';
 import { trainingJson } from '../support/training.ts';
+import { balancerBackward } from './twins/balancer.ts';
 import { basicNorm, basicNormBackward } from './twins/basic-norm.ts';
+import { bypass, bypassBackward } from './twins/bypass.ts';
 import { conv, convBackward, convolved, type ConvSizes } from './twins/conv.ts';
 import { doubleSwish, doubleSwishBackward } from './twins/double-swish.ts';
+import { dropout } from './twins/dropout.ts';
+import { gradientFilter } from './twins/gradient-filter.ts';
 import { linear, linearBackward } from './twins/linear.ts';
+import { logSoftmax, logSoftmaxBackward } from './twins/log-softmax.ts';
 import { lstm, lstmBackward, type LstmSizes } from './twins/lstm.ts';
+import { randomCombine, randomCombineBackward } from './twins/random-combine.ts';
 
 /** Both are float64: some hundred operations apart. */
 const FLOAT64 = 1e-12;
+const OPS = 'ops/ops.json';
 
 type Nested = number | Nested[];
 
@@ -25,6 +32,15 @@ function flat(nested: Nested): Float64Array {
   return Float64Array.from(Array.isArray(nested) ? nested.flatMap((each) => [...flat(each)]) : [nested]);
 }
 
+/** (T, N, width) as PyTorch has it to (N, T, width), or back. */
+const swapped = (values: Float64Array, rows: number, columns: number) => {
+  const width = values.length / rows / columns;
+  return values.map((_, at) => {
+    const [column, row, k] = [Math.floor(at / width / rows), Math.floor(at / width) % rows, at % width];
+    return values[(row * columns + column) * width + k];
+  });
+};
+
 let ops: Record<string, Op>;
 
 /** A golden case with its arrays flat. */
@@ -36,7 +52,7 @@ function golden(name: string) {
 }
 
 beforeAll(async () => {
-  ops = await trainingJson('ops/ops.json');
+  ops = await trainingJson(OPS);
 });
 
 describe('linear', () => {
@@ -105,16 +121,57 @@ describe('conv', () => {
   });
 });
 
-describe('lstm', () => {
-  /** (T, N, width) as PyTorch has it to (N, T, width), or back. */
-  const swapped = (values: Float64Array, rows: number, columns: number) => {
-    const width = values.length / rows / columns;
-    return values.map((_, at) => {
-      const [column, row, k] = [Math.floor(at / width / rows), Math.floor(at / width) % rows, at % width];
-      return values[(row * columns + column) * width + k];
-    });
-  };
+describe('logSoftmax', () => {
+  it("equals PyTorch's", () => {
+    const { in: given, out, dOut, dIn } = golden('log_softmax');
+    const y = logSoftmax(given.x, 6);
+    expectWithinShare(y, out[0], FLOAT64);
+    expectWithinShare(logSoftmaxBackward({ dy: dOut[0], y }, 6), dIn.x, FLOAT64);
+  });
 
+  it('has the gradients of finite differences', () => {
+    const [x, dy] = [randoms64(15, 1, 3), randoms64(15, 2)];
+    const dx = logSoftmaxBackward({ dy, y: logSoftmax(x, 5) }, 5);
+    expectGradients({ x }, (given) => dot(logSoftmax(given.x, 5), dy), { x: dx });
+  });
+});
+
+describe('what is drawn', () => {
+  it('lets gradients through as it lets values through', () => {
+    const inputs = { x: randoms64(6, 1), y: randoms64(6, 2) };
+    const dy = randoms64(6, 3);
+    const mask = [1, 0, 1, 1, 0, 1];
+    const dropped = dropout(dy, mask, 0.1);
+    expectGradients({ x: inputs.x }, ({ x }) => dot(dropout(x, mask, 0.1), dy), { x: dropped });
+    const { dx, dy: dBypassed } = bypassBackward(dy, 0.3);
+    expectGradients(inputs, (given) => dot(bypass(given, 0.3), dy), { x: dx, y: dBypassed });
+    const weights = randoms64(4, 4);
+    const [first, second] = randomCombineBackward(dy, weights, 2, 3);
+    const combined = ({ x, y }: Readonly<Record<'x' | 'y', Float64Array>>) => randomCombine([x, y], weights, 3);
+    expectGradients(inputs, (given) => dot(combined(given), dy), { x: first, y: second });
+  });
+});
+
+describe("icefall's gradient shaping", () => {
+  it("is PyTorch's balancer", () => {
+    const { in: given, dOut, dIn } = golden('balancer');
+    const options = { minPositive: 0.45, maxPositive: 0.55, maxAbs: 6 };
+    const dx = balancerBackward({ dy: dOut[0], x: given.x }, { channels: 6, inner: 1 }, options);
+    expectWithinShare(dx, dIn.x, FLOAT64);
+  });
+
+  it("is PyTorch's gradient filter", async () => {
+    const { gradient_filter: op } = await trainingJson<Record<string, Record<'d_out' | 'd_in', Nested[]>>>(OPS);
+    const [dx, weightGradient] = op.d_out.map(flat);
+    const [filteredX, filteredWeight] = op.d_in.map(flat);
+    const filtered = gradientFilter(swapped(dx, 5, 3), 3);
+    expectWithinShare(filtered.dx, swapped(filteredX, 5, 3), FLOAT64);
+    const factored = weightGradient.map((value) => value * filtered.weightFactor);
+    expectWithinShare(factored, filteredWeight, FLOAT64);
+  });
+});
+
+describe('lstm', () => {
   it.each<[string, LstmSizes]>([
     ['lstm', { batch: 2, frames: 6, width: 4, hidden: 4, proj: 4 }],
     ['lstm_projected', { batch: 2, frames: 6, width: 3, hidden: 5, proj: 3 }],

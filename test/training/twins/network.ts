@@ -4,6 +4,7 @@
  *     enc = out of the last layer, or Σ_k w_k ∘ out of aux layer k
  *     logits = W (D_head ∘ enc) + b;  loss = CTC
  */
+import { encoderFrames } from '../../../src/model/sizes.ts';
 import type { Draws } from '../../../src/training/draws.ts';
 import { ctcLoss, type CtcLoss, type Reduction } from './ctc.ts';
 import { dropout } from './dropout.ts';
@@ -52,8 +53,6 @@ export interface NetworkResult extends Pick<CtcLoss, 'losses' | 'loss'> {
   gradients: Gradients;
 }
 
-export const encoderLens = (lens: readonly number[]) => lens.map((times) => (((times - 3) >> 1) - 1) >> 1);
-
 export function network(
   weights: Weights,
   sizes: NetworkSizes,
@@ -83,7 +82,7 @@ export function network(
   const headSizes = { rows: batch * frames, inputs: d, outputs: vocabSize };
   const head = { x: dropout(encoderOut, draws?.head, sizes.dropout), weight: weightOf(weights, `${HEAD}weight`) };
   const logits = linear({ ...head, bias: weightOf(weights, `${HEAD}bias`) }, headSizes);
-  const ctcInputs = { logits, lens: encoderLens(lens), targets };
+  const ctcInputs = { logits, lens: lens.map(encoderFrames), targets };
   const { losses, loss, dLogits } = ctcLoss(ctcInputs, { frames, vocabSize }, { reduction, zeroInfinity });
 
   const dHead = linearBackward({ dy: dLogits, ...head }, headSizes);

@@ -1,0 +1,130 @@
+/**
+ * The transducer's stateless decoder and its joiner, over all frames and all prefixes of a target.
+ *
+ *     e_u = Σ_i conv[·, i] ∘ embedding(context_u[i]);  dec_u = relu(e_u)
+ *     context_u = the last symbols of (none, …, blank, y_1, …, y_u); none embeds to zero
+ *     j[t,u] = tanh(encoder_proj(enc_t) + decoder_proj(dec_u));  logits[t,u] = output_linear(j[t,u])
+ *
+ *     dj = (1 − j²) ∘ output_linearᵀ dlogits; summed over u for enc_t, over t for dec_u
+ *     de_u = [e_u > 0] ∘ decoder_projᵀ Σ_t dj;  dconv[·, i] = Σ_u de_u ∘ embedding(…);  dembedding(…) += conv[·, i] ∘ de_u
+ *
+ * enc (T', d), embedding (V, decoderDim), conv (decoderDim, 1, contextSize), logits (T', U + 1, V).
+ */
+import { linear, linearBackward } from './linear.ts';
+import type { Numbers } from './numbers.ts';
+import { weightOf, type Gradients, type Weights } from './weights.ts';
+
+export interface JoinerSizes {
+  dModel: number;
+  decoderDim: number;
+  joinerDim: number;
+  vocabSize: number;
+  contextSize: number;
+}
+
+export interface JoinerSaved {
+  contexts: number[][];
+  /** (U + 1, decoderDim), before and behind the ReLU. */
+  before: Float64Array;
+  decoderOut: Float64Array;
+  /** (T', U + 1, joinerDim) */
+  joined: Float64Array;
+  logits: Float64Array;
+}
+
+/** Contexts of all prefixes of a target; −1 is none. */
+function contextsOf(target: readonly number[], contextSize: number): number[][] {
+  const symbols = [...Array<number>(contextSize - 1).fill(-1), 0, ...target];
+  return Array.from({ length: target.length + 1 }, (_, u) => symbols.slice(u, u + contextSize));
+}
+
+const matrix = (weights: Weights, name: string) => ({
+  weight: weightOf(weights, `joiner.${name}.weight`),
+  bias: weightOf(weights, `joiner.${name}.bias`),
+});
+
+export function decoderJoiner(
+  weights: Weights,
+  encoderOut: Numbers,
+  target: readonly number[],
+  { dModel, decoderDim, joinerDim, vocabSize, contextSize }: JoinerSizes,
+): JoinerSaved {
+  const embedding = weightOf(weights, 'decoder.embedding.weight');
+  const conv = weightOf(weights, 'decoder.conv.weight');
+  const contexts = contextsOf(target, contextSize);
+  const before = new Float64Array(contexts.length * decoderDim);
+  contexts.forEach((context, u) => {
+    context.forEach((symbol, i) => {
+      for (let k = 0; symbol >= 0 && k < decoderDim; k++) {
+        before[u * decoderDim + k] += conv[k * contextSize + i] * embedding[symbol * decoderDim + k];
+      }
+    });
+  });
+  const decoderOut = before.map((value) => Math.max(0, value));
+  const [frames, width] = [encoderOut.length / dModel, contexts.length];
+  const encoderSizes = { rows: frames, inputs: dModel, outputs: joinerDim };
+  const encoderProj = linear({ x: encoderOut, ...matrix(weights, 'encoder_proj') }, encoderSizes);
+  const decoderSizes = { rows: width, inputs: decoderDim, outputs: joinerDim };
+  const decoderProj = linear({ x: decoderOut, ...matrix(weights, 'decoder_proj') }, decoderSizes);
+  const joined = new Float64Array(frames * width * joinerDim).map((_, at) => {
+    const [t, u, k] = [Math.floor(at / joinerDim / width), Math.floor(at / joinerDim) % width, at % joinerDim];
+    return Math.tanh(encoderProj[t * joinerDim + k] + decoderProj[u * joinerDim + k]);
+  });
+  const outSizes = { rows: frames * width, inputs: joinerDim, outputs: vocabSize };
+  const logits = linear({ x: joined, ...matrix(weights, 'output_linear') }, outSizes);
+  return { contexts, before, decoderOut, joined, logits };
+}
+
+export function decoderJoinerBackward(
+  weights: Weights,
+  encoderOut: Numbers,
+  dLogits: Numbers,
+  { contexts, before, decoderOut, joined }: JoinerSaved,
+  { dModel, decoderDim, joinerDim, vocabSize, contextSize }: JoinerSizes,
+): { dEncoderOut: Float64Array; gradients: Gradients } {
+  const [frames, width] = [encoderOut.length / dModel, contexts.length];
+  const out = linearBackward(
+    { dy: dLogits, x: joined, weight: weightOf(weights, 'joiner.output_linear.weight') },
+    { rows: frames * width, inputs: joinerDim, outputs: vocabSize },
+  );
+  const dEncoderProj = new Float64Array(frames * joinerDim);
+  const dDecoderProj = new Float64Array(width * joinerDim);
+  joined.forEach((value, at) => {
+    const [t, u, k] = [Math.floor(at / joinerDim / width), Math.floor(at / joinerDim) % width, at % joinerDim];
+    const d = out.dx[at] * (1 - value ** 2);
+    dEncoderProj[t * joinerDim + k] += d;
+    dDecoderProj[u * joinerDim + k] += d;
+  });
+  const encoder = linearBackward(
+    { dy: dEncoderProj, x: encoderOut, weight: weightOf(weights, 'joiner.encoder_proj.weight') },
+    { rows: frames, inputs: dModel, outputs: joinerDim },
+  );
+  const decoder = linearBackward(
+    { dy: dDecoderProj, x: decoderOut, weight: weightOf(weights, 'joiner.decoder_proj.weight') },
+    { rows: width, inputs: decoderDim, outputs: joinerDim },
+  );
+  const embedding = weightOf(weights, 'decoder.embedding.weight');
+  const conv = weightOf(weights, 'decoder.conv.weight');
+  const dEmbedding = new Float64Array(embedding.length);
+  const dConv = new Float64Array(conv.length);
+  contexts.forEach((context, u) => {
+    context.forEach((symbol, i) => {
+      for (let k = 0; symbol >= 0 && k < decoderDim; k++) {
+        const d = before[u * decoderDim + k] > 0 ? decoder.dx[u * decoderDim + k] : 0;
+        dConv[k * contextSize + i] += d * embedding[symbol * decoderDim + k];
+        dEmbedding[symbol * decoderDim + k] += d * conv[k * contextSize + i];
+      }
+    });
+  });
+  const gradients: Gradients = new Map([
+    ['decoder.embedding.weight', dEmbedding],
+    ['decoder.conv.weight', dConv],
+    ['joiner.encoder_proj.weight', encoder.dWeight],
+    ['joiner.encoder_proj.bias', encoder.dBias],
+    ['joiner.decoder_proj.weight', decoder.dWeight],
+    ['joiner.decoder_proj.bias', decoder.dBias],
+    ['joiner.output_linear.weight', out.dWeight],
+    ['joiner.output_linear.bias', out.dBias],
+  ]);
+  return { dEncoderOut: encoder.dx, gradients };
+}
