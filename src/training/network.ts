@@ -344,14 +344,8 @@ export class TrainingNetwork {
     if (auxLayers.length === 0) {
       return { alpha };
     }
-    const combine = new Float32Array(size.utterances * size.frames * auxLayers.length);
-    for (let utterance = 0; utterance < size.utterances; utterance++) {
-      for (let frame = 0; frame < size.frames; frame++) {
-        const at = (utterance * size.frames + frame) * auxLayers.length;
-        combine.set(combineWeights(draws, { utterance, frame }, auxLayers.length), at);
-      }
-    }
-    return { alpha, combine };
+    const { utterances: batch, frames } = size;
+    return { alpha, combine: combineWeights(draws, { batch, frames }, auxLayers.length) };
   }
 
   /** Values (utterances, frames, n), frame by frame. */

@@ -93,10 +93,7 @@ it('draws on the GPU what is drawn on the CPU', async () => {
       return { lstm: mask(lstm, dModel), ffInner: mask(ffInner, dimFeedforward), ff: mask(ff, dModel) };
     }),
     head: mask(SITES.headDropout, dModel),
-    combine: Float32Array.from({ length: size.batch * size.frames }).reduce<number[]>((weights, _, i) => {
-      const place = { utterance: Math.floor(i / size.frames), frame: i % size.frames };
-      return [...weights, ...combineWeights(drawn, place, auxLayers.length)];
-    }, []),
+    combine: combineWeights(drawn, size, auxLayers.length),
   };
   const [expected, actual] = [await run(given), await run(drawn)];
   for (const [name, gradient] of expected) {
