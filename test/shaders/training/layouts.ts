@@ -28,3 +28,33 @@ export function guarded(values: Numbers, width: number): Float32Array<ArrayBuffe
   buffer.set(Float32Array.from(values));
   return buffer;
 }
+
+/**
+ * Frames of utterances as kernels have them, one frame of all utterances after the other.
+ *
+ * @param values (utterances, frames, width)
+ */
+export function frameByFrame(
+  values: Numbers,
+  { utterances, frames }: { utterances: number; frames: number },
+): Float64Array {
+  const width = values.length / utterances / frames;
+  return Float64Array.from(values, (_, place) => {
+    const [row, k] = [Math.floor(place / width), place % width];
+    return values[((row % utterances) * frames + Math.floor(row / utterances)) * width + k];
+  });
+}
+
+/**
+ * Gates as kernels have them, those of a unit side by side.
+ *
+ * @param values (rows, 4 * units, width): all of i, then f, g and o
+ */
+export function byUnit(values: Numbers, units: number, width = 1): Float64Array {
+  return Float64Array.from(values, (_, place) => {
+    const [row, k] = [Math.floor(place / width), place % width];
+    const [unit, gate] = [Math.floor(row / 4) % units, row % 4];
+    const start = Math.floor(row / 4 / units) * 4 * units;
+    return values[(start + gate * units + unit) * width + k];
+  });
+}
