@@ -19,7 +19,10 @@ export interface CtcOptions {
   reduction: Reduction;
   /** Utterances of all micro-batches of a step, which `mean` is over; those of the batch by default. */
   utterancesInStep?: number;
-  /** An utterance whose labels do not fit into its frames counts 0 and has no gradient; true by default. */
+  /**
+   * An utterance whose labels do not fit into its frames counts 0 and has no gradient; true by default. Otherwise its loss
+   * is infinite, and its gradient is not a number, nor is anything that it is added to.
+   */
   zeroInfinity?: boolean;
 }
 
@@ -98,6 +101,7 @@ export class CtcLoss {
     }
     const labels = new Uint32Array(lens.length * states);
     const utterances = new DataView(new ArrayBuffer(4 * UTTERANCE_WORDS * lens.length));
+    const ofInfeasible = zeroInfinity ? 0 : NaN;
     this.#zeroInfinity = zeroInfinity;
     this.#infeasible = targets.map((target, n) => framesNeeded(target) > encoderFrames(lens[n]));
     this.#weights = targets.map(({ length }) =>
@@ -110,7 +114,7 @@ export class CtcLoss {
       const at = 4 * UTTERANCE_WORDS * n;
       utterances.setUint32(at, encoderFrames(lens[n]), true);
       utterances.setUint32(at + 4, 2 * target.length + 1, true);
-      utterances.setFloat32(at + 8, this.#weights[n], true);
+      utterances.setFloat32(at + 8, this.#infeasible[n] ? ofInfeasible : this.#weights[n], true);
       utterances.setUint32(at + 12, this.#infeasible[n] ? 0 : 1, true);
     });
     const { queue } = this.#context.device;
