@@ -10,7 +10,7 @@ const END_TO_END = [
 ];
 /** Without a GPU, a browser or another process: seconds. */
 const UNIT = [
-  'test/{checkpoint,decoder,features,model,text,tools,training,wasm,waveform}/**/*.test.ts',
+  'test/{checkpoint,decoder,features,model,text,tools,wasm,waveform}/**/*.test.ts',
   'test/{documents,imports}.test.ts',
 ];
 
@@ -27,7 +27,7 @@ export default defineConfig(({ mode }) => {
     },
   });
   return {
-    resolve: { alias: { rill: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
+    resolve: { alias: { 'rill-asr': fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
     test: {
       projects: [
         project('unit', UNIT, END_TO_END),

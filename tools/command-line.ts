@@ -11,6 +11,7 @@ import { evaluate } from './commands/eval.ts';
 import { evaluateKeywords } from './commands/eval-keywords.ts';
 import { exportModel } from './commands/export.ts';
 import { features } from './commands/features.ts';
+import { gradients } from './commands/gradients.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
 import { transcribe } from './commands/transcribe.ts';
@@ -30,12 +31,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'eval-keywords': evaluateKeywords,
   bench,
   dtypes,
+  gradients,
 };
 
 function help(): string {
   const lines = Object.values(COMMANDS).map(({ usage, summary }) => `  rill ${usage}\n      ${summary}`);
   return [
-    'Streaming speech recognition on WebGPU.',
+    'Streaming speech recognition on the GPU or the CPU.',
     lines.join('\n'),
     'rill <command> --help tells the options, rill --version the version.',
   ].join('\n\n');

@@ -78,7 +78,9 @@ const norm = ['workgroup_sum', 'workgroup_rows', 'step', 'at'];
 
 /** Training's kernels. */
 export const TRAINING_KERNELS: KernelTable = {
+  adam: ['training/adam', 'optimizer_state', 'at'],
   add: ['training/add', ...byRow],
+  begin_step: ['training/begin_step', 'optimizer_state'],
   bias_gradient: ['training/bias_gradient', ...rows],
   bypass: ['training/bypass', ...norm],
   bypass_gradient: ['training/bypass_gradient', ...norm],
@@ -92,6 +94,7 @@ export const TRAINING_KERNELS: KernelTable = {
   ctc_gradient: ['training/ctc_gradient', ...ctc, 'workgroup_rows'],
   decoder: ['training/decoder', ...byRow],
   decoder_conv_gradient: ['training/decoder_conv_gradient', ...rows],
+  draw_mask: ['training/draw_mask', ...rows, 'at'],
   dropout: ['training/dropout', 'dropout_mask', ...byRow],
   embedding_gradient: ['training/embedding_gradient', ...rows],
   input_gradient: ['training/input_gradient', ...rows],
@@ -107,6 +110,7 @@ export const TRAINING_KERNELS: KernelTable = {
   residual: ['training/residual', 'dropout_mask', ...byRow],
   spike_gradient: ['training/spike_gradient', ...spike, 'workgroup_rows'],
   spike_loss: ['training/spike_loss', ...spike, 'workgroup_log_sum'],
+  squares: ['training/squares'],
   swish: ['training/swish', 'activations', 'dropout_mask', ...byRow],
   swish_gradient: ['training/swish_gradient', 'dropout_mask', ...byRow],
   transducer_alpha: ['training/transducer_alpha', ...transducer, 'workgroup_log_sum'],

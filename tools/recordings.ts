@@ -122,11 +122,7 @@ async function* otherwise(refusal: unknown, pieces: AsyncGenerator<Waveform>): A
   yield* pieces;
 }
 
-async function* fromPipe(
-  bytes: Bytes,
-  name: string,
-  onDuration: (seconds: number) => void,
-): AsyncGenerator<Waveform> {
+async function* fromPipe(bytes: Bytes, name: string, onDuration: (seconds: number) => void): AsyncGenerator<Waveform> {
   const { start, all } = await peek(bytes, WAV_START_BYTES);
   const isWav = start.length === 0 || WAV_START.test(latin(start));
   yield* wavSamples(isWav ? all : decodeWithFfmpeg(all, name, onDuration), name);

@@ -5,7 +5,7 @@
 struct Utterance {
   frames: u32, // encoder frames
   states: u32, // 2 U + 1
-  scale: f32, // of its gradient
+  scale: f32, // of its gradient; where its labels do not fit, each element of it: 0, or not a number
   is_feasible: u32, // whether so many labels fit into so many frames
 }
 
@@ -32,7 +32,10 @@ fn log_prob(t: u32, n: u32, s: u32) -> f32 {
 
 // Whether a path may go from s - 2 to s: over a blank, between two labels that differ.
 fn may_skip(n: u32, s: u32) -> bool {
-  return s % 2u == 1u && s > 1u && label(n, s) != label(n, s - 2u);
+  if (s % 2u == 0u || s < 2u) {
+    return false;
+  }
+  return label(n, s) != label(n, s - 2u);
 }
 
 fn log_sum(a: f32, b: f32, c: f32) -> f32 {

@@ -9,28 +9,28 @@ override tile: u32; // 1, 4 or 16
 
 fn one_row(row: u32, o: u32) {
   let start = start_of(row);
-  var y = vec4f(0.0);
+  var total = vec4f(0.0);
   for (var first = 0u; first < in_vec4s; first += block_vec4s) {
     var s = block_start(o);
     for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       s = multiply_add(weights_at(k, o), inputs_at(start, input_place(k)), s);
     }
-    y += s;
+    total += s;
   }
-  store(row, o, y);
+  store(row, o, total);
 }
 
 fn four_rows(row: u32, o: u32) {
   let starts = four_starts(row);
-  var y = mat4x4f();
+  var total = mat4x4f();
   for (var first = 0u; first < in_vec4s; first += block_vec4s) {
     var s = four_block_starts(o);
     for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       s = multiply_add_four(weights_at(k, o), four_at(starts, input_place(k)), s);
     }
-    y = y + s;
+    total = total + s;
   }
-  store_four(row, o, y);
+  store_four(row, o, total);
 }
 
 fn sixteen_rows(row: u32, o: u32) {
@@ -38,32 +38,32 @@ fn sixteen_rows(row: u32, o: u32) {
   let starts_b = four_starts(row + 4u);
   let starts_c = four_starts(row + 8u);
   let starts_d = four_starts(row + 12u);
-  var ya = mat4x4f();
-  var yb = mat4x4f();
-  var yc = mat4x4f();
-  var yd = mat4x4f();
+  var total_a = mat4x4f();
+  var total_b = mat4x4f();
+  var total_c = mat4x4f();
+  var total_d = mat4x4f();
   for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-    var a = four_block_starts(o);
-    var b = a;
-    var c = a;
-    var d = a;
+    var sum_a = four_block_starts(o);
+    var sum_b = sum_a;
+    var sum_c = sum_a;
+    var sum_d = sum_a;
     for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       let w = weights_at(k, o);
       let place = input_place(k);
-      a = multiply_add_four(w, four_at(starts_a, place), a);
-      b = multiply_add_four(w, four_at(starts_b, place), b);
-      c = multiply_add_four(w, four_at(starts_c, place), c);
-      d = multiply_add_four(w, four_at(starts_d, place), d);
+      sum_a = multiply_add_four(w, four_at(starts_a, place), sum_a);
+      sum_b = multiply_add_four(w, four_at(starts_b, place), sum_b);
+      sum_c = multiply_add_four(w, four_at(starts_c, place), sum_c);
+      sum_d = multiply_add_four(w, four_at(starts_d, place), sum_d);
     }
-    ya = ya + a;
-    yb = yb + b;
-    yc = yc + c;
-    yd = yd + d;
+    total_a = total_a + sum_a;
+    total_b = total_b + sum_b;
+    total_c = total_c + sum_c;
+    total_d = total_d + sum_d;
   }
-  store_four(row, o, ya);
-  store_four(row + 4u, o, yb);
-  store_four(row + 8u, o, yc);
-  store_four(row + 12u, o, yd);
+  store_four(row, o, total_a);
+  store_four(row + 4u, o, total_b);
+  store_four(row + 8u, o, total_c);
+  store_four(row + 12u, o, total_d);
 }
 
 fn rows_of_tile(row: u32, o: u32) {

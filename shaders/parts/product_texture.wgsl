@@ -10,74 +10,74 @@ override tile: u32; // 1, 4 or 8
 
 fn one_row(row: u32, o: u32, quad_lane: u32) {
   let start = start_of(row) + quad_lane;
-  var ya = vec4f(0.0);
-  var yb = vec4f(0.0);
+  var total_a = vec4f(0.0);
+  var total_b = vec4f(0.0);
   for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-    var a = block_start(o);
-    var b = block_start(o + threads);
+    var sum_a = block_start(o);
+    var sum_b = block_start(o + threads);
     for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       let own = inputs_at(start, input_place(k));
-      a = multiply_add(weights_at(k, o), own, a);
-      b = multiply_add(weights_at(k, o + threads), own, b);
+      sum_a = multiply_add(weights_at(k, o), own, sum_a);
+      sum_b = multiply_add(weights_at(k, o + threads), own, sum_b);
     }
-    ya += a;
-    yb += b;
+    total_a += sum_a;
+    total_b += sum_b;
   }
-  store_inside(row, o, ya);
-  store_inside(row, o + threads, yb);
+  store_inside(row, o, total_a);
+  store_inside(row, o + threads, total_b);
 }
 
 fn four_rows(row: u32, o: u32, quad_lane: u32) {
   let starts = four_starts(row) + quad_lane;
-  var ya = mat4x4f();
-  var yb = mat4x4f();
+  var total_a = mat4x4f();
+  var total_b = mat4x4f();
   for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-    var a = four_block_starts(o);
-    var b = four_block_starts(o + threads);
+    var sum_a = four_block_starts(o);
+    var sum_b = four_block_starts(o + threads);
     for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       let four = four_at(starts, input_place(k));
-      a = multiply_add_four(weights_at(k, o), four, a);
-      b = multiply_add_four(weights_at(k, o + threads), four, b);
+      sum_a = multiply_add_four(weights_at(k, o), four, sum_a);
+      sum_b = multiply_add_four(weights_at(k, o + threads), four, sum_b);
     }
-    ya = ya + a;
-    yb = yb + b;
+    total_a = total_a + sum_a;
+    total_b = total_b + sum_b;
   }
-  store_four(row, o, ya);
-  store_four(row, o + threads, yb);
+  store_four(row, o, total_a);
+  store_four(row, o + threads, total_b);
 }
 
 fn eight_rows(row: u32, o: u32, quad_lane: u32) {
   let starts_a = four_starts(row) + quad_lane;
   let starts_c = four_starts(row + 4u) + quad_lane;
-  var ya = mat4x4f();
-  var yb = mat4x4f();
-  var yc = mat4x4f();
-  var yd = mat4x4f();
+  var total_a = mat4x4f();
+  var total_b = mat4x4f();
+  var total_c = mat4x4f();
+  var total_d = mat4x4f();
   for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-    var a = four_block_starts(o);
-    var b = four_block_starts(o + threads);
-    var c = a;
-    var d = b;
+    var sum_a = four_block_starts(o);
+    var sum_b = four_block_starts(o + threads);
+    var sum_c = sum_a;
+    var sum_d = sum_b;
     for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
       let place = input_place(k);
       let rows_a = four_at(starts_a, place);
       let rows_c = four_at(starts_c, place);
       let wa = weights_at(k, o);
-      a = multiply_add_four(wa, rows_a, a);
-      c = multiply_add_four(wa, rows_c, c);
+      sum_a = multiply_add_four(wa, rows_a, sum_a);
+      sum_c = multiply_add_four(wa, rows_c, sum_c);
       let wb = weights_at(k, o + threads);
-      b = multiply_add_four(wb, rows_a, b);
-      d = multiply_add_four(wb, rows_c, d);
+      sum_b = multiply_add_four(wb, rows_a, sum_b);
+      sum_d = multiply_add_four(wb, rows_c, sum_d);
     }
-    ya = ya + a;
-    yb = yb + b;
-    yc = yc + c;
-    yd = yd + d;
+    total_a = total_a + sum_a;
+    total_b = total_b + sum_b;
+    total_c = total_c + sum_c;
+    total_d = total_d + sum_d;
   }
-  store_four(row, o, ya);
-  store_four(row, o + threads, yb);
-  store_four(row + 4u, o, yc);
-  store_four(row + 4u, o + threads, yd);
+  store_four(row, o, total_a);
+  store_four(row, o + threads, total_b);
+  store_four(row + 4u, o, total_c);
+  store_four(row + 4u, o + threads, total_d);
 }
 
 fn rows_of_tile(row: u32, o: u32, quad_lane: u32) {

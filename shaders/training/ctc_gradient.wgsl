@@ -2,8 +2,8 @@
 //
 //   dlogits(k) = scale * (softmax(k) - sum of gamma(s) over s with l_s = k)          gamma = softmax over s of alpha + beta
 //
-// zero beyond an utterance's end, and for one whose labels do not fit. A workgroup: a row. Workgroups: (frames * utterances,
-// 1, 1), folded into y beyond 32768.
+// zero beyond an utterance's end; where its labels do not fit, the scale itself. A workgroup: a row. Workgroups: (frames *
+// utterances, 1, 1), folded into y beyond 32768.
 
 @group(0) @binding(3) var<storage, read> alpha: array<f32>; // (rows, states)
 @group(0) @binding(4) var<storage, read> beta: array<f32>; // (rows, states)
@@ -16,7 +16,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let n = row % step.lanes;
   let t = row / step.lanes;
   let utterance = utterances[n];
-  let is_counted = is_row && t < utterance.frames && utterance.is_feasible > 0u;
+  let is_own = is_row && t < utterance.frames;
+  let is_counted = is_own && utterance.is_feasible > 0u;
   let count = select(0u, utterance.states, is_counted);
   var largest = impossible;
   for (var s = thread; s < count; s += threads) {
@@ -31,6 +32,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let padded = (width + 3u) / 4u * 4u;
   for (var k = thread; k < select(0u, padded, is_row); k += threads) {
     var gradient = 0.0;
+    if (is_own && k < width && !is_counted) {
+      gradient = utterance.scale;
+    }
     if (is_counted && k < width) {
       var gamma = 0.0;
       for (var s = 0u; s < count; s++) {

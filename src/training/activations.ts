@@ -37,8 +37,9 @@ export interface Activations {
   embed: GPUBuffer;
   /** (rows, d) the last layer's output. */
   out: GPUBuffer;
-  /** (rows, d) the encoder's output. */
+  /** (rows, d) the encoder's output, and the mask of its dropout before the CTC head. */
   encoderOut: GPUBuffer;
+  headMask: GPUBuffer;
   /** (layers + 1) how much of each layer counts; 1 for the embedding. */
   alpha: GPUBuffer;
   /** (rows, combined layers) */
@@ -90,6 +91,7 @@ export function createActivations(
     embed: floats('embedding', rows * d),
     out: xs[numEncoderLayers],
     encoderOut: floats('encoder_out', rows * d),
+    headMask: mask('head mask', d),
     alpha: floats('alpha', numEncoderLayers + 1),
     combineWeights: floats('combine weights', rows * sizes.combined),
     u: floats('u', rows * ff),

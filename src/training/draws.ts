@@ -1,5 +1,5 @@
 /** What is random in a step of training: dropout masks, bypassed layers, and weights of RandomCombine. */
-import { normals, seedKey, unit, wordsAt, type Coordinates } from './philox.ts';
+import { normals, seedKey, unit, wordsAt } from './philox.ts';
 
 /** What words are drawn for; below 0x8000 are the masks of layers, by {@link layerSites}. */
 export const SITES = {
@@ -8,6 +8,10 @@ export const SITES = {
   headDropout: 0x8002,
   specAugment: 0x8003,
   shuffling: 0x8004,
+  speed: 0x8005,
+  gain: 0x8006,
+  noise: 0x8007,
+  otherSpeech: 0x8008,
 } as const;
 
 /** The sites of a layer's three masks. */
@@ -91,23 +95,31 @@ export function layerAlphas(
   });
 }
 
-/** Weights of RandomCombine for one frame of one utterance: of `inputs` layers, two or more. They sum to 1. */
-export function combineWeights(
-  { seed, microStep }: DrawStep,
-  { utterance, frame }: Pick<Coordinates, 'utterance' | 'frame'>,
-  inputs: number,
-): Float64Array<ArrayBuffer> {
-  const key = seedKey(seed);
-  const words = (block: number) => wordsAt(key, { site: SITES.randomCombine, utterance, frame, microStep }, block);
+/**
+ * The layers whose outputs RandomCombine combines: every `period`-th from a third of the layers on, and the last.
+ *
+ * @param period 0 for the last layer alone
+ * @returns none where there would be fewer than two: then the last layer is taken as it is
+ */
+export function auxLayers(layers: number, period: number): number[] {
+  const aux: number[] = [];
+  for (let layer = Math.floor(layers / 3); period > 0 && layer < layers - 1; layer += period) {
+    aux.push(layer);
+  }
+  return aux.length > 0 ? [...aux, layers - 1] : [];
+}
+
+/** Weights of one frame: words of it by blocks of four. */
+function frameWeights(words: (block: number) => ArrayLike<number>, inputs: number): Float64Array<ArrayBuffer> {
   const weights = new Float64Array(inputs);
   const last = inputs - 1;
-  const [pure, isLast, which] = words(0);
+  const { 0: pure, 1: isLast, 2: which } = words(0);
   if (unit(pure) < PURE_PROBABILITY) {
     weights[unit(isLast) < FINAL_WEIGHT ? last : Math.floor((which * last) / 2 ** 32)] = 1;
     return weights;
   }
   for (let k = 0; k < inputs; k += 4) {
-    const [a, b, c, d] = words(1 + (k >> 2));
+    const { 0: a, 1: b, 2: c, 3: d } = words(1 + (k >> 2));
     weights.set([...normals(a, b), ...normals(c, d)].slice(0, inputs - k), k);
   }
   const offset = Math.log((FINAL_WEIGHT / (1 - FINAL_WEIGHT)) * last);
@@ -115,4 +127,26 @@ export function combineWeights(
   const largest = Math.max(...scores);
   const sum = scores.reduce((total, score) => total + Math.exp(score - largest), 0);
   return scores.map((score) => Math.exp(score - largest) / sum);
+}
+
+/**
+ * Weights of RandomCombine (N, T', inputs) in float64; those of a frame sum to 1.
+ *
+ * @param inputs layers that are combined, two or more
+ */
+export function combineWeights(
+  { seed, microStep }: DrawStep,
+  { batch, frames }: { batch: number; frames: number },
+  inputs: number,
+): Float64Array<ArrayBuffer> {
+  const key = seedKey(seed);
+  const weights = new Float64Array(batch * frames * inputs);
+  for (let utterance = 0; utterance < batch; utterance++) {
+    for (let frame = 0; frame < frames; frame++) {
+      const coordinates = { site: SITES.randomCombine, utterance, frame, microStep };
+      const own = frameWeights((block) => wordsAt(key, coordinates, block), inputs);
+      weights.set(own, (utterance * frames + frame) * inputs);
+    }
+  }
+  return weights;
 }

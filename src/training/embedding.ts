@@ -97,20 +97,30 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
     const shape = shapes[i];
     const { name, x, own, inVec4s, outVec4s, inFreqs, stride, times } = shape;
     const { value: weight, gradient } = parameters.of(`${name}.weight`);
-    const weightGradient = maker.make(
-      kernels.convWeightGradient,
-      { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
-      { dy: own.dz, x, gradient, step },
-      () => [9 * inVec4s, outVec4s, 1],
-    );
-    const biasGradient = maker.make(
-      kernels.convBiasGradient,
-      { ...rowsOf(shape), out_vec4s: outVec4s },
-      { dy: own.dz, gradient: parameters.of(`${name}.bias`).gradient, step },
-      () => [outVec4s, 1, 1],
-    );
+    const { gradient: ofBias } = parameters.of(`${name}.bias`);
+    const gradients = [];
+    if (gradient) {
+      gradients.push(
+        maker.make(
+          kernels.convWeightGradient,
+          { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
+          { dy: own.dz, x, gradient, step },
+          () => [9 * inVec4s, outVec4s, 1],
+        ),
+      );
+    }
+    if (ofBias) {
+      gradients.push(
+        maker.make(
+          kernels.convBiasGradient,
+          { ...rowsOf(shape), out_vec4s: outVec4s },
+          { dy: own.dz, gradient: ofBias, step },
+          () => [outVec4s, 1, 1],
+        ),
+      );
+    }
     if (i === 0) {
-      return [weightGradient, biasGradient];
+      return gradients;
     }
     const before = shapes[i - 1];
     const inputGradient = maker.make(
@@ -123,7 +133,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
       { weight, dy: own.dz, z: before.own.z, dz: before.own.dz, step },
       (size) => byThread(before.rows(size) * inVec4s),
     );
-    return [weightGradient, biasGradient, inputGradient];
+    return [...gradients, inputGradient];
   });
   return {
     forward: await Promise.all([...forward, outForward]),

@@ -62,7 +62,7 @@ export function linear(
   return maker.make(kernels.linear, widths, { weight, bias, x, y, step }, byFourRows(outVec4s));
 }
 
-/** A linear layer's three gradients: of its matrix, of its biases, of its input. */
+/** A linear layer's gradients: of its matrix and its biases, where they are trained, and of its input, where it is wanted. */
 export function linearGradients(
   { maker, parameters, step }: Pick<NetworkParts, 'maker' | 'parameters' | 'step'>,
   matrix: string,
@@ -73,31 +73,24 @@ export function linearGradients(
 ): Promise<Operation>[] {
   const { value: weight, gradient } = parameters.of(matrix);
   const widths = { in_vec4s: inVec4s, out_vec4s: outVec4s };
-  return [
-    maker.make(kernels.weightGradient, { ...widths, is_delayed: isDelayed ? 1 : 0 }, { dy, x, gradient, step }, () => [
-      Math.ceil(inVec4s / 32),
-      outVec4s,
-      1,
-    ]),
-    ...biases.map((bias) =>
-      maker.make(
-        kernels.biasGradient,
-        { out_vec4s: outVec4s },
-        { dy, gradient: parameters.of(bias).gradient, step },
-        () => [outVec4s, 1, 1],
-      ),
-    ),
-    ...(dx
-      ? [
-          maker.make(
-            kernels.inputGradient,
-            { ...widths, accumulate: accumulate ? 1 : 0 },
-            { weight, dy, dx, step },
-            byFourRows(inVec4s),
-          ),
-        ]
-      : []),
-  ];
+  const operations: Promise<Operation>[] = [];
+  if (gradient) {
+    const overrides = { ...widths, is_delayed: isDelayed ? 1 : 0 };
+    const workgroups = () => [Math.ceil(inVec4s / 32), outVec4s, 1] as const;
+    operations.push(maker.make(kernels.weightGradient, overrides, { dy, x, gradient, step }, workgroups));
+  }
+  for (const bias of biases) {
+    const { gradient } = parameters.of(bias);
+    if (gradient) {
+      const workgroups = () => [outVec4s, 1, 1] as const;
+      operations.push(maker.make(kernels.biasGradient, { out_vec4s: outVec4s }, { dy, gradient, step }, workgroups));
+    }
+  }
+  if (dx) {
+    const overrides = { ...widths, accumulate: accumulate ? 1 : 0 };
+    operations.push(maker.make(kernels.inputGradient, overrides, { weight, dy, dx, step }, byFourRows(inVec4s)));
+  }
+  return operations;
 }
 
 interface LinearGradientBuffers {
@@ -111,13 +104,16 @@ interface LinearGradientBuffers {
   accumulate?: boolean;
 }
 
-/** @throws RillError `shader`. */
-export async function planLayer(parts: NetworkParts, layer: number): Promise<LayerPlan> {
+/**
+ * @param isLowest whether nothing below it is trained: its input's gradient is not computed then
+ * @throws RillError `shader`.
+ */
+export async function planLayer(parts: NetworkParts, layer: number, isLowest: boolean): Promise<LayerPlan> {
   const own = parts.activations.layers[layer];
   const next = parts.activations.layers[layer + 1]?.x ?? parts.activations.out;
   const [forward, backward] = await Promise.all([
     planForward(parts, layer, own, next),
-    planBackward(parts, layer, own),
+    planBackward(parts, layer, own, isLowest),
   ]);
   return { ...forward, ...backward };
 }
@@ -187,7 +183,7 @@ async function planForward(parts: NetworkParts, layer: number, own: LayerActivat
 const projectionWeight = ({ sizes, parameters }: NetworkParts, layer: number) =>
   parameters.of(`${layerPrefix(layer)}.lstm.${sizes.hasProjection ? 'weight_hr_l0' : 'weight_hh_l0'}`).value;
 
-async function planBackward(parts: NetworkParts, layer: number, own: LayerActivations) {
+async function planBackward(parts: NetworkParts, layer: number, own: LayerActivations, isLowest: boolean) {
   const { maker, sizes, parameters, activations, step, at, dropout } = parts;
   const { u, du, branch, alpha, dOut, dX2, dh, dc, dEps } = activations;
   const prefix = layerPrefix(layer);
@@ -206,12 +202,16 @@ async function planBackward(parts: NetworkParts, layer: number, own: LayerActiva
     byRow,
   );
   const backBefore = Promise.all([
-    maker.make(
-      kernels.biasGradient,
-      { out_vec4s: 1 },
-      { dy: dEps, gradient: eps.gradient, step },
-      () => [1, 1, 1] as const,
-    ),
+    ...(eps.gradient
+      ? [
+          maker.make(
+            kernels.biasGradient,
+            { out_vec4s: 1 },
+            { dy: dEps, gradient: eps.gradient, step },
+            () => [1, 1, 1] as const,
+          ),
+        ]
+      : []),
     // The branch's gradient, then back through the feed-forward; dX2 becomes the gradient of x1.
     maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: branch, mask: own.masks.ff, step }, byRow),
     maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
@@ -243,10 +243,10 @@ async function planBackward(parts: NetworkParts, layer: number, own: LayerActiva
   const backAfter = Promise.all([
     ...gradients('lstm.weight_hh_l0', [], d, units, { dy: own.gates, x: own.h, isDelayed: true }),
     ...(sizes.hasProjection ? gradients('lstm.weight_hr_l0', [], hidden, d, { dy: dh, x: own.m }) : []),
-    maker.make(kernels.add, { row_vec4s: d }, { x: dX2, y: dOut, step }, byRow),
+    ...(isLowest ? [] : [maker.make(kernels.add, { row_vec4s: d }, { x: dX2, y: dOut, step }, byRow)]),
     ...gradients('lstm.weight_ih_l0', ['lstm.bias_ih_l0', 'lstm.bias_hh_l0'], d, units, {
-      ...{ dy: own.gates, x: own.x, dx: dOut },
-      accumulate: true,
+      ...{ dy: own.gates, x: own.x },
+      ...(!isLowest && { dx: dOut, accumulate: true }),
     }),
   ]);
   return {

@@ -1,6 +1,98 @@
+import type { BufferScope } from '../webgpu/device/context.ts';
 import { vec4s } from '../webgpu/weights.ts';
-import type { Mask } from './draws.ts';
-import type { BatchSize } from './operations.ts';
+import type { Activations } from './activations.ts';
+import { SITES, dropoutThreshold, layerSites, type DrawStep, type Draws, type Mask } from './draws.ts';
+import * as kernels from './kernels.generated.ts';
+import type { NetworkParts } from './layer.ts';
+import { byThread, type BatchSize, type Operation } from './operations.ts';
+import { seedKey } from './philox.ts';
+
+/** A dropout mask on the GPU: how wide it is, and what it is drawn for. */
+interface MaskBuffer {
+  buffer: GPUBuffer;
+  width: number;
+  site: number;
+  /** Of draws that are given. */
+  of: (draws: Draws) => Mask;
+}
+
+/** The masks of a network, layer after layer, then that of the head. */
+function masksOf({ layers, headMask }: Activations, { sizes }: NetworkParts): MaskBuffer[] {
+  const { dModel, dimFeedforward } = sizes;
+  const ofLayers = layers.flatMap(({ masks }, layer) => {
+    const sites = layerSites(layer);
+    return (['lstm', 'ffInner', 'ff'] as const).map((name) => ({
+      buffer: masks[name],
+      width: name === 'ffInner' ? dimFeedforward : dModel,
+      site: sites[name],
+      of: (draws: Draws) => draws.layers[layer][name],
+    }));
+  });
+  return [...ofLayers, { buffer: headMask, width: dModel, site: SITES.headDropout, of: ({ head }) => head }];
+}
+
+/**
+ * The dropout masks of a network. They are drawn on the GPU before the way forward, a bit for each element, and kept for the
+ * way back: a thirty-second of an activation, in place of a second draw.
+ */
+export class Masks {
+  readonly #parts: NetworkParts;
+  readonly #queue: GPUQueue;
+  readonly #masks: readonly MaskBuffer[];
+  readonly #draw: GPUBuffer;
+  readonly #operations: readonly Operation[];
+
+  private constructor(parts: NetworkParts, queue: GPUQueue, draw: GPUBuffer, operations: readonly Operation[]) {
+    this.#parts = parts;
+    this.#queue = queue;
+    this.#masks = masksOf(parts.activations, parts);
+    this.#draw = draw;
+    this.#operations = operations;
+  }
+
+  /** Dispatches that each take an ordinal of their own. */
+  static count = (layers: number) => 3 * layers + 1;
+
+  /** @throws RillError `shader`. */
+  static async create(parts: NetworkParts, scope: BufferScope): Promise<Masks> {
+    const { maker, step, at } = parts;
+    const { queue } = scope.context.device;
+    const masks = masksOf(parts.activations, parts);
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    const draw = scope.createBuffer('activations', 'draw', 16, usage);
+    const sites = scope.createStorage('activations', 'sites', 4 * masks.length);
+    queue.writeBuffer(
+      sites,
+      0,
+      Uint32Array.from(masks, ({ site }) => site),
+    );
+    const operations = masks.map(({ buffer: drawn, width }) =>
+      maker.make(
+        kernels.drawMask,
+        { row_vec4s: vec4s(width) },
+        { draw, sites, drawn, step, at },
+        ({ utterances, frames }) => byThread(Math.ceil((utterances * frames * vec4s(width)) / 8)),
+      ),
+    );
+    return new Masks(parts, queue, draw, await Promise.all(operations));
+  }
+
+  /** Uploads masks that are given. */
+  give(draws: Draws, size: BatchSize): void {
+    for (const { buffer, width, of } of this.#masks) {
+      this.#queue.writeBuffer(buffer, 0, maskBits(of(draws), size, width));
+    }
+  }
+
+  /** Draws masks, in a pass before they are read. @throws RangeError for a seed that is none. */
+  draw({ seed, microStep }: DrawStep, pass: GPUComputePassEncoder, size: BatchSize): void {
+    const words = [...seedKey(seed), microStep, dropoutThreshold(this.#parts.dropout)];
+    this.#queue.writeBuffer(this.#draw, 0, Uint32Array.from(words));
+    this.#operations.forEach((each, ordinal) => {
+      each.run(pass, size, ordinal);
+    });
+  }
+}
 
 /**
  * A dropout mask as dropout_mask.wgsl reads it: a bit for each element, eight vec4s to a word, rows frame by frame.

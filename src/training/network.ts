@@ -5,34 +5,55 @@ import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
-import type { Draws } from './draws.ts';
+import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
 import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import * as kernels from './kernels.generated.ts';
 import { planLayer, runBackward, runForward, type LayerPlan, type NetworkParts } from './layer.ts';
-import { trainingLayouts, type Head } from './layout.ts';
+import { EMBED, layerPrefix, trainingLayouts, type Head } from './layout.ts';
 import { CtcHead } from './losses/ctc-head.ts';
-import { reduced, type BatchLoss, type Loss, type LossOptions, type TargetBatch } from './losses/loss.ts';
+import {
+  reduced,
+  type BatchLoss,
+  type Loss,
+  type LossOptions,
+  type TargetBatch,
+  type Utterance,
+} from './losses/loss.ts';
 import type { RnntType } from './losses/transducer-plan.ts';
 import { TransducerLoss } from './losses/transducer.ts';
-import { maskBits } from './masks.ts';
+import { Masks } from './masks.ts';
 import { ORDINAL_STRIDE, OperationMaker, byRow, type BatchSize, type Capacity, type Operation } from './operations.ts';
 import { Parameters } from './parameters.ts';
 
 export interface NetworkOptions {
   /** Probability of dropout; 0, which is none, by default. */
   dropout?: number;
+  /** Probability that a layer is bypassed; 0 by default. */
+  layerDropout?: number;
   /** Layers that RandomCombine combines, the last among them; none by default. */
   auxLayers?: readonly number[];
-  /** Which head is trained; `ctc` by default. Over the CTC head an utterance's target may be a spike, too. */
-  loss?: Head;
+  /**
+   * Prefixes of the names of what is trained, under icefall's names; all by default. Nothing is computed backwards below the
+   * lowest of them.
+   */
+  trainable?: readonly string[];
+  /** The head that is trained; `ctc` by default. An utterance's target may be a spike there, too. */
+  head?: Head;
   /** Of the transducer; `modified` by default, as the bundled model was trained. */
   rnntType?: RnntType;
 }
 
-/** Utterances with what they should say. What is drawn for them is needed with dropout or RandomCombine. */
+/** Utterances with what they should say. */
 export interface TrainingBatch extends TargetBatch {
   /** (N, T, num_features), utterance by utterance; what pads is not read. */
   features: Float32Array;
+  /**
+   * What is random, or by which seed and count it is drawn: needed with dropout, layer dropout and RandomCombine, of which
+   * there is none without it.
+   */
+  draws?: Draws | DrawStep;
+  /** How far training has come: 0 at its start, 1 and more behind its warm-up, which is the default. For layer dropout. */
+  warmup?: number;
 }
 
 /** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
@@ -56,7 +77,10 @@ export class TrainingNetwork {
   #embedding!: EmbeddingPlan;
   #layers: readonly LayerPlan[] = [];
   #combinations: readonly Combination[] = [];
+  #masks!: Masks;
   #loss!: Loss;
+  /** The batch that was submitted last, as its loss sees it. */
+  #submitted: { utterances: readonly Utterance[]; options: LossOptions } | undefined;
 
   private constructor(
     context: GpuContext,
@@ -77,7 +101,7 @@ export class TrainingNetwork {
     const uniform = (label: string, bytes: number) =>
       this.#scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
     this.#step = uniform('step', 16);
-    const ordinals = Math.max(capacity.frames, encoder.numEncoderLayers + 1, combined);
+    const ordinals = Math.max(capacity.frames, Masks.count(encoder.numEncoderLayers), combined);
     this.#at = uniform('at', ORDINAL_STRIDE * ordinals);
     const words = new Uint32Array((ORDINAL_STRIDE / 4) * ordinals);
     for (let ordinal = 0; ordinal < ordinals; ordinal++) {
@@ -95,11 +119,14 @@ export class TrainingNetwork {
     context: GpuContext,
     model: Model,
     capacity: Capacity,
-    { dropout = 0, auxLayers = [], loss = 'ctc', rnntType = 'modified' }: NetworkOptions = {},
+    options: NetworkOptions = {},
   ): Promise<TrainingNetwork> {
-    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, loss));
-    const options = { dropout, auxLayers, loss, rnntType };
-    const network = new TrainingNetwork(context, model, parameters, capacity, options);
+    const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
+    const { head = 'ctc', rnntType = 'modified' } = options;
+    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, head), trainable);
+    const network = new TrainingNetwork(context, model, parameters, capacity, {
+      ...{ dropout, layerDropout, auxLayers, trainable, head, rnntType },
+    });
     try {
       await network.#compile();
       return network;
@@ -113,35 +140,37 @@ export class TrainingNetwork {
     const { sizes } = this.#model;
     const maker = new OperationMaker(this.#context);
     const { parameters, activations } = this;
-    const { dropout } = this.#options;
+    const { dropout, head, rnntType } = this.#options;
+    const lowest = this.#lowestTrained;
     const shared = { maker, parameters, step: this.#step, dropout };
     const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
-    const { encoderOut, dEncoderOut } = activations;
-    const ofLoss = { ...shared, context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
-    const { loss, rnntType } = this.#options;
-    this.#loss = await (loss === 'ctc' ? CtcHead.create(ofLoss) : TransducerLoss.create(ofLoss, rnntType));
-    [this.#embedding, this.#combinations, this.#layers] = await Promise.all([
+    const { encoderOut, headMask, dEncoderOut } = activations;
+    const ofLoss = {
+      ...{ ...shared, context: this.#context, sizes, capacity: this.#capacity },
+      ...{ encoderOut, headMask, dEncoderOut },
+    };
+    this.#loss = await (head === 'ctc' ? CtcHead.create(ofLoss) : TransducerLoss.create(ofLoss, rnntType));
+    [this.#masks, this.#embedding, this.#combinations, this.#layers] = await Promise.all([
+      Masks.create(parts, this.#scope),
       planEmbedding(parts),
       this.#planCombinations(parts),
-      Promise.all(Array.from({ length: sizes.encoder.numEncoderLayers }, (_, layer) => planLayer(parts, layer))),
+      Promise.all(
+        Array.from({ length: sizes.encoder.numEncoderLayers }, (_, layer) => planLayer(parts, layer, layer === lowest)),
+      ),
     ]);
   }
 
   #planCombinations({ maker, sizes, activations, step, at }: NetworkParts): Promise<Combination[]> {
-    const { encoderOut, dEncoderOut, dOut, combineWeights } = activations;
+    const { encoderOut, dEncoderOut, dOut, combineWeights: weights } = activations;
     const row = { row_vec4s: vec4s(sizes.dModel) };
     const { auxLayers } = this.#options;
+    const inputs = auxLayers.length;
     const outputOf = (layer: number) => activations.layers[layer + 1]?.x ?? activations.out;
     const join = (x: GPUBuffer, y: GPUBuffer) =>
-      auxLayers.length > 0
-        ? maker.make(
-            kernels.combine,
-            { inputs: auxLayers.length, ...row },
-            { weights: combineWeights, x, y, step, at },
-            byRow,
-          )
+      inputs > 0
+        ? maker.make(kernels.combine, { inputs, ...row }, { weights, x, y, step, at }, byRow)
         : maker.make(kernels.add, row, { x, y, step }, byRow);
-    const layers = auxLayers.length > 0 ? auxLayers : [sizes.numEncoderLayers - 1];
+    const layers = inputs > 0 ? auxLayers : [sizes.numEncoderLayers - 1];
     return Promise.all(
       layers.map(async (layer) => {
         const [take, giveBack] = await Promise.all([join(outputOf(layer), encoderOut), join(dEncoderOut, dOut)]);
@@ -153,24 +182,53 @@ export class TrainingNetwork {
   /**
    * Runs a batch forwards and backwards; its gradients are added to those that are there.
    *
-   * @throws RillError `bad-argument` for a batch that is too large or targets that the loss does not know, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument` for a batch that is too large or a target that the head does not know, `device-lost`,
+   * `gpu`.
    */
-  async run(batch: TrainingBatch, options: LossOptions): Promise<BatchLoss> {
+  run(batch: TrainingBatch, options: LossOptions): Promise<BatchLoss> {
+    this.submit(batch, options);
+    return this.losses();
+  }
+
+  /**
+   * Begins what {@link run} does, in one submit.
+   *
+   * @param isFirst of a step's micro-batches: gradients start from zero
+   * @param then what else goes into the submit
+   * @throws RillError `bad-argument` for a batch that is too large or a target that the head does not know.
+   */
+  submit(
+    batch: TrainingBatch,
+    options: LossOptions,
+    { isFirst = false, then }: { isFirst?: boolean; then?: (encoder: GPUCommandEncoder) => void } = {},
+  ): void {
     const size = this.#upload(batch);
-    const utterances = this.#loss.upload(batch, options);
+    this.#submitted = { utterances: this.#loss.upload(batch, options), options };
     const { device } = this.#context;
     const encoder = device.createCommandEncoder();
-    for (const buffer of [this.activations.encoderOut, this.activations.dOut]) {
+    const { encoderOut, dOut } = this.activations;
+    const gradients = isFirst ? this.parameters.trained.map(({ gradient }) => gradient) : [];
+    for (const buffer of [encoderOut, dOut, ...gradients]) {
       encoder.clearBuffer(buffer);
     }
     const pass = encoder.beginComputePass();
+    const { draws } = batch;
+    if (draws && 'seed' in draws && this.#options.dropout > 0) {
+      this.#masks.draw(draws, pass, size);
+    }
     this.#forward(pass, size);
     this.#loss.run(pass, size);
     this.#backward(pass, size);
     pass.end();
+    then?.(encoder);
     device.queue.submit([encoder.finish()]);
-    const losses = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * size.utterances }]);
-    return reduced(losses, utterances, options);
+  }
+
+  /** The losses of the batch that was submitted last. @throws RillError `device-lost`, `gpu`. */
+  async losses(): Promise<BatchLoss> {
+    const { utterances, options } = this.#submitted ?? { utterances: [], options: { reduction: 'sum' } };
+    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
+    return reduced(read, utterances, options);
   }
 
   #forward(pass: GPUComputePassEncoder, size: BatchSize): void {
@@ -196,49 +254,63 @@ export class TrainingNetwork {
         each.run(pass, size);
       });
     };
-    for (let layer = this.#layers.length - 1; layer >= 0; layer--) {
+    for (let layer = this.#layers.length - 1; layer >= Math.max(this.#lowestTrained, 0); layer--) {
       const ordinal = this.#combinations.findIndex((each) => each.layer === layer);
       if (ordinal >= 0) {
         this.#combinations[ordinal].giveBack.run(pass, size, ordinal);
       }
       runBackward(this.#layers[layer], pass, size, layer);
     }
-    this.#embedding.normGradient.run(pass, size, this.#layers.length);
-    ran(this.#embedding.backward);
-  }
-
-  /** Zeroes the gradients: the next batch begins a step. */
-  clearGradients(): void {
-    const encoder = this.#context.device.createCommandEncoder();
-    for (const { gradient } of this.parameters.all) {
-      encoder.clearBuffer(gradient);
+    if (this.#lowestTrained < 0) {
+      this.#embedding.normGradient.run(pass, size, this.#layers.length);
+      ran(this.#embedding.backward);
     }
-    this.#context.device.queue.submit([encoder.finish()]);
   }
 
-  #upload({ features, lens, draws }: TrainingBatch): BatchSize {
+  /** The lowest layer that is trained; -1 where the embedding is, as many as there are layers where the head alone is. */
+  get #lowestTrained(): number {
+    const isAny = (prefix: string) => this.parameters.trained.some(({ name }) => name.startsWith(prefix));
+    if (isAny(`${EMBED}.`)) {
+      return -1;
+    }
+    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
+    const lowest = Array.from({ length: layers }, (_, layer) => isAny(`${layerPrefix(layer)}.`)).indexOf(true);
+    return lowest < 0 ? layers : lowest;
+  }
+
+  #upload({ features, lens, draws, warmup = 1 }: TrainingBatch): BatchSize {
     const size = { utterances: lens.length, frames: longestFrames(lens) };
     this.#check(size, draws);
     const { queue } = this.#context.device;
     queue.writeBuffer(this.#step, 0, Uint32Array.of(size.utterances, size.frames));
     queue.writeBuffer(this.activations.features, 0, this.#spreadFeatures(features, lens, size));
-    const { numEncoderLayers: layers, dModel, dimFeedforward } = this.#model.sizes.encoder;
-    const alpha = draws?.alpha ?? new Array<number>(layers).fill(1);
+    const { alpha, combine } = this.#random(draws, size, warmup);
     queue.writeBuffer(this.activations.alpha, 0, Float32Array.of(...alpha, 1));
-    if (draws && this.#options.dropout > 0) {
-      const mask = (buffer: GPUBuffer, values: ArrayLike<number>, width: number) => {
-        queue.writeBuffer(buffer, 0, maskBits(values, size, width));
-      };
-      this.activations.layers.forEach(({ masks }, layer) => {
-        mask(masks.lstm, draws.layers[layer].lstm, dModel);
-        mask(masks.ffInner, draws.layers[layer].ffInner, dimFeedforward);
-        mask(masks.ff, draws.layers[layer].ff, dModel);
-      });
+    if (draws && !('seed' in draws) && this.#options.dropout > 0) {
+      this.#masks.give(draws, size);
     }
-    if (draws?.combine && this.#options.auxLayers.length > 0) {
-      queue.writeBuffer(this.activations.combineWeights, 0, this.#byFrame(draws.combine, size));
+    if (combine) {
+      queue.writeBuffer(this.activations.combineWeights, 0, this.#byFrame(combine, size));
     }
     return size;
+  }
+
+  /** Alphas of the layers, and the weights of RandomCombine: those that are given, or drawn. */
+  #random(draws: Draws | DrawStep | undefined, size: BatchSize, warmup: number): Pick<Draws, 'alpha' | 'combine'> {
+    const { layerDropout: probability, auxLayers } = this.#options;
+    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
+    if (!draws) {
+      return { alpha: new Array<number>(layers).fill(1) };
+    }
+    if (!('seed' in draws)) {
+      return draws;
+    }
+    const alpha = layerAlphas(draws, layers, { probability, warmup });
+    if (auxLayers.length === 0) {
+      return { alpha };
+    }
+    const { utterances: batch, frames } = size;
+    return { alpha, combine: combineWeights(draws, { batch, frames }, auxLayers.length) };
   }
 
   /** Values (utterances, frames, n), frame by frame. */
@@ -271,7 +343,7 @@ export class TrainingNetwork {
     return spread;
   }
 
-  #check({ utterances, frames }: BatchSize, draws: Draws | undefined): void {
+  #check({ utterances, frames }: BatchSize, draws: Draws | DrawStep | undefined): void {
     const most = this.#capacity;
     if (utterances > most.utterances || frames > most.frames) {
       throw new RillError('bad-argument', {
@@ -281,7 +353,8 @@ export class TrainingNetwork {
       });
     }
     const { dropout, auxLayers } = this.#options;
-    if ((dropout > 0 && !draws) || (auxLayers.length > 0 && !draws?.combine)) {
+    const isGiven = draws && !('seed' in draws);
+    if ((dropout > 0 && !draws) || (auxLayers.length > 0 && (!draws || (isGiven && !draws.combine)))) {
       throw new RillError('bad-argument', {
         got: 'a batch without draws',
         expected: 'masks for dropout, and weights for RandomCombine',

@@ -10,8 +10,17 @@ export interface Parameter {
   shape: readonly number[];
   layout: Layout;
   value: GPUBuffer;
-  gradient: GPUBuffer;
+  /** Absent for a tensor that is not trained. */
+  gradient?: GPUBuffer;
 }
+
+/** A tensor that is trained. */
+export type TrainedParameter = Parameter & Required<Pick<Parameter, 'gradient'>>;
+
+/** Whether a tensor is trained. @param prefixes of those that are, under icefall's names; all by default */
+export const isTrained = (name: string, prefixes: readonly string[] = ['']) =>
+  // A buffer in icefall, not a parameter.
+  !name.endsWith('out_norm.eps') && prefixes.some((prefix) => name.startsWith(prefix));
 
 /** The network's tensors on the GPU, each with its gradient. */
 export class Parameters {
@@ -26,18 +35,27 @@ export class Parameters {
 
   /**
    * @param layouts of those to load, by their names
-   * @throws RillError `bad-model` for weights that are not numbers.
+   * @param trainable prefixes of the names of tensors that are trained; all by default
+   * @throws RillError `bad-model` for weights that are not numbers, `bad-argument` where nothing is trained.
    */
   static async load(
     context: GpuContext,
     weights: TensorSource,
     layouts: ReadonlyMap<string, Layout>,
+    trainable?: readonly string[],
   ): Promise<Parameters> {
     const loaded = new Parameters(context);
     try {
       for (const [name, layout] of layouts) {
         const shape = weights.tensors.get(name)?.shape ?? [];
-        loaded.#add(name, shape, layout, await readFinite(weights, name));
+        loaded.#add(name, shape, layout, await readFinite(weights, name), isTrained(name, trainable));
+      }
+      if (loaded.trained.length === 0) {
+        throw new RillError('bad-argument', {
+          got: `nothing to train: no tensor begins with ${(trainable ?? []).join(' or ')}`,
+          expected: 'prefixes of icefall’s names, such as encoder.encoder.layers.3. or ctc_output.',
+          remedy: 'Name what is to be trained, or leave `trainable` out to train all.',
+        });
       }
       return loaded;
     } catch (error) {
@@ -46,17 +64,22 @@ export class Parameters {
     }
   }
 
-  #add(name: string, shape: readonly number[], layout: Layout, values: Float32Array): void {
+  #add(name: string, shape: readonly number[], layout: Layout, values: Float32Array, isTrained: boolean): void {
     const bytes = 4 * layout.length;
     const value = this.#scope.createStorage('weights', name, bytes);
     this.#context.device.queue.writeBuffer(value, 0, pack(layout, values));
-    const gradient = this.#scope.createStorage('gradients', `gradient of ${name}`, bytes);
+    const gradient = isTrained ? this.#scope.createStorage('gradients', `gradient of ${name}`, bytes) : undefined;
     this.#parameters.set(name, { name, shape, layout, value, gradient });
   }
 
   /** All of them, in the network's order. */
   get all(): readonly Parameter[] {
     return [...this.#parameters.values()];
+  }
+
+  /** Those that are trained, in the network's order. */
+  get trained(): readonly TrainedParameter[] {
+    return this.all.filter((each): each is TrainedParameter => each.gradient !== undefined);
   }
 
   /** One of them by icefall's name. */
@@ -72,18 +95,26 @@ export class Parameters {
     return parameter;
   }
 
-  /** Gradients as they are now, by name, in C order. */
+  /** Gradients of those that are trained, as they are now, by name, in C order. */
   gradients(): Promise<Map<string, Float32Array<ArrayBuffer>>> {
-    return this.#read(({ gradient }) => gradient);
+    return this.read(this.trained, ({ gradient }) => gradient);
   }
 
-  async #read(bufferOf: (parameter: Parameter) => GPUBuffer): Promise<Map<string, Float32Array<ArrayBuffer>>> {
-    const { all } = this;
-    const parts = all.map((parameter) => ({ buffer: bufferOf(parameter), bytes: 4 * parameter.layout.length }));
+  /** All tensors as they are now, by name, in C order. */
+  values(): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    return this.read(this.all, ({ value }) => value);
+  }
+
+  /** What lies on the GPU as some parameters do, by name, in C order. */
+  async read<Of extends Parameter>(
+    parameters: readonly Of[],
+    bufferOf: (parameter: Of) => GPUBuffer,
+  ): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    const parts = parameters.map((each) => ({ buffer: bufferOf(each), bytes: 4 * each.layout.length }));
     const packed = await readBuffers(this.#context, parts);
     let at = 0;
     return new Map(
-      all.map(({ name, shape, layout }) => {
+      parameters.map(({ name, shape, layout }) => {
         const own = packed.subarray(at, (at += layout.length));
         return [name, unpack(layout, own, elementCount(shape))];
       }),

@@ -5,7 +5,7 @@
 
 /** What words are drawn for; each a whole number. Two draws with equal coordinates give equal words. */
 export interface Coordinates {
-  /** What is drawn, one of {@link SITES} or a layer's: below 2^16. */
+  /** What is drawn, one of SITES (draws.ts) or a layer's: below 2^16. */
   site: number;
   /** Utterance in the micro-batch, or the layer where a whole layer is meant: below 2^16. */
   utterance: number;

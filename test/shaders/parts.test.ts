@@ -47,6 +47,20 @@ it('every file is part of a kernel', () => {
   expect([...shaders.keys()].filter((file) => !used.includes(file))).toEqual([]);
 });
 
+/** Such a name hides the other one from the race detector, in what the function calls. */
+it('no local name of a kernel stands at its module scope', () => {
+  const hidden = [KERNELS, TRAINING_KERNELS].flatMap((table) =>
+    Object.keys(table).flatMap((kernel) => {
+      const texts = [...filesOf(table, kernel, shaders).values()];
+      const locals = texts.flatMap(({ body }) =>
+        Array.from(body.matchAll(/^ .*\b(?:let|var) (\w+)/gm), ([, name]) => name),
+      );
+      return texts.flatMap(definitions).filter((name) => locals.includes(name));
+    }),
+  );
+  expect(hidden).toEqual([]);
+});
+
 describe('what goes wrong is told with the file and its line', () => {
   const files = (...sources: string[]) => new Map(sources.map((source, i) => [`${'abc'[i]}.wgsl`, wgslText(source)]));
   const OPERATION = '// A kernel.\n@compute @workgroup_size(1)\nfn main() {\n}\n';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { combineWeights, dropoutMask, dropoutThreshold, layerAlphas } from '../../src/training/draws.ts';
+import { auxLayers, combineWeights, dropoutMask, dropoutThreshold, layerAlphas } from '../../src/training/draws.ts';
 import { philox } from '../../src/training/philox.ts';
 import { expectClose } from '../support/close.ts';
 import { trainingArray, trainingJson } from '../support/training.ts';
@@ -66,25 +66,36 @@ describe('layerAlphas', () => {
   });
 });
 
+describe('auxLayers', () => {
+  it("are icefall's", () => {
+    expect(auxLayers(2, 1)).toEqual([0, 1]);
+    expect(auxLayers(3, 1)).toEqual([1, 2]);
+    expect(auxLayers(6, 2)).toEqual([2, 4, 5]);
+    expect(auxLayers(12, 3)).toEqual([4, 7, 10, 11]);
+    expect(auxLayers(12, 0)).toEqual([]);
+    expect(auxLayers(1, 1)).toEqual([]);
+  });
+});
+
 describe('combineWeights', () => {
   it('equals the golden weights', () => {
     const { utterance, inputs, frames } = golden.random_combine;
-    for (const { frame, weights } of frames) {
-      expectClose(combineWeights(step(), { utterance, frame }, inputs), weights, { absolute: 1e-14, relative: 1e-14 });
-    }
+    const weights = combineWeights(step(), { batch: utterance + 1, frames: frames.length }, inputs);
+    const expected = frames.flatMap((frame) => frame.weights);
+    expectClose(weights.subarray(utterance * expected.length), expected, { absolute: 1e-14, relative: 1e-14 });
   });
 
   it('takes one layer alone in a third of the frames, the last in half of those', () => {
-    const frames = 10_000;
-    const inputs = 6;
+    const [frames, inputs] = [10_000, 6];
+    const weights = combineWeights({ seed: 3, microStep: 1 }, { batch: 1, frames }, inputs);
     let [pure, worst] = [0, 0];
     const chosen = new Float64Array(inputs);
     for (let frame = 0; frame < frames; frame++) {
-      const weights = combineWeights({ seed: 3, microStep: 1 }, { utterance: 0, frame }, inputs);
-      worst = Math.max(worst, Math.abs(weights.reduce((sum, weight) => sum + weight, 0) - 1));
-      if (weights.includes(1)) {
+      const own = weights.subarray(frame * inputs, (frame + 1) * inputs);
+      worst = Math.max(worst, Math.abs(own.reduce((sum, weight) => sum + weight, 0) - 1));
+      if (own.includes(1)) {
         pure++;
-        chosen[weights.indexOf(1)]++;
+        chosen[own.indexOf(1)]++;
       }
     }
     expect(worst).toBeLessThan(1e-12);

@@ -1,10 +1,27 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { openModel } from '../../src/model/model.ts';
 import { longestFrames } from '../../src/training/activations.ts';
+import {
+  SITES,
+  combineWeights,
+  dropoutMask,
+  layerAlphas,
+  layerSites,
+  type DrawStep,
+  type Draws,
+} from '../../src/training/draws.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
+import { Optimizer } from '../../src/training/optimizer.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
-import { expectWithinShare } from '../support/close.ts';
-import { TRAINING_CASES, trainingCase, type TrainingCase } from '../support/training.ts';
+import { expectSameBytes, expectWithinShare } from '../support/close.ts';
+import { alsoInAll } from '../support/scope.ts';
+import {
+  trainingCase,
+  trainingJson,
+  trainingTensors,
+  type TrainingCase,
+  type TrainingCaseName,
+} from '../support/training.ts';
 
 /** PyTorch's own float32 is off by up to 1.1e-5 of a tensor's largest gradient; by this much a kernel may be. */
 const GRADIENT_SHARE = 1e-4;
@@ -17,17 +34,21 @@ afterAll(() => {
   context.dispose();
 });
 
-async function networkOf({ config, files, lens, targets }: TrainingCase, mode: 'eval' | 'train') {
+async function networkOf(
+  { config, files, lens, targets }: TrainingCase,
+  mode: 'eval' | 'train',
+  trainable?: readonly string[],
+) {
   const capacity = {
     utterances: lens.length,
     frames: longestFrames(lens),
     labels: Math.max(...targets.map(({ length }) => length)),
   };
   const options = mode === 'train' ? { dropout: config.dropout, auxLayers: config.auxLayers } : {};
-  return TrainingNetwork.create(context, openModel(files), capacity, options);
+  return TrainingNetwork.create(context, openModel(files), capacity, { ...options, trainable });
 }
 
-describe.each(TRAINING_CASES)('%s', (name) => {
+describe.each(alsoInAll<TrainingCaseName>(['noproj'], ['small', 'deep']))('%s', (name) => {
   it.each(['eval', 'train'] as const)('has the loss and the gradients of PyTorch: %s', async (mode) => {
     const each = await trainingCase(name);
     const expected = each[mode];
@@ -44,4 +65,106 @@ describe.each(TRAINING_CASES)('%s', (name) => {
     }
     network.dispose();
   });
+});
+
+it('draws on the GPU what is drawn on the CPU', async () => {
+  const each = await trainingCase('small');
+  const { config, files, features, lens, targets } = each;
+  const { dropout, auxLayers, dModel, dimFeedforward, numEncoderLayers: layers } = config;
+  const capacity = { utterances: lens.length, frames: longestFrames(lens), labels: 5 };
+  const options = { dropout, auxLayers, layerDropout: 0.5 };
+  const network = await TrainingNetwork.create(context, openModel(files), capacity, options);
+  const drawn = { seed: 2 ** 40 + 7, microStep: 3 };
+  const run = async (draws: Draws | DrawStep) => {
+    network.submit(
+      { features: features.data, lens, targets, draws, warmup: 0.4 },
+      { reduction: 'sum' },
+      { isFirst: true },
+    );
+    await network.losses();
+    return network.parameters.gradients();
+  };
+  const size = { batch: lens.length, frames: capacity.frames };
+  const mask = (site: number, width: number) => dropoutMask(drawn, site, { ...size, width }, dropout);
+  const given: Draws = {
+    alpha: layerAlphas(drawn, layers, { probability: 0.5, warmup: 0.4 }),
+    layers: Array.from({ length: layers }, (_, layer) => {
+      const { lstm, ffInner, ff } = layerSites(layer);
+      return { lstm: mask(lstm, dModel), ffInner: mask(ffInner, dimFeedforward), ff: mask(ff, dModel) };
+    }),
+    head: mask(SITES.headDropout, dModel),
+    combine: combineWeights(drawn, size, auxLayers.length),
+  };
+  const [expected, actual] = [await run(given), await run(drawn)];
+  for (const [name, gradient] of expected) {
+    expect(
+      gradient.some((value) => value !== 0),
+      name,
+    ).toBe(true);
+    expectSameBytes(actual.get(name) ?? new Float32Array(0), gradient, name);
+  }
+  network.dispose();
+});
+
+/** Adam moves every weight by about the learning rate at first, by the sign of what may be rounding noise. */
+const WEIGHT_RMS = 2e-5;
+const FAR = 1e-4;
+const FAR_SHARE = 1e-3;
+
+interface Steps {
+  optimizer: 'Adam' | 'AdamW';
+  lr: number;
+  weight_decay?: number;
+  reduction: 'sum' | 'mean';
+  trainable: 'all' | string[];
+  steps: { loss: number; grad_norm_before_clip: number }[];
+}
+
+type StepsCase = readonly [folder: string, name: TrainingCaseName, mode: 'eval' | 'train'];
+const STEPS = alsoInAll<StepsCase>(
+  [['small/frozen', 'small', 'eval']],
+  [
+    ['small/adam', 'small', 'eval'],
+    ['noproj/adam', 'noproj', 'eval'],
+    ['deep/adam', 'deep', 'train'],
+  ],
+);
+it.each(STEPS)('takes the steps of PyTorch: %s', async (folder, name, mode) => {
+  const each = await trainingCase(name);
+  const {
+    optimizer,
+    lr,
+    weight_decay: weightDecay,
+    reduction,
+    trainable,
+    steps,
+  } = await trainingJson<Steps>(`${folder}/steps.json`);
+  const network = await networkOf(each, mode, trainable === 'all' ? undefined : trainable);
+  const kind = optimizer === 'Adam' ? 'adam' : 'adamw';
+  const optimizing = await Optimizer.create(context, network.parameters, { optimizer: kind, weightDecay });
+  const { features, lens, targets, draws } = each;
+  const batch = { features: features.data, lens, targets, ...(mode === 'train' && { draws }) };
+  for (const { loss, grad_norm_before_clip: norm } of steps) {
+    const then = (encoder: GPUCommandEncoder) => {
+      optimizing.step(encoder, lr);
+    };
+    network.submit(batch, { reduction }, { isFirst: true, then });
+    expect((await network.losses()).loss / loss).toBeCloseTo(1, 4);
+    expect((await optimizing.readState()).gradNorm / norm).toBeCloseTo(1, 3);
+  }
+  const expected = await trainingTensors(`${folder}/final.pt`);
+  const values = await network.parameters.values();
+  let [squares, far, count] = [0, 0, 0];
+  for (const [tensor, { data }] of expected) {
+    data.forEach((value, i) => {
+      const difference = Math.abs((values.get(tensor)?.[i] ?? NaN) - value);
+      squares += difference ** 2;
+      far += difference > FAR ? 1 : 0;
+      count++;
+    });
+  }
+  expect(Math.sqrt(squares / count)).toBeLessThan(WEIGHT_RMS);
+  expect(far / count).toBeLessThan(FAR_SHARE);
+  optimizing.dispose();
+  network.dispose();
 });

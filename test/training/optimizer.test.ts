@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Draws } from '../../src/training/draws.ts';
 import { expectClose, expectWithinShare } from '../support/close.ts';
+import { alsoInAll } from '../support/scope.ts';
 import {
   tensorOf,
   trainingArray,
@@ -9,11 +10,12 @@ import {
   trainingTensors,
   weightsOf,
   type TrainingCase,
+  type TrainingCaseName,
 } from '../support/training.ts';
 import type { Reduction } from './twins/ctc.ts';
 import type { Shaping } from './twins/encoder-layer.ts';
 import { network, type NetworkSizes } from './twins/network.ts';
-import { newOptimizerState, optimizerStep, type OptimizerOptions } from './twins/optimizer.ts';
+import { clipFactor, newOptimizerState, optimizerStep, type OptimizerOptions } from './twins/optimizer.ts';
 import { effectiveWeights, scaledGradients } from './twins/scaled.ts';
 
 /** Golden weights are float64 rounded to float32. */
@@ -29,7 +31,7 @@ interface Golden {
   clip: number;
   reduction: Reduction;
   trainable: 'all' | string[];
-  steps: { loss: number; grad_norm_before_clip: number }[];
+  steps: { loss: number; grad_norm_before_clip: number; clip_factor: number }[];
 }
 
 /** Steps on one batch from a case's weights, compared with PyTorch's after each step and at the end. */
@@ -57,6 +59,7 @@ async function expectSteps(
     const norm = optimizerStep(weights, trained, state, options);
     expectClose([loss], [expected.loss], LOSS, `loss of step ${k + 1}`);
     expectClose([norm], [expected.grad_norm_before_clip], LOSS, `norm of step ${k + 1}`);
+    expectClose([clipFactor(norm, golden.clip)], [expected.clip_factor], LOSS, `clipping of step ${k + 1}`);
     for (const [name, { data }] of steps) {
       const [, step, tensor] = /^step(\d+)\.(.*)$/.exec(name) ?? [];
       if (Number(step) === k + 1) {
@@ -73,17 +76,10 @@ async function expectSteps(
 const dataOf = async (path: string) => (await trainingArray(path)).data;
 
 describe('steps of the optimizer', () => {
-  it("are PyTorch's Adam, clipped in all steps but one: small", async () => {
-    await expectSteps(await trainingCase('small'), 'small/adam');
-  });
-
-  it("are PyTorch's Adam: noproj", async () => {
-    await expectSteps(await trainingCase('noproj'), 'noproj/adam');
-  });
-
-  it("are PyTorch's Adam in training mode: deep", async () => {
-    const golden = await trainingCase('deep');
-    await expectSteps(golden, 'deep/adam', golden.draws);
+  it.each(alsoInAll<TrainingCaseName>(['deep'], ['small', 'noproj']))("are PyTorch's Adam: %s", async (name) => {
+    const golden = await trainingCase(name);
+    // The small case clips in all steps but one; the deep one trains with the same draws at each step.
+    await expectSteps(golden, `${name}/adam`, name === 'deep' ? golden.draws : undefined);
   });
 
   it("are PyTorch's AdamW over the last layer and the head alone", async () => {
@@ -105,6 +101,27 @@ describe('steps of the optimizer', () => {
     for (const [name, { data }] of await trainingTensors('scaled/eve_final.pt')) {
       expectWithinShare(stored.get(name) ?? [], data, STORED, name);
     }
+  });
+
+  it('are not clipped by a norm within the limit', () => {
+    expect(clipFactor(4.9, 5)).toBe(1);
+    expect(clipFactor(4.9)).toBe(1);
+  });
+
+  it('keep single numbers from -10 to 2 in Eve, and no others', () => {
+    const weights = new Map([
+      ['scale', Float64Array.of(1.9)],
+      ['eps', Float64Array.of(-9.9)],
+      ['w', Float64Array.of(1.9, -9.9)],
+    ]);
+    const gradients = new Map([
+      ['scale', Float64Array.of(-1)],
+      ['eps', Float64Array.of(1)],
+      ['w', Float64Array.of(-1, 1)],
+    ]);
+    const options = { kind: 'eve', lr: 1, betas: [0.9, 0.98], eps: 0 } as const;
+    optimizerStep(weights, gradients, newOptimizerState(), options);
+    expect([...weights.values()].flatMap((values) => [...values])).toEqual([2, -10, 2.9, -10.9]);
   });
 
   it('are skipped and counted if a gradient is not finite', () => {

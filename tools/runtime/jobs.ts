@@ -27,6 +27,7 @@ import { concatenated } from './arrays.ts';
 import { bench } from './bench-job.ts';
 import { dtypes } from './dtypes-job.ts';
 import { gpuOf, withKernels } from './gpu-of.ts';
+import { gradients } from './gradients-job.ts';
 import { requireKeywords } from './keywords.ts';
 import { TranscriptBuilder, type Transcript } from './transcript.ts';
 import { batchesOf, heardText } from './utterances.ts';
@@ -440,7 +441,7 @@ async function methods(
   return ableKernels(gpuOf(engine), openModel(model), dtype).map(({ matrices }) => matrices);
 }
 
-export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, methods };
+export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, gradients, methods };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

@@ -1,11 +1,9 @@
 import { requireCtc } from '../../encoder/checks.ts';
 import { BufferScope } from '../../webgpu/device/context.ts';
 import { padded, vec4s } from '../../webgpu/weights.ts';
-import type { Draws } from '../draws.ts';
 import * as kernels from '../kernels.generated.ts';
 import { linear, linearGradients, maskOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
-import { maskBits } from '../masks.ts';
 import { byRow, type BatchSize, type Operation } from '../operations.ts';
 import { CtcLoss, framesNeeded } from './ctc.ts';
 import {
@@ -28,7 +26,6 @@ export class CtcHead implements Loss {
   readonly losses: GPUBuffer;
   readonly #parts: LossParts;
   readonly #scope: BufferScope;
-  readonly #mask: GPUBuffer;
   #ctc!: CtcLoss;
   #spike!: SpikeLoss;
   #forward: readonly Operation[] = [];
@@ -36,11 +33,8 @@ export class CtcHead implements Loss {
 
   private constructor(parts: LossParts) {
     this.#parts = parts;
-    const scope = (this.#scope = new BufferScope(parts.context));
-    const { utterances, frames } = parts.capacity;
-    this.losses = scope.createStorage('activations', 'losses', 4 * utterances);
-    const elements = utterances * frames * padded(parts.sizes.encoder.dModel);
-    this.#mask = scope.createStorage('activations', 'head mask', 4 * Math.ceil(elements / 32));
+    this.#scope = new BufferScope(parts.context);
+    this.losses = this.#scope.createStorage('activations', 'losses', 4 * parts.capacity.utterances);
   }
 
   /** @throws RillError `bad-model` without a CTC head, `bad-argument` for what is too large, `shader`. */
@@ -57,7 +51,7 @@ export class CtcHead implements Loss {
   }
 
   async #compile(vocabSize: number): Promise<void> {
-    const { maker, capacity, step, dropout, encoderOut, dEncoderOut } = this.#parts;
+    const { maker, capacity, step, dropout, encoderOut, headMask: mask, dEncoderOut } = this.#parts;
     const rows = capacity.utterances * capacity.frames;
     const { dModel } = this.#parts.sizes.encoder;
     const [d, vocabulary] = [vec4s(dModel), vec4s(vocabSize)];
@@ -67,7 +61,7 @@ export class CtcHead implements Loss {
     const logits = floats('logits', rows * padded(vocabSize));
     const dLogits = floats('gradient of logits', rows * padded(vocabSize));
     const masked = (x: GPUBuffer, y: GPUBuffer) =>
-      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: this.#mask, step }, byRow);
+      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask, step }, byRow);
     this.#forward = await Promise.all([
       masked(encoderOut, dropped),
       linear(this.#parts, CTC_HEAD, d, vocabulary, { x: dropped, y: logits }),
@@ -88,16 +82,7 @@ export class CtcHead implements Loss {
     const utterances = utterancesOf(batch, options, fits);
     this.#ctc.upload(utterances);
     this.#spike.upload(utterances);
-    if (batch.draws && this.#parts.dropout > 0) {
-      this.#uploadMask(batch.draws, utterances);
-    }
     return utterances;
-  }
-
-  #uploadMask({ head }: Draws, utterances: readonly Utterance[]): void {
-    const size = { utterances: utterances.length, frames: Math.max(...utterances.map(({ frames }) => frames)) };
-    const bits = maskBits(head, size, this.#parts.sizes.encoder.dModel);
-    this.#parts.context.device.queue.writeBuffer(this.#mask, 0, bits);
   }
 
   run(pass: GPUComputePassEncoder, size: BatchSize): void {

@@ -1,7 +1,6 @@
 import { RillError } from '../../errors.ts';
 import { encoderFrames, type ModelSizes } from '../../model/sizes.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
-import type { Draws } from '../draws.ts';
 import type { BatchSize, Capacity, OperationMaker } from '../operations.ts';
 import type { Parameters } from '../parameters.ts';
 
@@ -14,7 +13,10 @@ export interface LossOptions {
   utterancesInStep?: number;
   /** What the reduced loss is multiplied by; 1 by default. */
   scale?: number;
-  /** An utterance whose target does not fit into its frames counts 0 and has no gradient; true by default. */
+  /**
+   * An utterance whose target does not fit into its frames counts 0 and has no gradient; true by default. Otherwise its loss
+   * is infinite, and its gradient is not a number, nor is anything that it is added to.
+   */
   zeroInfinity?: boolean;
 }
 
@@ -36,8 +38,6 @@ export interface TargetBatch<Own extends Target = Target> {
   targets: readonly Own[];
   /** What each utterance's loss is multiplied by; 1 by default. */
   weights?: readonly number[];
-  /** What is drawn for the batch: a head may have dropout. */
-  draws?: Draws;
 }
 
 /** What a batch's loss is. */
@@ -74,8 +74,9 @@ export interface LossParts {
   step: GPUBuffer;
   /** Probability of dropout. */
   dropout: number;
-  /** (rows, d) the encoder's output, and its gradient, which a loss writes. */
+  /** (rows, d) the encoder's output, the mask of its dropout, and its gradient, which a loss writes. */
   encoderOut: GPUBuffer;
+  headMask: GPUBuffer;
   dEncoderOut: GPUBuffer;
 }
 
@@ -103,6 +104,8 @@ export interface Utterance<Own extends Target = Target> {
   weight: number;
   /** Whether it can be said in so many frames. */
   isFeasible: boolean;
+  /** Of its gradient: the weight; where it is not feasible, 0 or not a number. */
+  scale: number;
 }
 
 export const isSpike = (target: Target): target is Spike => 'token' in target;
@@ -110,14 +113,16 @@ export const isSpike = (target: Target): target is Spike => 'token' in target;
 /** @param fits whether a target can be said in so many encoder frames */
 export function utterancesOf<Own extends Target>(
   { lens, targets, weights }: TargetBatch<Own>,
-  { reduction, utterancesInStep = lens.length, scale = 1 }: LossOptions,
+  { reduction, utterancesInStep = lens.length, scale = 1, zeroInfinity = true }: LossOptions,
   fits: (target: Own, frames: number) => boolean,
 ): Utterance<Own>[] {
   return targets.map((target, n) => {
     const frames = encoderFrames(lens[n]);
     const tokens = isSpike(target) ? 1 : Math.max(target.length, 1);
     const share = reduction === 'mean' ? 1 / (utterancesInStep * tokens) : 1;
-    return { target, frames, weight: scale * share * (weights?.[n] ?? 1), isFeasible: fits(target, frames) };
+    const weight = scale * share * (weights?.[n] ?? 1);
+    const isFeasible = fits(target, frames);
+    return { target, frames, weight, isFeasible, scale: isFeasible ? weight : zeroInfinity ? 0 : NaN };
   });
 }
 

@@ -7,6 +7,9 @@ import { JOINER } from '../layout.ts';
 import { byRow, byUtterance, type Operation } from '../operations.ts';
 import type { LossParts } from './loss.ts';
 
+/** What it is made of: it has no dropout. */
+export type TransducerParts = Omit<LossParts, 'headMask' | 'dropout'>;
+
 /** Whether a symbol stays on its frame, `regular`, or takes it, `modified`: then there is at most one a frame. As k2 has it. */
 export type RnntType = 'regular' | 'modified';
 
@@ -52,7 +55,7 @@ export interface TransducerBuffers {
 /** @throws RillError `bad-model` without a transducer head, `bad-argument` for what is too large. */
 export function createBuffers(
   scope: BufferScope,
-  { sizes, capacity: { utterances, frames, labels } }: LossParts,
+  { sizes, capacity: { utterances, frames, labels } }: TransducerParts,
   type: RnntType,
 ): TransducerBuffers {
   const { vocabSize, decoderDim, joinerDim, contextSize } = requireTransducer(sizes);
@@ -87,14 +90,14 @@ const on = (rows: Rows, operations: readonly Promise<Operation>[]) =>
 
 /** All that a loss dispatches, in order. @throws RillError `shader`. */
 export const planTransducer = (
-  parts: LossParts,
+  parts: TransducerParts,
   buffers: TransducerBuffers,
   type: RnntType,
 ): Promise<RowsOperation[]> =>
   Promise.all([...forward(parts, buffers), ...lattice(parts, buffers, type), ...backward(parts, buffers)]);
 
 /** Decoder and joiner. */
-function forward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
+function forward(parts: TransducerParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
   const { maker, parameters, encoderOut } = parts;
   const { encoderProj, decoderOut, decoderProj, joined, logits, contexts, decoderStep, latticeStep } = buffers;
   const { d, decoder, joiner, vocabulary, vocabSize, contextSize } = widthsOf(parts);
@@ -130,7 +133,7 @@ function forward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOper
 }
 
 /** The sum over all alignments, and its gradient. */
-function lattice(parts: LossParts, buffers: TransducerBuffers, type: RnntType): Promise<RowsOperation>[] {
+function lattice(parts: TransducerParts, buffers: TransducerBuffers, type: RnntType): Promise<RowsOperation>[] {
   const { maker } = parts;
   const { losses, logits, alpha, beta, totals } = buffers;
   const overrides = { width: widthsOf(parts).vocabSize, skew: type === 'regular' ? 1 : 0 };
@@ -148,15 +151,11 @@ function lattice(parts: LossParts, buffers: TransducerBuffers, type: RnntType): 
 }
 
 /** From the gradient of logits to those of the parameters and of the encoder's output. */
-function backward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
-  const { maker, parameters, encoderOut, dEncoderOut, step } = parts;
-  const { encoderProj, decoderOut, dDecoderOut, decoderProj, joined, dJoined, logits, contexts } = buffers;
+function backward(parts: TransducerParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
+  const { maker, encoderOut, dEncoderOut, step } = parts;
+  const { encoderProj, decoderOut, dDecoderOut, decoderProj, joined, dJoined, logits } = buffers;
   const { decoderStep, latticeStep } = buffers;
-  const { d, decoder, joiner, vocabulary, vocabSize, contextSize } = widthsOf(parts);
-  const embedding = parameters.of('decoder.embedding.weight');
-  const conv = parameters.of('decoder.conv.weight');
-  const ofDecoder = { row_vec4s: decoder, context_size: contextSize };
-  const columns = Math.ceil(decoder / 32);
+  const { d, decoder, joiner, vocabulary } = widthsOf(parts);
   const gradients = (ofRows: GPUBuffer, name: string, inVec4s: number, outVec4s: number, given: LinearBuffers) =>
     linearGradients({ ...parts, step: ofRows }, `${name}.weight`, [`${name}.bias`], inVec4s, outVec4s, given);
   const joinGradient = (overFrames: boolean, dx: GPUBuffer, ofRows: GPUBuffer) =>
@@ -183,20 +182,31 @@ function backward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOpe
         { y: decoderOut, dy: dDecoderOut, step: decoderStep },
         byRow,
       ),
-      maker.make(
-        kernels.decoderConvGradient,
-        ofDecoder,
-        { embedding: embedding.value, contexts, dy: dDecoderOut, gradient: conv.gradient, step: decoderStep },
-        () => [columns, contextSize, 1],
-      ),
-      maker.make(
-        kernels.embeddingGradient,
-        ofDecoder,
-        { conv: conv.value, contexts, dy: dDecoderOut, gradient: embedding.gradient, step: decoderStep },
-        () => [columns, vocabSize, 1],
-      ),
+      ...tableGradients(parts, buffers),
     ]),
   ];
+}
+
+/** Of the decoder's convolution and embedding, where they are trained. */
+function tableGradients(parts: TransducerParts, buffers: TransducerBuffers): Promise<Operation>[] {
+  const { maker, parameters } = parts;
+  const { contexts, dDecoderOut: dy, decoderStep: step } = buffers;
+  const { decoder, vocabSize, contextSize } = widthsOf(parts);
+  const overrides = { row_vec4s: decoder, context_size: contextSize };
+  const [embedding, conv] = [parameters.of('decoder.embedding.weight'), parameters.of('decoder.conv.weight')];
+  const columns = Math.ceil(decoder / 32);
+  const operations: Promise<Operation>[] = [];
+  if (conv.gradient) {
+    const bound = { embedding: embedding.value, contexts, dy, gradient: conv.gradient, step };
+    const workgroups = () => [columns, contextSize, 1] as const;
+    operations.push(maker.make(kernels.decoderConvGradient, overrides, bound, workgroups));
+  }
+  if (embedding.gradient) {
+    const bound = { conv: conv.value, contexts, dy, gradient: embedding.gradient, step };
+    const workgroups = () => [columns, vocabSize, 1] as const;
+    operations.push(maker.make(kernels.embeddingGradient, overrides, bound, workgroups));
+  }
+  return operations;
 }
 
 interface LinearBuffers {
@@ -206,7 +216,7 @@ interface LinearBuffers {
 }
 
 /** Widths in vec4s. */
-function widthsOf({ sizes }: LossParts) {
+function widthsOf({ sizes }: TransducerParts) {
   const { vocabSize, decoderDim, joinerDim, contextSize } = requireTransducer(sizes);
   const [d, decoder, joiner, vocabulary] = [sizes.encoder.dModel, decoderDim, joinerDim, vocabSize].map(vec4s);
   return { d, decoder, joiner, vocabulary, vocabSize, contextSize };

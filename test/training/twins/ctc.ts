@@ -7,7 +7,7 @@
  *     β_{T'−1}(S−1) = β_{T'−1}(S−2) = 0;     β_t(s) = log( … over s, s+1, [skip(s+2)] s+2 of e^(β_{t+1} + lp_{t+1}))
  *     γ_t = softmax_s(α_t + β_t);            dlogits_t(k) = softmax_t(k) − Σ_{s: l_s = k} γ_t(s)
  *
- * Each α_t and β_t is normalised by its log-sum as it is made: loss = −Σ_t log-sums of α − log(e^α_{T'−1}(S−1) + e^α_{T'−1}(S−2)).
+ * Each α_t and β_t is normalised by its log-sum as it is made (β_{T'−1}, too): loss = −Σ_t log-sums of α − log(e^α_{T'−1}(S−1) + e^α_{T'−1}(S−2)).
  *
  * An utterance is feasible if T' ≥ U + the number of adjacent equal labels. Otherwise its loss is ∞ and its gradient NaN;
  * with zeroInfinity both are 0. Reduction `mean` is the mean over all N of loss / max(U, 1).
@@ -112,9 +112,7 @@ export function ctcUtterance(logits: Float64Array, target: readonly number[], vo
       const to = () => [after(s), after(s + 1), skip(s + 2) ? after(s + 2) : -Infinity];
       row[s] = !isEnd ? logSumExp(to()) : s >= states - 2 ? 0 : -Infinity;
     }
-    if (t < frames - 1) {
-      normalise(row);
-    }
+    normalise(row);
   }
 
   const dLogits = Float64Array.from(logits, (value, k) => Math.exp(value - logSums[Math.floor(k / vocabSize)]));

@@ -89,6 +89,10 @@ export interface LstmGradients {
   dWeightHr?: Float64Array;
   /** (N, T', 4 hidden), before the nonlinearities. */
   dz: Float64Array;
+  /** (N, T', proj), from above and from the next frame. */
+  dh: Float64Array;
+  /** (N, T', hidden), of the cell state that a frame starts from: dc ∘ f. */
+  dcBefore: Float64Array;
   dh0: Float64Array;
   dc0: Float64Array;
 }
@@ -115,6 +119,7 @@ export function lstmBackward(
   const dh = Float64Array.from(dout);
   const dh0 = new Float64Array(batch * proj);
   const dc0 = new Float64Array(batch * hidden);
+  const dcBefore = new Float64Array(batch * frames * hidden);
   const hBefore = new Float64Array(batch * frames * proj);
   for (let n = 0; n < batch; n++) {
     let dhNext: Numbers = initial(dhLast, n, proj);
@@ -138,6 +143,7 @@ export function lstmBackward(
         dzNow[3 * hidden + k] = dm[k] * cTanh * o * (1 - o);
         dc[k] *= f;
       }
+      dcBefore.set(dc, row * hidden);
       dhNext = transposed({ dy: dzNow, weight: weightHh }, proj);
     }
     dh0.set(dhNext, n * proj);
@@ -154,6 +160,8 @@ export function lstmBackward(
     dWeightHr:
       weightHr && linearBackward({ dy: dh, x: m, weight: weightHr }, { rows, inputs: hidden, outputs: proj }).dWeight,
     dz,
+    dh,
+    dcBefore,
     dh0,
     dc0,
   };

@@ -1,0 +1,47 @@
+// Before an optimizer's step: the norm of all gradients, how much they are clipped by, and whether the step is taken.
+//
+//   norm = sqrt(sum of g^2) / loss_scale          factor = min(1, max_norm / (norm + 1e-6)) / loss_scale
+//
+// A norm that is not finite skips the step, and is counted. 1 - beta^t follows as q <- q * beta + (1 - beta). One workgroup of
+// 32 threads, joined by a tree.
+
+override count: u32; // sums
+
+@group(0) @binding(0) var<storage, read> sums: array<vec2f>; // (count), zero where there are none
+
+const threads = 32u;
+
+var<workgroup> partial: array<f32, threads>;
+
+@compute @workgroup_size(32)
+fn main(@builtin(local_invocation_index) thread: u32) {
+  var sum = 0.0;
+  for (var k = thread; k < count; k += threads) {
+    sum += sums[k].x;
+  }
+  partial[thread] = sum;
+  workgroupBarrier();
+  for (var half = threads / 2u; half > 0u; half /= 2u) {
+    if (thread < half) {
+      partial[thread] += partial[thread + half];
+    }
+    workgroupBarrier();
+  }
+  if (thread > 0u) {
+    return;
+  }
+  let squares = partial[0];
+  // By its bits: compilers may take it for granted that numbers are finite.
+  let is_finite = (bitcast<u32>(squares) & 0x7f800000u) != 0x7f800000u;
+  state.norm = sqrt(squares) / rates.loss_scale;
+  if (!is_finite) {
+    state.is_skipped = 1u;
+    state.skipped += 1u;
+    return;
+  }
+  state.is_skipped = 0u;
+  state.taken += 1u;
+  state.factor = min(1.0, rates.max_norm / (state.norm + 1e-6)) / rates.loss_scale;
+  state.correction1 = state.correction1 * rates.beta1 + (1.0 - rates.beta1);
+  state.correction2 = state.correction2 * rates.beta2 + (1.0 - rates.beta2);
+}
