@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { encoderFrames } from '../../src/model/sizes.ts';
 import { expectClose, expectWithinShare } from '../support/close.ts';
+import { alsoInAll } from '../support/scope.ts';
 import {
-  TRAINING_CASES,
   tensorOf,
   trainingArray,
   trainingCase,
@@ -11,6 +11,7 @@ import {
   weightsOf,
   type Expected,
   type Tensors,
+  type TrainingCaseName,
 } from '../support/training.ts';
 import type { Reduction } from './twins/ctc.ts';
 import { network, type NetworkResult } from './twins/network.ts';
@@ -45,15 +46,18 @@ async function batchIn(folder: string) {
 }
 
 describe('the network', () => {
-  it.each(TRAINING_CASES)("has PyTorch's losses, activations and gradients: %s", async (name) => {
-    const golden = await trainingCase(name);
-    const weights = weightsOf(golden.model);
-    const batch = { ...golden, features: golden.features.data };
-    const inEval = network(weights, golden.config, batch, { reduction: golden.eval.reduction });
-    expectGolden(inEval, golden.eval);
-    const { train, draws } = golden;
-    expectGolden(network(weights, golden.config, batch, { reduction: train.reduction, draws }), train);
-  });
+  it.each(alsoInAll<TrainingCaseName>(['noproj'], ['small', 'deep']))(
+    "has PyTorch's losses, activations and gradients: %s",
+    async (name) => {
+      const golden = await trainingCase(name);
+      const weights = weightsOf(golden.model);
+      const batch = { ...golden, features: golden.features.data };
+      const inEval = network(weights, golden.config, batch, { reduction: golden.eval.reduction });
+      expectGolden(inEval, golden.eval);
+      const { train, draws } = golden;
+      expectGolden(network(weights, golden.config, batch, { reduction: train.reduction, draws }), train);
+    },
+  );
 
   it('gives nothing to utterances whose targets do not fit', async () => {
     const { config, model } = await trainingCase('small');
