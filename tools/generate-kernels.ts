@@ -71,7 +71,9 @@ export const KERNELS: KernelTable = {
 const rows = ['training_rows', 'step'];
 const byRow = ['row_by_workgroup', 'workgroup_rows', 'step'];
 const convolved = ['conv_rows', 'step'];
-const lattice = ['ctc_lattice', 'workgroup_log_sum', 'step'];
+const ctc = ['ctc_lattice', 'workgroup_log_sum', 'step'];
+const transducer = ['transducer_lattice', 'lattice_rows', 'step'];
+const spike = ['spike_targets', 'step'];
 const norm = ['workgroup_sum', 'workgroup_rows', 'step', 'at'];
 
 /** Training's kernels. */
@@ -87,22 +89,33 @@ export const TRAINING_KERNELS: KernelTable = {
   conv_input_gradient: ['training/conv_input_gradient', ...convolved],
   conv_weight_gradient: ['training/conv_weight_gradient', 'conv_places', ...convolved],
   combine: ['training/combine', ...byRow, 'at'],
-  ctc_alpha: ['training/ctc_alpha', ...lattice],
-  ctc_beta: ['training/ctc_beta', ...lattice],
-  ctc_gradient: ['training/ctc_gradient', ...lattice, 'workgroup_rows'],
+  ctc_alpha: ['training/ctc_alpha', ...ctc],
+  ctc_beta: ['training/ctc_beta', ...ctc],
+  ctc_gradient: ['training/ctc_gradient', ...ctc, 'workgroup_rows'],
+  decoder: ['training/decoder', ...byRow],
+  decoder_conv_gradient: ['training/decoder_conv_gradient', ...rows],
   draw_mask: ['training/draw_mask', ...rows, 'at'],
   dropout: ['training/dropout', 'dropout_mask', ...byRow],
+  embedding_gradient: ['training/embedding_gradient', ...rows],
   input_gradient: ['training/input_gradient', ...rows],
+  join: ['training/join', 'lattice_rows', 'activations', ...byRow],
+  join_gradient: ['training/join_gradient', 'lattice_rows', ...byRow],
   linear: ['training/linear', ...rows],
   log_softmax: KERNELS.log_softmax,
   lstm_cell: ['training/lstm_cell', 'activations', 'step', 'at'],
   lstm_cell_gradient: ['training/lstm_cell_gradient', 'activations', 'step', 'at'],
   lstm_output_gradient: ['training/lstm_output_gradient', 'step', 'at'],
   lstm_projection: ['training/lstm_projection', 'step', 'at'],
+  relu_gradient: ['training/relu_gradient', ...byRow],
   residual: ['training/residual', 'dropout_mask', ...byRow],
+  spike_gradient: ['training/spike_gradient', ...spike, 'workgroup_rows'],
+  spike_loss: ['training/spike_loss', ...spike, 'workgroup_log_sum'],
   squares: ['training/squares'],
   swish: ['training/swish', 'activations', 'dropout_mask', ...byRow],
   swish_gradient: ['training/swish_gradient', 'dropout_mask', ...byRow],
+  transducer_alpha: ['training/transducer_alpha', ...transducer, 'workgroup_log_sum'],
+  transducer_beta: ['training/transducer_beta', ...transducer, 'workgroup_log_sum'],
+  transducer_gradient: ['training/transducer_gradient', ...transducer, 'workgroup_rows'],
   weight_gradient: ['training/weight_gradient', ...rows],
 };
 

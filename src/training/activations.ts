@@ -37,17 +37,14 @@ export interface Activations {
   embed: GPUBuffer;
   /** (rows, d) the last layer's output. */
   out: GPUBuffer;
-  /** (rows, d) the encoder's output, and behind its dropout. */
+  /** (rows, d) the encoder's output. */
   encoderOut: GPUBuffer;
-  dropped: GPUBuffer;
+  /** Its dropout mask, for a head that has it. */
   headMask: GPUBuffer;
   /** (layers + 1) how much of each layer counts; 1 for the embedding. */
   alpha: GPUBuffer;
   /** (rows, combined layers) */
   combineWeights: GPUBuffer;
-  /** (rows, vocabulary): logits, which become log-probabilities, and the gradient of logits. */
-  logits: GPUBuffer;
-  dLogits: GPUBuffer;
   /** What lives within one layer: (rows, ff), (rows, d) twice, (rows, d), (utterances, hidden), (rows) vec4s. */
   u: GPUBuffer;
   du: GPUBuffer;
@@ -65,13 +62,11 @@ export const longestFrames = (lens: readonly number[]) => Math.max(...lens.map(e
 
 export function createActivations(
   scope: BufferScope,
-  sizes: EncoderSizes & { vocabSize: number; combined: number },
+  sizes: EncoderSizes & { combined: number },
   { utterances, frames }: BatchSize,
 ): Activations {
   const { numFeatures, channels, numEncoderLayers } = sizes;
-  const [d, hidden, ff, vocabulary] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward, sizes.vocabSize].map(
-    padded,
-  );
+  const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(padded);
   const rows = utterances * frames;
   const freqs = subsampledFreqs(numFeatures);
   const floats = (label: string, count: number) => scope.createStorage('activations', label, 4 * count);
@@ -97,12 +92,9 @@ export function createActivations(
     embed: floats('embedding', rows * d),
     out: xs[numEncoderLayers],
     encoderOut: floats('encoder_out', rows * d),
-    dropped: floats('encoder_out behind dropout', rows * d),
     headMask: mask('head mask', d),
     alpha: floats('alpha', numEncoderLayers + 1),
     combineWeights: floats('combine weights', rows * sizes.combined),
-    logits: floats('logits', rows * vocabulary),
-    dLogits: floats('gradient of logits', rows * vocabulary),
     u: floats('u', rows * ff),
     du: floats('gradient of u', rows * ff),
     branch: floats('branch', rows * d),

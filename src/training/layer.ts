@@ -49,6 +49,19 @@ export const maskOf = (dropout: number) => ({
   keep_scale: 1 / (1 - dropout),
 });
 
+/** A linear layer, by the name of its weight and bias. */
+export function linear(
+  { maker, parameters, step }: Pick<NetworkParts, 'maker' | 'parameters' | 'step'>,
+  name: string,
+  inVec4s: number,
+  outVec4s: number,
+  { x, y }: { x: GPUBuffer; y: GPUBuffer },
+): Promise<Operation> {
+  const [weight, bias] = [parameters.of(`${name}.weight`).value, parameters.of(`${name}.bias`).value];
+  const widths = { in_vec4s: inVec4s, out_vec4s: outVec4s };
+  return maker.make(kernels.linear, widths, { weight, bias, x, y, step }, byFourRows(outVec4s));
+}
+
 /** A linear layer's gradients: of its matrix and its biases, where they are trained, and of its input, where it is wanted. */
 export function linearGradients(
   { maker, parameters, step }: Pick<NetworkParts, 'maker' | 'parameters' | 'step'>,
@@ -112,13 +125,6 @@ async function planForward(parts: NetworkParts, layer: number, own: LayerActivat
   const value = (name: string) => parameters.of(`${prefix}.${name}`).value;
   const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(vec4s);
   const units = 4 * hidden;
-  const linear = (name: string, inVec4s: number, outVec4s: number, x: GPUBuffer, y: GPUBuffer) =>
-    maker.make(
-      kernels.linear,
-      { in_vec4s: inVec4s, out_vec4s: outVec4s },
-      { weight: value(`${name}.weight`), bias: value(`${name}.bias`), x, y, step },
-      byFourRows(outVec4s),
-    );
   const mask = maskOf(dropout);
   const [gatesX, cell, projection, afterLstm, ff1, swish, ff2, afterFf, bypass] = await Promise.all([
     maker.make(
@@ -154,9 +160,9 @@ async function planForward(parts: NetworkParts, layer: number, own: LayerActivat
       { x: own.x, branch: own.h, y: own.x1, mask: own.masks.lstm, step },
       byRow,
     ),
-    linear('feed_forward.0', d, ff, own.x1, own.a),
+    linear(parts, `${prefix}.feed_forward.0`, d, ff, { x: own.x1, y: own.a }),
     maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
-    linear('feed_forward.4', ff, d, u, branch),
+    linear(parts, `${prefix}.feed_forward.4`, ff, d, { x: u, y: branch }),
     maker.make(
       kernels.residual,
       { ...mask, row_vec4s: d },

@@ -1,3 +1,4 @@
+import { requireCtc, requireTransducer } from '../encoder/checks.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
 import { padded } from '../webgpu/weights.ts';
 
@@ -55,13 +56,35 @@ const subsampledMatrix = (outputs: number, channels: number, freqs: number): Lay
   },
 });
 
+/** (channels, 1, taps), depthwise, as (taps, channels). */
+const depthwise = (channels: number, taps: number): Layout => ({
+  length: taps * padded(channels),
+  placeOf: (index) => (index % taps) * padded(channels) + Math.floor(index / taps),
+});
+
 /** The prefix of a layer's tensors. */
 export const layerPrefix = (layer: number) => `encoder.encoder.layers.${layer}`;
 export const EMBED = 'encoder.encoder_embed';
 export const CTC_HEAD = 'ctc_output.1';
+/** The transducer's linear layers. */
+export const JOINER = {
+  encoder: 'joiner.encoder_proj',
+  decoder: 'joiner.decoder_proj',
+  output: 'joiner.output_linear',
+} as const;
 
-/** The layout of every tensor that takes part in training with a CTC head, under icefall's names. */
-export function trainingLayouts({ encoder, vocabSize = 0 }: ModelSizes): Map<string, Layout> {
+/** What is trained on top of the encoder. */
+export type Head = 'ctc' | 'transducer';
+
+/**
+ * The layout of every tensor that takes part in training with a head, under icefall's names.
+ *
+ * @throws RillError `bad-model` for a model without the head.
+ */
+export const trainingLayouts = (sizes: ModelSizes, head: Head): Map<string, Layout> =>
+  new Map([...encoderLayouts(sizes.encoder), ...(head === 'ctc' ? ctcLayouts(sizes) : transducerLayouts(sizes))]);
+
+function encoderLayouts(encoder: EncoderSizes): Map<string, Layout> {
   const { dModel, dimFeedforward } = encoder;
   const layouts = embedLayouts(encoder);
   for (let layer = 0; layer < encoder.numEncoderLayers; layer++) {
@@ -75,9 +98,27 @@ export function trainingLayouts({ encoder, vocabSize = 0 }: ModelSizes): Map<str
     layouts.set(`${prefix}.feed_forward.4.bias`, vector(dModel));
     layouts.set(`${prefix}.norm_final.eps`, vector(1));
   }
-  layouts.set(`${CTC_HEAD}.weight`, matrix(vocabSize, dModel));
-  layouts.set(`${CTC_HEAD}.bias`, vector(vocabSize));
   return layouts;
+}
+
+const linearLayouts = (name: string, outputs: number, inputs: number): [string, Layout][] => [
+  [`${name}.weight`, matrix(outputs, inputs)],
+  [`${name}.bias`, vector(outputs)],
+];
+
+const ctcLayouts = (sizes: ModelSizes) =>
+  new Map(linearLayouts(CTC_HEAD, requireCtc(sizes).vocabSize, sizes.encoder.dModel));
+
+/** @throws RillError `bad-model` for a model without decoder and joiner. */
+export function transducerLayouts(sizes: ModelSizes): Map<string, Layout> {
+  const { vocabSize, decoderDim, contextSize, joinerDim } = requireTransducer(sizes);
+  return new Map([
+    ['decoder.embedding.weight', matrix(vocabSize, decoderDim)],
+    ['decoder.conv.weight', depthwise(decoderDim, contextSize)],
+    ...linearLayouts(JOINER.encoder, joinerDim, sizes.encoder.dModel),
+    ...linearLayouts(JOINER.decoder, joinerDim, decoderDim),
+    ...linearLayouts(JOINER.output, vocabSize, joinerDim),
+  ]);
 }
 
 function embedLayouts({ numFeatures, channels, dModel }: EncoderSizes): Map<string, Layout> {

@@ -5,29 +5,25 @@ import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
-import { CtcLoss, type CtcOptions } from './ctc.ts';
 import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
 import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import * as kernels from './kernels.generated.ts';
+import { planLayer, runBackward, runForward, type LayerPlan, type NetworkParts } from './layer.ts';
+import { EMBED, layerPrefix, trainingLayouts, type Head } from './layout.ts';
+import { CtcHead } from './losses/ctc-head.ts';
 import {
-  linearGradients,
-  maskOf,
-  planLayer,
-  runBackward,
-  runForward,
-  type LayerPlan,
-  type NetworkParts,
-} from './layer.ts';
-import { CTC_HEAD, EMBED, layerPrefix } from './layout.ts';
+  reduced,
+  type BatchLoss,
+  type Loss,
+  type LossOptions,
+  type TargetBatch,
+  type Utterance,
+} from './losses/loss.ts';
+import type { RnntType } from './losses/transducer-plan.ts';
+import { TransducerLoss } from './losses/transducer.ts';
 import { Masks } from './masks.ts';
-import { ORDINAL_STRIDE, OperationMaker, byFourRows, byRow, type BatchSize, type Operation } from './operations.ts';
+import { ORDINAL_STRIDE, OperationMaker, byRow, type BatchSize, type Capacity, type Operation } from './operations.ts';
 import { Parameters } from './parameters.ts';
-
-/** The largest batch that a network is made for. */
-export interface NetworkCapacity extends BatchSize {
-  /** Tokens of the longest target. */
-  labels: number;
-}
 
 export interface NetworkOptions {
   /** Probability of dropout; 0, which is none, by default. */
@@ -41,16 +37,16 @@ export interface NetworkOptions {
    * lowest of them.
    */
   trainable?: readonly string[];
+  /** Which head is trained; `ctc` by default. Over the CTC head an utterance's target may be a spike, too. */
+  loss?: Head;
+  /** Of the transducer; `modified` by default, as the bundled model was trained. */
+  rnntType?: RnntType;
 }
 
-/** Utterances with their labels. */
-export interface TrainingBatch {
+/** Utterances with what they should say. What is drawn for them is needed with dropout or RandomCombine. */
+export interface TrainingBatch extends TargetBatch {
   /** (N, T, num_features), utterance by utterance; what pads is not read. */
   features: Float32Array;
-  /** Feature frames of each utterance, 9 or more. */
-  lens: readonly number[];
-  /** Token ids of each utterance. */
-  targets: readonly (readonly number[])[];
   /**
    * What is random, or by which seed and count it is drawn: needed with dropout, layer dropout and RandomCombine, of which
    * there is none without it.
@@ -60,45 +56,37 @@ export interface TrainingBatch {
   warmup?: number;
 }
 
-/** What a batch's loss is. */
-export interface BatchLoss {
-  /** Of each utterance. */
-  losses: number[];
-  /** Their reduction. */
-  loss: number;
+/** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
+interface Combination {
+  layer: number;
+  take: Operation;
+  giveBack: Operation;
 }
 
-/** What the head and what stands before it dispatch. */
-interface HeadPlan {
-  forward: readonly Operation[];
-  /** From the gradient of logits to that of the encoder's output. */
-  backward: readonly Operation[];
-  /** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
-  combine: readonly { layer: number; take: Operation; giveBack: Operation }[];
-}
-
-/** The network in training mode on a GPU: a batch forwards, its CTC loss, and backwards to the gradients of all parameters. */
+/** The network in training mode on a GPU: a batch forwards, its loss, and backwards to the gradients of all parameters. */
 export class TrainingNetwork {
   readonly parameters: Parameters;
   readonly activations: Activations;
   readonly #context: GpuContext;
   readonly #scope: BufferScope;
   readonly #model: Model;
-  readonly #capacity: NetworkCapacity;
+  readonly #capacity: Capacity;
   readonly #options: Required<NetworkOptions>;
   readonly #step: GPUBuffer;
   readonly #at: GPUBuffer;
   #embedding!: EmbeddingPlan;
   #layers: readonly LayerPlan[] = [];
-  #head!: HeadPlan;
   #masks!: Masks;
-  #ctc!: CtcLoss;
+  #combinations: readonly Combination[] = [];
+  #loss!: Loss;
+  /** Of the batch that was submitted last. */
+  #submitted: { utterances: readonly Utterance[]; options: LossOptions } | undefined;
 
   private constructor(
     context: GpuContext,
     model: Model,
     parameters: Parameters,
-    capacity: NetworkCapacity,
+    capacity: Capacity,
     options: Required<NetworkOptions>,
   ) {
     this.#context = context;
@@ -107,9 +95,9 @@ export class TrainingNetwork {
     this.#options = options;
     this.parameters = parameters;
     this.#scope = new BufferScope(context);
-    const { encoder, vocabSize = 0 } = model.sizes;
+    const { encoder } = model.sizes;
     const combined = options.auxLayers.length;
-    this.activations = createActivations(this.#scope, { ...encoder, vocabSize, combined }, capacity);
+    this.activations = createActivations(this.#scope, { ...encoder, combined }, capacity);
     const uniform = (label: string, bytes: number) =>
       this.#scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
     this.#step = uniform('step', 16);
@@ -125,21 +113,19 @@ export class TrainingNetwork {
   /**
    * Loads a model's parameters and compiles what a batch takes.
    *
-   * @throws RillError `bad-model` without a CTC head, `bad-argument` for what is too large, `shader`, `gpu`.
+   * @throws RillError `bad-model` without the head, `bad-argument` for what is too large, `shader`, `gpu`.
    */
   static async create(
     context: GpuContext,
     model: Model,
-    capacity: NetworkCapacity,
-    { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] }: NetworkOptions = {},
+    capacity: Capacity,
+    options: NetworkOptions = {},
   ): Promise<TrainingNetwork> {
-    const parameters = await Parameters.load(context, model, trainable);
-    const network = new TrainingNetwork(context, model, parameters, capacity, {
-      dropout,
-      layerDropout,
-      auxLayers,
-      trainable,
-    });
+    const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
+    const { loss = 'ctc', rnntType = 'modified' } = options;
+    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, loss), trainable);
+    const resolved = { dropout, layerDropout, auxLayers, trainable, loss, rnntType };
+    const network = new TrainingNetwork(context, model, parameters, capacity, resolved);
     try {
       await network.#compile();
       return network;
@@ -150,78 +136,60 @@ export class TrainingNetwork {
   }
 
   async #compile(): Promise<void> {
-    const { encoder: sizes, vocabSize = 0 } = this.#model.sizes;
+    const { sizes } = this.#model;
     const maker = new OperationMaker(this.#context);
     const { parameters, activations } = this;
     const { dropout } = this.#options;
+    const shared = { maker, parameters, step: this.#step, dropout };
+    const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
+    const { encoderOut, dEncoderOut, headMask } = activations;
+    const ofLoss = { ...shared, context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
+    const { loss, rnntType } = this.#options;
+    this.#loss = await (loss === 'ctc'
+      ? CtcHead.create({ ...ofLoss, headMask })
+      : TransducerLoss.create(ofLoss, rnntType));
     const lowest = this.#lowestTrained;
-    const parts = { maker, sizes, parameters, activations, step: this.#step, at: this.#at, dropout };
-    const capacity = { ...this.#capacity, states: 2 * this.#capacity.labels + 1 };
-    const { logits, dLogits } = activations;
-    this.#ctc = await CtcLoss.create(this.#context, maker, capacity, vocabSize, { logits, dLogits, step: this.#step });
-    [this.#masks, this.#embedding, this.#head, this.#layers] = await Promise.all([
+    [this.#masks, this.#embedding, this.#combinations, this.#layers] = await Promise.all([
       Masks.create(parts, this.#scope),
       planEmbedding(parts),
-      this.#planHead(parts, vocabSize),
+      this.#planCombinations(parts),
       Promise.all(
-        Array.from({ length: sizes.numEncoderLayers }, (_, layer) => planLayer(parts, layer, layer === lowest)),
+        Array.from({ length: sizes.encoder.numEncoderLayers }, (_, layer) => planLayer(parts, layer, layer === lowest)),
       ),
     ]);
   }
 
-  async #planHead(parts: NetworkParts, vocabSize: number): Promise<HeadPlan> {
-    const { maker, sizes, parameters, activations, step, at, dropout } = parts;
-    const { encoderOut, dropped, headMask, logits, dLogits, dEncoderOut, dOut, dX2, combineWeights } = activations;
-    const [d, vocabulary] = [vec4s(sizes.dModel), vec4s(vocabSize)];
+  #planCombinations({ maker, sizes, activations, step, at }: NetworkParts): Promise<Combination[]> {
+    const { encoderOut, dEncoderOut, dOut, combineWeights } = activations;
+    const row = { row_vec4s: vec4s(sizes.dModel) };
     const { auxLayers } = this.#options;
-    const masked = (x: GPUBuffer, y: GPUBuffer) =>
-      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: headMask, step }, byRow);
     const outputOf = (layer: number) => activations.layers[layer + 1]?.x ?? activations.out;
-    const combine = auxLayers.map(async (layer) => {
-      const weigh = (x: GPUBuffer, y: GPUBuffer) =>
-        maker.make(
-          kernels.combine,
-          { inputs: auxLayers.length, row_vec4s: d },
-          { weights: combineWeights, x, y, step, at },
-          byRow,
-        );
-      return { layer, take: await weigh(outputOf(layer), encoderOut), giveBack: await weigh(dEncoderOut, dOut) };
-    });
-    const last = sizes.numEncoderLayers - 1;
-    const takeLast = async (layer: number) => {
-      const add = (x: GPUBuffer, y: GPUBuffer) => maker.make(kernels.add, { row_vec4s: d }, { x, y, step }, byRow);
-      return { layer, take: await add(outputOf(layer), encoderOut), giveBack: await add(dEncoderOut, dOut) };
-    };
-    const names = { matrix: `${CTC_HEAD}.weight`, bias: `${CTC_HEAD}.bias` };
-    const linear = maker.make(
-      kernels.linear,
-      { in_vec4s: d, out_vec4s: vocabulary },
-      {
-        ...{ weight: parameters.of(names.matrix).value, bias: parameters.of(names.bias).value },
-        ...{ x: dropped, y: logits, step },
-      },
-      byFourRows(vocabulary),
+    const join = (x: GPUBuffer, y: GPUBuffer) =>
+      auxLayers.length > 0
+        ? maker.make(
+            kernels.combine,
+            { inputs: auxLayers.length, ...row },
+            { weights: combineWeights, x, y, step, at },
+            byRow,
+          )
+        : maker.make(kernels.add, row, { x, y, step }, byRow);
+    const layers = auxLayers.length > 0 ? auxLayers : [sizes.numEncoderLayers - 1];
+    return Promise.all(
+      layers.map(async (layer) => {
+        const [take, giveBack] = await Promise.all([join(outputOf(layer), encoderOut), join(dEncoderOut, dOut)]);
+        return { layer, take, giveBack };
+      }),
     );
-    return {
-      forward: await Promise.all([masked(encoderOut, dropped), linear]),
-      backward: await Promise.all([
-        ...linearGradients(parts, names.matrix, [names.bias], d, vocabulary, {
-          ...{ dy: dLogits, x: dropped, dx: dX2 },
-        }),
-        masked(dX2, dEncoderOut),
-      ]),
-      combine: await Promise.all(combine.length > 0 ? combine : [takeLast(last)]),
-    };
   }
 
   /**
    * Runs a batch forwards and backwards; its gradients are added to those that are there.
    *
-   * @throws RillError `bad-argument` for a batch that is too large, `device-lost`, `gpu`.
+   * @throws RillError `bad-argument` for a batch that is too large or targets that the loss does not know, `device-lost`, `gpu`.
    */
-  run(batch: TrainingBatch, options: CtcOptions): Promise<BatchLoss> {
+  run(batch: TrainingBatch, options: LossOptions): Promise<BatchLoss> {
     this.submit(batch, options);
-    return this.losses(batch.lens.length);
+    return this.losses();
   }
 
   /**
@@ -229,15 +197,15 @@ export class TrainingNetwork {
    *
    * @param isFirst of a step's micro-batches: gradients start from zero
    * @param then what else goes into the submit
-   * @throws RillError `bad-argument` for a batch that is too large.
+   * @throws RillError as {@link run} does.
    */
   submit(
     batch: TrainingBatch,
-    options: CtcOptions,
+    options: LossOptions,
     { isFirst = false, then }: { isFirst?: boolean; then?: (encoder: GPUCommandEncoder) => void } = {},
   ): void {
     const size = this.#upload(batch);
-    this.#ctc.upload(batch, options);
+    const utterances = this.#loss.upload(batch, options);
     const { device } = this.#context;
     const encoder = device.createCommandEncoder();
     const { encoderOut, dOut } = this.activations;
@@ -251,17 +219,26 @@ export class TrainingNetwork {
       this.#masks.draw(draws, pass, size);
     }
     this.#forward(pass, size);
-    this.#ctc.run(pass, size);
+    this.#loss.run(pass, size);
     this.#backward(pass, size);
     pass.end();
     then?.(encoder);
     device.queue.submit([encoder.finish()]);
+    this.#submitted = { utterances, options };
   }
 
-  /** The losses of the batch that was submitted last. @throws RillError `device-lost`, `gpu`. */
-  async losses(utterances: number): Promise<BatchLoss> {
-    const read = await readBuffers(this.#context, [{ buffer: this.#ctc.losses, bytes: 4 * utterances }]);
-    return this.#ctc.reduced(read);
+  /** The losses of the batch that was submitted last. @throws RillError `closed` before there is one, `device-lost`, `gpu`. */
+  async losses(): Promise<BatchLoss> {
+    if (!this.#submitted) {
+      throw new RillError('closed', {
+        got: 'no batch',
+        expected: 'one that was submitted',
+        remedy: 'Submit a batch first.',
+      });
+    }
+    const { utterances, options } = this.#submitted;
+    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
+    return reduced(read, utterances, options);
   }
 
   #forward(pass: GPUComputePassEncoder, size: BatchSize): void {
@@ -276,10 +253,9 @@ export class TrainingNetwork {
     this.#layers.forEach((plan, layer) => {
       runForward(plan, pass, size, layer);
     });
-    this.#head.combine.forEach(({ take }, ordinal) => {
+    this.#combinations.forEach(({ take }, ordinal) => {
       take.run(pass, size, ordinal);
     });
-    ran(this.#head.forward);
   }
 
   #backward(pass: GPUComputePassEncoder, size: BatchSize): void {
@@ -288,11 +264,10 @@ export class TrainingNetwork {
         each.run(pass, size);
       });
     };
-    ran(this.#head.backward);
     for (let layer = this.#layers.length - 1; layer >= Math.max(this.#lowestTrained, 0); layer--) {
-      const ordinal = this.#head.combine.findIndex((each) => each.layer === layer);
+      const ordinal = this.#combinations.findIndex((each) => each.layer === layer);
       if (ordinal >= 0) {
-        this.#head.combine[ordinal].giveBack.run(pass, size, ordinal);
+        this.#combinations[ordinal].giveBack.run(pass, size, ordinal);
       }
       runBackward(this.#layers[layer], pass, size, layer);
     }
@@ -400,7 +375,7 @@ export class TrainingNetwork {
 
   /** Frees its memory. */
   dispose(): void {
-    this.#ctc?.dispose();
+    this.#loss?.dispose();
     this.#scope.dispose();
     this.parameters.dispose();
   }

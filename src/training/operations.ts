@@ -14,6 +14,12 @@ export interface BatchSize {
   frames: number;
 }
 
+/** The largest batch that there is room for. */
+export interface Capacity extends BatchSize {
+  /** Tokens of the longest target. */
+  labels: number;
+}
+
 /** One dispatch of a batch. */
 export interface Operation {
   /** Of its kernel. */
@@ -66,6 +72,9 @@ export function byRow({ utterances, frames }: BatchSize): Workgroups {
   const rows = utterances * frames;
   return [Math.min(rows, ROWS_PER_Y), Math.ceil(rows / ROWS_PER_Y), 1];
 }
+
+/** A workgroup for each utterance. */
+export const byUtterance = ({ utterances }: BatchSize): Workgroups => [utterances, 1, 1];
 
 /** A thread for each vec4 of a row's outputs and four rows. */
 export const byFourRows =

@@ -1,10 +1,8 @@
 import { RillError } from '../errors.ts';
-import type { Model } from '../model/model.ts';
-import { expectedTensors } from '../model/sizes.ts';
-import { elementCount, readFinite } from '../model/tensors.ts';
+import { elementCount, readFinite, type TensorSource } from '../model/tensors.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
-import { pack, trainingLayouts, unpack, type Layout } from './layout.ts';
+import { pack, unpack, type Layout } from './layout.ts';
 
 /** A tensor that is trained, or that training reads. */
 export interface Parameter {
@@ -36,27 +34,21 @@ export class Parameters {
   }
 
   /**
+   * @param layouts of those to load, by their names
    * @param trainable prefixes of the names of tensors that are trained; all by default
-   * @throws RillError `bad-model` for a model without a CTC head, and for weights that are not numbers, `bad-argument` where
-   * nothing is trained.
+   * @throws RillError `bad-model` for weights that are not numbers, `bad-argument` where nothing is trained.
    */
   static async load(
     context: GpuContext,
-    { sizes, weights }: Model,
+    weights: TensorSource,
+    layouts: ReadonlyMap<string, Layout>,
     trainable?: readonly string[],
   ): Promise<Parameters> {
-    if (!sizes.hasCtc) {
-      throw new RillError('bad-model', {
-        got: 'a model without a CTC head',
-        expected: 'ctc_output.1.weight and its bias',
-        remedy: 'Train a model that was trained with a CTC head.',
-      });
-    }
     const loaded = new Parameters(context);
-    const shapes = expectedTensors(sizes);
     try {
-      for (const [name, layout] of trainingLayouts(sizes)) {
-        loaded.#add(name, shapes.get(name) ?? [], layout, await readFinite(weights, name), isTrained(name, trainable));
+      for (const [name, layout] of layouts) {
+        const shape = weights.tensors.get(name)?.shape ?? [];
+        loaded.#add(name, shape, layout, await readFinite(weights, name), isTrained(name, trainable));
       }
       if (loaded.trained.length === 0) {
         throw new RillError('bad-argument', {

@@ -1,7 +1,7 @@
 import type { Draws } from '../../src/training/draws.ts';
 import { openModel, type ModelFiles } from '../../src/model/model.ts';
 import { longestFrames } from '../../src/training/activations.ts';
-import type { Reduction } from '../../src/training/ctc.ts';
+import type { Reduction } from '../../src/training/losses/loss.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
 import { Optimizer, type OptimizerName } from '../../src/training/optimizer.ts';
 import { gpuOf } from './gpu-of.ts';
@@ -65,7 +65,7 @@ export async function gradients({ engine, emit }: JobContext, input: GradientsIn
     };
     for (let step = 0; step < count; step++) {
       network.submit(batch, { reduction }, { isFirst: true, then });
-      losses.push((await network.losses(lens.length)).loss);
+      losses.push((await network.losses()).loss);
       norms.push((await optimizing.readState()).gradNorm);
       emit({ type: 'progress', done: step + 1, total: count });
     }

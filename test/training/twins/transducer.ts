@@ -14,13 +14,13 @@ import { logSumExp, type Numbers } from './numbers.ts';
 
 export type TransducerKind = 'regular' | 'modified';
 
-/** One utterance. A target that does not fit has the loss ∞. */
+/** One utterance, with A and B (T' + 1, U + 1). A target that does not fit has the loss ∞. */
 export function transducerLoss(
   logits: Numbers,
   target: readonly number[],
   vocabSize: number,
   kind: TransducerKind,
-): { loss: number; dLogits: Float64Array } {
+): { loss: number; dLogits: Float64Array; A: Float64Array; B: Float64Array } {
   const width = target.length + 1;
   const frames = logits.length / width / vocabSize;
   const delta = kind === 'regular' ? 0 : 1;
@@ -61,5 +61,5 @@ export function transducerLoss(
       }
     }
   }
-  return { loss, dLogits: logSoftmaxBackward({ dy: g, y: logProbs }, vocabSize) };
+  return { loss, dLogits: logSoftmaxBackward({ dy: g, y: logProbs }, vocabSize), A, B };
 }

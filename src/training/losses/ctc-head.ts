@@ -1,0 +1,110 @@
+import { requireCtc } from '../../encoder/checks.ts';
+import { BufferScope } from '../../webgpu/device/context.ts';
+import { padded, vec4s } from '../../webgpu/weights.ts';
+import * as kernels from '../kernels.generated.ts';
+import { linear, linearGradients, maskOf } from '../layer.ts';
+import { CTC_HEAD } from '../layout.ts';
+import { byRow, type BatchSize, type Operation } from '../operations.ts';
+import { CtcLoss, framesNeeded } from './ctc.ts';
+import {
+  isSpike,
+  utterancesOf,
+  type Loss,
+  type LossOptions,
+  type LossParts,
+  type Target,
+  type TargetBatch,
+  type Utterance,
+} from './loss.ts';
+import { SpikeLoss, isSpikeInside } from './spike.ts';
+
+const fits = (target: Target, frames: number) =>
+  isSpike(target) ? isSpikeInside(target, frames) : framesNeeded(target) <= frames;
+
+/** What the CTC head is made of. */
+interface CtcHeadParts extends LossParts {
+  /** Dropout of the encoder's output: a bit for each element. */
+  headMask: GPUBuffer;
+}
+
+/** The CTC head. Each utterance has a loss of its own: CTC over its labels, or a spike. */
+export class CtcHead implements Loss {
+  readonly losses: GPUBuffer;
+  readonly #parts: CtcHeadParts;
+  readonly #scope: BufferScope;
+  #ctc!: CtcLoss;
+  #spike!: SpikeLoss;
+  #forward: readonly Operation[] = [];
+  #backward: readonly Operation[] = [];
+
+  private constructor(parts: CtcHeadParts) {
+    this.#parts = parts;
+    const scope = (this.#scope = new BufferScope(parts.context));
+    this.losses = scope.createStorage('activations', 'losses', 4 * parts.capacity.utterances);
+  }
+
+  /** @throws RillError `bad-model` without a CTC head, `bad-argument` for what is too large, `shader`. */
+  static async create(parts: CtcHeadParts): Promise<CtcHead> {
+    const { vocabSize } = requireCtc(parts.sizes);
+    const head = new CtcHead(parts);
+    try {
+      await head.#compile(vocabSize);
+      return head;
+    } catch (error) {
+      head.dispose();
+      throw error;
+    }
+  }
+
+  async #compile(vocabSize: number): Promise<void> {
+    const { maker, capacity, step, dropout, encoderOut, dEncoderOut, headMask } = this.#parts;
+    const rows = capacity.utterances * capacity.frames;
+    const { dModel } = this.#parts.sizes.encoder;
+    const [d, vocabulary] = [vec4s(dModel), vec4s(vocabSize)];
+    const floats = (label: string, count: number) => this.#scope.createStorage('activations', label, 4 * count);
+    // The input's gradient takes its place; logits become log-probabilities.
+    const dropped = floats('encoder_out behind dropout', rows * padded(dModel));
+    const logits = floats('logits', rows * padded(vocabSize));
+    const dLogits = floats('gradient of logits', rows * padded(vocabSize));
+    const masked = (x: GPUBuffer, y: GPUBuffer) =>
+      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: headMask, step }, byRow);
+    this.#forward = await Promise.all([
+      masked(encoderOut, dropped),
+      linear(this.#parts, CTC_HEAD, d, vocabulary, { x: dropped, y: logits }),
+      maker.make(kernels.logSoftmax, { width: vocabSize }, { x: logits, step }, byRow),
+    ]);
+    this.#backward = await Promise.all([
+      ...linearGradients(this.#parts, `${CTC_HEAD}.weight`, [`${CTC_HEAD}.bias`], d, vocabulary, {
+        ...{ dy: dLogits, x: dropped, dx: dropped },
+      }),
+      masked(dropped, dEncoderOut),
+    ]);
+    const parts = { ...this.#parts, vocabSize, logProbs: logits, dLogits, losses: this.losses };
+    this.#ctc = await CtcLoss.create(parts);
+    this.#spike = await SpikeLoss.create(parts);
+  }
+
+  upload(batch: TargetBatch, options: LossOptions): readonly Utterance[] {
+    const utterances = utterancesOf(batch, options, fits);
+    this.#ctc.upload(utterances);
+    this.#spike.upload(utterances);
+    return utterances;
+  }
+
+  run(pass: GPUComputePassEncoder, size: BatchSize): void {
+    this.#forward.forEach((each) => {
+      each.run(pass, size);
+    });
+    this.#ctc.run(pass, size);
+    this.#spike.run(pass, size);
+    this.#backward.forEach((each) => {
+      each.run(pass, size);
+    });
+  }
+
+  dispose(): void {
+    this.#ctc?.dispose();
+    this.#spike?.dispose();
+    this.#scope.dispose();
+  }
+}
