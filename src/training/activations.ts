@@ -37,8 +37,9 @@ export interface Activations {
   embed: GPUBuffer;
   /** (rows, d) the last layer's output. */
   out: GPUBuffer;
-  /** (rows, d) the encoder's output, and the mask of its dropout before the CTC head. */
+  /** (rows, d) the encoder's output. */
   encoderOut: GPUBuffer;
+  /** Its dropout mask, for a head that has it. */
   headMask: GPUBuffer;
   /** (layers + 1) how much of each layer counts; 1 for the embedding. */
   alpha: GPUBuffer;

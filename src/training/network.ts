@@ -37,13 +37,13 @@ export interface NetworkOptions {
    * lowest of them.
    */
   trainable?: readonly string[];
-  /** The head that is trained; `ctc` by default. An utterance's target may be a spike there, too. */
-  head?: Head;
+  /** Which head is trained; `ctc` by default. Over the CTC head an utterance's target may be a spike, too. */
+  loss?: Head;
   /** Of the transducer; `modified` by default, as the bundled model was trained. */
   rnntType?: RnntType;
 }
 
-/** Utterances with what they should say. */
+/** Utterances with what they should say. What is drawn for them is needed with dropout or RandomCombine. */
 export interface TrainingBatch extends TargetBatch {
   /** (N, T, num_features), utterance by utterance; what pads is not read. */
   features: Float32Array;
@@ -76,10 +76,10 @@ export class TrainingNetwork {
   readonly #at: GPUBuffer;
   #embedding!: EmbeddingPlan;
   #layers: readonly LayerPlan[] = [];
-  #combinations: readonly Combination[] = [];
   #masks!: Masks;
+  #combinations: readonly Combination[] = [];
   #loss!: Loss;
-  /** The batch that was submitted last, as its loss sees it. */
+  /** Of the batch that was submitted last. */
   #submitted: { utterances: readonly Utterance[]; options: LossOptions } | undefined;
 
   private constructor(
@@ -122,11 +122,10 @@ export class TrainingNetwork {
     options: NetworkOptions = {},
   ): Promise<TrainingNetwork> {
     const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
-    const { head = 'ctc', rnntType = 'modified' } = options;
-    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, head), trainable);
-    const network = new TrainingNetwork(context, model, parameters, capacity, {
-      ...{ dropout, layerDropout, auxLayers, trainable, head, rnntType },
-    });
+    const { loss = 'ctc', rnntType = 'modified' } = options;
+    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, loss), trainable);
+    const resolved = { dropout, layerDropout, auxLayers, trainable, loss, rnntType };
+    const network = new TrainingNetwork(context, model, parameters, capacity, resolved);
     try {
       await network.#compile();
       return network;
@@ -140,16 +139,16 @@ export class TrainingNetwork {
     const { sizes } = this.#model;
     const maker = new OperationMaker(this.#context);
     const { parameters, activations } = this;
-    const { dropout, head, rnntType } = this.#options;
-    const lowest = this.#lowestTrained;
+    const { dropout } = this.#options;
     const shared = { maker, parameters, step: this.#step, dropout };
     const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
-    const { encoderOut, headMask, dEncoderOut } = activations;
-    const ofLoss = {
-      ...{ ...shared, context: this.#context, sizes, capacity: this.#capacity },
-      ...{ encoderOut, headMask, dEncoderOut },
-    };
-    this.#loss = await (head === 'ctc' ? CtcHead.create(ofLoss) : TransducerLoss.create(ofLoss, rnntType));
+    const { encoderOut, dEncoderOut, headMask } = activations;
+    const ofLoss = { ...shared, context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
+    const { loss, rnntType } = this.#options;
+    this.#loss = await (loss === 'ctc'
+      ? CtcHead.create({ ...ofLoss, headMask })
+      : TransducerLoss.create(ofLoss, rnntType));
+    const lowest = this.#lowestTrained;
     [this.#masks, this.#embedding, this.#combinations, this.#layers] = await Promise.all([
       Masks.create(parts, this.#scope),
       planEmbedding(parts),
@@ -161,16 +160,20 @@ export class TrainingNetwork {
   }
 
   #planCombinations({ maker, sizes, activations, step, at }: NetworkParts): Promise<Combination[]> {
-    const { encoderOut, dEncoderOut, dOut, combineWeights: weights } = activations;
+    const { encoderOut, dEncoderOut, dOut, combineWeights } = activations;
     const row = { row_vec4s: vec4s(sizes.dModel) };
     const { auxLayers } = this.#options;
-    const inputs = auxLayers.length;
     const outputOf = (layer: number) => activations.layers[layer + 1]?.x ?? activations.out;
     const join = (x: GPUBuffer, y: GPUBuffer) =>
-      inputs > 0
-        ? maker.make(kernels.combine, { inputs, ...row }, { weights, x, y, step, at }, byRow)
+      auxLayers.length > 0
+        ? maker.make(
+            kernels.combine,
+            { inputs: auxLayers.length, ...row },
+            { weights: combineWeights, x, y, step, at },
+            byRow,
+          )
         : maker.make(kernels.add, row, { x, y, step }, byRow);
-    const layers = inputs > 0 ? auxLayers : [sizes.numEncoderLayers - 1];
+    const layers = auxLayers.length > 0 ? auxLayers : [sizes.numEncoderLayers - 1];
     return Promise.all(
       layers.map(async (layer) => {
         const [take, giveBack] = await Promise.all([join(outputOf(layer), encoderOut), join(dEncoderOut, dOut)]);
@@ -182,8 +185,7 @@ export class TrainingNetwork {
   /**
    * Runs a batch forwards and backwards; its gradients are added to those that are there.
    *
-   * @throws RillError `bad-argument` for a batch that is too large or a target that the head does not know, `device-lost`,
-   * `gpu`.
+   * @throws RillError `bad-argument` for a batch that is too large or targets that the loss does not know, `device-lost`, `gpu`.
    */
   run(batch: TrainingBatch, options: LossOptions): Promise<BatchLoss> {
     this.submit(batch, options);
@@ -195,7 +197,7 @@ export class TrainingNetwork {
    *
    * @param isFirst of a step's micro-batches: gradients start from zero
    * @param then what else goes into the submit
-   * @throws RillError `bad-argument` for a batch that is too large or a target that the head does not know.
+   * @throws RillError as {@link run} does.
    */
   submit(
     batch: TrainingBatch,
@@ -203,7 +205,7 @@ export class TrainingNetwork {
     { isFirst = false, then }: { isFirst?: boolean; then?: (encoder: GPUCommandEncoder) => void } = {},
   ): void {
     const size = this.#upload(batch);
-    this.#submitted = { utterances: this.#loss.upload(batch, options), options };
+    const utterances = this.#loss.upload(batch, options);
     const { device } = this.#context;
     const encoder = device.createCommandEncoder();
     const { encoderOut, dOut } = this.activations;
@@ -222,11 +224,19 @@ export class TrainingNetwork {
     pass.end();
     then?.(encoder);
     device.queue.submit([encoder.finish()]);
+    this.#submitted = { utterances, options };
   }
 
-  /** The losses of the batch that was submitted last. @throws RillError `device-lost`, `gpu`. */
+  /** The losses of the batch that was submitted last. @throws RillError `closed` before there is one, `device-lost`, `gpu`. */
   async losses(): Promise<BatchLoss> {
-    const { utterances, options } = this.#submitted ?? { utterances: [], options: { reduction: 'sum' } };
+    if (!this.#submitted) {
+      throw new RillError('closed', {
+        got: 'no batch',
+        expected: 'one that was submitted',
+        remedy: 'Submit a batch first.',
+      });
+    }
+    const { utterances, options } = this.#submitted;
     const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
     return reduced(read, utterances, options);
   }

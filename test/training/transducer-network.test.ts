@@ -46,7 +46,7 @@ it('trains the transducer through the encoder, and only what is to be trained', 
   const { model, head, transducer } = withTransducer(openModel(files));
   const capacity = { utterances: lens.length, frames: longestFrames(lens), labels: 5 };
   const network = await TrainingNetwork.create(context, model, capacity, {
-    head: 'transducer',
+    loss: 'transducer',
     trainable: ['joiner.', BIAS],
   });
   const batch = { features: features.data, lens, targets };

@@ -21,24 +21,30 @@ import { SpikeLoss, isSpikeInside } from './spike.ts';
 const fits = (target: Target, frames: number) =>
   isSpike(target) ? isSpikeInside(target, frames) : framesNeeded(target) <= frames;
 
+/** What the CTC head is made of. */
+interface CtcHeadParts extends LossParts {
+  /** Dropout of the encoder's output: a bit for each element. */
+  headMask: GPUBuffer;
+}
+
 /** The CTC head. Each utterance has a loss of its own: CTC over its labels, or a spike. */
 export class CtcHead implements Loss {
   readonly losses: GPUBuffer;
-  readonly #parts: LossParts;
+  readonly #parts: CtcHeadParts;
   readonly #scope: BufferScope;
   #ctc!: CtcLoss;
   #spike!: SpikeLoss;
   #forward: readonly Operation[] = [];
   #backward: readonly Operation[] = [];
 
-  private constructor(parts: LossParts) {
+  private constructor(parts: CtcHeadParts) {
     this.#parts = parts;
-    this.#scope = new BufferScope(parts.context);
-    this.losses = this.#scope.createStorage('activations', 'losses', 4 * parts.capacity.utterances);
+    const scope = (this.#scope = new BufferScope(parts.context));
+    this.losses = scope.createStorage('activations', 'losses', 4 * parts.capacity.utterances);
   }
 
   /** @throws RillError `bad-model` without a CTC head, `bad-argument` for what is too large, `shader`. */
-  static async create(parts: LossParts): Promise<CtcHead> {
+  static async create(parts: CtcHeadParts): Promise<CtcHead> {
     const { vocabSize } = requireCtc(parts.sizes);
     const head = new CtcHead(parts);
     try {
@@ -51,7 +57,7 @@ export class CtcHead implements Loss {
   }
 
   async #compile(vocabSize: number): Promise<void> {
-    const { maker, capacity, step, dropout, encoderOut, headMask: mask, dEncoderOut } = this.#parts;
+    const { maker, capacity, step, dropout, encoderOut, dEncoderOut, headMask } = this.#parts;
     const rows = capacity.utterances * capacity.frames;
     const { dModel } = this.#parts.sizes.encoder;
     const [d, vocabulary] = [vec4s(dModel), vec4s(vocabSize)];
@@ -61,7 +67,7 @@ export class CtcHead implements Loss {
     const logits = floats('logits', rows * padded(vocabSize));
     const dLogits = floats('gradient of logits', rows * padded(vocabSize));
     const masked = (x: GPUBuffer, y: GPUBuffer) =>
-      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask, step }, byRow);
+      maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: headMask, step }, byRow);
     this.#forward = await Promise.all([
       masked(encoderOut, dropped),
       linear(this.#parts, CTC_HEAD, d, vocabulary, { x: dropped, y: logits }),

@@ -62,14 +62,14 @@ export class CtcLoss {
     const states = statesOf(longestTarget(labels, this.#capacity));
     const words = new Uint32Array(utterances.length * states);
     const table = new DataView(new ArrayBuffer(4 * UTTERANCE_WORDS * utterances.length));
-    utterances.forEach(({ target, frames, scale, isFeasible }, n) => {
+    utterances.forEach(({ target, frames, gradientWeight, isFeasible }, n) => {
       labels[n].forEach((token, u) => {
         words[n * states + 2 * u + 1] = token;
       });
       const at = 4 * UTTERANCE_WORDS * n;
       table.setUint32(at, frames, true);
       table.setUint32(at + 4, statesOf(labels[n].length), true);
-      table.setFloat32(at + 8, isSpike(target) ? 0 : scale, true);
+      table.setFloat32(at + 8, isSpike(target) ? 0 : gradientWeight, true);
       table.setUint32(at + 12, isFeasible && !isSpike(target) ? 1 : 0, true);
     });
     this.#isNeeded = utterances.some(({ target }) => !isSpike(target));

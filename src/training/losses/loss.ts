@@ -74,9 +74,8 @@ export interface LossParts {
   step: GPUBuffer;
   /** Probability of dropout. */
   dropout: number;
-  /** (rows, d) the encoder's output, the mask of its dropout, and its gradient, which a loss writes. */
+  /** (rows, d) the encoder's output, and its gradient, which a loss writes. */
   encoderOut: GPUBuffer;
-  headMask: GPUBuffer;
   dEncoderOut: GPUBuffer;
 }
 
@@ -104,8 +103,8 @@ export interface Utterance<Own extends Target = Target> {
   weight: number;
   /** Whether it can be said in so many frames. */
   isFeasible: boolean;
-  /** Of its gradient: the weight; where it is not feasible, 0 or not a number. */
-  scale: number;
+  /** Of its gradient: the weight, or, where it is not feasible, 0 or what is not a number. */
+  gradientWeight: number;
 }
 
 export const isSpike = (target: Target): target is Spike => 'token' in target;
@@ -122,7 +121,8 @@ export function utterancesOf<Own extends Target>(
     const share = reduction === 'mean' ? 1 / (utterancesInStep * tokens) : 1;
     const weight = scale * share * (weights?.[n] ?? 1);
     const isFeasible = fits(target, frames);
-    return { target, frames, weight, isFeasible, scale: isFeasible ? weight : zeroInfinity ? 0 : NaN };
+    const gradientWeight = isFeasible ? weight : zeroInfinity ? 0 : NaN;
+    return { target, frames, weight, isFeasible, gradientWeight };
   });
 }
 

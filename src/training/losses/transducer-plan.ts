@@ -7,9 +7,6 @@ import { JOINER } from '../layout.ts';
 import { byRow, byUtterance, type Operation } from '../operations.ts';
 import type { LossParts } from './loss.ts';
 
-/** What it is made of: it has no dropout. */
-export type TransducerParts = Omit<LossParts, 'headMask' | 'dropout'>;
-
 /** Whether a symbol stays on its frame, `regular`, or takes it, `modified`: then there is at most one a frame. As k2 has it. */
 export type RnntType = 'regular' | 'modified';
 
@@ -55,7 +52,7 @@ export interface TransducerBuffers {
 /** @throws RillError `bad-model` without a transducer head, `bad-argument` for what is too large. */
 export function createBuffers(
   scope: BufferScope,
-  { sizes, capacity: { utterances, frames, labels } }: TransducerParts,
+  { sizes, capacity: { utterances, frames, labels } }: LossParts,
   type: RnntType,
 ): TransducerBuffers {
   const { vocabSize, decoderDim, joinerDim, contextSize } = requireTransducer(sizes);
@@ -90,14 +87,14 @@ const on = (rows: Rows, operations: readonly Promise<Operation>[]) =>
 
 /** All that a loss dispatches, in order. @throws RillError `shader`. */
 export const planTransducer = (
-  parts: TransducerParts,
+  parts: LossParts,
   buffers: TransducerBuffers,
   type: RnntType,
 ): Promise<RowsOperation[]> =>
   Promise.all([...forward(parts, buffers), ...lattice(parts, buffers, type), ...backward(parts, buffers)]);
 
 /** Decoder and joiner. */
-function forward(parts: TransducerParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
+function forward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
   const { maker, parameters, encoderOut } = parts;
   const { encoderProj, decoderOut, decoderProj, joined, logits, contexts, decoderStep, latticeStep } = buffers;
   const { d, decoder, joiner, vocabulary, vocabSize, contextSize } = widthsOf(parts);
@@ -133,7 +130,7 @@ function forward(parts: TransducerParts, buffers: TransducerBuffers): Promise<Ro
 }
 
 /** The sum over all alignments, and its gradient. */
-function lattice(parts: TransducerParts, buffers: TransducerBuffers, type: RnntType): Promise<RowsOperation>[] {
+function lattice(parts: LossParts, buffers: TransducerBuffers, type: RnntType): Promise<RowsOperation>[] {
   const { maker } = parts;
   const { losses, logits, alpha, beta, totals } = buffers;
   const overrides = { width: widthsOf(parts).vocabSize, skew: type === 'regular' ? 1 : 0 };
@@ -151,7 +148,7 @@ function lattice(parts: TransducerParts, buffers: TransducerBuffers, type: RnntT
 }
 
 /** From the gradient of logits to those of the parameters and of the encoder's output. */
-function backward(parts: TransducerParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
+function backward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
   const { maker, encoderOut, dEncoderOut, step } = parts;
   const { encoderProj, decoderOut, dDecoderOut, decoderProj, joined, dJoined, logits } = buffers;
   const { decoderStep, latticeStep } = buffers;
@@ -188,7 +185,7 @@ function backward(parts: TransducerParts, buffers: TransducerBuffers): Promise<R
 }
 
 /** Of the decoder's convolution and embedding, where they are trained. */
-function tableGradients(parts: TransducerParts, buffers: TransducerBuffers): Promise<Operation>[] {
+function tableGradients(parts: LossParts, buffers: TransducerBuffers): Promise<Operation>[] {
   const { maker, parameters } = parts;
   const { contexts, dDecoderOut: dy, decoderStep: step } = buffers;
   const { decoder, vocabSize, contextSize } = widthsOf(parts);
@@ -216,7 +213,7 @@ interface LinearBuffers {
 }
 
 /** Widths in vec4s. */
-function widthsOf({ sizes }: TransducerParts) {
+function widthsOf({ sizes }: LossParts) {
   const { vocabSize, decoderDim, joinerDim, contextSize } = requireTransducer(sizes);
   const [d, decoder, joiner, vocabulary] = [sizes.encoder.dModel, decoderDim, joinerDim, vocabSize].map(vec4s);
   return { d, decoder, joiner, vocabulary, vocabSize, contextSize };

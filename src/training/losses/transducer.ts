@@ -9,6 +9,7 @@ import {
   utterancesOf,
   type Loss,
   type LossOptions,
+  type LossParts,
   type TargetBatch,
   type Utterance,
 } from './loss.ts';
@@ -20,7 +21,6 @@ import {
   type Rows,
   type RowsOperation,
   type TransducerBuffers,
-  type TransducerParts,
 } from './transducer-plan.ts';
 
 const BLANK = 0;
@@ -29,7 +29,7 @@ const MOST_ROWS = 4 * 65535;
 
 /** The transducer: its decoder, its joiner, and the loss over all alignments of each target. */
 export class TransducerLoss implements Loss {
-  readonly #parts: TransducerParts;
+  readonly #parts: LossParts;
   readonly #type: RnntType;
   readonly #scope: BufferScope;
   readonly #buffers: TransducerBuffers;
@@ -37,7 +37,7 @@ export class TransducerLoss implements Loss {
   /** Symbols of the batch's longest target, and 1. */
   #positions = 1;
 
-  private constructor(parts: TransducerParts, type: RnntType) {
+  private constructor(parts: LossParts, type: RnntType) {
     this.#parts = parts;
     this.#type = type;
     this.#scope = new BufferScope(parts.context);
@@ -45,7 +45,7 @@ export class TransducerLoss implements Loss {
   }
 
   /** @throws RillError `bad-model` without a transducer head, `bad-argument` for what is too large, `shader`. */
-  static async create(parts: TransducerParts, type: RnntType): Promise<TransducerLoss> {
+  static async create(parts: LossParts, type: RnntType): Promise<TransducerLoss> {
     const { utterances, frames, labels } = parts.capacity;
     const rows = utterances * frames * (labels + 1);
     if (rows > MOST_ROWS) {
@@ -93,7 +93,7 @@ export class TransducerLoss implements Loss {
     const contexts = new Int32Array(utterances.length * positions * contextSize).fill(-1);
     const symbols = new Uint32Array(utterances.length * positions);
     const table = new DataView(new ArrayBuffer(4 * UTTERANCE_WORDS * utterances.length));
-    utterances.forEach(({ target, frames, scale, isFeasible }, n) => {
+    utterances.forEach(({ target, frames, gradientWeight, isFeasible }, n) => {
       symbols.set(target, n * positions);
       const before = [...initialContext({ contextSize }, BLANK), ...target];
       for (let u = 0; u <= target.length; u++) {
@@ -102,7 +102,7 @@ export class TransducerLoss implements Loss {
       const at = 4 * UTTERANCE_WORDS * n;
       table.setUint32(at, frames, true);
       table.setUint32(at + 4, target.length, true);
-      table.setFloat32(at + 8, scale, true);
+      table.setFloat32(at + 8, gradientWeight, true);
       table.setUint32(at + 12, isFeasible ? 1 : 0, true);
     });
     const frames = Math.max(...utterances.map((each) => each.frames));
