@@ -20,6 +20,7 @@ override width: u32; // classes
 @group(0) @binding(2) var<storage, read> utterances: array<Utterance>;
 @group(0) @binding(9) var<uniform> lattice: Lattice;
 
+// The logarithm of a path's probability that cannot be. In f32 it stays as it is whatever is added to it.
 const impossible = -1e30;
 
 fn label(n: u32, s: u32) -> u32 {

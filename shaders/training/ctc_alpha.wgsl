@@ -32,24 +32,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let n = group.x;
   let utterance = utterances[n];
   var loss = 0.0;
-  for (var t = 0u; t < step.frames; t++) {
-    let count = select(0u, utterance.states, t < utterance.frames);
+  for (var t = 0u; t < utterance.frames; t++) {
     var largest = impossible;
-    for (var s = thread; s < count; s += threads) {
-      let value = max(unnormalised(t, n, s), impossible);
+    for (var s = thread; s < utterance.states; s += threads) {
+      let value = unnormalised(t, n, s);
       alpha[place(t, n, s)] = value;
       largest = max(largest, value);
     }
     let top = largest_of_threads(thread, largest);
     var sum = 0.0;
-    for (var s = thread; s < count; s += threads) {
+    for (var s = thread; s < utterance.states; s += threads) {
       sum += exp(alpha[place(t, n, s)] - top);
     }
-    let z = top + log(max(sum_of_threads(thread, sum), 1e-37));
-    for (var s = thread; s < count; s += threads) {
-      alpha[place(t, n, s)] = max(alpha[place(t, n, s)] - z, impossible);
+    let z = top + log(sum_of_threads(thread, sum));
+    for (var s = thread; s < utterance.states; s += threads) {
+      alpha[place(t, n, s)] -= z;
     }
-    loss -= select(0.0, z, t < utterance.frames);
+    loss -= z;
     storageBarrier();
     workgroupBarrier();
   }

@@ -31,23 +31,22 @@ fn unnormalised(t: u32, n: u32, s: u32, utterance: Utterance) -> f32 {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let n = group.x;
   let utterance = utterances[n];
-  for (var left = step.frames; left > 0u; left--) {
+  for (var left = utterance.frames; left > 0u; left--) {
     let t = left - 1u;
-    let count = select(0u, utterance.states, t < utterance.frames);
     var largest = impossible;
-    for (var s = thread; s < count; s += threads) {
-      let value = max(unnormalised(t, n, s, utterance), impossible);
+    for (var s = thread; s < utterance.states; s += threads) {
+      let value = unnormalised(t, n, s, utterance);
       beta[place(t, n, s)] = value;
       largest = max(largest, value);
     }
     let top = largest_of_threads(thread, largest);
     var sum = 0.0;
-    for (var s = thread; s < count; s += threads) {
+    for (var s = thread; s < utterance.states; s += threads) {
       sum += exp(beta[place(t, n, s)] - top);
     }
-    let z = top + log(max(sum_of_threads(thread, sum), 1e-37));
-    for (var s = thread; s < count; s += threads) {
-      beta[place(t, n, s)] = max(beta[place(t, n, s)] - z, impossible);
+    let z = top + log(sum_of_threads(thread, sum));
+    for (var s = thread; s < utterance.states; s += threads) {
+      beta[place(t, n, s)] -= z;
     }
     storageBarrier();
     workgroupBarrier();

@@ -6,7 +6,25 @@ import { openTensors } from '../../src/checkpoint/open.ts';
 import type { ModelFiles } from '../../src/model/model.ts';
 import type { Draws } from '../../src/training/draws.ts';
 import { readNpy, type NpyArray } from '../../tools/npy.ts';
+import { expectWithinShare } from './close.ts';
 import { fixturePath, readFixture } from './fixtures.ts';
+
+/** PyTorch's own float32 is off by up to 1.1e-5 of a tensor's largest gradient; by this much a kernel may be. */
+const GRADIENT_SHARE = 1e-4;
+/** One number out of much cancellation: PyTorch's own float32 is off by 3e-4. */
+const EPS_SHARE = 2e-3;
+export const LOSS_SHARE = 1e-5;
+
+/** Compares the gradients of a network in float32, of those tensors that are expected. */
+export function expectNetworkGradients(
+  gradients: ReadonlyMap<string, ArrayLike<number>>,
+  expected: ReadonlyMap<string, ArrayLike<number>>,
+): void {
+  for (const [name, gradient] of expected) {
+    const share = name.endsWith('norm_final.eps') ? EPS_SHARE : GRADIENT_SHARE;
+    expectWithinShare(gradients.get(name) ?? [], gradient, share, name);
+  }
+}
 
 /** An array with its shape, C order. */
 export type Tensor = NpyArray;

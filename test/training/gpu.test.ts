@@ -16,18 +16,15 @@ import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes, expectWithinShare } from '../support/close.ts';
 import { alsoInAll } from '../support/scope.ts';
 import {
+  LOSS_SHARE,
+  expectNetworkGradients,
   trainingCase,
   trainingJson,
   trainingTensors,
+  weightsOf,
   type TrainingCase,
   type TrainingCaseName,
 } from '../support/training.ts';
-
-/** PyTorch's own float32 is off by up to 1.1e-5 of a tensor's largest gradient; by this much a kernel may be. */
-const GRADIENT_SHARE = 1e-4;
-/** One number out of much cancellation: PyTorch's own float32 is off by 3e-4. */
-const EPS_SHARE = 2e-3;
-const LOSS_SHARE = 1e-5;
 
 const context = await createNodeContext();
 afterAll(() => {
@@ -59,11 +56,7 @@ describe.each(alsoInAll<TrainingCaseName>(['noproj'], ['small', 'deep']))('%s', 
     const { losses, loss } = await network.run(batch, { reduction: expected.reduction });
     expectWithinShare(losses, expected.lossPerUtterance, LOSS_SHARE, 'losses');
     expect(Math.abs(loss / expected[expected.reduction] - 1)).toBeLessThan(LOSS_SHARE);
-    const gradients = await network.parameters.gradients();
-    for (const [tensor, { data }] of expected.grads) {
-      const share = tensor.endsWith('norm_final.eps') ? EPS_SHARE : GRADIENT_SHARE;
-      expectWithinShare(gradients.get(tensor) ?? [], data, share, tensor);
-    }
+    expectNetworkGradients(await network.parameters.gradients(), weightsOf(expected.grads));
     network.dispose();
   });
 });

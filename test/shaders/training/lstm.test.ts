@@ -15,11 +15,11 @@ interface Shape {
   isProjected: boolean;
 }
 
-/** More units and elements of h than a block of 64 has, and utterances that fill no tile. */
+/** More units and elements of h than a block of 64 has, with padding and without, and utterances that fill no tile. */
 const SHAPES: readonly Shape[] = [
   { utterances: 1, frames: 2, units: 1, width: 1, isProjected: true },
   { utterances: 5, frames: 3, units: 70, width: 133, isProjected: true },
-  { utterances: 3, frames: 3, units: 133, width: 70, isProjected: true },
+  { utterances: 3, frames: 3, units: 132, width: 72, isProjected: true },
 ];
 const NOT_PROJECTED: readonly Shape[] = [
   { utterances: 1, frames: 2, units: 1, width: 1, isProjected: false },

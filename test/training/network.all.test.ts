@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { encoderFrames } from '../../src/model/sizes.ts';
 import { expectClose, expectWithinShare } from '../support/close.ts';
-import { alsoInAll } from '../support/scope.ts';
 import {
   tensorOf,
   trainingArray,
@@ -11,7 +10,7 @@ import {
   weightsOf,
   type Expected,
   type Tensors,
-  type TrainingCaseName,
+  TRAINING_CASES,
 } from '../support/training.ts';
 import type { Reduction } from './twins/ctc.ts';
 import { network, type NetworkResult } from './twins/network.ts';
@@ -46,18 +45,15 @@ async function batchIn(folder: string) {
 }
 
 describe('the network', () => {
-  it.each(alsoInAll<TrainingCaseName>(['noproj'], ['small', 'deep']))(
-    "has PyTorch's losses, activations and gradients: %s",
-    async (name) => {
-      const golden = await trainingCase(name);
-      const weights = weightsOf(golden.model);
-      const batch = { ...golden, features: golden.features.data };
-      const inEval = network(weights, golden.config, batch, { reduction: golden.eval.reduction });
-      expectGolden(inEval, golden.eval);
-      const { train, draws } = golden;
-      expectGolden(network(weights, golden.config, batch, { reduction: train.reduction, draws }), train);
-    },
-  );
+  it.each(TRAINING_CASES)("has PyTorch's losses, activations and gradients: %s", async (name) => {
+    const golden = await trainingCase(name);
+    const weights = weightsOf(golden.model);
+    const batch = { ...golden, features: golden.features.data };
+    const inEval = network(weights, golden.config, batch, { reduction: golden.eval.reduction });
+    expectGolden(inEval, golden.eval);
+    const { train, draws } = golden;
+    expectGolden(network(weights, golden.config, batch, { reduction: train.reduction, draws }), train);
+  });
 
   it('gives nothing to utterances whose targets do not fit', async () => {
     const { config, model } = await trainingCase('small');
