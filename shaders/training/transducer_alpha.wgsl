@@ -27,8 +27,8 @@ fn unnormalised(k: u32, n: u32, u: u32) -> f32 {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let n = group.x;
   var loss = 0.0;
-  for (var k = 0u; k <= most_steps(); k++) {
-    let count = select(0u, utterances[n].symbols + 1u, k <= steps_of(n));
+  let count = utterances[n].symbols + 1u;
+  for (var k = 0u; k <= steps_of(n); k++) {
     var largest = impossible;
     for (var u = thread; u < count; u += threads) {
       let value = unnormalised(k, n, u);
@@ -40,11 +40,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     for (var u = thread; u < count; u += threads) {
       sum += exp(alpha[place(k, n, u)] - top);
     }
-    let z = top + log(max(sum_of_threads(thread, sum), 1e-37));
+    let z = top + log(sum_of_threads(thread, sum));
     for (var u = thread; u < count; u += threads) {
-      alpha[place(k, n, u)] = max(alpha[place(k, n, u)] - z, impossible);
+      alpha[place(k, n, u)] -= z;
     }
-    loss -= select(0.0, z, count > 0u);
+    loss -= z;
     storageBarrier();
     workgroupBarrier();
   }

@@ -27,9 +27,9 @@ fn unnormalised(k: u32, n: u32, u: u32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let n = group.x;
-  for (var left = most_steps() + 1u; left > 0u; left--) {
+  let count = utterances[n].symbols + 1u;
+  for (var left = steps_of(n) + 1u; left > 0u; left--) {
     let k = left - 1u;
-    let count = select(0u, utterances[n].symbols + 1u, k <= steps_of(n));
     var largest = impossible;
     var largest_both = impossible;
     for (var u = thread; u < count; u += threads) {
@@ -46,12 +46,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       sum += exp(beta[place(k, n, u)] - top);
       sum_both += exp(beta[place(k, n, u)] + alpha[place(k, n, u)] - top_both);
     }
-    let z = top + log(max(sum_of_threads(thread, sum), 1e-37));
-    let total = top_both + log(max(sum_of_threads(thread, sum_both), 1e-37));
+    let z = top + log(sum_of_threads(thread, sum));
+    let total = top_both + log(sum_of_threads(thread, sum_both));
     for (var u = thread; u < count; u += threads) {
-      beta[place(k, n, u)] = max(beta[place(k, n, u)] - z, impossible);
+      beta[place(k, n, u)] -= z;
     }
-    if (thread == 0u && count > 0u) {
+    if (thread == 0u) {
       totals[n * (most_steps() + 1u) + k] = total;
     }
     storageBarrier();

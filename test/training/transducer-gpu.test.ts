@@ -178,6 +178,15 @@ it('a loss depends neither on what pads nor on who is beside it', async () => {
   });
 });
 
+it('has no finite loss for what is not a number, and leaves others theirs', async () => {
+  const batch = goldenBatch();
+  const broken = batch.encoderOut.slice();
+  broken[sizesOf().encoder.dModel] = NaN;
+  const { losses } = await runLoss('modified', { ...batch, encoderOut: broken });
+  expect(Number.isFinite(losses[0])).toBe(false);
+  expectWithinShare(losses.slice(1), golden.modified.per_utterance.slice(1), LOSS_SHARE, 'losses');
+});
+
 it('weighs utterances; one with more symbols than frames counts nothing where each takes a frame', async () => {
   const batch = goldenBatch();
   const [, ...others] = batch.targets;
