@@ -7,7 +7,7 @@ struct Spike {
   token: u32,
   first: u32, // frame of the window
   end: u32, // behind its last frame; first, where all frames say blank
-  scale: f32, // of its gradient
+  scale: f32, // of its gradient; 0 or not a number, where the window has no frame of it
   is_own: u32, // whether this loss is the utterance's
 }
 

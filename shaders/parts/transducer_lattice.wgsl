@@ -7,7 +7,7 @@
 struct Utterance {
   frames: u32, // encoder frames
   symbols: u32, // U
-  scale: f32, // of its gradient
+  scale: f32, // of its gradient; where its symbols do not fit, each element of it: 0, or not a number
   is_feasible: u32, // whether so many symbols fit into so many frames
 }
 

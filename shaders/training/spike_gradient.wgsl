@@ -28,7 +28,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       } else if (k == spikes[n].token) {
         gradient -= w;
       }
+      gradient *= spikes[n].scale;
     }
-    dlogits[row * padded + k] = spikes[n].scale * gradient;
+    dlogits[row * padded + k] = gradient;
   }
 }

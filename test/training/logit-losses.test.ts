@@ -89,7 +89,7 @@ it('a batch has utterances of either loss, each with its weight', async () => {
   const [frames, width] = [9, 6];
   const labels = [3, 3, 1];
   const spike = { token: 5, window: [4, 20] as const };
-  const unfit = { ...counted({ token: 5, window: [9, 12] }, 9), isFeasible: false };
+  const unfit = { ...counted({ token: 5, window: [9, 12] }, 9), isFeasible: false, gradientWeight: 0 };
   const utterances = [
     ...[counted(labels, 8, 0.5), counted(spike, 9, 2), counted([], 9, 3)],
     ...[counted({ token: 0, window: [0, 0] }, 7, 0.25), unfit],

@@ -47,14 +47,14 @@ export class SpikeLoss {
   /** Uploads the tokens and windows of those that have them; it leaves others alone. */
   upload(utterances: readonly Utterance[]): void {
     const table = new DataView(new ArrayBuffer(4 * SPIKE_WORDS * utterances.length));
-    utterances.forEach(({ target, frames, weight, isFeasible }, n) => {
+    utterances.forEach(({ target, frames, gradientWeight, isFeasible }, n) => {
       if (isSpike(target)) {
         const at = 4 * SPIKE_WORDS * n;
         const [first, end] = isFeasible ? windowOf(target, frames) : [0, 0];
         [frames, target.token, first, end].forEach((word, k) => {
           table.setUint32(at + 4 * k, word, true);
         });
-        table.setFloat32(at + 16, isFeasible ? weight : 0, true);
+        table.setFloat32(at + 16, gradientWeight, true);
         table.setUint32(at + 20, 1, true);
       }
     });

@@ -149,14 +149,10 @@ function lattice(parts: LossParts, buffers: TransducerBuffers, type: RnntType): 
 
 /** From the gradient of logits to those of the parameters and of the encoder's output. */
 function backward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOperation>[] {
-  const { maker, parameters, encoderOut, dEncoderOut, step } = parts;
-  const { encoderProj, decoderOut, dDecoderOut, decoderProj, joined, dJoined, logits, contexts } = buffers;
+  const { maker, encoderOut, dEncoderOut, step } = parts;
+  const { encoderProj, decoderOut, dDecoderOut, decoderProj, joined, dJoined, logits } = buffers;
   const { decoderStep, latticeStep } = buffers;
-  const { d, decoder, joiner, vocabulary, vocabSize, contextSize } = widthsOf(parts);
-  const embedding = parameters.of('decoder.embedding.weight');
-  const conv = parameters.of('decoder.conv.weight');
-  const ofDecoder = { row_vec4s: decoder, context_size: contextSize };
-  const columns = Math.ceil(decoder / 32);
+  const { d, decoder, joiner, vocabulary } = widthsOf(parts);
   const gradients = (ofRows: GPUBuffer, name: string, inVec4s: number, outVec4s: number, given: LinearBuffers) =>
     linearGradients({ ...parts, step: ofRows }, `${name}.weight`, [`${name}.bias`], inVec4s, outVec4s, given);
   const joinGradient = (overFrames: boolean, dx: GPUBuffer, ofRows: GPUBuffer) =>
@@ -183,28 +179,31 @@ function backward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOpe
         { y: decoderOut, dy: dDecoderOut, step: decoderStep },
         byRow,
       ),
-      ...(conv.gradient
-        ? [
-            maker.make(
-              kernels.decoderConvGradient,
-              ofDecoder,
-              { embedding: embedding.value, contexts, dy: dDecoderOut, gradient: conv.gradient, step: decoderStep },
-              () => [columns, contextSize, 1] as const,
-            ),
-          ]
-        : []),
-      ...(embedding.gradient
-        ? [
-            maker.make(
-              kernels.embeddingGradient,
-              ofDecoder,
-              { conv: conv.value, contexts, dy: dDecoderOut, gradient: embedding.gradient, step: decoderStep },
-              () => [columns, vocabSize, 1] as const,
-            ),
-          ]
-        : []),
+      ...tableGradients(parts, buffers),
     ]),
   ];
+}
+
+/** Of the decoder's convolution and embedding, where they are trained. */
+function tableGradients(parts: LossParts, buffers: TransducerBuffers): Promise<Operation>[] {
+  const { maker, parameters } = parts;
+  const { contexts, dDecoderOut: dy, decoderStep: step } = buffers;
+  const { decoder, vocabSize, contextSize } = widthsOf(parts);
+  const overrides = { row_vec4s: decoder, context_size: contextSize };
+  const [embedding, conv] = [parameters.of('decoder.embedding.weight'), parameters.of('decoder.conv.weight')];
+  const columns = Math.ceil(decoder / 32);
+  const operations: Promise<Operation>[] = [];
+  if (conv.gradient) {
+    const bound = { embedding: embedding.value, contexts, dy, gradient: conv.gradient, step };
+    const workgroups = () => [columns, contextSize, 1] as const;
+    operations.push(maker.make(kernels.decoderConvGradient, overrides, bound, workgroups));
+  }
+  if (embedding.gradient) {
+    const bound = { conv: conv.value, contexts, dy, gradient: embedding.gradient, step };
+    const workgroups = () => [columns, vocabSize, 1] as const;
+    operations.push(maker.make(kernels.embeddingGradient, overrides, bound, workgroups));
+  }
+  return operations;
 }
 
 interface LinearBuffers {

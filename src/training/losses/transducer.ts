@@ -93,7 +93,7 @@ export class TransducerLoss implements Loss {
     const contexts = new Int32Array(utterances.length * positions * contextSize).fill(-1);
     const symbols = new Uint32Array(utterances.length * positions);
     const table = new DataView(new ArrayBuffer(4 * UTTERANCE_WORDS * utterances.length));
-    utterances.forEach(({ target, frames, weight, isFeasible }, n) => {
+    utterances.forEach(({ target, frames, gradientWeight, isFeasible }, n) => {
       symbols.set(target, n * positions);
       const before = [...initialContext({ contextSize }, BLANK), ...target];
       for (let u = 0; u <= target.length; u++) {
@@ -102,7 +102,7 @@ export class TransducerLoss implements Loss {
       const at = 4 * UTTERANCE_WORDS * n;
       table.setUint32(at, frames, true);
       table.setUint32(at + 4, target.length, true);
-      table.setFloat32(at + 8, weight, true);
+      table.setFloat32(at + 8, gradientWeight, true);
       table.setUint32(at + 12, isFeasible ? 1 : 0, true);
     });
     const frames = Math.max(...utterances.map((each) => each.frames));

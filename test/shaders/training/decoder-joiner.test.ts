@@ -1,13 +1,11 @@
 import * as kernels from '../../../src/training/kernels.generated.ts';
-import { byFrame } from '../../support/batch-rows.ts';
 import { paddedRows, poison, randoms } from '../../support/random.ts';
 import { decoder, decoderBackward, join, joinBackward } from '../../training/twins/decoder-joiner.ts';
 import type { Numbers } from '../../training/twins/numbers.ts';
 import { ceilDiv, describeKernel, padded, words } from '../harness.ts';
+import { addedTo, overwritten, paddedToVec4s } from './layouts.ts';
 
 const floats = (values: Numbers) => Float32Array.from(values);
-const padding = (values: Numbers, rows: number, width: number) =>
-  byFrame(values, { utterances: rows, frames: 1, width });
 
 /** More columns than a workgroup has threads, and tokens that come twice, or never. */
 const DECODERS = [
@@ -44,28 +42,27 @@ const DECODERS = [
     width,
     vec4s: stride / 4,
     given: {
-      embedding: floats(padding(embedding, vocabSize, width)),
-      conv: floats(padding(transposed(conv), contextSize, width)),
+      embedding: floats(paddedToVec4s(embedding, width)),
+      conv: floats(paddedToVec4s(transposed(conv), width)),
       contexts: Int32Array.from(contexts.flat()),
-      dy: floats(padding(dy, rows, width)),
+      dy: floats(paddedToVec4s(dy, width)),
       step: words(rows, 1),
     },
     before,
-    dEmbedding: padding(dEmbedding, vocabSize, width),
-    dConv: padding(transposed(dConv), contextSize, width),
+    dEmbedding: paddedToVec4s(dEmbedding, width),
+    dConv: paddedToVec4s(transposed(dConv), width),
   };
 });
 
-/** With a row behind the last, which stays. */
-const withRow = (values: Numbers, width: number) => Float64Array.of(...Array.from(values), ...poison(width));
+/** An output with a row behind its last, which stays as it is. */
+const withRow = (own: Numbers, width: number) => overwritten(poison(own.length + width), own);
 
 describeKernel(
   kernels.decoder,
   DECODERS.map(({ name, rows, contextSize, width, vec4s, given, before }) => {
     const { embedding, conv, contexts, step } = given;
-    const y = padding(
+    const y = paddedToVec4s(
       before.map((value) => Math.max(value, 0)),
-      rows,
       width,
     );
     return {
@@ -92,9 +89,6 @@ describeKernel(
     };
   }),
 );
-
-/** Gradients are added to what is there. */
-const addedTo = (there: Float32Array, own: Numbers) => Float64Array.from(there, (value, i) => value + own[i]);
 
 describeKernel(
   kernels.decoderConvGradient,

@@ -8,6 +8,8 @@ import { describeKernel, padded, words } from '../harness.ts';
 
 interface Utterance extends Partial<SpikeTarget> {
   length: number;
+  /** Its window is marked as outside: then its gradient is not a number. */
+  isOutside?: boolean;
 }
 
 /** Frames beyond an utterance's end; more than a workgroup has threads; an utterance that another loss has. */
@@ -20,6 +22,7 @@ const BATCHES: readonly { frames: number; width: number; batch: readonly Utteran
       { length: 7, token: 9, window: [2, 5] },
       { length: 4, token: 0, window: [0, 0] },
       { length: 5 },
+      { length: 3, token: 4, window: [0, 0], isOutside: true },
       { length: 6, token: 12, window: [5, 6] },
     ],
   },
@@ -42,11 +45,11 @@ const CASES = BATCHES.map(({ frames, width, batch }) => {
   const [windows, losses, gradients] = [utterances, utterances, logits.length].map((n) =>
     new Float64Array(n).fill(NaN),
   );
-  batch.forEach(({ length, token, window }, n) => {
+  batch.forEach(({ length, token, window, isOutside }, n) => {
     if (token === undefined || !window) {
       return;
     }
-    const scale = 0.5 + n;
+    const scale = isOutside ? NaN : 0.5 + n;
     [length, token, ...window].forEach((word, k) => {
       table.setUint32(24 * n + 4 * k, word, true);
     });
@@ -54,13 +57,14 @@ const CASES = BATCHES.map(({ frames, width, batch }) => {
     table.setUint32(24 * n + 20, 1, true);
     const start = n * frames * width;
     const own = logProbs.subarray(start, start + length * width);
-    const { loss, dLogits } = spikeLoss(own, { token, window }, width);
+    const said = isOutside ? 0 : token;
+    const { loss, dLogits } = spikeLoss(own, { token: said, window }, width);
     const [first, end] = window;
     const ratios = Array.from(
       { length: end - first },
       (_, t) => own[(first + t) * width + token] - own[(first + t) * width],
     );
-    windows[n] = token === 0 ? 0 : logSumExp(ratios);
+    windows[n] = said === 0 ? 0 : logSumExp(ratios);
     losses[n] = loss;
     gradients.fill(0, start, start + frames * width);
     gradients.set(
@@ -70,8 +74,9 @@ const CASES = BATCHES.map(({ frames, width, batch }) => {
   });
   const rows = byFrame(gradients, size);
   const stride = padded(width);
-  // The padding of a row is zeroed with the row.
-  const dlogits = rows.map((value, i) => (Number.isNaN(rows[i - (i % stride)]) ? NaN : value));
+  const isOwn = (i: number) => batch[Math.floor(i / stride) % utterances].token !== undefined;
+  // What pads a row is written with it.
+  const dlogits = rows.map((value, i) => (isOwn(i) ? value : NaN));
   return {
     name: `${utterances} utterances of ${frames} frames, ${width} classes`,
     given: {
