@@ -5,20 +5,15 @@ import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
+import type { TrainingBatch } from './batch.ts';
+import { checkBatch } from './checks.ts';
 import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
 import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import * as kernels from './kernels.generated.ts';
 import { planLayer, runBackward, runForward, type LayerPlan, type NetworkParts } from './layer.ts';
 import { EMBED, layerPrefix, trainingLayouts, type Head } from './layout.ts';
 import { CtcHead } from './losses/ctc-head.ts';
-import {
-  reduced,
-  type BatchLoss,
-  type Loss,
-  type LossOptions,
-  type TargetBatch,
-  type Utterance,
-} from './losses/loss.ts';
+import { reduced, type BatchLoss, type Loss, type LossOptions, type Utterance } from './losses/loss.ts';
 import type { RnntType } from './losses/transducer-plan.ts';
 import { TransducerLoss } from './losses/transducer.ts';
 import { Masks } from './masks.ts';
@@ -41,19 +36,6 @@ export interface NetworkOptions {
   loss?: Head;
   /** Of the transducer; `modified` by default, as the bundled model was trained. */
   rnntType?: RnntType;
-}
-
-/** Utterances with what they should say. What is drawn for them is needed with dropout or RandomCombine. */
-export interface TrainingBatch extends TargetBatch {
-  /** (N, T, num_features), utterance by utterance; what pads is not read. */
-  features: Float32Array;
-  /**
-   * What is random, or by which seed and count it is drawn: needed with dropout, layer dropout and RandomCombine, of which
-   * there is none without it.
-   */
-  draws?: Draws | DrawStep;
-  /** How far training has come: 0 at its start, 1 and more behind its warm-up, which is the default. For layer dropout. */
-  warmup?: number;
 }
 
 /** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
@@ -288,9 +270,10 @@ export class TrainingNetwork {
     return lowest < 0 ? layers : lowest;
   }
 
-  #upload({ features, lens, draws, warmup = 1 }: TrainingBatch): BatchSize {
+  #upload(batch: TrainingBatch): BatchSize {
+    const { features, lens, draws, warmup = 1 } = batch;
     const size = { utterances: lens.length, frames: longestFrames(lens) };
-    this.#check(size, draws);
+    checkBatch(batch, size, this.#capacity, this.#model.sizes, this.#options);
     const { queue } = this.#context.device;
     queue.writeBuffer(this.#step, 0, Uint32Array.of(size.utterances, size.frames));
     queue.writeBuffer(this.activations.features, 0, this.#spreadFeatures(features, lens, size));
@@ -351,26 +334,6 @@ export class TrainingNetwork {
       }
     }
     return spread;
-  }
-
-  #check({ utterances, frames }: BatchSize, draws: Draws | DrawStep | undefined): void {
-    const most = this.#capacity;
-    if (utterances > most.utterances || frames > most.frames) {
-      throw new RillError('bad-argument', {
-        got: `a batch of ${utterances} utterances of up to ${frames} encoder frames`,
-        expected: `at most ${most.utterances} of ${most.frames}`,
-        remedy: 'Make the network for larger batches, or split the batch.',
-      });
-    }
-    const { dropout, auxLayers } = this.#options;
-    const isGiven = draws && !('seed' in draws);
-    if ((dropout > 0 && !draws) || (auxLayers.length > 0 && (!draws || (isGiven && !draws.combine)))) {
-      throw new RillError('bad-argument', {
-        got: 'a batch without draws',
-        expected: 'masks for dropout, and weights for RandomCombine',
-        remedy: 'Draw them for each batch, or make the network without dropout and auxiliary layers.',
-      });
-    }
   }
 
   /** Frees its memory. */

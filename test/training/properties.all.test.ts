@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openModel } from '../../src/model/model.ts';
 import type { LossOptions } from '../../src/training/losses/loss.ts';
-import { TrainingNetwork, type NetworkOptions, type TrainingBatch } from '../../src/training/network.ts';
+import type { TrainingBatch } from '../../src/training/batch.ts';
+import { TrainingNetwork, type NetworkOptions } from '../../src/training/network.ts';
 import type { Capacity } from '../../src/training/operations.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes, expectWithinShare } from '../support/close.ts';
