@@ -1,6 +1,7 @@
 import type { Browser, Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
+import { testsAll } from '../support/scope.ts';
 import {
   click,
   clickClip,
@@ -104,7 +105,7 @@ describe('the demo page in a browser with an adapter', () => {
     await site.close();
   });
 
-  it('changes engines by the keyboard, says which one runs, and hears on either', async () => {
+  it.runIf(testsAll)('changes engines by the keyboard, says which one runs, and hears on either', async () => {
     await page.$eval('details:has(#device)', (details) => (details.open = true));
     await page.focus('#device');
     await page.keyboard.press('ArrowDown');

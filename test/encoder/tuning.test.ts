@@ -128,7 +128,7 @@ describe('a rehearsal', () => {
     expect(choices).toEqual([PLAIN, WIDE, SPLIT, WAVES]);
   });
 
-  it('gives every choice a time, also by a clock that ticks once in 20 ms', async () => {
+  it.runIf(testsAll)('gives every choice a time, also by a clock that ticks once in 20 ms', async () => {
     const gpu = await createNodeContext();
     const model = openModel(await goldenModel('odd'));
     const now = performance.now.bind(performance);
@@ -246,7 +246,7 @@ describe('a rehearsal', () => {
     },
   );
 
-  it('is held once for a model of the same sizes, and again after it failed', async () => {
+  it.runIf(testsAll)('is held once for a model of the same sizes, and again after it failed', async () => {
     const gpu = await contextOfTwo();
     const model = openModel(await goldenModel('odd'));
     const failing = { ...model, weights: { ...model.weights, read: () => Promise.reject(new Error('gone')) } };
@@ -281,7 +281,7 @@ describe('a choice that a browser keeps', () => {
   const nextVisit = async () => (await import('../../src/webgpu/tuning/choice.ts')).chooseKernels;
   const FEW = { maxStreams: 1, maxFrames: 4 };
 
-  it('is taken again while it does as the plain kernels, and not timed', async () => {
+  it.runIf(testsAll)('is taken again while it does as the plain kernels, and not timed', async () => {
     const gpu = await contextOfTwo();
     const model = openModel(await goldenModel('odd'));
     const kept = stubCaches();

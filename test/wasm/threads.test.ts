@@ -17,6 +17,7 @@ import { expectSameBytes } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
 import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
+import { testsAll } from '../support/scope.ts';
 
 const STREAMS = 14;
 const MAX_FRAMES = 16;
@@ -246,7 +247,7 @@ describe('streams of an encoder over two threads', () => {
     expect([encoder.freeLanes, single.freeLanes]).toEqual([8, 1]);
   });
 
-  it('leave nothing behind in a hundred cycles', async () => {
+  it.runIf(testsAll)('leave nothing behind in a hundred cycles', async () => {
     const threads = watched(2);
     const resident: number[] = [];
     for (let i = 0; i < 100; i++) {
