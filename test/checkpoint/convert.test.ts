@@ -9,6 +9,7 @@ import { op, torchZip } from '../support/checkpoints.ts';
 import { largestDifference } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
 import { readFixture, wakeWordsModel } from '../support/fixtures.ts';
+import { testsAll } from '../support/scope.ts';
 
 const format = async (name: string) => bytesSource(await readFixture(`golden/formats/${name}.pt`));
 const small = async () => bytesSource(await readFixture('golden/small/checkpoint.pt'));
@@ -421,7 +422,7 @@ describe('convertCheckpoint', () => {
     expect((await openCheckpoint(await sample(name))).ignored).toEqual(ignored);
   });
 
-  it('keeps the layers that are named, in their order', async () => {
+  it.runIf(testsAll)('keeps the layers that are named, in their order', async () => {
     const config = await text('wake-words/config.json');
     const options = { config, tokens: (await wakeWordsModel())['tokens.txt'] };
     const source = bytesSource(await readFixture('wake-words/checkpoint.pt'));

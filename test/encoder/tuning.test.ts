@@ -413,7 +413,7 @@ describe('an encoder on an adapter that was not measured', () => {
     expect(gpu.resources).toBe(0);
   });
 
-  it('is there when they are found, where that is asked for', async () => {
+  it.runIf(testsAll)('is there when they are found, where that is asked for', async () => {
     const gpu = await contextOfTwo();
     const model = openModel(await goldenModel('odd'));
     const encoder = await (await fresh()).create(gpu, model, { ...options, rehearse: 'before' });
@@ -452,7 +452,7 @@ describe('an encoder on an adapter that was not measured', () => {
     expect(gpu.resources).toBe(0);
   });
 
-  it('does without a store that fails', async () => {
+  it.runIf(testsAll)('does without a store that fails', async () => {
     const gpu = await contextOfTwo();
     const model = openModel(await goldenModel('odd'));
     const denied = async () => Promise.reject(new Error('denied'));
@@ -486,7 +486,7 @@ describe('an encoder on an adapter that was not measured', () => {
   });
 });
 
-it('a device without features chooses among the kernels that need none', async () => {
+it.runIf(testsAll)('a device without features chooses among the kernels that need none', async () => {
   const { gpu } = await createNodeContext();
   const adapter = await gpu?.requestAdapter();
   const device = await adapter?.requestDevice();
