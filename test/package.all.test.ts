@@ -21,7 +21,7 @@ const ATTW = bin('@arethetypeswrong/cli/dist/index.js');
  * quarter is the code and its types, a quarter the source maps, which cost so much, a quarter the sources that they name,
  * and the rest `rill.min.js` with its converter, the README's pictures and the documents.
  */
-const LARGEST_PACKAGE = 1_700_000;
+const LARGEST_PACKAGE = 1_850_000;
 /** What is heard in samples/stream.wav. */
 const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
 
