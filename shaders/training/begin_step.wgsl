@@ -9,28 +9,16 @@ override count: u32; // sums
 
 @group(0) @binding(0) var<storage, read> sums: array<vec2f>; // (count), zero where there are none
 
-const threads = 32u;
-
-var<workgroup> partial: array<f32, threads>;
-
 @compute @workgroup_size(32)
 fn main(@builtin(local_invocation_index) thread: u32) {
   var sum = 0.0;
   for (var k = thread; k < count; k += threads) {
     sum += sums[k].x;
   }
-  partial[thread] = sum;
-  workgroupBarrier();
-  for (var half = threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      partial[thread] += partial[thread + half];
-    }
-    workgroupBarrier();
-  }
+  let squares = sum_of_threads(thread, sum);
   if (thread > 0u) {
     return;
   }
-  let squares = partial[0];
   // By its bits: compilers may take it for granted that numbers are finite.
   let is_finite = (bitcast<u32>(squares) & 0x7f800000u) != 0x7f800000u;
   state.norm = sqrt(squares) / rates.loss_scale;

@@ -7,9 +7,7 @@ override out_vec4s: u32; // ceil(outputs / 4)
 @group(0) @binding(0) var<storage, read> dy: array<vec4f>; // (rows, out_vec4s)
 @group(0) @binding(1) var<storage, read_write> gradient: array<vec4f>; // (out_vec4s)
 
-const threads = 32u;
-
-var<workgroup> partial: array<vec4f, threads>;
+alias Partial = vec4f;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -18,15 +16,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var row = thread; row < rows(); row += threads) {
     sum += dy[row * out_vec4s + o];
   }
-  partial[thread] = sum;
-  workgroupBarrier();
-  for (var half = threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      partial[thread] += partial[thread + half];
-    }
-    workgroupBarrier();
-  }
+  let total = total_of_threads(thread, sum);
   if (thread == 0u) {
-    gradient[o] += partial[0];
+    gradient[o] += total;
   }
 }

@@ -10,9 +10,7 @@ override out_vec4s: u32; // channels
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // (input rows, in_vec4s)
 @group(0) @binding(2) var<storage, read_write> gradient: array<vec4f>; // (4 * out_vec4s, 9, in_vec4s)
 
-const threads = 32u;
-
-var<workgroup> partial: array<mat4x4f, threads>;
+alias Partial = mat4x4f;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -28,15 +26,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     sum[2] += d.z * v;
     sum[3] += d.w * v;
   }
-  partial[thread] = sum;
-  workgroupBarrier();
-  for (var half = threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      partial[thread] += partial[thread + half];
-    }
-    workgroupBarrier();
-  }
+  let total = total_of_threads(thread, sum);
   if (thread < 4u) {
-    gradient[(4u * o + thread) * 9u * in_vec4s + group.x] += partial[0][thread];
+    gradient[(4u * o + thread) * 9u * in_vec4s + group.x] += total[thread];
   }
 }

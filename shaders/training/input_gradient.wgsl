@@ -1,7 +1,7 @@
 // Gradient of a linear layer's input: dx = dy W, or dx += dy W, all rows of a batch.
 //
-// A thread: four rows, four inputs. Workgroups: (ceil(in_vec4s / 32), ceil(rows / 4), 1). Sums in blocks of 64 outputs, block
-// sums one after the other.
+// A thread: four rows, four inputs. Workgroups: (ceil(in_vec4s / 32), ceil(rows / 4), 1). A product
+// (rows_by_transpose.wgsl).
 
 override in_vec4s: u32; // ceil(inputs / 4)
 override out_vec4s: u32; // ceil(outputs / 4)
@@ -11,7 +11,9 @@ override accumulate: bool;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>; // (rows, out_vec4s)
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>; // (rows, in_vec4s)
 
-const block_vec4s = 16u;
+fn gradient_at(place: u32) -> vec4f {
+  return dy[place];
+}
 
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -20,20 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (i >= in_vec4s || top >= rows()) {
     return;
   }
-  let starts = min(vec4u(top, top + 1u, top + 2u, top + 3u), vec4u(rows() - 1u)) * out_vec4s;
-  var total = mat4x4f();
-  for (var first = 0u; first < out_vec4s; first += block_vec4s) {
-    var sum = mat4x4f();
-    for (var o = first; o < min(first + block_vec4s, out_vec4s); o++) {
-      let w = 4u * o * in_vec4s + i;
-      let w4 = mat4x4f(weight[w], weight[w + in_vec4s], weight[w + 2u * in_vec4s], weight[w + 3u * in_vec4s]);
-      sum[0] += w4 * dy[starts.x + o];
-      sum[1] += w4 * dy[starts.y + o];
-      sum[2] += w4 * dy[starts.z + o];
-      sum[3] += w4 * dy[starts.w + o];
-    }
-    total += sum;
-  }
+  let total = by_transpose(top, rows() - 1u, i);
   for (var r = 0u; r < min(4u, rows() - top); r++) {
     let place = (top + r) * in_vec4s + i;
     if (accumulate) {

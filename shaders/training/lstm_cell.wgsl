@@ -16,7 +16,9 @@ override units: u32; // padded to whole vec4s
 @group(0) @binding(4) var<storage, read_write> c: array<f32>; // (rows, units)
 @group(0) @binding(5) var<storage, read_write> m: array<f32>; // (rows, units)
 
-const block_vec4s = 16u;
+fn input_at(place: u32) -> vec4f {
+  return h[place];
+}
 
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -28,21 +30,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row = at.frame * step.lanes + top;
   var total = mat4x4f();
   if (at.frame > 0u) {
-    let last = at.frame * step.lanes - 1u;
-    let before = row - step.lanes;
-    let starts = min(vec4u(before, before + 1u, before + 2u, before + 3u), vec4u(last)) * in_vec4s;
-    let w = vec4u(4u * unit, 4u * unit + 1u, 4u * unit + 2u, 4u * unit + 3u) * in_vec4s;
-    for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-      var sum = mat4x4f();
-      for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
-        let w4 = mat4x4f(weight[w.x + k], weight[w.y + k], weight[w.z + k], weight[w.w + k]);
-        sum[0] += h[starts.x + k] * w4;
-        sum[1] += h[starts.y + k] * w4;
-        sum[2] += h[starts.z + k] * w4;
-        sum[3] += h[starts.w + k] * w4;
-      }
-      total += sum;
-    }
+    total = by_matrix(row - step.lanes, at.frame * step.lanes - 1u, unit);
   }
   for (var r = 0u; r < min(4u, step.lanes - top); r++) {
     let place = (row + r) * units + unit;

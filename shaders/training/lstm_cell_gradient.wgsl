@@ -5,22 +5,24 @@
 //   dz = ( dc * g * i (1 - i),  dc * c(t - 1) * f (1 - f),  dc * i * (1 - g^2),  dm * tanh(c) * o (1 - o) )
 //
 // dz takes the place of the gates; `carried` holds dc * f for the frame before. A thread: four units of up to four
-// utterances. Workgroups: (ceil(unit_vec4s / 32), ceil(utterances / 4), 1).
+// utterances. Workgroups: (ceil(in_vec4s / 32), ceil(utterances / 4), 1).
 
 override out_vec4s: u32; // of h
-override unit_vec4s: u32;
+override in_vec4s: u32; // of m, the units
 override is_projected: bool;
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (4 * out_vec4s, unit_vec4s)
+@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (4 * out_vec4s, in_vec4s)
 @group(0) @binding(1) var<storage, read> dh: array<vec4f>; // (rows, out_vec4s)
-@group(0) @binding(2) var<storage, read> c: array<vec4f>; // (rows, unit_vec4s)
-@group(0) @binding(3) var<storage, read_write> gates: array<vec4f>; // (rows, 4 * unit_vec4s)
-@group(0) @binding(4) var<storage, read_write> carried: array<vec4f>; // (utterances, unit_vec4s)
+@group(0) @binding(2) var<storage, read> c: array<vec4f>; // (rows, in_vec4s)
+@group(0) @binding(3) var<storage, read_write> gates: array<vec4f>; // (rows, 4 * in_vec4s)
+@group(0) @binding(4) var<storage, read_write> carried: array<vec4f>; // (utterances, in_vec4s)
 
-const block_vec4s = 16u;
+fn gradient_at(place: u32) -> vec4f {
+  return dh[place];
+}
 
 fn back(row: u32, lane: u32, unit: u32, dm: vec4f) {
-  let place = row * unit_vec4s + unit;
+  let place = row * in_vec4s + unit;
   // Rows of the four units; their columns are i, f, g, o.
   let z = transpose(mat4x4f(gates[4u * place], gates[4u * place + 1u], gates[4u * place + 2u], gates[4u * place + 3u]));
   let i = z[0];
@@ -30,13 +32,13 @@ fn back(row: u32, lane: u32, unit: u32, dm: vec4f) {
   let t = vec4f(tanh_exact(c[place].x), tanh_exact(c[place].y), tanh_exact(c[place].z), tanh_exact(c[place].w));
   var dc = dm * o * (1.0 - t * t);
   if (at.frame + 1u < step.frames) {
-    dc += carried[lane * unit_vec4s + unit];
+    dc += carried[lane * in_vec4s + unit];
   }
   var before = vec4f(0.0);
   if (at.frame > 0u) {
-    before = c[place - step.lanes * unit_vec4s];
+    before = c[place - step.lanes * in_vec4s];
   }
-  carried[lane * unit_vec4s + unit] = dc * f;
+  carried[lane * in_vec4s + unit] = dc * f;
   let dz = transpose(
     mat4x4f(dc * g * i * (1.0 - i), dc * before * f * (1.0 - f), dc * i * (1.0 - g * g), dm * t * o * (1.0 - o))
   );
@@ -49,7 +51,7 @@ fn back(row: u32, lane: u32, unit: u32, dm: vec4f) {
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let unit = id.x;
   let top = 4u * id.y;
-  if (unit >= unit_vec4s) {
+  if (unit >= in_vec4s) {
     return;
   }
   let row = at.frame * step.lanes + top;
@@ -60,26 +62,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     return;
   }
-  let last = (at.frame + 1u) * step.lanes - 1u;
-  let starts = min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(last)) * out_vec4s;
-  var total = mat4x4f();
-  for (var first = 0u; first < out_vec4s; first += block_vec4s) {
-    var sum = mat4x4f();
-    for (var k = first; k < min(first + block_vec4s, out_vec4s); k++) {
-      let w = 4u * k * unit_vec4s + unit;
-      let w4 = mat4x4f(
-        weight[w],
-        weight[w + unit_vec4s],
-        weight[w + 2u * unit_vec4s],
-        weight[w + 3u * unit_vec4s]
-      );
-      sum[0] += w4 * dh[starts.x + k];
-      sum[1] += w4 * dh[starts.y + k];
-      sum[2] += w4 * dh[starts.z + k];
-      sum[3] += w4 * dh[starts.w + k];
-    }
-    total += sum;
-  }
+  let total = by_transpose(row, (at.frame + 1u) * step.lanes - 1u, unit);
   for (var r = 0u; r < count; r++) {
     back(row + r, top + r, unit, total[r]);
   }

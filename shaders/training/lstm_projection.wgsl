@@ -10,7 +10,9 @@ override is_projected: bool;
 @group(0) @binding(1) var<storage, read> m: array<vec4f>; // (rows, in_vec4s)
 @group(0) @binding(2) var<storage, read_write> h: array<vec4f>; // (rows, out_vec4s)
 
-const block_vec4s = 16u;
+fn input_at(place: u32) -> vec4f {
+  return m[place];
+}
 
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -27,21 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     return;
   }
-  let last = (at.frame + 1u) * step.lanes - 1u;
-  let starts = min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(last)) * in_vec4s;
-  let w = vec4u(4u * o, 4u * o + 1u, 4u * o + 2u, 4u * o + 3u) * in_vec4s;
-  var total = mat4x4f();
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
-    var sum = mat4x4f();
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
-      let w4 = mat4x4f(weight[w.x + k], weight[w.y + k], weight[w.z + k], weight[w.w + k]);
-      sum[0] += m[starts.x + k] * w4;
-      sum[1] += m[starts.y + k] * w4;
-      sum[2] += m[starts.z + k] * w4;
-      sum[3] += m[starts.w + k] * w4;
-    }
-    total += sum;
-  }
+  let total = by_matrix(row, (at.frame + 1u) * step.lanes - 1u, o);
   for (var r = 0u; r < count; r++) {
     h[(row + r) * out_vec4s + o] = total[r];
   }

@@ -2,9 +2,9 @@ import { subsampledFreqs } from '../model/sizes.ts';
 import { CONV_TIMES, timesOf } from '../webgpu/buffers.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import * as kernels from './kernels.generated.ts';
-import { linearGradients, type NetworkParts } from './layer.ts';
+import { linear, linearGradients, type NetworkParts } from './layer.ts';
 import { EMBED } from './layout.ts';
-import { byFourRows, byRow, byThread, type BatchSize, type Operation } from './operations.ts';
+import { byRow, byThread, type BatchSize, type Operation } from './operations.ts';
 
 /** Convolutions' places in icefall's Sequential. */
 const CONVS = ['conv.0', 'conv.3', 'conv.6'] as const;
@@ -44,7 +44,6 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
   const d = vec4s(sizes.dModel);
   const inputs = last.freqs * last.outVec4s;
   const eps = parameters.of(`${EMBED}.out_norm.eps`).value;
-  const out = { matrix: `${EMBED}.out.weight`, bias: `${EMBED}.out.bias` };
 
   const rowsOf = ({ freqs, times }: (typeof shapes)[number]) => ({
     out_freqs: freqs,
@@ -63,15 +62,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
       (size) => byThread(shape.rows(size) * outVec4s),
     );
   });
-  const outForward = maker.make(
-    kernels.linear,
-    { in_vec4s: inputs, out_vec4s: d },
-    {
-      ...{ weight: parameters.of(out.matrix).value, bias: parameters.of(out.bias).value },
-      ...{ x: convs[2].y, y: embed, step },
-    },
-    byFourRows(d),
-  );
+  const outForward = linear(parts, `${EMBED}.out`, inputs, d, { x: convs[2].y, y: embed });
   const norm = maker.make(
     kernels.bypass,
     { width: sizes.dModel },
@@ -85,7 +76,11 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
     byRow,
   );
   const outBackward = [
-    ...linearGradients(parts, out.matrix, [out.bias], inputs, d, { dy: dX2, x: convs[2].y, dx: convs[2].dz }),
+    ...linearGradients(parts, `${EMBED}.out.weight`, [`${EMBED}.out.bias`], inputs, d, {
+      dy: dX2,
+      x: convs[2].y,
+      dx: convs[2].dz,
+    }),
     maker.make(
       kernels.swishGradient,
       { is_masked: 0, keep_scale: 1, row_vec4s: inputs },

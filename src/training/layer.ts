@@ -10,6 +10,7 @@ import {
   type BatchSize,
   type Operation,
   type OperationMaker,
+  runAll,
 } from './operations.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -230,13 +231,13 @@ async function planBackward(parts: NetworkParts, layer: number, own: LayerActiva
   ]);
   const backFromNext = maker.make(
     kernels.lstmOutputGradient,
-    { in_vec4s: d, units },
+    { in_vec4s: d, out_vec4s: units },
     { weight: parameters.of(name('lstm.weight_hh_l0')).value, dz: own.gates, dh, step, at },
     byFourUtterances(d),
   );
   const backPerFrame = maker.make(
     kernels.lstmCellGradient,
-    { out_vec4s: d, unit_vec4s: hidden, is_projected: sizes.hasProjection ? 1 : 0 },
+    { in_vec4s: hidden, out_vec4s: d, is_projected: sizes.hasProjection ? 1 : 0 },
     { weight: projectionWeight(parts, layer), dh, c: own.c, gates: own.gates, carried: dc, step, at },
     byFourUtterances(hidden),
   );
@@ -260,33 +261,23 @@ async function planBackward(parts: NetworkParts, layer: number, own: LayerActiva
 
 /** Runs a layer forwards. */
 export function runForward(plan: LayerPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
-  plan.before.forEach((each) => {
-    each.run(pass, size);
-  });
+  runAll(plan.before, pass, size);
   for (let frame = 0; frame < size.frames; frame++) {
-    plan.perFrame.forEach((each) => {
-      each.run(pass, size, frame);
-    });
+    runAll(plan.perFrame, pass, size, frame);
   }
-  plan.after.forEach((each) => {
-    each.run(pass, size);
-  });
+  runAll(plan.after, pass, size);
   plan.bypass.run(pass, size, layer);
 }
 
 /** Runs a layer backwards. */
 export function runBackward(plan: LayerPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
   plan.bypassGradient.run(pass, size, layer);
-  plan.backBefore.forEach((each) => {
-    each.run(pass, size);
-  });
+  runAll(plan.backBefore, pass, size);
   for (let frame = size.frames - 1; frame >= 0; frame--) {
     if (frame + 1 < size.frames) {
       plan.backFromNext.run(pass, size, frame);
     }
     plan.backPerFrame.run(pass, size, frame);
   }
-  plan.backAfter.forEach((each) => {
-    each.run(pass, size);
-  });
+  runAll(plan.backAfter, pass, size);
 }

@@ -1,6 +1,5 @@
 import type { BufferScope } from '../webgpu/device/context.ts';
 import { vec4s } from '../webgpu/weights.ts';
-import type { Activations } from './activations.ts';
 import { SITES, dropoutThreshold, layerSites, type DrawStep, type Draws, type Mask } from './draws.ts';
 import * as kernels from './kernels.generated.ts';
 import type { NetworkParts } from './layer.ts';
@@ -17,7 +16,7 @@ interface MaskBuffer {
 }
 
 /** The masks of a network, layer after layer, then that of the head. */
-function masksOf({ layers, headMask }: Activations, { sizes }: NetworkParts): MaskBuffer[] {
+function masksOf({ sizes, activations: { layers, headMask } }: NetworkParts): MaskBuffer[] {
   const { dModel, dimFeedforward } = sizes;
   const ofLayers = layers.flatMap(({ masks }, layer) => {
     const sites = layerSites(layer);
@@ -36,16 +35,22 @@ function masksOf({ layers, headMask }: Activations, { sizes }: NetworkParts): Ma
  * way back: a thirty-second of an activation, in place of a second draw.
  */
 export class Masks {
-  readonly #parts: NetworkParts;
+  readonly #dropout: number;
   readonly #queue: GPUQueue;
   readonly #masks: readonly MaskBuffer[];
   readonly #draw: GPUBuffer;
   readonly #operations: readonly Operation[];
 
-  private constructor(parts: NetworkParts, queue: GPUQueue, draw: GPUBuffer, operations: readonly Operation[]) {
-    this.#parts = parts;
+  private constructor(
+    dropout: number,
+    queue: GPUQueue,
+    masks: readonly MaskBuffer[],
+    draw: GPUBuffer,
+    operations: readonly Operation[],
+  ) {
+    this.#dropout = dropout;
     this.#queue = queue;
-    this.#masks = masksOf(parts.activations, parts);
+    this.#masks = masks;
     this.#draw = draw;
     this.#operations = operations;
   }
@@ -57,7 +62,7 @@ export class Masks {
   static async create(parts: NetworkParts, scope: BufferScope): Promise<Masks> {
     const { maker, step, at } = parts;
     const { queue } = scope.context.device;
-    const masks = masksOf(parts.activations, parts);
+    const masks = masksOf(parts);
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
     const draw = scope.createBuffer('activations', 'draw', 16, usage);
     const sites = scope.createStorage('activations', 'sites', 4 * masks.length);
@@ -74,7 +79,7 @@ export class Masks {
         ({ utterances, frames }) => byThread(Math.ceil((utterances * frames * vec4s(width)) / 8)),
       ),
     );
-    return new Masks(parts, queue, draw, await Promise.all(operations));
+    return new Masks(parts.dropout, queue, masks, draw, await Promise.all(operations));
   }
 
   /** Uploads masks that are given. */
@@ -86,7 +91,7 @@ export class Masks {
 
   /** Draws masks, in a pass before they are read. @throws RangeError for a seed that is none. */
   draw({ seed, microStep }: DrawStep, pass: GPUComputePassEncoder, size: BatchSize): void {
-    const words = [...seedKey(seed), microStep, dropoutThreshold(this.#parts.dropout)];
+    const words = [...seedKey(seed), microStep, dropoutThreshold(this.#dropout)];
     this.#queue.writeBuffer(this.#draw, 0, Uint32Array.from(words));
     this.#operations.forEach((each, ordinal) => {
       each.run(pass, size, ordinal);

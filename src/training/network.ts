@@ -17,7 +17,15 @@ import { reduced, type BatchLoss, type Loss, type LossOptions, type Utterance } 
 import type { RnntType } from './losses/transducer-plan.ts';
 import { TransducerLoss } from './losses/transducer.ts';
 import { Masks } from './masks.ts';
-import { ORDINAL_STRIDE, OperationMaker, byRow, type BatchSize, type Capacity, type Operation } from './operations.ts';
+import {
+  ORDINAL_STRIDE,
+  OperationMaker,
+  byRow,
+  runAll,
+  type BatchSize,
+  type Capacity,
+  type Operation,
+} from './operations.ts';
 import { Parameters } from './parameters.ts';
 
 export interface NetworkOptions {
@@ -59,6 +67,8 @@ export class TrainingNetwork {
   #embedding!: EmbeddingPlan;
   #layers: readonly LayerPlan[] = [];
   #masks!: Masks;
+  /** The lowest layer that is trained; -1 where the embedding is, as many as there are layers where the head alone is. */
+  #lowest = -1;
   #combinations: readonly Combination[] = [];
   #loss!: Loss;
   /** Of the batch that was submitted last. */
@@ -130,7 +140,7 @@ export class TrainingNetwork {
     this.#loss = await (loss === 'ctc'
       ? CtcHead.create({ ...ofLoss, headMask })
       : TransducerLoss.create(ofLoss, rnntType));
-    const lowest = this.#lowestTrained;
+    const lowest = (this.#lowest = this.#lowestTrained());
     [this.#masks, this.#embedding, this.#combinations, this.#layers] = await Promise.all([
       Masks.create(parts, this.#scope),
       planEmbedding(parts),
@@ -224,13 +234,8 @@ export class TrainingNetwork {
   }
 
   #forward(pass: GPUComputePassEncoder, size: BatchSize): void {
-    const ran = (operations: readonly Operation[]) => {
-      operations.forEach((each) => {
-        each.run(pass, size);
-      });
-    };
     const { forward, norm } = this.#embedding;
-    ran(forward);
+    runAll(forward, pass, size);
     norm.run(pass, size, this.#layers.length);
     this.#layers.forEach((plan, layer) => {
       runForward(plan, pass, size, layer);
@@ -241,26 +246,20 @@ export class TrainingNetwork {
   }
 
   #backward(pass: GPUComputePassEncoder, size: BatchSize): void {
-    const ran = (operations: readonly Operation[]) => {
-      operations.forEach((each) => {
-        each.run(pass, size);
-      });
-    };
-    for (let layer = this.#layers.length - 1; layer >= Math.max(this.#lowestTrained, 0); layer--) {
+    for (let layer = this.#layers.length - 1; layer >= Math.max(this.#lowest, 0); layer--) {
       const ordinal = this.#combinations.findIndex((each) => each.layer === layer);
       if (ordinal >= 0) {
         this.#combinations[ordinal].giveBack.run(pass, size, ordinal);
       }
       runBackward(this.#layers[layer], pass, size, layer);
     }
-    if (this.#lowestTrained < 0) {
+    if (this.#lowest < 0) {
       this.#embedding.normGradient.run(pass, size, this.#layers.length);
-      ran(this.#embedding.backward);
+      runAll(this.#embedding.backward, pass, size);
     }
   }
 
-  /** The lowest layer that is trained; -1 where the embedding is, as many as there are layers where the head alone is. */
-  get #lowestTrained(): number {
+  #lowestTrained(): number {
     const isAny = (prefix: string) => this.parameters.trained.some(({ name }) => name.startsWith(prefix));
     if (isAny(`${EMBED}.`)) {
       return -1;

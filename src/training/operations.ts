@@ -28,6 +28,18 @@ export interface Operation {
   run(pass: GPUComputePassEncoder, size: BatchSize, ordinal?: number): void;
 }
 
+/** Runs operations in their order. @param ordinal of them all, where their kernels ask */
+export function runAll(
+  operations: readonly Operation[],
+  pass: GPUComputePassEncoder,
+  size: BatchSize,
+  ordinal?: number,
+): void {
+  operations.forEach((each) => {
+    each.run(pass, size, ordinal);
+  });
+}
+
 /** Bytes from one place in a uniform buffer of ordinals to the next, by WebGPU's default limits. */
 export const ORDINAL_STRIDE = 256;
 

@@ -3,7 +3,7 @@ import { elementCount } from '../model/tensors.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import * as kernels from './kernels.generated.ts';
-import { ORDINAL_STRIDE, OperationMaker, byThread, type Operation } from './operations.ts';
+import { ORDINAL_STRIDE, OperationMaker, byThread, runAll, type Operation } from './operations.ts';
 import type { Parameters, TrainedParameter } from './parameters.ts';
 
 /** Optimizers, in the order of adam.wgsl's `kind`. */
@@ -50,6 +50,9 @@ const RATES_WORDS = 8;
 /** Largest number of float32: a norm that nothing is clipped to. */
 const LARGEST = 3.4028234e38;
 
+/** A step of parameters has no rows. */
+const NO_BATCH = { utterances: 0, frames: 0 };
+
 /** A parameter's moments. */
 export interface Moments {
   parameter: TrainedParameter;
@@ -65,7 +68,10 @@ export class Optimizer {
   readonly #scope: BufferScope;
   readonly #options: Required<Omit<OptimizerOptions, 'relativeRate'>>;
   readonly #rates: GPUBuffer;
-  #operations: readonly Operation[] = [];
+  /** The norm of all gradients, and what it decides. */
+  #norm: readonly Operation[] = [];
+  /** Of each parameter, by its ordinal. */
+  #steps: readonly Operation[] = [];
 
   private constructor(context: GpuContext, parameters: Parameters, options: OptimizerOptions) {
     this.#context = context;
@@ -146,18 +152,8 @@ export class Optimizer {
         () => byThread(parameter.layout.length / 4),
       ),
     );
-    const [squaresMade, stepsMade] = await Promise.all([Promise.all(squares), Promise.all(steps)]);
-    const noSize = { utterances: 0, frames: 0 };
-    this.#operations = [
-      ...squaresMade,
-      await begin,
-      ...stepsMade.map((each, ordinal): Operation => ({
-        name: each.name,
-        run: (pass) => {
-          each.run(pass, noSize, ordinal);
-        },
-      })),
-    ];
+    this.#norm = [...(await Promise.all(squares)), await begin];
+    this.#steps = await Promise.all(steps);
   }
 
   /**
@@ -170,8 +166,9 @@ export class Optimizer {
     const rates = [learningRate, ...betas, eps, weightDecay, Math.min(maxGradNorm, LARGEST), lossScale, 0];
     this.#context.device.queue.writeBuffer(this.#rates, 0, Float32Array.from(rates));
     const pass = encoder.beginComputePass();
-    this.#operations.forEach((each) => {
-      each.run(pass, { utterances: 0, frames: 0 });
+    runAll(this.#norm, pass, NO_BATCH);
+    this.#steps.forEach((each, ordinal) => {
+      each.run(pass, NO_BATCH, ordinal);
     });
     pass.end();
   }

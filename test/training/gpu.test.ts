@@ -1,15 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { openModel } from '../../src/model/model.ts';
 import { longestFrames } from '../../src/training/activations.ts';
-import {
-  SITES,
-  combineWeights,
-  dropoutMask,
-  layerAlphas,
-  layerSites,
-  type DrawStep,
-  type Draws,
-} from '../../src/training/draws.ts';
+import type { DrawStep, Draws } from '../../src/training/draws.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
@@ -25,6 +17,7 @@ import {
   type TrainingCase,
   type TrainingCaseName,
 } from '../support/training.ts';
+import { networkDraws } from './twins/network-draws.ts';
 
 const context = await createNodeContext();
 afterAll(() => {
@@ -64,7 +57,6 @@ describe.each(alsoInAll<TrainingCaseName>(['noproj'], ['small', 'deep']))('%s', 
 it('draws on the GPU what is drawn on the CPU', async () => {
   const each = await trainingCase('noproj');
   const { config, features, lens, targets } = each;
-  const { dropout, auxLayers, dModel, dimFeedforward, numEncoderLayers: layers } = config;
   const network = await networkOf(each, 'train', undefined, 0.5);
   const drawn = { seed: 2 ** 40 + 7, microStep: 3 };
   const run = async (draws: Draws | DrawStep) => {
@@ -77,16 +69,7 @@ it('draws on the GPU what is drawn on the CPU', async () => {
     return network.parameters.gradients();
   };
   const size = { batch: lens.length, frames: longestFrames(lens) };
-  const mask = (site: number, width: number) => dropoutMask(drawn, site, { ...size, width }, dropout);
-  const given: Draws = {
-    alpha: layerAlphas(drawn, layers, { probability: 0.5, warmup: 0.4 }),
-    layers: Array.from({ length: layers }, (_, layer) => {
-      const { lstm, ffInner, ff } = layerSites(layer);
-      return { lstm: mask(lstm, dModel), ffInner: mask(ffInner, dimFeedforward), ff: mask(ff, dModel) };
-    }),
-    head: mask(SITES.headDropout, dModel),
-    combine: combineWeights(drawn, size, auxLayers.length),
-  };
+  const given = networkDraws(drawn, config, size, { layerDropout: 0.5, warmup: 0.4 });
   const [expected, actual] = [await run(given), await run(drawn)];
   for (const [name, gradient] of expected) {
     expect(

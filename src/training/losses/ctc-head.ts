@@ -4,7 +4,7 @@ import { padded, vec4s } from '../../webgpu/weights.ts';
 import * as kernels from '../kernels.generated.ts';
 import { linear, linearGradients, maskOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
-import { byRow, type BatchSize, type Operation } from '../operations.ts';
+import { byRow, runAll, type BatchSize, type Operation } from '../operations.ts';
 import { CtcLoss, framesNeeded } from './ctc.ts';
 import {
   isSpike,
@@ -92,14 +92,10 @@ export class CtcHead implements Loss {
   }
 
   run(pass: GPUComputePassEncoder, size: BatchSize): void {
-    this.#forward.forEach((each) => {
-      each.run(pass, size);
-    });
+    runAll(this.#forward, pass, size);
     this.#ctc.run(pass, size);
     this.#spike.run(pass, size);
-    this.#backward.forEach((each) => {
-      each.run(pass, size);
-    });
+    runAll(this.#backward, pass, size);
   }
 
   dispose(): void {

@@ -1,6 +1,6 @@
 import { BufferScope, type GpuContext } from '../../webgpu/device/context.ts';
 import * as kernels from '../kernels.generated.ts';
-import { byRow, byUtterance, type BatchSize, type Capacity, type Operation } from '../operations.ts';
+import { byRow, byUtterance, runAll, type BatchSize, type Capacity, type Operation } from '../operations.ts';
 import { isSpike, longestTarget, type LogitLossParts, type Utterance } from './loss.ts';
 
 /** Words of an utterance in the lattice's table, as ctc_lattice.wgsl has them. */
@@ -81,9 +81,7 @@ export class CtcLoss {
 
   run(pass: GPUComputePassEncoder, size: BatchSize): void {
     if (this.#isNeeded) {
-      this.#operations.forEach((each) => {
-        each.run(pass, size);
-      });
+      runAll(this.#operations, pass, size);
     }
   }
 

@@ -1,6 +1,6 @@
 import { BufferScope, type GpuContext } from '../../webgpu/device/context.ts';
 import * as kernels from '../kernels.generated.ts';
-import { byRow, byUtterance, type BatchSize, type Capacity, type Operation } from '../operations.ts';
+import { byRow, byUtterance, runAll, type BatchSize, type Capacity, type Operation } from '../operations.ts';
 import { isSpike, type Spike, type LogitLossParts, type Utterance } from './loss.ts';
 
 /** Words of an utterance in the table, as spike_targets.wgsl has them. */
@@ -64,9 +64,7 @@ export class SpikeLoss {
 
   run(pass: GPUComputePassEncoder, size: BatchSize): void {
     if (this.#isNeeded) {
-      this.#operations.forEach((each) => {
-        each.run(pass, size);
-      });
+      runAll(this.#operations, pass, size);
     }
   }
 

@@ -174,7 +174,7 @@ describeKernel(
     ({ utterances, hidden, proj, weightHh, dout, dh, dz, step }, frame) => {
       const given = dout.only(frame);
       return {
-        overrides: { in_vec4s: proj / 4, units: hidden },
+        overrides: { in_vec4s: proj / 4, out_vec4s: hidden },
         buffers: { weight: weightHh, dz: dz.only(frame + 1), dh: given, step, at: words(0, frame) },
         workgroups: byFourUtterances(proj / 4, utterances),
         expected: { dh: dh.writtenTo(given, frame) },
@@ -190,7 +190,7 @@ const cellGradients = ofFrames(
     const given = { gates: gates.only(frame), carried: poison((utterances + 1) * hidden) };
     given.carried.set(dcBefore.of(frame + 1));
     return {
-      overrides: { out_vec4s: proj / 4, unit_vec4s: hidden / 4, is_projected: Number(isProjected) },
+      overrides: { in_vec4s: hidden / 4, out_vec4s: proj / 4, is_projected: Number(isProjected) },
       buffers: {
         ...given,
         weight: weightHr,
