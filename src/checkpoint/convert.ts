@@ -48,7 +48,11 @@ export interface Checkpoint {
   ignored: readonly string[];
 }
 
-/** What `openCheckpoint` of the public entry does. */
+/**
+ * Opens a checkpoint of the network, infers its sizes and checks that every tensor fits.
+ *
+ * @throws RillError `bad-checkpoint`, or `bad-model` for config and tokens.
+ */
 export async function openCheckpoint(
   source: Blob | ByteSource | readonly (Blob | ByteSource)[],
   { config = '{}', tokens: tokensText, normEpsFrom, useAveragedModel = false }: ConvertOptions = {},

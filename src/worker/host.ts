@@ -1,4 +1,3 @@
-import { blobSource } from '../checkpoint/bytes.ts';
 import { convertCheckpoint } from '../checkpoint/on-demand.ts';
 import type { Engine } from '../encoder/engine.ts';
 import { isSupported } from '../engine.ts';
@@ -172,7 +171,7 @@ class RecognizerHost implements Survivors {
   async #load(
     call: number,
     source: string | ModelFiles,
-    { cache, device, kernels, threads }: WorkerRecognizerOptions | WorkerSpotterOptions,
+    { cache, device, kernels, rehearse, threads }: WorkerRecognizerOptions | WorkerSpotterOptions,
     maker: (model: Model, onTensor: (engine: Engine) => void) => MakeHosted,
   ): Promise<RecognizerInfo> {
     const cancel = new AbortController();
@@ -185,7 +184,7 @@ class RecognizerHost implements Survivors {
         : openModel(source);
     // Only now do the streams before end: a model that does not load leaves the one before in its place.
     const loaded = await this.#supervisor.load(
-      { model, engine: { device, kernels, threads }, make: maker(model, progress.onTensor(model)) },
+      { model, engine: { device, kernels, rehearse, threads }, make: maker(model, progress.onTensor(model)) },
       signal,
       () => {
         this.#endAll();
@@ -195,11 +194,10 @@ class RecognizerHost implements Survivors {
     return infoOf(loaded);
   }
 
-  convert(call: number, files: Blob[], { normEpsFrom, ...options }: WorkerConvertOptions): Promise<ModelFiles> {
+  convert(call: number, files: Blob[], options: WorkerConvertOptions): Promise<ModelFiles> {
     const progress = this.#progress(call);
-    return convertCheckpoint(files.map(blobSource), {
+    return convertCheckpoint(files, {
       ...options,
-      normEpsFrom: normEpsFrom && blobSource(normEpsFrom),
       onWritten: (loaded, total) => {
         const share = { loaded, total, progress: (100 * loaded) / total };
         progress({ status: 'progress_total', name: 'convert', files: {}, ...share });

@@ -112,6 +112,13 @@ it('does what its own file adds, and says which verbs it has', async () => {
   expect(await failure('bad-argument', () => other.ask('toString'))).toContain('expected layers, fail, loseDevice');
 });
 
+it('hands on when the fastest kernels are to be found', async () => {
+  open();
+  const rehearse = 'sometime' as 'after';
+  const loading = async () => client.load(await wakeWordsModel(), { device: 'webgpu', rehearse });
+  expect(await failure('bad-argument', loading)).toContain('rehearse: "sometime"');
+});
+
 it('answers to its methods only', async () => {
   open();
   const call = (method: string) =>

@@ -298,7 +298,7 @@ export async function findAdapter(gpu: GPU | undefined = globalThis.navigator?.g
       got: 'no navigator.gpu',
       expected: 'WebGPU',
       remedy:
-        'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass `device: await openGpu()`, of `rill-asr/node`.',
+        'Use Chrome or Edge 116, Safari 26 or Firefox 141 and later, over https or localhost; in Node pass `device: await openNodeEngine()`, of `rill-asr/node`.',
     });
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
