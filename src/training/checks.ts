@@ -1,6 +1,7 @@
 import { RillError } from '../errors.ts';
-import { MIN_FEATURE_FRAMES, type ModelSizes } from '../model/sizes.ts';
+import { MIN_FEATURE_FRAMES, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
 import type { TrainingBatch } from './batch.ts';
+import type { Draws } from './draws.ts';
 import { isSpike, type Target } from './losses/loss.ts';
 import type { BatchSize } from './operations.ts';
 
@@ -30,12 +31,79 @@ export function checkBatch(
     );
   }
   const { draws } = batch;
+  if (draws && !('seed' in draws)) {
+    checkDraws(draws, size, sizes.encoder, { dropout, auxLayers });
+  }
   const hasCombine = draws !== undefined && ('seed' in draws || draws.combine !== undefined);
   if ((dropout > 0 && !draws) || (auxLayers.length > 0 && !hasCombine)) {
     throw unfit(
       'a batch without draws',
       'masks for dropout, and weights for RandomCombine',
       'Draw them for each batch, or make the network without dropout and auxiliary layers.',
+    );
+  }
+}
+
+/** How many numbers there are of something, and how many there have to be. */
+type Count = readonly [name: string, got: number, expected: number];
+
+/** Draws that are given are as many as the batch needs. */
+function checkDraws(
+  { alpha, layers, head, combine }: Draws,
+  { utterances, frames }: BatchSize,
+  { numEncoderLayers, dModel, dimFeedforward }: EncoderSizes,
+  { dropout, auxLayers }: { dropout: number; auxLayers: readonly number[] },
+): void {
+  const rows = utterances * frames;
+  const masks = layers.flatMap(({ lstm, ffInner, ff }, l): Count[] => [
+    [`the LSTM's mask of layer ${l}`, lstm.length, rows * dModel],
+    [`the inner mask of layer ${l}`, ffInner.length, rows * dimFeedforward],
+    [`the feed-forward's mask of layer ${l}`, ff.length, rows * dModel],
+  ]);
+  const counts: Count[] = [['alpha', alpha.length, numEncoderLayers]];
+  if (dropout > 0) {
+    counts.push(['layers with masks', layers.length, numEncoderLayers], ...masks);
+    counts.push(['the head’s mask', head.length, rows * dModel]);
+  }
+  if (auxLayers.length > 0 && combine) {
+    counts.push(['weights of RandomCombine', combine.length, rows * auxLayers.length]);
+  }
+  const wrong = counts.find(([, got, expected]) => got !== expected);
+  if (wrong) {
+    const [name, got, expected] = wrong;
+    throw unfit(
+      `${name}: ${got} numbers`,
+      `${expected}, for ${utterances} utterances of ${frames} encoder frames`,
+      'Draw for this batch, and this network.',
+    );
+  }
+}
+
+/**
+ * Refuses options that a network cannot be made with.
+ *
+ * @throws RillError `bad-argument`.
+ */
+export function checkOptions(
+  { numEncoderLayers }: EncoderSizes,
+  { dropout, layerDropout, auxLayers }: { dropout: number; layerDropout: number; auxLayers: readonly number[] },
+): void {
+  if (!(dropout >= 0 && dropout < 1 && layerDropout >= 0 && layerDropout <= 1)) {
+    throw unfit(
+      `dropout ${dropout}, layer dropout ${layerDropout}`,
+      'probabilities: dropout below 1, layer dropout at most 1',
+      'icefall has 0.1 and 0.075.',
+    );
+  }
+  const isRising = auxLayers.every(
+    (layer, i) => Number.isInteger(layer) && layer >= 0 && (i === 0 || layer > auxLayers[i - 1]),
+  );
+  const endsLast = auxLayers.length === 0 || auxLayers[auxLayers.length - 1] === numEncoderLayers - 1;
+  if (!isRising || !endsLast) {
+    throw unfit(
+      `auxiliary layers ${auxLayers.join(', ')}`,
+      `some of 0 to ${numEncoderLayers - 1}, rising, the last among them`,
+      'Leave them out for the last layer alone.',
     );
   }
 }

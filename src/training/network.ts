@@ -6,7 +6,7 @@ import { readBuffers } from '../webgpu/device/readback.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
 import type { TrainingBatch } from './batch.ts';
-import { checkBatch } from './checks.ts';
+import { checkBatch, checkOptions } from './checks.ts';
 import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
 import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import * as kernels from './kernels.generated.ts';
@@ -115,6 +115,7 @@ export class TrainingNetwork {
   ): Promise<TrainingNetwork> {
     const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
     const { loss = 'ctc', rnntType = 'modified' } = options;
+    checkOptions(model.sizes.encoder, { dropout, layerDropout, auxLayers });
     const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, loss), trainable);
     const resolved = { dropout, layerDropout, auxLayers, trainable, loss, rnntType };
     const network = new TrainingNetwork(context, model, parameters, capacity, resolved);
