@@ -20,6 +20,8 @@ export interface NodeEngineOptions extends KernelOptions {
   adapter?: 'gpu' | 'software';
   /** Threads that the streams of a step are shared out over on the CPU, 1 to 64; 1 by default. */
   threads?: number;
+  /** @internal Features of the GPU to ask for where the adapter has them, beside those that kernels make use of: `timestamp-query`. */
+  optionalFeatures?: readonly GPUFeatureName[];
 }
 
 /**
@@ -36,11 +38,12 @@ export async function openNodeEngine({
   device = 'auto',
   threads = 1,
   adapter,
+  optionalFeatures,
   ...kernelOptions
 }: NodeEngineOptions = {}): Promise<Engine> {
   const onCpu = (reason?: string) => new WasmEngine(reason, nodeThreads(threads));
   if (device === 'webgpu') {
-    return new WebGpuEngine(await openGpu({ adapter }), kernelOptions);
+    return new WebGpuEngine(await openGpu({ adapter, optionalFeatures }), kernelOptions);
   }
   if (device === 'cpu') {
     return onCpu();
@@ -49,7 +52,7 @@ export async function openNodeEngine({
     return onCpu('no GPU here');
   }
   try {
-    return new AutoEngine(await openGpu({ adapter: 'gpu' }), kernelOptions, onCpu());
+    return new AutoEngine(await openGpu({ adapter: 'gpu', optionalFeatures }), kernelOptions, onCpu());
   } catch (error) {
     if (error instanceof RillError && error.code === 'no-adapter') {
       return onCpu(`no GPU here (${error.got})`);
