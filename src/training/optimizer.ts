@@ -3,7 +3,7 @@ import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import * as kernels from './kernels.generated.ts';
 import { pack } from './layout.ts';
-import { ORDINAL_STRIDE, OperationMaker, byThread, runAll, type Operation } from './operations.ts';
+import { OperationMaker, byThread, createOrdinals, createUniform, runAll, type Operation } from './operations.ts';
 import { OPTIMIZERS, stepOptions, type OptimizerOptions, type StepOptions } from './optimizer-options.ts';
 import type { Parameters, TrainedParameter } from './parameters.ts';
 import { STATE_WORDS, checkState, heldTensors, readSaved, stateWords, type SavedOptimizer } from './saved-optimizer.ts';
@@ -88,8 +88,7 @@ export class Optimizer {
     this.#scales = scope.createStorage('gradients', 'scales', 4 * SCALE_WORDS * this.#stepped.length);
     const ofScales = this.#stepped.flatMap(({ parameter }) => [scales?.get(parameter.name) ?? 0, 0, 0]);
     queue.writeBuffer(this.#scales, 0, Float32Array.from(ofScales));
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    this.#rates = scope.createBuffer('gradients', 'rates', 4 * RATES_WORDS, usage);
+    this.#rates = createUniform(scope, 'gradients', 'rates', 4 * RATES_WORDS);
     this.#beginAverages();
   }
 
@@ -132,7 +131,7 @@ export class Optimizer {
     const sums = scope.createStorage('gradients', 'sums of squares', bytes);
     const totals = scope.createStorage('gradients', 'totals', 4 * TOTAL_WORDS * count);
     const parameters = this.#createTable(places, relativeRate);
-    const at = this.#createOrdinals();
+    const at = createOrdinals(scope, 'gradients', count);
     const [state, rates, scales] = [this.#state, this.#rates, this.#scales];
     const kind = OPTIMIZERS.indexOf(this.#options.optimizer);
     const byParameter = () => [count, 1, 1] as const;
@@ -178,18 +177,6 @@ export class Optimizer {
     const buffer = this.#scope.createStorage('gradients', 'parameters', 4 * words);
     this.#context.device.queue.writeBuffer(buffer, 0, table);
     return buffer;
-  }
-
-  #createOrdinals(): GPUBuffer {
-    const count = this.#stepped.length;
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    const at = this.#scope.createBuffer('gradients', 'at', ORDINAL_STRIDE * count, usage);
-    const ordinals = new Uint32Array((ORDINAL_STRIDE / 4) * count);
-    for (let ordinal = 0; ordinal < count; ordinal++) {
-      ordinals[(ORDINAL_STRIDE / 4) * ordinal] = ordinal;
-    }
-    this.#context.device.queue.writeBuffer(at, 0, ordinals);
-    return at;
   }
 
   /**
