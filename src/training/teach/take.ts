@@ -26,8 +26,8 @@ const HOP_SECONDS = 0.01;
 /** dB of full scale: a phrase that is quieter at its loudest is none. */
 const SILENT_LEVEL = -50;
 /** dB: what is quieter than the loudest frame by more is not the phrase, nor is what hardly stands out of the noise. */
-const BELOW_LOUDEST = 30;
-const ABOVE_NOISE = 10;
+const BELOW_LOUDEST = 35;
+const ABOVE_NOISE = 8;
 /** The noise never counts as louder than this below the loudest: speech may fill a whole recording. */
 const LEAST_CONTRAST = 12;
 /** Share of the frames that are taken for noise. */
