@@ -1,4 +1,5 @@
-import type { GpuContext } from '../webgpu/device/context.ts';
+import type { MemoryPart } from '../encoder/engine.ts';
+import type { BufferScope, GpuContext } from '../webgpu/device/context.ts';
 import {
   Kernel,
   type BindingNames,
@@ -41,7 +42,23 @@ export function runAll(
 }
 
 /** Bytes from one place in a uniform buffer of ordinals to the next, by WebGPU's default limits. */
-export const ORDINAL_STRIDE = 256;
+const ORDINAL_STRIDE = 256;
+
+/** A uniform buffer. */
+export const createUniform = (scope: BufferScope, part: MemoryPart, label: string, bytes: number): GPUBuffer =>
+  scope.createBuffer(part, label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+
+/** The numbers from 0 on, each where {@link Operation.run} looks for it. */
+export function createOrdinals(scope: BufferScope, part: MemoryPart, count: number): GPUBuffer {
+  const words = ORDINAL_STRIDE / 4;
+  const ordinals = new Uint32Array(words * count);
+  for (let ordinal = 0; ordinal < count; ordinal++) {
+    ordinals.fill(ordinal, words * ordinal, words * ordinal + 2);
+  }
+  const buffer = createUniform(scope, part, 'ordinals', ordinals.byteLength);
+  scope.context.device.queue.writeBuffer(buffer, 0, ordinals);
+  return buffer;
+}
 
 /** Compiles kernels, those of the same sizes once, and binds them. */
 export class OperationMaker {

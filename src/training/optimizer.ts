@@ -3,7 +3,7 @@ import { elementCount } from '../model/tensors.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import * as kernels from './kernels.generated.ts';
-import { ORDINAL_STRIDE, OperationMaker, byThread, runAll, type Operation } from './operations.ts';
+import { OperationMaker, byThread, createOrdinals, createUniform, runAll, type Operation } from './operations.ts';
 import type { Parameters, TrainedParameter } from './parameters.ts';
 
 /** Optimizers, in the order of adam.wgsl's `kind`. */
@@ -86,8 +86,7 @@ export class Optimizer {
       second: scope.createStorage('gradients', `second moment of ${parameter.name}`, 4 * parameter.layout.length),
     }));
     this.state = scope.createStorage('gradients', 'optimizer state', 4 * STATE_WORDS);
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    this.#rates = scope.createBuffer('gradients', 'rates', 4 * RATES_WORDS, usage);
+    this.#rates = createUniform(scope, 'gradients', 'rates', 4 * RATES_WORDS);
   }
 
   /** @throws RillError `bad-argument` for options out of range, `shader`. */
@@ -108,11 +107,7 @@ export class Optimizer {
     const maker = new OperationMaker(this.#context);
     const scope = this.#scope;
     const count = this.moments.length;
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    const at = scope.createBuffer('gradients', 'at', ORDINAL_STRIDE * count, usage);
-    const ordinals = new Uint32Array((ORDINAL_STRIDE / 4) * count);
-    this.moments.forEach((_, ordinal) => (ordinals[(ORDINAL_STRIDE / 4) * ordinal] = ordinal));
-    queue.writeBuffer(at, 0, ordinals);
+    const at = createOrdinals(scope, 'gradients', count);
     const table = new DataView(new ArrayBuffer(PARAMETER_BYTES * count));
     this.moments.forEach(({ parameter: { name, shape } }, i) => {
       table.setUint32(PARAMETER_BYTES * i, elementCount(shape), true);

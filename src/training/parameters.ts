@@ -36,7 +36,7 @@ export class Parameters {
   /**
    * @param layouts of those to load, by their names
    * @param trainable prefixes of the names of tensors that are trained; all by default
-   * @throws RillError `bad-model` for weights that are not numbers, `bad-argument` where nothing is trained.
+   * @throws RillError `bad-model` for weights that are not numbers, `bad-argument` for what is too large.
    */
   static async load(
     context: GpuContext,
@@ -49,13 +49,6 @@ export class Parameters {
       for (const [name, layout] of layouts) {
         const shape = weights.tensors.get(name)?.shape ?? [];
         loaded.#add(name, shape, layout, await readFinite(weights, name), isTrained(name, trainable));
-      }
-      if (loaded.trained.length === 0) {
-        throw new RillError('bad-argument', {
-          got: `nothing to train: no tensor begins with ${(trainable ?? []).join(' or ')}`,
-          expected: 'prefixes of icefall’s names, such as encoder.encoder.layers.3. or ctc_output.',
-          remedy: 'Name what is to be trained, or leave `trainable` out to train all.',
-        });
       }
       return loaded;
     } catch (error) {
