@@ -13,6 +13,11 @@ export const SITES = {
   noise: 0x8007,
   otherSpeech: 0x8008,
   balancers: 0x8009,
+  teachPhrase: 0x8010,
+  teachRehearsal: 0x8011,
+  teachShort: 0x8012,
+  teachLong: 0x8013,
+  teachBatch: 0x8014,
 } as const;
 
 /** The sites of a layer's three masks. */
