@@ -13,6 +13,7 @@ export const SITES = {
   noise: 0x8007,
   otherSpeech: 0x8008,
   balancers: 0x8009,
+  initialWeights: 0x800a,
   teachPhrase: 0x8010,
   teachRehearsal: 0x8011,
   teachShort: 0x8012,
