@@ -6,7 +6,7 @@ import type { FbankOptions } from '../src/features/fbank.ts';
 import type { Model } from '../src/model/model.ts';
 import { readFeatures } from './audio-features.ts';
 import { readText } from './files.ts';
-import { countPhrase, split, wordErrors } from './word-errors.ts';
+import { countPhrase, split, wordErrors } from '../src/text/word-errors.ts';
 
 /** Silence behind each recording, so that the last letters come out. */
 export const TAIL_PADDING_SECONDS = 0.5;

@@ -1,7 +1,7 @@
 import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
-import { readBuffers } from '../webgpu/device/readback.ts';
+import { readBuffers, type Pending } from '../webgpu/device/readback.ts';
 import { padded, vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
 import type { TrainingBatch } from './batch.ts';
@@ -306,9 +306,21 @@ export class TrainingNetwork {
 
   /** The losses of the batch that was submitted last. @throws RillError `closed` before there is one, `device-lost`, `gpu`. */
   async losses(): Promise<BatchLoss> {
+    const { part, of } = this.pendingLosses();
+    return of(await readBuffers(this.#context, [part]));
+  }
+
+  /**
+   * Where the losses of the batch that was submitted last lie, to be read together with what else a step tells.
+   *
+   * @throws RillError `closed` before there is one.
+   */
+  pendingLosses(): Pending<BatchLoss> {
     const { utterances, options } = this.#last();
-    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
-    return reduced(read, utterances, options);
+    return {
+      part: { buffer: this.#loss.losses, bytes: 4 * utterances.length },
+      of: (read) => reduced(read, utterances, options),
+    };
   }
 
   /**
