@@ -19,6 +19,7 @@ import { isFolder, readModelFiles, readText, withFile, writeFolder } from '../fi
 import { readManifest, type Item } from '../manifest.ts';
 import { Progress, note, percent, print, table } from '../terminal.ts';
 import { readExperiments } from '../training/experiments.ts';
+import { lettersOf } from '../training/letters.ts';
 import { TrainingReport, duration } from '../training/report.ts';
 import { adapterChoice, count, oneOf, parse, usageError, type Command, type Options } from './arguments.ts';
 
@@ -119,12 +120,6 @@ function optionsOf(values: Values): TrainerOptions {
     saveTotalLimit: whole('keep-last-k'),
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-/** Tokens of some texts: their letters, words ending in a mark, as the bundled model has them. */
-function lettersOf(items: readonly Item[]): string {
-  const letters = new Set(items.flatMap(({ text }) => [...text.toLowerCase().replace(/\s+/g, '')]));
-  return ['<blk>', ...[...letters].sort(), '▁', '<unk>'].map((symbol, id) => `${symbol} ${id}\n`).join('');
 }
 
 async function readCheckpointFolder(folder: string): Promise<CheckpointFiles> {
