@@ -5,6 +5,7 @@ import type { Reduction } from '../losses/loss.ts';
 import type { RnntType } from '../losses/transducer-plan.ts';
 import { OPTIMIZERS, type Average, type OptimizerName } from '../optimizer-options.ts';
 import type { EdenOptions, PlateauOptions } from '../schedules.ts';
+import type { ShapingOptions } from '../shaping.ts';
 import { SCHEDULERS, type LrSchedulerType } from './schedule.ts';
 
 /** What is done to recordings before they are trained on; nothing by default. All is drawn from the seed. */
@@ -27,8 +28,8 @@ export interface TrainerOptions {
   numTrainEpochs?: number;
   /** Steps, in place of epochs. */
   maxSteps?: number;
-  /** Most utterances of a micro-batch; 8 by default. */
-  batchSize?: number;
+  /** Most utterances of a micro-batch; 8 by default. `auto`: as many as fit, up to 64, found out when training begins. */
+  batchSize?: number | 'auto';
   /** Most seconds of a micro-batch, what pads among them; no limit by default. */
   maxDuration?: number;
   /** Micro-batches of a step; 1 by default. */
@@ -74,6 +75,8 @@ export interface TrainerOptions {
   /** Whether layers keep their input alone; by default where all does not fit. */
   recompute?: boolean;
   augmentation?: Augmentation;
+  /** icefall's gradient filter and balancers, for training from scratch; none by default. */
+  shaping?: ShapingOptions;
   /** A whole number from 0 to 2^53 - 1; 0 by default. */
   seed?: number;
   /** Steps from one validation to the next; at the end of each epoch by default. */
@@ -122,6 +125,7 @@ const DEFAULTS: ResolvedOptions = {
   auxLayerPeriod: 0,
   modelWarmupSteps: 0,
   augmentation: {},
+  shaping: {},
   seed: 0,
   loadBestModelAtEnd: false,
 };
@@ -149,7 +153,8 @@ export function resolveOptions(options: TrainerOptions): ResolvedOptions {
   for (const [names, is, expected] of RANGES) {
     for (const name of names) {
       const value = resolved[name];
-      if (value !== undefined && !(typeof value === 'number' && is(value))) {
+      const isAuto = name === 'batchSize' && value === 'auto';
+      if (value !== undefined && !isAuto && !(typeof value === 'number' && is(value))) {
         throw unfit(name, value, expected);
       }
     }

@@ -10,7 +10,7 @@ export interface SamplerOptions {
   seed: number;
 }
 
-/** Utterances of like length come from one of so many parts of the set, as lhotse's bucketing sampler has them. */
+/** Utterances of like length come from one of so many parts of the set, whole batches each, as lhotse's bucketing sampler has them. */
 const BUCKETS = 10;
 
 /**
@@ -28,7 +28,7 @@ export function epochBatches(
 ): number[][] {
   const randoms = new Randoms({ seed, microStep: 0 }, SITES.shuffling, epoch & 0xffff);
   const byLength = seconds.map((_, n) => n).sort((a, b) => seconds[a] - seconds[b] || a - b);
-  const bucketSize = Math.max(1, Math.ceil(byLength.length / BUCKETS));
+  const bucketSize = batchSize * Math.ceil(byLength.length / BUCKETS / batchSize);
   const batches: number[][] = [];
   for (let first = 0; first < byLength.length; first += bucketSize) {
     const bucket = shuffled(byLength.slice(first, first + bucketSize), randoms);

@@ -2,8 +2,8 @@ import type { EngineOptions } from '../../engine.ts';
 import { engineFor, type OpenedEngine } from '../../engine.ts';
 import { RillError } from '../../errors.ts';
 import { openModel, type Model, type ModelFiles } from '../../model/model.ts';
-import { encoderFrames } from '../../model/sizes.ts';
-import { withTensors } from '../../model/tensors.ts';
+import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, encoderFrames } from '../../model/sizes.ts';
+import { elementCount, withTensors } from '../../model/tensors.ts';
 import { writeModel } from '../../model/write.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import { readBoth } from '../../webgpu/device/readback.ts';
@@ -16,6 +16,7 @@ import type { Capacity } from '../operations.ts';
 import { Optimizer } from '../optimizer.ts';
 import { Parameters } from '../parameters.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
+import { MOST_UTTERANCES, largestBatch } from './batch-size.ts';
 import { augmentedFeatures } from './augmented.ts';
 import { batchOf, capacityOf, widened } from './batches.ts';
 import { readCheckpoint, writeCheckpoint, type CheckpointFiles, type TrainerState } from './checkpoint.ts';
@@ -100,6 +101,8 @@ export class Trainer {
   readonly #optimizer: Optimizer;
   readonly #schedule: Schedule;
   readonly #state: TrainerState;
+  /** Most utterances of a micro-batch; found out where it is not stated. */
+  #batchSize: number | undefined;
   /** For the largest batches so far. */
   #networks: { capacity: Capacity; training: TrainingNetwork; evaluating: TrainingNetwork } | undefined;
   /** The weights with the lowest validation loss, where they are wanted at the end. */
@@ -121,6 +124,7 @@ export class Trainer {
     this.#optimizer = optimizer;
     this.#state = state;
     this.#schedule = new Schedule(options, state.scheduler);
+    this.#batchSize = options.batchSize === 'auto' ? undefined : options.batchSize;
   }
 
   /**
@@ -190,9 +194,15 @@ export class Trainer {
     }
   }
 
+  /** Elements of all tensors that are trained. */
+  get parameterCount(): number {
+    return this.#parameters.trained.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  }
+
   /** Where the training stands. */
   get state(): Readonly<TrainerState> {
-    return { ...this.#state, scheduler: this.#schedule.state };
+    const options = { ...this.#state.options, ...(this.#batchSize && { batchSize: this.#batchSize }) };
+    return { ...this.#state, options, scheduler: this.#schedule.state };
   }
 
   /**
@@ -258,11 +268,11 @@ export class Trainer {
    */
   async evaluate(dataset: Dataset, signal?: AbortSignal): Promise<Evaluation> {
     this.#checkModel(dataset);
-    const { loss: head, batchSize, maxDuration, average } = this.#options;
+    const { loss: head, average } = this.#options;
     await this.#prepare(dataset);
     const model = await this.#modelNow();
     const seconds = dataset.utterances.map((each) => each.seconds);
-    const batches = epochBatches(seconds, 0, { batchSize, maxDuration, seed: 0 });
+    const batches = epochBatches(seconds, 0, { ...this.#largest, seed: 0 });
     const { capacity, evaluating } = this.#requireNetworks();
     const network = average
       ? await TrainingNetwork.create(this.#context, model, capacity, this.#evaluating())
@@ -303,11 +313,15 @@ export class Trainer {
   async #step(microBatches: readonly TrainingBatch[], totalSteps: number | undefined): Promise<StepReport> {
     const state = this.#state;
     const { reduction, seed, modelWarmupSteps: warmup } = this.#options;
-    const learningRate = this.#schedule.rate(state.step, state.epoch, totalSteps);
+    const { step, microStep } = state;
+    const learningRate = this.#schedule.rate(step, state.epoch, totalSteps);
+    // Before anything is waited for: the next step's batches may be drawn meanwhile.
+    state.step++;
+    state.microStep += microBatches.length;
     const batches = microBatches.map((batch, i) => ({
       ...batch,
-      warmup: warmup > 0 ? state.step / warmup : 1,
-      ...(this.#isRandom && { draws: { seed, microStep: state.microStep + i } }),
+      warmup: warmup > 0 ? step / warmup : 1,
+      ...(this.#isRandom && { draws: { seed, microStep: microStep + i } }),
     }));
     await this.#makeRoom(batches.map(roomOf).reduce(widened));
     const { training } = this.#requireNetworks();
@@ -323,14 +337,12 @@ export class Trainer {
         before.push(training.losses());
       }
     });
-    state.step++;
-    state.microStep += batches.length;
     const [last, taken] = await readBoth(this.#context, training.pendingLosses(), this.#optimizer.pendingState());
     const losses = [...(await Promise.all(before)), last];
     const frames = batches.flatMap(({ lens }) => lens);
     const sum = losses.flatMap((each) => each.losses).reduce((total, loss) => total + loss, 0);
     const report: StepReport = {
-      step: state.step,
+      step: step + 1,
       epoch: state.epoch,
       loss: losses.reduce((total, { loss }) => total + loss, 0),
       lossPerFrame: sum / frames.reduce((total, len) => total + encoderFrames(len), 0),
@@ -338,15 +350,15 @@ export class Trainer {
       audioSeconds: FRAME_SECONDS * frames.reduce((total, len) => total + len, 0),
       totalSteps: totalSteps ?? state.step,
     };
-    const { step, epoch, loss, gradNorm } = report;
-    this.#log({ step, epoch, loss, learningRate, gradNorm });
+    const { epoch, loss, gradNorm } = report;
+    this.#log({ step: report.step, epoch, loss, learningRate, gradNorm });
     return report;
   }
 
   /** Whether anything is drawn in a step. */
   get #isRandom(): boolean {
-    const { dropout, layerDropout } = this.#options;
-    return dropout > 0 || layerDropout > 0 || this.#auxLayers.length > 0;
+    const { dropout, layerDropout, shaping } = this.#options;
+    return dropout > 0 || layerDropout > 0 || this.#auxLayers.length > 0 || shaping.balancers === true;
   }
 
   get #auxLayers(): number[] {
@@ -355,9 +367,9 @@ export class Trainer {
 
   /** The epoch that is under way: its steps, each of some batches, and all steps of the training. */
   #plan(dataset: Dataset) {
-    const { gradientAccumulationSteps: micro, numTrainEpochs, maxSteps } = this.#options;
+    const { gradientAccumulationSteps: micro, numTrainEpochs, maxSteps, seed } = this.#options;
     const seconds = dataset.utterances.map((each) => each.seconds);
-    const batches = epochBatches(seconds, this.#state.epoch, this.#options);
+    const batches = epochBatches(seconds, this.#state.epoch, { ...this.#largest, seed });
     const steps = Array.from({ length: Math.ceil(batches.length / micro) }, (_, i) =>
       batches.slice(i * micro, (i + 1) * micro),
     );
@@ -475,8 +487,42 @@ export class Trainer {
   /** Makes room for sets before anything is read of them. */
   async #prepare(dataset: Dataset, evalDataset?: Dataset): Promise<void> {
     const slowest = Math.min(1, ...(this.#options.augmentation.speed ?? []));
-    const capacity = capacityOf(dataset, this.#options, slowest);
-    await this.#makeRoom(evalDataset ? widened(capacity, capacityOf(evalDataset, this.#options)) : capacity);
+    const capacityFor = (largest: { batchSize: number; maxDuration?: number }) => {
+      const capacity = capacityOf(dataset, largest, slowest);
+      return evalDataset ? widened(capacity, capacityOf(evalDataset, largest)) : capacity;
+    };
+    this.#batchSize ??= await largestBatch(Math.min(MOST_UTTERANCES, dataset.utterances.length), async (batchSize) => {
+      await this.#attempt(capacityFor({ ...this.#largest, batchSize }));
+    });
+    await this.#makeRoom(capacityFor(this.#largest));
+  }
+
+  /** How large micro-batches are. */
+  get #largest(): { batchSize: number; maxDuration?: number } {
+    const { maxDuration } = this.#options;
+    return { batchSize: this.#batchSize ?? MOST_UTTERANCES, maxDuration };
+  }
+
+  /** Makes room, and runs a batch of silence that takes all of it; nothing is trained by it. */
+  async #attempt(capacity: Capacity): Promise<void> {
+    this.#disposeNetworks();
+    await this.#makeRoom(capacity);
+    const { training } = this.#requireNetworks();
+    const { utterances, frames, rows = utterances * frames } = capacity;
+    const count = Math.max(1, Math.min(utterances, Math.floor(rows / frames)));
+    const length = SUBSAMPLING_FACTOR * frames + CONTEXT_FRAMES;
+    const lens = Array.from({ length: count }, () => length);
+    training.submit(
+      {
+        features: new Float32Array(count * length * this.#model.sizes.encoder.numFeatures),
+        lens,
+        targets: lens.map(() => []),
+        ...(this.#isRandom && { draws: { seed: 0, microStep: 0 } }),
+      },
+      { reduction: 'sum' },
+      { isFirst: true },
+    );
+    await training.losses();
   }
 
   /** Networks for batches of this size, and of all sizes before. */
@@ -487,11 +533,11 @@ export class Trainer {
       return;
     }
     this.#disposeNetworks();
-    const { dropout, layerDropout, recompute } = this.#options;
+    const { dropout, layerDropout, recompute, shaping } = this.#options;
     const options = this.#evaluating();
     const make = (more: object) =>
       TrainingNetwork.create(this.#context, this.#model, capacity, { ...options, ...more }, this.#parameters);
-    const training = await make({ dropout, layerDropout, recompute, auxLayers: this.#auxLayers });
+    const training = await make({ dropout, layerDropout, recompute, shaping, auxLayers: this.#auxLayers });
     try {
       const evaluating = this.#isRandom ? await make({ recompute: true }) : training;
       this.#networks = { capacity, training, evaluating };
