@@ -1,6 +1,7 @@
 import type { Engine } from '../../encoder/engine.ts';
 import type { Model } from '../../model/model.ts';
 import type { Waveform } from '../../waveform/waveform.ts';
+import type { PoolCounts } from './recipe.ts';
 
 /** A recording, and what is said in it. */
 export interface Rehearsal {
@@ -59,6 +60,8 @@ export interface TeachOptions {
   seed?: number;
   /** Steps of training; 400 by default, and fewer do worse. */
   steps?: number;
+  /** @internal What is put together to learn from, where it is to be less. */
+  counts?: PoolCounts;
   onProgress?: (progress: TeachProgress) => void;
   /** Ends it; what it is aborted with is thrown. */
   signal?: AbortSignal;
