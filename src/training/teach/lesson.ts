@@ -25,7 +25,7 @@ import {
 } from './recipe.ts';
 
 /** How a lesson goes. */
-type LessonOptions = Pick<TeachOptions, 'onProgress' | 'signal'> &
+type LessonOptions = Pick<TeachOptions, 'engine' | 'onProgress' | 'signal'> &
   Required<Pick<TeachOptions, 'seed' | 'steps' | 'openEngine'>> & { counts: PoolCounts };
 
 /** Devices that may be lost in one lesson; browsers take WebGPU away from pages that lose more. */
@@ -68,7 +68,11 @@ export class Lesson {
 
   /** @returns the model as it is at the end */
   async learn(): Promise<Model> {
-    const { openEngine, onProgress, signal, steps } = this.#options;
+    const { engine: given, openEngine, onProgress, signal, steps } = this.#options;
+    if (given) {
+      await this.#learnOn(given);
+      return this.#kept.model;
+    }
     for (let losses = 0; this.#kept.steps < steps; losses++) {
       const engine = await openEngine();
       try {

@@ -32,7 +32,7 @@ export interface Materials {
 }
 
 /** Recordings of the phrase, at least. */
-const FEWEST_RECORDINGS = 3;
+export const LEAST_RECORDINGS = 3;
 /** A recording of what must not be heard that is longer is speech, not one saying. */
 const LONGEST_SAYING = 5;
 
@@ -82,8 +82,8 @@ export function prepareMaterials(
   { recordings, speech, negatives = [], rehearsal = [] }: TeachOptions,
 ): Materials {
   const { sampleRate } = config.features;
-  if (recordings.length < FEWEST_RECORDINGS) {
-    throw unfit(`${recordings.length} recordings`, `at least ${FEWEST_RECORDINGS}`, 'Record the phrase ten times.');
+  if (recordings.length < LEAST_RECORDINGS) {
+    throw unfit(`${recordings.length} recordings`, `at least ${LEAST_RECORDINGS}`, 'Record the phrase ten times.');
   }
   const found = (waveform: Waveform, { start, end }: Take): Saying => ({
     samples: atRate(waveform, sampleRate),

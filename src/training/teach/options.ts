@@ -51,8 +51,10 @@ export interface TeachOptions {
   negatives?: readonly Waveform[];
   /** Recordings of what the model is to know as before: its old phrases, one of each at least. What is not among them fades. */
   rehearsal?: readonly Rehearsal[];
+  /** What to train on: an engine on WebGPU, which stays open. Where it is lost, so is the training. */
+  engine?: Engine;
   /**
-   * Opens the device to train on, which has to be WebGPU; it is called again when the device is lost, and what it opened is
+   * In its place: opens the device to train on, which has to be WebGPU; it is called again when the device is lost, and what it opened is
    * given back at the end. `openEngine({ device: 'webgpu' })` by default.
    */
   openEngine?: () => Promise<Engine>;

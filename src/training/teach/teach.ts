@@ -18,13 +18,13 @@ import { DEFAULT_STEPS, POOL } from './recipe.ts';
  */
 export async function teachPhrase(options: TeachOptions): Promise<ModelFiles> {
   const { seed = 0, steps = DEFAULT_STEPS, counts = POOL, onProgress, signal } = options;
-  const { openEngine = () => openDefaultEngine({ device: 'webgpu' }) } = options;
+  const { engine, openEngine = () => openDefaultEngine({ device: 'webgpu' }) } = options;
   signal?.throwIfAborted();
   checkNumbers({ seed, steps });
   const before = requireTeachable(options.model);
   const model = await withPhraseToken(before, phraseText(options.phrase));
   const materials = prepareMaterials(model, before.tokens, options);
-  const lesson = new Lesson(model, materials, { seed, steps, counts, openEngine, onProgress, signal });
+  const lesson = new Lesson(model, materials, { seed, steps, counts, engine, openEngine, onProgress, signal });
   return writeModel(await lesson.learn());
 }
 
