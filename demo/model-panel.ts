@@ -38,17 +38,13 @@ export class ModelPanel {
   }
 
   async #save(): Promise<void> {
-    const source = this.#model.loaded?.source;
-    if (typeof source !== 'object') {
-      return;
-    }
-    try {
-      await saveFolder(source);
-    } catch (error) {
-      // Closing the folder picker is no failure.
-      if (!(error instanceof DOMException && error.name === 'AbortError')) {
+    const { loaded } = this.#model;
+    if (typeof loaded?.source === 'object') {
+      // It may be called after a checkpoint.
+      const folder = loaded.name.replace(/\.\w+$/, '');
+      await saveFolder(folder, loaded.source).catch((error: unknown) => {
         this.#model.fail(error);
-      }
+      });
     }
   }
 }
