@@ -1,7 +1,7 @@
 import { encoderFrames, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
-import { CONV_TIMES, timesOf } from '../webgpu/buffers.ts';
+import { CONV_TIMES } from '../webgpu/buffers.ts';
 import { padded } from '../webgpu/weights.ts';
-import type { BatchSize } from './operations.ts';
+import { rowsOf, type Room } from './operations.ts';
 
 /** What is within a layer on its way forward; rows are frame by frame, the utterances of each side by side. */
 interface WithinLayer<Buffer> {
@@ -82,14 +82,16 @@ export const longestFrames = (lens: readonly number[]) => Math.max(...lens.map(e
 export function createActivations<Buffer>(
   make: (label: string, floats: number) => Buffer,
   sizes: EncoderSizes,
-  { utterances, frames }: BatchSize,
+  room: Room,
   keeping: Keeping,
 ): Activations<Buffer> {
   const { numFeatures, channels, numEncoderLayers } = sizes;
   const { from, lowest, recompute, hasDropout, combined } = keeping;
   const first = from ?? 0;
   const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(padded);
-  const rows = utterances * frames;
+  const { utterances } = room;
+  const rows = rowsOf(room);
+  const timesOf = ({ perFrame, extra }: (typeof CONV_TIMES)[number]) => perFrame * rows + extra * utterances;
   const freqs = subsampledFreqs(numFeatures);
   const masksOf = (name: string, rows: number) => {
     const mask = (label: string, width: number) => make(`${label} mask${name}`, Math.ceil((rows * width) / 32));
@@ -119,9 +121,9 @@ export function createActivations<Buffer>(
   const layers = [...new Array<LayerActivations<Buffer>>(first).fill(ran[0]), ...ran];
   const embeds = from === undefined;
   return {
-    features: make('features', embeds ? (4 * frames + 5) * utterances * numFeatures * 4 : 0),
+    features: make('features', embeds ? (4 * rows + 5 * utterances) * numFeatures * 4 : 0),
     convs: CONV_TIMES.map((times, i) => {
-      const count = embeds ? timesOf(times, frames) * utterances * freqs[i] * padded(channels[i]) : 0;
+      const count = embeds ? timesOf(times) * freqs[i] * padded(channels[i]) : 0;
       return { z: make(`z${i}`, count), y: make(`y${i}`, count), dz: make(`dz${i}`, lowest < 0 ? count : 0) };
     }),
     layers,
@@ -144,11 +146,11 @@ export function createActivations<Buffer>(
 }
 
 /** Bytes of a batch's activations; those of the loss are not among them. */
-export function activationBytes(sizes: EncoderSizes, capacity: BatchSize, keeping: Keeping): number {
+export function activationBytes(sizes: EncoderSizes, room: Room, keeping: Keeping): number {
   let bytes = 0;
   const count = (_: string, floats: number) => {
     bytes += 4 * floats;
   };
-  createActivations(count, sizes, capacity, keeping);
+  createActivations(count, sizes, room, keeping);
   return bytes;
 }

@@ -3,7 +3,7 @@ import { MIN_FEATURE_FRAMES, type EncoderSizes, type ModelSizes } from '../model
 import type { TrainingBatch } from './batch.ts';
 import type { Draws } from './draws.ts';
 import { isSpike, type Target } from './losses/loss.ts';
-import type { BatchSize } from './operations.ts';
+import { rowsOf, type BatchSize, type Room } from './operations.ts';
 
 function unfit(got: string, expected: string, remedy: string): RillError {
   return new RillError('bad-argument', { got, expected, remedy });
@@ -18,7 +18,7 @@ function unfit(got: string, expected: string, remedy: string): RillError {
 export function checkBatch(
   batch: TrainingBatch,
   size: BatchSize,
-  largest: BatchSize,
+  largest: Room,
   sizes: ModelSizes,
   { dropout, auxLayers, from }: { dropout: number; auxLayers: readonly number[]; from?: number },
 ): void {
@@ -44,11 +44,13 @@ export function checkBatch(
  *
  * @throws RillError `bad-argument`.
  */
-export function checkRoom(size: BatchSize, largest: BatchSize): void {
-  if (size.utterances > largest.utterances || size.frames > largest.frames) {
+export function checkRoom(size: BatchSize, largest: Room): void {
+  const isTooLarge =
+    size.utterances > largest.utterances || size.frames > largest.frames || rowsOf(size) > rowsOf(largest);
+  if (isTooLarge) {
     throw unfit(
       `a batch of ${size.utterances} utterances of up to ${size.frames} encoder frames`,
-      `at most ${largest.utterances} of ${largest.frames}`,
+      `at most ${largest.utterances} of ${largest.frames}, and ${rowsOf(largest)} frames in all`,
       'Make the network for larger batches, or split the batch.',
     );
   }

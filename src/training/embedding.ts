@@ -16,8 +16,8 @@ export interface EmbeddingPlan {
   norm: Operation;
 }
 
-/** Rows of a convolution, as its kernels know them. */
-const rowsOf = ({ freqs, times }: ReturnType<typeof shapesOf>[number]) => ({
+/** Where a convolution's rows lie, as its kernels know it. */
+const placesOf = ({ freqs, times }: ReturnType<typeof shapesOf>[number]) => ({
   out_freqs: freqs,
   times_per_frame: times.perFrame,
   times_extra: times.extra,
@@ -52,7 +52,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
     const { name, x, own, inVec4s, outVec4s, inFreqs, stride } = shape;
     return maker.make(
       kernels.conv,
-      { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
+      { ...placesOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
       {
         ...{ weight: parameters.of(`${name}.weight`).value, bias: parameters.of(`${name}.bias`).value },
         ...{ x, z: own.z, y: own.y, step },
@@ -109,7 +109,7 @@ export async function planEmbeddingBackward(parts: NetworkParts): Promise<Embedd
       gradients.push(
         maker.make(
           kernels.convWeightGradient,
-          { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
+          { ...placesOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
           { dy: own.dz, x, gradient, step },
           () => [9 * inVec4s, outVec4s, 1],
         ),
@@ -119,7 +119,7 @@ export async function planEmbeddingBackward(parts: NetworkParts): Promise<Embedd
       gradients.push(
         maker.make(
           kernels.convBiasGradient,
-          { ...rowsOf(shape), out_vec4s: outVec4s },
+          { ...placesOf(shape), out_vec4s: outVec4s },
           { dy: own.dz, gradient: ofBias, step },
           () => [outVec4s, 1, 1],
         ),
@@ -132,7 +132,7 @@ export async function planEmbeddingBackward(parts: NetworkParts): Promise<Embedd
     const inputGradient = maker.make(
       kernels.convInputGradient,
       {
-        ...rowsOf(before),
+        ...placesOf(before),
         ...{ out_vec4s: inVec4s, later_vec4s: outVec4s, later_freqs: shape.freqs, stride },
         ...{ later_per_frame: times.perFrame, later_extra: times.extra },
       },

@@ -2,13 +2,13 @@ import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
-import { vec4s } from '../webgpu/weights.ts';
+import { padded, vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
 import type { TrainingBatch } from './batch.ts';
 import { checkBatch, checkOptions } from './checks.ts';
 import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
 import { planEmbedding, planEmbeddingBackward, type EmbeddingPlan } from './embedding.ts';
-import { byFrame, spreadFeatures, spreadHidden } from './inputs.ts';
+import { byFrame, byUtterance, spreadFeatures, spreadHidden } from './inputs.ts';
 import * as kernels from './kernels.generated.ts';
 import {
   planBackward,
@@ -70,6 +70,16 @@ export interface NetworkOptions {
 type Resolved = NetworkOptions &
   Required<Pick<NetworkOptions, 'dropout' | 'auxLayers' | 'layerDropout' | 'recompute' | 'loss' | 'rnntType'>>;
 
+/** How a batch is run. */
+export interface Submission {
+  /** Of a step's micro-batches: gradients start from zero. */
+  isFirst?: boolean;
+  /** Whether gradients are wanted; by default they are. Without them what was in the head's is no longer of use. */
+  isTrained?: boolean;
+  /** What else goes into the submit. */
+  then?: (encoder: GPUCommandEncoder) => void;
+}
+
 /** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
 interface Combination {
   layer: number;
@@ -83,6 +93,8 @@ export class TrainingNetwork {
   readonly activations: Activations;
   readonly #context: GpuContext;
   readonly #scope: BufferScope;
+  /** Whether the parameters were loaded here. */
+  readonly #ownsParameters: boolean;
   readonly #model: Model;
   readonly #capacity: Capacity;
   readonly #options: Resolved;
@@ -100,7 +112,7 @@ export class TrainingNetwork {
   #combinations: readonly Combination[] = [];
   #loss!: Loss;
   /** Of the batch that was submitted last. */
-  #submitted: { utterances: readonly Utterance[]; options: LossOptions } | undefined;
+  #submitted: { lens: readonly number[]; utterances: readonly Utterance[]; options: LossOptions } | undefined;
 
   private constructor(
     context: GpuContext,
@@ -108,8 +120,10 @@ export class TrainingNetwork {
     parameters: Parameters,
     capacity: Capacity,
     options: Resolved,
+    ownsParameters: boolean,
   ) {
     this.#context = context;
+    this.#ownsParameters = ownsParameters;
     this.#model = model;
     this.#capacity = capacity;
     this.#options = options;
@@ -130,6 +144,7 @@ export class TrainingNetwork {
   /**
    * Loads a model's parameters and compiles what a batch takes.
    *
+   * @param shared parameters of another network of the same model, head and first layer; they stay the other's
    * @throws RillError `bad-model` without the head, `bad-argument` for what is too large, `shader`, `gpu` for what there is no
    * memory for.
    */
@@ -138,24 +153,28 @@ export class TrainingNetwork {
     model: Model,
     capacity: Capacity,
     options: NetworkOptions = {},
+    shared?: Parameters,
   ): Promise<TrainingNetwork> {
     const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
     const { from, recompute, loss = 'ctc', rnntType = 'modified' } = options;
     checkOptions(model.sizes.encoder, { dropout, layerDropout, auxLayers, from });
     const layouts = trainingLayouts(model.sizes, loss, { from });
-    const parameters = await Parameters.load(context, model.weights, layouts, trainable);
+    const parameters = shared ?? (await Parameters.load(context, model.weights, layouts, trainable));
+    const isOwn = shared === undefined;
     const resolved = { dropout, layerDropout, auxLayers, from, loss, rnntType };
     try {
       checkTrained(parameters, trainable);
       const network = await this.#fitting(
         recompute === undefined ? [false, true] : [recompute],
         (isRecomputed) =>
-          new TrainingNetwork(context, model, parameters, capacity, { ...resolved, recompute: isRecomputed }),
+          new TrainingNetwork(context, model, parameters, capacity, { ...resolved, recompute: isRecomputed }, isOwn),
       );
       await network.#compile();
       return network;
     } catch (error) {
-      parameters.dispose();
+      if (isOwn) {
+        parameters.dispose();
+      }
       throw error;
     }
   }
@@ -247,14 +266,12 @@ export class TrainingNetwork {
   /**
    * Begins what {@link run} does, in one submit.
    *
-   * @param isFirst of a step's micro-batches: gradients start from zero
-   * @param then what else goes into the submit
    * @throws RillError as {@link run} does.
    */
   submit(
     batch: TrainingBatch,
     options: LossOptions,
-    { isFirst = false, then }: { isFirst?: boolean; then?: (encoder: GPUCommandEncoder) => void } = {},
+    { isFirst = false, isTrained = true, then }: Submission = {},
   ): void {
     const size = this.#upload(batch);
     const utterances = this.#loss.upload(batch, options);
@@ -272,15 +289,37 @@ export class TrainingNetwork {
     }
     this.#forward(pass, size);
     this.#loss.run(pass, size);
-    this.#backward(pass, size);
+    if (isTrained) {
+      this.#backward(pass, size);
+    }
     pass.end();
     then?.(encoder);
     device.queue.submit([encoder.finish()]);
-    this.#submitted = { utterances, options };
+    this.#submitted = { lens: batch.lens, utterances, options };
   }
 
   /** The losses of the batch that was submitted last. @throws RillError `closed` before there is one, `device-lost`, `gpu`. */
   async losses(): Promise<BatchLoss> {
+    const { utterances, options } = this.#last();
+    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
+    return reduced(read, utterances, options);
+  }
+
+  /**
+   * What a search reads, of the batch that was submitted last: log-probabilities of the CTC head, or the encoder's output as
+   * a transducer's joiner takes it in.
+   *
+   * @returns (T'_n, width) of each utterance
+   * @throws RillError as {@link losses} does.
+   */
+  async outputs(): Promise<Float32Array<ArrayBuffer>[]> {
+    const { lens } = this.#last();
+    const { buffer, width } = this.#loss.output;
+    const bytes = 4 * lens.length * longestFrames(lens) * padded(width);
+    return byUtterance(await readBuffers(this.#context, [{ buffer, bytes }]), lens, width);
+  }
+
+  #last() {
     if (!this.#submitted) {
       throw new RillError('closed', {
         got: 'no batch',
@@ -288,9 +327,7 @@ export class TrainingNetwork {
         remedy: 'Submit a batch first.',
       });
     }
-    const { utterances, options } = this.#submitted;
-    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
-    return reduced(read, utterances, options);
+    return this.#submitted;
   }
 
   #forward(pass: GPUComputePassEncoder, size: BatchSize): void {
@@ -380,7 +417,9 @@ export class TrainingNetwork {
   dispose(): void {
     this.#loss?.dispose();
     this.#scope.dispose();
-    this.parameters.dispose();
+    if (this.#ownsParameters) {
+      this.parameters.dispose();
+    }
   }
 }
 

@@ -15,8 +15,16 @@ export interface BatchSize {
   frames: number;
 }
 
+/** How much there is room for in a batch. */
+export interface Room extends BatchSize {
+  /** Frames of all utterances, each padded to the longest; by default `utterances` of `frames`. Less where many are short. */
+  rows?: number;
+}
+
+export const rowsOf = ({ utterances, frames, rows = utterances * frames }: Room) => rows;
+
 /** The largest batch that there is room for. */
-export interface Capacity extends BatchSize {
+export interface Capacity extends Room {
   /** Tokens of the longest target. */
   labels: number;
 }

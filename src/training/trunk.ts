@@ -8,7 +8,7 @@ import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
 import { byUtterance, spreadFeatures } from './inputs.ts';
 import { planForward, runForward, type ForwardPlan } from './layer.ts';
 import { encoderLayouts } from './layout.ts';
-import { OperationMaker, createOrdinals, createUniform, runAll, type BatchSize } from './operations.ts';
+import { OperationMaker, createOrdinals, createUniform, runAll, type Room } from './operations.ts';
 import { Parameters } from './parameters.ts';
 
 /** Features of some utterances. */
@@ -27,7 +27,7 @@ export class Trunk {
   readonly #context: GpuContext;
   readonly #scope: BufferScope;
   readonly #model: Model;
-  readonly #capacity: BatchSize;
+  readonly #capacity: Room;
   readonly #parameters: Parameters;
   readonly #activations: Activations;
   readonly #step: GPUBuffer;
@@ -35,7 +35,7 @@ export class Trunk {
   #embedding!: EmbeddingPlan;
   #layers: readonly ForwardPlan[] = [];
 
-  private constructor(context: GpuContext, model: Model, parameters: Parameters, capacity: BatchSize) {
+  private constructor(context: GpuContext, model: Model, parameters: Parameters, capacity: Room) {
     this.#context = context;
     this.#model = model;
     this.#capacity = capacity;
@@ -57,7 +57,7 @@ export class Trunk {
    * @param layers how many; 0 for the embedding alone
    * @throws RillError `bad-model`, `bad-argument` for what is too large, `shader`, `gpu` for what there is no memory for.
    */
-  static async create(context: GpuContext, model: Model, capacity: BatchSize, layers: number): Promise<Trunk> {
+  static async create(context: GpuContext, model: Model, capacity: Room, layers: number): Promise<Trunk> {
     const layouts = encoderLayouts(model.sizes.encoder, { end: layers });
     const parameters = await Parameters.load(context, model.weights, layouts, []);
     let trunk: Trunk | undefined;
