@@ -91,6 +91,7 @@ export const CHINESE: Readonly<Record<Key, string>> = {
   teachNeedsTakes: '已有 {count} 段，建议 {good} 段，至少 {fewest} 段。',
   teachFewTakes: '{count} 段够用，{good} 段更好。',
   teachTakesTime: '有显卡时约需一分钟，没有则需十分钟或更久；其间页面可照常使用。',
+  teachNoRehearsal: '页面没有此模型已学内容的录音，那些可能会被淡忘。',
   teachOpening: '正在打开 GPU…',
   teachPreparing: '正在准备学习材料…',
   teachTraining: '正在学习“{phrase}”…',

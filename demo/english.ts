@@ -93,6 +93,7 @@ export const ENGLISH = {
   teachFewTakes: '{count} recordings will do; {good} are better.',
   teachTakesTime:
     'On a graphics card it takes about a minute, without one ten minutes or more; the page can be used meanwhile.',
+  teachNoRehearsal: 'The page has no recordings of what this model knows already: that may fade.',
   teachOpening: 'Opening the GPU…',
   teachPreparing: 'Putting together what to learn from…',
   teachTraining: 'Learning “{phrase}”…',

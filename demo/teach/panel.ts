@@ -145,6 +145,7 @@ export class TeachPanel {
       count < FEWEST_TAKES && say('teachNeedsTakes', { count, fewest: FEWEST_TAKES, good: GOOD_TAKES }),
       count >= FEWEST_TAKES && count < GOOD_TAKES && say('teachFewTakes', { count, good: GOOD_TAKES }),
       count >= FEWEST_TAKES && say('teachTakesTime'),
+      this.#isUsable && !this.#school.canRehearse && say('teachNoRehearsal'),
     ];
     setText('teach-needs', needs.filter(Boolean).join(' '));
   }
@@ -176,7 +177,8 @@ export class TeachPanel {
           this.#training.show(progress);
         },
       });
-      this.#status.tell(() => say('teachDone', { phrase }));
+      // What does not load is told of by the page.
+      this.#status.tell(() => (this.#school.isFresh ? say('teachDone', { phrase }) : ''));
     } catch (error) {
       this.#status.tell(() => (running.signal.aborted ? say('teachCancelled') : ''));
       if (!running.signal.aborted) {

@@ -60,6 +60,12 @@ export class School {
     return this.#fresh !== undefined && this.#fresh.taught.files === this.#model.loaded?.source;
   }
 
+  /** Whether there are recordings of what the loaded model knows. */
+  get canRehearse(): boolean {
+    const { isFromBundled, lessons } = this.#schooling(this.#loaded);
+    return isFromBundled || lessons.length > 0;
+  }
+
   /**
    * Teaches a phrase, and loads what comes of it. A phrase that has just been taught is taught anew, to the model that was there
    * before.

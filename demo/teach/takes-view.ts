@@ -67,7 +67,10 @@ export class TakesView {
     this.#drawn.set(canvas, take);
     this.#resized.observe(canvas);
     const head = create('div', 'under');
-    const figures = say('takeFigures', { seconds: (end - start).toFixed(1), level: level.toFixed(0).replace('-', '−') });
+    const figures = say('takeFigures', {
+      seconds: (end - start).toFixed(1),
+      level: level.toFixed(0).replace('-', '−'),
+    });
     const text = problem === undefined ? figures : reasonFor(problem);
     head.append(create('span', 'title', title), this.#play(take, title), this.#remove(take, title));
     item.append(canvas, head, create('p', problem === undefined ? 'dim' : 'reason', text));

@@ -52,8 +52,11 @@ export class TryOut {
     this.sayAgain();
   }
 
-  /** Takes another model, and forgets what the one before has heard. */
+  /** Takes the model that is loaded; where it is another than before, what that has heard is forgotten. */
   setModel(files: ModelFiles | undefined, phrases: readonly string[]): void {
+    if (files === this.#files) {
+      return;
+    }
     this.stop();
     this.#files = files;
     this.#phrases = phrases;

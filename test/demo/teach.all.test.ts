@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import type { Browser, ElementHandle, Page } from 'puppeteer';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
 import { fixturePath, wakeWordsFolder } from '../support/fixtures.ts';
 import { violations } from './axe.ts';
@@ -10,7 +10,7 @@ const TAKES = fixturePath('teach/hey-chatterbox');
 /** Fewer than the recipe has: enough for the very takes that it learns from. */
 const STEPS = 80;
 /** A software adapter on a busy machine. */
-const PATIENCE = { timeout: 25 * 60_000 };
+const PATIENCE = { timeout: 25 * 60_000, interval: 500 };
 
 /** What the browser's microphone hears, over and over: a take. */
 const spoken = (path: string) => [
@@ -25,14 +25,13 @@ const choose = async (page: Page, selector: string, ...paths: string[]) => {
   await input.uploadFile(...paths);
 };
 const count = (page: Page, selector: string) => page.$$eval(selector, (all) => all.length);
+/** Waits for what may take longer than a browser waits for one answer. */
 const waitForCount = (page: Page, selector: string, least: number) =>
-  page.waitForFunction((found, wanted) => document.querySelectorAll(found).length >= wanted, PATIENCE, selector, least);
+  vi.waitUntil(async () => (await count(page, selector)) >= least, PATIENCE);
+const waitForWords = (page: Page, selector: string, words: RegExp) =>
+  vi.waitUntil(async () => words.test(await text(page, selector)), PATIENCE);
 const waitForTold = (page: Page, part: string) =>
-  page.waitForFunction(
-    (wanted) => document.querySelector('#teach-status')?.textContent?.includes(wanted),
-    PATIENCE,
-    part,
-  );
+  vi.waitUntil(async () => (await text(page, '#teach-status')).includes(part), PATIENCE);
 const isDisabled = (page: Page, selector: string) =>
   page.$eval(selector, (found) => (found as HTMLButtonElement).disabled);
 
@@ -95,10 +94,7 @@ describe('the panel that teaches a phrase', { timeout: 40 * 60_000 }, () => {
 
   it('lets teaching be cancelled, and keeps the takes', async () => {
     await click(page, '#teach-start');
-    await page.waitForFunction(
-      () => /recordings|step/.test(document.querySelector('#teach-done')?.textContent ?? ''),
-      PATIENCE,
-    );
+    await waitForWords(page, '#teach-done', /recordings|step/);
     expect(await isHidden(page, '#teach-form')).toBe(true);
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('teach-cancel');
     await click(page, '#teach-cancel');
@@ -108,7 +104,7 @@ describe('the panel that teaches a phrase', { timeout: 40 * 60_000 }, () => {
 
   it('teaches in a worker while the page goes on, and says how long it still takes', async () => {
     await click(page, '#teach-start');
-    await page.waitForFunction(() => /about/.test(document.querySelector('#teach-left')?.textContent ?? ''), PATIENCE);
+    await waitForWords(page, '#teach-left', /about/);
     expect(await text(page, '#teach-done')).toMatch(new RegExp(`^step \\d+ of ${STEPS}$`));
     expect(await violations(page, '#teach')).toEqual([]);
     // Nothing of it runs in the page: a timer is late by what the machine is busy with, not by a step.
@@ -122,7 +118,6 @@ describe('the panel that teaches a phrase', { timeout: 40 * 60_000 }, () => {
       return waits.sort((a, b) => a - b)[10];
     });
     expect(late).toBeLessThan(100);
-    await page.waitForSelector('#taught:not([hidden])', PATIENCE);
     await waitForTold(page, 'knows “hey chatterbox” now');
     expect(await text(page, '#taught-phrases')).toContain('hey chatterbox');
     expect(await page.$eval('#keywords', (list) => (list as HTMLTextAreaElement).value.split('\n'))).toContain(

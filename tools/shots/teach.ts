@@ -10,7 +10,7 @@ const FOLDER = 'dist/screenshots';
 /** Of training, so that the picture of it has a curve; nothing is learned in as few. */
 const STEPS = 60;
 const STEPS_SHOWN = 40;
-const PATIENCE = { timeout: 30 * 60_000 };
+const LOOK_MS = 1000;
 
 const LOOKS = [
   { look: 'wide', width: 1280, height: 900, scheme: 'light' },
@@ -33,6 +33,16 @@ const click = (page: Page, selector: string) =>
     (found as HTMLElement).click();
   });
 
+const textOf = (page: Page, selector: string) => page.$eval(selector, (found) => found.textContent ?? '');
+
+/** Waits for what takes longer than the browser waits for one answer. */
+async function untilShown(page: Page, isShown: () => Promise<boolean>): Promise<void> {
+  while (!(await isShown())) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    process.stderr.write(`\r${await textOf(page, '#teach-done')} ${await textOf(page, '#teach-left')} `);
+  }
+}
+
 /** Walks through the panel's states, and takes each. The microphone of the browser must play something. */
 export async function takeTeaching(browser: Browser, url: string): Promise<void> {
   const page = await browser.newPage();
@@ -53,13 +63,12 @@ export async function takeTeaching(browser: Browser, url: string): Promise<void>
   await shoot(page, 'recorded');
 
   await click(page, '#teach-start');
-  await page.waitForFunction(
-    (step) => parseInt(document.querySelector('#teach-done')?.textContent?.match(/step (\d+)/)?.[1] ?? '0') >= step,
-    PATIENCE,
-    STEPS_SHOWN,
-  );
+  const stepsDone = async () => Number(/step (\d+)/.exec(await textOf(page, '#teach-done'))?.[1] ?? 0);
+  await untilShown(page, async () => (await stepsDone()) >= STEPS_SHOWN);
   await shoot(page, 'training');
-  await page.waitForSelector('#taught:not([hidden])', PATIENCE);
+  await untilShown(page, () => page.$eval('#taught', (taught) => !(taught as HTMLElement).hidden));
+  await click(page, '#try');
+  await untilShown(page, () => page.$eval('#try-hits', (hits) => hits.children.length > 0));
   await shoot(page, 'taught');
   await page.close();
 }
