@@ -14,7 +14,9 @@ import { features } from './commands/features.ts';
 import { gradients } from './commands/gradients.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
+import { teach } from './commands/teach.ts';
 import { transcribe } from './commands/transcribe.ts';
+import { unteach } from './commands/unteach.ts';
 import { exitStatus, failureLine } from './failures.ts';
 import { note, print, withTerminal, type Terminal } from './terminal.ts';
 
@@ -32,6 +34,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   bench,
   dtypes,
   gradients,
+  teach,
+  unteach,
 };
 
 function help(): string {

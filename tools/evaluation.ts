@@ -26,7 +26,7 @@ export interface Utterance extends Item {
 const TWO_FIELDS = /^(?:"((?:[^"]|"")*)"|([^",][^,]*)),\s*(?:"((?:[^"]|"")*)"|(.*))$/;
 
 /** Lines of `audio,text` (CSV); paths are relative to the list; a first line of just those words is a heading. */
-async function readList(path: string): Promise<Item[]> {
+export async function readList(path: string): Promise<Item[]> {
   const lines = (await readText(path)).split(/\r?\n/).map((line, index) => ({ line: line.trim(), number: index + 1 }));
   const items = lines
     .filter(({ line }) => line !== '')

@@ -85,10 +85,10 @@ async function withRows({ weights, sizes }: Model, rows: readonly number[]): Pro
 /** A model over the CTC head alone, with these tokens, whose rows of the head are the old ones. */
 async function withTokens(model: Model, tokens: TokenTable, rows: readonly number[]): Promise<SpellingModel> {
   const { encoder } = model.sizes;
-  const { phraseIds, ...config } = model.config;
+  const phraseIds = tokens.phraseIds.length > 0 ? tokens.phraseIds : undefined;
   return {
     sizes: { encoder, vocabSize: tokens.size, hasCtc: true },
-    config: tokens.phraseIds.length > 0 ? { ...config, phraseIds: tokens.phraseIds } : config,
+    config: { ...model.config, phraseIds },
     weights: await withRows(model, rows),
     tokens,
     keywords: model.keywords,
