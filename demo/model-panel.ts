@@ -40,9 +40,7 @@ export class ModelPanel {
   async #save(): Promise<void> {
     const { loaded } = this.#model;
     if (typeof loaded?.source === 'object') {
-      // It may be called after a checkpoint.
-      const folder = loaded.name.replace(/\.\w+$/, '');
-      await saveFolder(folder, loaded.source).catch((error: unknown) => {
+      await saveFolder(loaded.name, loaded.source).catch((error: unknown) => {
         this.#model.fail(error);
       });
     }

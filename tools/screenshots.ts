@@ -1,7 +1,7 @@
 /**
  * `npm run screenshots`: pictures of the demo page while it listens to a bundled recording: wide, narrow and dark, the preview
- * that links to the page show, and one that moves. `npm run screenshots -- teach` takes the panel that teaches a phrase
- * instead, in each of its states, into dist/screenshots. The page is built first; the browser is headless Chrome.
+ * that links to the page show, and one that moves. `npm run screenshots -- teach [steps]` takes the panel that teaches a
+ * phrase instead, in each of its states, into dist/screenshots. The page is built first; the browser is headless Chrome.
  */
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page, Viewport } from 'puppeteer';
@@ -74,7 +74,7 @@ async function takeMoving(browser: Browser, url: string): Promise<void> {
 
 await build({ configFile, logLevel: 'error' });
 const server = await preview({ configFile, preview: { port: 0, host: '127.0.0.1' } });
-const teaches = process.argv[2] === 'teach';
+const [what, steps] = process.argv.slice(2);
 const spoken = fileURLToPath(new URL('../test/fixtures/teach/hey-chatterbox/03.wav', import.meta.url));
 const browser = await launchBrowser('chrome', undefined, [
   '--autoplay-policy=no-user-gesture-required',
@@ -84,8 +84,8 @@ const browser = await launchBrowser('chrome', undefined, [
 ]);
 const url = server.resolvedUrls?.local[0] ?? '';
 try {
-  if (teaches) {
-    await takeTeaching(browser, url);
+  if (what === 'teach') {
+    await takeTeaching(browser, url, steps === undefined ? undefined : Number(steps));
   } else {
     for (const shot of SHOTS) {
       await takeShot(browser, url, shot);

@@ -60,7 +60,7 @@ export class LossCurve {
     for (const step of [0, 0.5, 1].map((share) => Math.round(share * this.#total))) {
       context.fillText(String(step), x(step), height - FOOT + 6);
     }
-    this.#drawLine(context, this.#losses, { x, y, colour: '--line', width: 1 });
+    this.#drawLine(context, this.#losses, { x, y, colour: '--edge', width: 1 });
     this.#drawLine(context, smoothed(this.#losses), { x, y, colour: '--accent', width: 2 });
   }
 

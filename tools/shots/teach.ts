@@ -2,15 +2,18 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser, ElementHandle, Page } from 'puppeteer';
+import { note } from '../terminal.ts';
 import { frameOf, savePicture } from './picture.ts';
 
 const TAKES = new URL('../../test/fixtures/teach/hey-chatterbox/', import.meta.url);
 /** Where they are written: none of them belongs to the project. */
 const FOLDER = 'dist/screenshots';
-/** Of training, so that the picture of it has a curve; nothing is learned in as few. */
-const STEPS = 60;
-const STEPS_SHOWN = 40;
+/** Of the training, when its picture is taken. */
+const SHARE_SHOWN = 0.6;
 const LOOK_MS = 1000;
+/** How long what was taught may take to be heard, and how often it is to be. */
+const HEARING_MS = 30_000;
+const HITS = 3;
 
 const LOOKS = [
   { look: 'wide', width: 1280, height: 900, scheme: 'light' },
@@ -35,18 +38,26 @@ const click = (page: Page, selector: string) =>
 
 const textOf = (page: Page, selector: string) => page.$eval(selector, (found) => found.textContent ?? '');
 
-/** Waits for what takes longer than the browser waits for one answer. */
-async function untilShown(page: Page, isShown: () => Promise<boolean>): Promise<void> {
+/** Waits for what takes longer than the browser waits for one answer. @returns whether it came in time */
+async function until(isShown: () => Promise<boolean>, patienceMs = Infinity): Promise<boolean> {
+  const start = performance.now();
   while (!(await isShown())) {
+    if (performance.now() - start > patienceMs) {
+      return false;
+    }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    process.stderr.write(`\r${await textOf(page, '#teach-done')} ${await textOf(page, '#teach-left')} `);
   }
+  return true;
 }
 
-/** Walks through the panel's states, and takes each. The microphone of the browser must play something. */
-export async function takeTeaching(browser: Browser, url: string): Promise<void> {
+/**
+ * Walks through the panel's states, and takes each. The microphone of the browser must play a take.
+ *
+ * @param steps of training; by default as many as the recipe has, and with fewer the phrase may not be heard
+ */
+export async function takeTeaching(browser: Browser, url: string, steps?: number): Promise<void> {
   const page = await browser.newPage();
-  await page.goto(`${url}?teach-steps=${STEPS}`);
+  await page.goto(steps === undefined ? url : `${url}?teach-steps=${steps}`);
   await page.waitForSelector('#teach-form:not([hidden])');
   await page.waitForSelector('#microphone:not(:disabled)');
   await shoot(page, 'empty');
@@ -63,12 +74,19 @@ export async function takeTeaching(browser: Browser, url: string): Promise<void>
   await shoot(page, 'recorded');
 
   await click(page, '#teach-start');
-  const stepsDone = async () => Number(/step (\d+)/.exec(await textOf(page, '#teach-done'))?.[1] ?? 0);
-  await untilShown(page, async () => (await stepsDone()) >= STEPS_SHOWN);
+  const shareDone = async () => {
+    const [, done, total] = /step (\d+) of (\d+)/.exec(await textOf(page, '#teach-done')) ?? ['', '0', '1'];
+    return Number(done) / Number(total);
+  };
+  await until(async () => (await shareDone()) >= SHARE_SHOWN);
   await shoot(page, 'training');
-  await untilShown(page, () => page.$eval('#taught', (taught) => !(taught as HTMLElement).hidden));
+  await until(() => page.$eval('#taught', (taught) => !(taught as HTMLElement).hidden));
   await click(page, '#try');
-  await untilShown(page, () => page.$eval('#try-hits', (hits) => hits.children.length > 0));
+  const isHeard = await until(
+    () => page.$eval('#try-hits', (hits, least) => hits.children.length >= least, HITS),
+    HEARING_MS,
+  );
+  note(isHeard ? 'what was taught is heard' : 'what was taught is not heard: more steps?');
   await shoot(page, 'taught');
   await page.close();
 }
