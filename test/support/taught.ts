@@ -1,8 +1,9 @@
 import type { ModelFiles } from '../../src/model/model.ts';
+import { withTensors } from '../../src/model/tensors.ts';
 import { writeModel } from '../../src/model/write.ts';
 import { openModelFolder } from '../../src/node/files.ts';
 import { CTC_HEAD } from '../../src/training/layout.ts';
-import { requireTeachable, withPhraseToken, withTensors } from '../../src/training/teach/phrase-token.ts';
+import { requireTeachable, withPhraseToken } from '../../src/training/teach/phrase-token.ts';
 import { wakeWordsFolder } from './fixtures.ts';
 
 /**
