@@ -29,6 +29,7 @@ import { dtypes } from './dtypes-job.ts';
 import { gpuOf, withKernels } from './gpu-of.ts';
 import { gradients } from './gradients-job.ts';
 import { requireKeywords } from './keywords.ts';
+import { teach, type TeachEvent } from './teach-job.ts';
 import { TranscriptBuilder, type Transcript } from './transcript.ts';
 import { batchesOf, heardText } from './utterances.ts';
 
@@ -43,7 +44,8 @@ export type JobEvent =
   | { type: 'word'; word: TimedWord }
   | { type: 'keyword'; hit: TimedKeyword }
   /** Steps, utterances, or seconds of a recording, of which the job does not know the total. */
-  | { type: 'progress'; done: number; total?: number };
+  | { type: 'progress'; done: number; total?: number }
+  | TeachEvent;
 
 export interface JobContext {
   engine: Engine;
@@ -441,7 +443,20 @@ async function methods(
   return ableKernels(gpuOf(engine), openModel(model), dtype).map(({ matrices }) => matrices);
 }
 
-export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, gradients, methods };
+export const jobs = {
+  encode,
+  decode,
+  decodeAll,
+  outputs,
+  trace,
+  transcribe,
+  spot,
+  bench,
+  dtypes,
+  gradients,
+  methods,
+  teach,
+};
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;
