@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { RillError } from '../../src/errors.ts';
@@ -43,7 +42,11 @@ export async function writeRun(folder: string, files: ModelFiles, dataset: Datas
   const features = await Promise.all(
     dataset.utterances.map(async (_, n) => {
       const values = await dataset.features(n);
-      return { name: String(n), shape: [values.length / numFeatures, numFeatures], read: () => Promise.resolve(values) };
+      return {
+        name: String(n),
+        shape: [values.length / numFeatures, numFeatures],
+        read: () => Promise.resolve(values),
+      };
     }),
   );
   const about = {
@@ -74,7 +77,7 @@ export async function pytorchLosses(python: string, folder: string): Promise<PyT
   } catch (cause) {
     const lines = (cause instanceof Error ? cause.message : String(cause)).trim().split('\n');
     throw new RillError('bad-argument', {
-      got: `${python}, which does not run ${join('tools', 'training', 'pytorch_curve.py')} (${lines[lines.length - 1]})`,
+      got: `${python}, which does not run pytorch_curve.py (${lines[lines.length - 1]})`,
       expected: 'Python with PyTorch and NumPy',
       remedy: 'Install python3-torch, and name its interpreter by --python.',
     });

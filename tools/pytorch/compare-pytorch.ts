@@ -15,7 +15,7 @@ import { readManifest } from '../manifest.ts';
 import { curves } from '../plot.ts';
 import { runProgram } from '../program.ts';
 import { Progress, note, print, table } from '../terminal.ts';
-import { lettersOf } from './letters.ts';
+import { lettersOf } from '../training/letters.ts';
 import { PYTORCH_DTYPES, pytorchLosses, writeRun, type SharedRun } from './pytorch-curve.ts';
 
 const CLIPS = fileURLToPath(new URL('../../weights/wake-words/samples/clips.csv', import.meta.url));
