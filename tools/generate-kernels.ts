@@ -106,6 +106,7 @@ export const TRAINING_KERNELS: KernelTable = {
   lstm_cell_gradient: ['training/lstm_cell_gradient', 'rows_by_transpose', 'activations', 'step', 'at'],
   lstm_output_gradient: ['training/lstm_output_gradient', 'rows_by_transpose', 'step', 'at'],
   lstm_projection: ['training/lstm_projection', 'rows_by_matrix', 'step', 'at'],
+  mean_square: ['training/mean_square', 'workgroup_sum', 'workgroup_rows', 'step'],
   relu_gradient: ['training/relu_gradient', ...byRow],
   residual: ['training/residual', 'dropout_mask', ...byRow],
   spike_gradient: ['training/spike_gradient', ...spike, 'workgroup_rows'],
