@@ -75,12 +75,23 @@ const ctc = ['ctc_lattice', 'workgroup_log_sum', 'step'];
 const transducer = ['transducer_lattice', 'lattice_rows', 'step'];
 const spike = ['spike_targets', 'step'];
 const norm = ['workgroup_sum', 'workgroup_rows', 'step', 'at'];
+const adam = [
+  'training/adam',
+  'adam_step',
+  'optimizer_state',
+  'optimizer_totals',
+  'optimizer_parameters',
+  'at',
+] as const;
 
 /** Training's kernels. */
 export const TRAINING_KERNELS: KernelTable = {
-  adam: ['training/adam', 'optimizer_state', 'at'],
+  adam: [...adam, 'not_averaged'],
+  adam_averaged: [...adam, 'averaged'],
   add: ['training/add', ...byRow],
-  begin_step: ['training/begin_step', 'workgroup_sum', 'optimizer_state'],
+  balancer: ['training/balancer', 'balancer_push', ...convolved],
+  balancer_pushes: ['training/balancer_pushes', 'balancer_push', 'workgroup_total', ...convolved],
+  begin_step: ['training/begin_step', 'workgroup_sum', 'optimizer_state', 'optimizer_totals'],
   bias_gradient: ['training/bias_gradient', 'workgroup_total', ...rows],
   bypass: ['training/bypass', ...norm],
   bypass_gradient: ['training/bypass_gradient', ...norm],
@@ -97,6 +108,10 @@ export const TRAINING_KERNELS: KernelTable = {
   draw_mask: ['training/draw_mask', ...rows, 'at'],
   dropout: ['training/dropout', 'dropout_mask', ...byRow],
   embedding_gradient: ['training/embedding_gradient', ...rows],
+  filter_add: ['training/filter_add', ...byRow],
+  filter_factors: ['training/filter_factors', 'workgroup_sum', 'step'],
+  filter_norms: ['training/filter_norms', 'workgroup_sum', 'step'],
+  filter_weights: ['training/filter_weights', ...byRow],
   input_gradient: ['training/input_gradient', 'rows_by_transpose', ...rows],
   join: ['training/join', 'lattice_rows', 'activations', ...byRow],
   join_gradient: ['training/join_gradient', 'lattice_rows', ...byRow],
@@ -109,11 +124,13 @@ export const TRAINING_KERNELS: KernelTable = {
   mean_square: ['training/mean_square', 'workgroup_sum', 'workgroup_rows', 'step'],
   relu_gradient: ['training/relu_gradient', ...byRow],
   residual: ['training/residual', 'dropout_mask', ...byRow],
+  scale_step: ['training/scale_step', 'adam_step', 'optimizer_state', 'optimizer_totals', 'optimizer_parameters'],
   spike_gradient: ['training/spike_gradient', ...spike, 'workgroup_rows'],
   spike_loss: ['training/spike_loss', ...spike, 'workgroup_log_sum'],
   squares: ['training/squares', 'workgroup_total'],
   swish: ['training/swish', 'activations', 'dropout_mask', ...byRow],
   swish_gradient: ['training/swish_gradient', 'dropout_mask', ...byRow],
+  totals: ['training/totals', 'workgroup_total', 'optimizer_totals', 'optimizer_parameters'],
   transducer_alpha: ['training/transducer_alpha', ...transducer, 'workgroup_log_sum'],
   transducer_beta: ['training/transducer_beta', ...transducer, 'workgroup_log_sum'],
   transducer_gradient: ['training/transducer_gradient', ...transducer, 'workgroup_rows'],

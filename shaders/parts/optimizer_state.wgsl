@@ -8,6 +8,7 @@ struct State {
   taken: u32, // steps
   skipped: u32, // steps whose gradients were not finite
   is_skipped: u32, // whether this one is
+  average_weight: f32, // what this step's weights count in their running average
 }
 
 struct Rates {
@@ -18,6 +19,8 @@ struct Rates {
   weight_decay: f32,
   max_norm: f32,
   loss_scale: f32, // that gradients are multiplied by
+  average_period: u32, // steps from one average to the next; 0 for none
+  average_decay: f32, // of an exponential mean; 0 for the mean over all steps
 }
 
 @group(0) @binding(7) var<storage, read_write> state: State;

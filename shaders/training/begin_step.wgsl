@@ -2,18 +2,17 @@
 //
 //   norm = sqrt(sum of g^2) / loss_scale          factor = min(1, max_norm / (norm + 1e-6)) / loss_scale
 //
-// A norm that is not finite skips the step, and is counted. 1 - beta^t follows as q <- q * beta + (1 - beta). One workgroup of
-// 32 threads, joined by a tree.
+// A norm that is not finite skips the step, and is counted. 1 - beta^t follows as q <- q * beta + (1 - beta). Every
+// average_period steps the weights go into their average: icefall's mean over all steps, in which they count period / t, or an
+// exponential one. One workgroup of 32 threads, joined by a tree.
 
-override count: u32; // sums
-
-@group(0) @binding(0) var<storage, read> sums: array<vec2f>; // (count), zero where there are none
+@group(0) @binding(0) var<storage, read> totals: array<Total>; // (parameters)
 
 @compute @workgroup_size(32)
 fn main(@builtin(local_invocation_index) thread: u32) {
   var sum = 0.0;
-  for (var k = thread; k < count; k += threads) {
-    sum += sums[k].x;
+  for (var k = thread; k < arrayLength(&totals); k += threads) {
+    sum += totals[k].squares;
   }
   let squares = sum_of_threads(thread, sum);
   if (thread > 0u) {
@@ -32,4 +31,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
   state.factor = min(1.0, rates.max_norm / (state.norm + 1e-6)) / rates.loss_scale;
   state.correction1 = state.correction1 * rates.beta1 + (1.0 - rates.beta1);
   state.correction2 = state.correction2 * rates.beta2 + (1.0 - rates.beta2);
+  state.average_weight = 0.0;
+  if (rates.average_period > 0u && state.taken % rates.average_period == 0u) {
+    let mean = f32(rates.average_period) / f32(state.taken);
+    state.average_weight = select(mean, 1.0 - rates.average_decay, rates.average_decay > 0.0);
+  }
 }

@@ -9,6 +9,7 @@ import {
   type KeywordHit,
   type SpotterOptions,
 } from './keywords.ts';
+import { PhraseTracker } from './phrase-tracker.ts';
 
 /** The best path that has come to some place in a keyword. */
 interface Place {
@@ -129,6 +130,8 @@ interface Candidate {
  *
  * Of keywords within one another the longest that is said counts: a shorter one waits while the longer may still come. No
  * sound counts for two hits.
+ *
+ * Phrases that the model was taught are heard each for itself: {@link PhraseTracker}.
  */
 export class CtcKeywordSpotter implements KeywordDecoder {
   readonly input = CTC_LOG_PROBS;
@@ -138,6 +141,7 @@ export class CtcKeywordSpotter implements KeywordDecoder {
   readonly ending: DecoderEnding = { tokens: [] };
   readonly #options: ReturnType<typeof resolveSpotterOptions>;
   readonly #candidates: readonly Candidate[];
+  readonly #phrases: readonly PhraseTracker[];
   #hits: KeywordHit[] = [];
   #frames = 0;
   #logProb = 0;
@@ -147,7 +151,9 @@ export class CtcKeywordSpotter implements KeywordDecoder {
   constructor(keywords: readonly Keyword[], options: SpotterOptions) {
     this.#options = resolveSpotterOptions(options);
     const { keywordsScore, keywordsThreshold, numTrailingBlanks } = this.#options;
-    const trackers = keywords.map((keyword) => {
+    this.#phrases = keywords.filter(({ isPhrase }) => isPhrase).map((keyword) => new PhraseTracker(keyword));
+    const spelled = keywords.filter(({ isPhrase }) => !isPhrase);
+    const trackers = spelled.map((keyword) => {
       const { boost = keywordsScore, threshold = keywordsThreshold } = keyword;
       return new Tracker(keyword, Math.max(threshold, Math.exp(-boost)), numTrailingBlanks);
     });
@@ -181,7 +187,9 @@ export class CtcKeywordSpotter implements KeywordDecoder {
   accept(logProbs: Float32Array): void {
     const { vocabSize } = this.#options;
     for (let start = 0; start < logProbs.length; start += vocabSize) {
-      this.#advance(logProbs.subarray(start, start + vocabSize));
+      const frame = logProbs.subarray(start, start + vocabSize);
+      this.#advance(frame);
+      this.#hits.push(...this.#phrases.flatMap((phrase) => phrase.accept(this.#frames, frame) ?? []));
       this.#fire(({ tracker, longer }) => {
         const begunBy = tracker.waiting?.startFrame ?? 0;
         return !longer.some((other) => other.tracker.mayComplete(other.tokens, begunBy));
@@ -191,6 +199,7 @@ export class CtcKeywordSpotter implements KeywordDecoder {
   }
 
   finish(): void {
+    this.#hits.push(...this.#phrases.flatMap((phrase) => phrase.finish() ?? []));
     this.#fire(() => true);
   }
 

@@ -2,6 +2,10 @@ import { checkSearchNumbers, type DecodedToken, type Decoder, type SearchOptions
 
 /** Score that a keyword must reach, unless its line says otherwise. docs/keywords.md has the curves. */
 export const DEFAULT_KEYWORD_THRESHOLD = 0.5;
+/** Probability that the token of a phrase must reach, unless its line says otherwise. docs/teaching.md has figures. */
+export const DEFAULT_PHRASE_THRESHOLD = 0.2;
+/** Encoder frames (0.6 s) from one time that a phrase is heard to the next, at least. */
+export const PHRASE_GAP_FRAMES = 15;
 const DEFAULT_KEYWORDS_SCORE = 1;
 const DEFAULT_TRAILING_BLANKS = 1;
 /** Encoder frames (1.5 s) without a token after which the beginning of a keyword is forgotten. */
@@ -13,7 +17,12 @@ export interface Keyword {
   phrase: string;
   /** Ids of the tokens that spell it. */
   tokens: readonly number[];
-  /** Score that it must reach, 0 to 1; the reader's default where its line has none. */
+  /**
+   * Whether it is a phrase that the model was taught, one token: a spotter over the CTC head hears it by that token's
+   * probability, which is its score.
+   */
+  isPhrase?: boolean;
+  /** Score that it must reach, 0 to 1; the reader's default where its line has none, 0.2 for a phrase that was taught. */
   threshold?: number;
   /** Added to a search's score for each of its tokens; the spotter's default where its line has none. */
   boost?: number;
@@ -90,6 +99,8 @@ export class KeywordReport {
   /** The last tokens that may be part of a hit. */
   #recent: DecodedToken[] = [];
   #waiting: Match | undefined;
+  /** Frame at which each phrase was heard last. */
+  readonly #phraseFrames = new Map<Keyword, number>();
 
   constructor(keywords: readonly Keyword[]) {
     this.#keywords = keywords;
@@ -158,16 +169,31 @@ export class KeywordReport {
 
   /** The longest keyword that the last tokens say. */
   #match(): Match | undefined {
-    const matches = this.#keywords.flatMap(({ phrase, tokens, threshold = DEFAULT_KEYWORD_THRESHOLD }) => {
+    const matches = this.#keywords.flatMap((keyword) => {
+      const { phrase, tokens, isPhrase } = keyword;
+      const { threshold = isPhrase ? DEFAULT_PHRASE_THRESHOLD : DEFAULT_KEYWORD_THRESHOLD } = keyword;
       const heard = this.#recent.slice(-tokens.length);
       if (heard.length < tokens.length || heard.some(({ id }, i) => id !== tokens[i])) {
         return [];
       }
       const score = heard.reduce((sum, { logProb }) => sum + Math.exp(logProb), 0) / heard.length;
       const hit = { keyword: phrase, startFrame: heard[0].frame, endFrame: heard[heard.length - 1].frame, score };
-      return score < threshold ? [] : [{ hit, begun: heard.length }];
+      if (score < threshold || (isPhrase && !this.#isPhraseDue(keyword, hit))) {
+        return [];
+      }
+      return [{ hit, begun: heard.length }];
     });
     return matches.sort((a, b) => b.begun - a.begun).at(0);
+  }
+
+  /** Whether a phrase was not heard just before. */
+  #isPhraseDue(keyword: Keyword, { endFrame }: KeywordHit): boolean {
+    const before = this.#phraseFrames.get(keyword) ?? -Infinity;
+    if (endFrame - before < PHRASE_GAP_FRAMES) {
+      return false;
+    }
+    this.#phraseFrames.set(keyword, endFrame);
+    return true;
   }
 
   /** Whether the tokens since a match began, or since before it, are the beginning of a longer keyword. */

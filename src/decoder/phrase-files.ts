@@ -124,6 +124,7 @@ export function parseKeywords(text: string, table: TokenTable): Keyword[] {
   return parseLines(text, table, 'keywords').map(({ tokens, boost, threshold, phrase }) => ({
     phrase: phrase ?? table.text(tokens),
     tokens,
+    ...(tokens.length === 1 && table.isPhrase(tokens[0]) && { isPhrase: true }),
     boost,
     threshold,
   }));

@@ -9,6 +9,8 @@ export interface ModelConfig {
   blankId: number;
   /** The token that decoding treats as blank, if the model has one. */
   unkId?: number;
+  /** Tokens that each stand for a whole phrase that the model was taught (docs/teaching.md); absent where it was taught none. */
+  phraseIds?: readonly number[];
   /** What features the model was trained with. */
   features: FbankOptions;
 }
@@ -155,7 +157,49 @@ export function parseConfig(json: Json, sizes: ModelSizes, tokens?: TokenTable):
   if (!isObject(features)) {
     throw bad(`feature: ${shown(features)}`, 'an object of feature options');
   }
-  return { blankId, unkId, features: parseFeatures(features, sizes.encoder.numFeatures) };
+  checkHeads(json, sizes);
+  const phraseIds = parsePhraseIds(json, sizes, [blankId, unkId]);
+  return {
+    blankId,
+    unkId,
+    ...(phraseIds && { phraseIds }),
+    features: parseFeatures(features, sizes.encoder.numFeatures),
+  };
+}
+
+const headsOf = ({ transducer, hasCtc }: ModelSizes) => [
+  ...(transducer ? ['transducer'] : []),
+  ...(hasCtc ? ['ctc'] : []),
+];
+
+/** Heads that a config states are those of the tensors. */
+function checkHeads({ heads }: Json, sizes: ModelSizes): void {
+  const actual = headsOf(sizes);
+  const isRight =
+    Array.isArray(heads) && heads.length === actual.length && actual.every((head) => heads.includes(head));
+  if (heads !== undefined && !isRight) {
+    throw bad(`heads: ${shown(heads)}`, `${JSON.stringify(actual)}, as the tensors have them`);
+  }
+}
+
+function parsePhraseIds(
+  { phrase_ids: ids }: Json,
+  { vocabSize = 0, hasCtc }: ModelSizes,
+  taken: readonly (number | undefined)[],
+): readonly number[] | undefined {
+  if (ids === undefined) {
+    return undefined;
+  }
+  const isFree = (id: unknown): id is number =>
+    Number.isInteger(id) && (id as number) >= 0 && (id as number) < vocabSize && !taken.includes(id as number);
+  // No more phrases than tokens are looked at, however long the list is.
+  if (!Array.isArray(ids) || ids.length > vocabSize || !ids.every(isFree) || new Set(ids).size < ids.length) {
+    throw bad(`phrase_ids: ${shown(ids)}`, `different token ids below ${vocabSize}, neither blank nor unknown`);
+  }
+  if (ids.length > 0 && !hasCtc) {
+    throw bad('phrase_ids in a model without a CTC head', 'a CTC head, which alone is taught phrases');
+  }
+  return ids.length > 0 ? ids : undefined;
 }
 
 function sizesToJson({ encoder, vocabSize, transducer }: ModelSizes) {
@@ -176,12 +220,19 @@ function sizesToJson({ encoder, vocabSize, transducer }: ModelSizes) {
 }
 
 /** The text of `config.json`; it says so where a token that is called `<unk>` counts as any other. */
-export function writeConfig({ blankId, unkId, features }: ModelConfig, sizes: ModelSizes, tokens?: TokenTable): string {
+export function writeConfig(
+  { blankId, unkId, phraseIds, features }: ModelConfig,
+  sizes: ModelSizes,
+  tokens?: TokenTable,
+): string {
   const json = {
     model_type: 'lstm_transducer_stateless',
+    // Said where it may surprise: this kind of model usually has both.
+    heads: sizes.transducer ? undefined : headsOf(sizes),
     ...sizesToJson(sizes),
     blank_id: blankId,
     unk_id: unkId ?? (tokens?.unkId === undefined ? undefined : null),
+    phrase_ids: phraseIds,
     feature: {
       sample_rate: features.sampleRate,
       num_mel_bins: features.numMelBins,

@@ -62,7 +62,12 @@ export function openModel(files: ModelFiles): Model {
       remedy: 'Use the tokens.txt that belongs to the checkpoint.',
     });
   }
-  return { sizes, config: parseConfig(json, sizes, tokens), weights, tokens, keywords: files['keywords.txt'] };
+  const config = parseConfig(json, sizes, tokens);
+  return {
+    ...{ sizes, config, weights },
+    tokens: config.phraseIds ? tokens?.withPhrases(config.phraseIds) : tokens,
+    keywords: files['keywords.txt'],
+  };
 }
 
 function wrongFile(name: string, got: unknown, expected: string): RillError {

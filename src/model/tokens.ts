@@ -44,20 +44,26 @@ export class TokenTable {
   readonly #ids: ReadonlyMap<string, number>;
   /** Whether words begin with the mark, as in tables of sentencepiece, and do not end with it. */
   readonly marksStart: boolean;
+  /** Tokens that each stand for a whole phrase, which the model was taught; nothing is spelled with them. */
+  readonly phraseIds: readonly number[];
+  readonly #phrases: ReadonlySet<number>;
   readonly #longest: number;
   readonly #isUnigram: boolean;
 
-  private constructor(symbols: readonly string[]) {
+  private constructor(symbols: readonly string[], phraseIds: readonly number[] = []) {
     this.symbols = symbols;
+    this.phraseIds = phraseIds;
+    this.#phrases = new Set(phraseIds);
     this.#ids = new Map(symbols.map((symbol, id) => [symbol, id]));
-    this.#longest = symbols.reduce((longest, { length }) => Math.max(longest, length), 0);
-    const pieces = symbols.filter((symbol) => !SPECIAL.test(symbol) && symbol !== WORD_BOUNDARY);
+    const spelling = symbols.filter((_, id) => !this.#phrases.has(id));
+    this.#longest = spelling.reduce((longest, { length }) => Math.max(longest, length), 0);
+    const pieces = spelling.filter((symbol) => !SPECIAL.test(symbol) && symbol !== WORD_BOUNDARY);
     const isLetter = (piece: string) => [...piece].length === 1;
     const lastOfLetters = pieces.findLastIndex((piece) => !isLetter(piece));
     const before = pieces.slice(0, Math.max(0, lastOfLetters)).filter(isLetter).length;
     // A few single characters may come first in BPE as well: symbols that its user has defined.
     this.#isUnigram = before > pieces.filter(isLetter).length / 2;
-    this.marksStart = symbols.some((symbol) => symbol.length > 1 && symbol.startsWith(WORD_BOUNDARY));
+    this.marksStart = spelling.some((symbol) => symbol.length > 1 && symbol.startsWith(WORD_BOUNDARY));
   }
 
   /**
@@ -97,6 +103,37 @@ export class TokenTable {
     return new TokenTable(symbols.map((symbol) => symbol || space));
   }
 
+  /** The same table where some tokens stand for whole phrases. @param phraseIds ids of the table */
+  withPhrases(phraseIds: readonly number[]): TokenTable {
+    return new TokenTable(this.symbols, phraseIds);
+  }
+
+  /** The table with a token more, which stands for a phrase: `hey▁rill▁`, or with marks in front where the table has them so. */
+  withPhrase(phrase: string): TokenTable {
+    const words = phrase.split(' ').map((word) => (this.marksStart ? WORD_BOUNDARY + word : word + WORD_BOUNDARY));
+    return new TokenTable([...this.symbols, words.join('')], [...this.phraseIds, this.size]);
+  }
+
+  /** The table without one of its phrases; the tokens behind it move up. */
+  withoutPhrase(phraseId: number): TokenTable {
+    const phraseIds = this.phraseIds.filter((id) => id !== phraseId).map((id) => (id > phraseId ? id - 1 : id));
+    return new TokenTable(
+      this.symbols.filter((_, id) => id !== phraseId),
+      phraseIds,
+    );
+  }
+
+  /** The token that stands for a phrase, by its text in any case, if there is one. */
+  phraseId(phrase: string): number | undefined {
+    const wanted = phrase.toLowerCase().replace(SPACES_IN_CHINESE, '');
+    return this.phraseIds.find((id) => this.text([id]).toLowerCase() === wanted);
+  }
+
+  /** Whether a token stands for a whole phrase. */
+  isPhrase(id: number): boolean {
+    return this.#phrases.has(id);
+  }
+
   /** How many tokens there are. */
   get size(): number {
     return this.symbols.length;
@@ -123,13 +160,24 @@ export class TokenTable {
     return this.#ids.get(symbol);
   }
 
+  /** The id of a symbol that text is spelled with. */
+  #pieceId(symbol: string): number | undefined {
+    const id = this.idOf(symbol);
+    return id === undefined || this.isPhrase(id) ? undefined : id;
+  }
+
   /**
    * Joins tokens into text: word boundaries become spaces, but not between Chinese characters, byte tokens (`<0xE4>`)
-   * characters, the ends are trimmed. Bytes at the end that are not a character yet are held back.
+   * characters, the ends are trimmed. Bytes at the end that are not a character yet are held back. A phrase that the model was
+   * taught stands between spaces.
    */
   text(ids: readonly number[]): string {
-    const text = joinSymbols(ids.map((id) => this.symbols[id] ?? `<${id}>`));
-    return text.replace(SPACES_IN_CHINESE, '').trim();
+    const symbols = ids.map((id) => this.symbols[id] ?? `<${id}>`);
+    if (ids.some((id) => this.isPhrase(id))) {
+      const apart = symbols.map((symbol, i) => (this.isPhrase(ids[i]) ? ` ${symbol} ` : symbol));
+      return joinSymbols(apart).replace(/ +/g, ' ').replace(SPACES_IN_CHINESE, '').trim();
+    }
+    return joinSymbols(symbols).replace(SPACES_IN_CHINESE, '').trim();
   }
 
   /**
@@ -163,15 +211,19 @@ export class TokenTable {
       if (startsUnmarked(word)) {
         return this.#split(letters).flatMap((piece) => {
           // Where Chinese was spaced out for training, its characters stand behind the mark of a word.
-          return this.idOf(piece) ?? this.idOf(WORD_BOUNDARY + piece) ?? (inBytes ? this.#bytes(piece) : undefined);
+          return (
+            this.#pieceId(piece) ?? this.#pieceId(WORD_BOUNDARY + piece) ?? (inBytes ? this.#bytes(piece) : undefined)
+          );
         });
       }
       if (this.marksStart) {
         letters.unshift(WORD_BOUNDARY);
-      } else if (this.idOf(WORD_BOUNDARY) !== undefined) {
+      } else if (this.#pieceId(WORD_BOUNDARY) !== undefined) {
         letters.push(WORD_BOUNDARY);
       }
-      return this.#split(letters).flatMap((piece) => this.idOf(piece) ?? (inBytes ? this.#bytes(piece) : undefined));
+      return this.#split(letters).flatMap(
+        (piece) => this.#pieceId(piece) ?? (inBytes ? this.#bytes(piece) : undefined),
+      );
     });
     return ids.every((id) => id !== undefined) ? ids : undefined;
   }
@@ -187,7 +239,7 @@ export class TokenTable {
     for (;;) {
       let best: { at: number; id: number } | undefined;
       for (let at = 0; at + 1 < pieces.length; at++) {
-        const id = this.idOf(pieces[at] + pieces[at + 1]);
+        const id = this.#pieceId(pieces[at] + pieces[at + 1]);
         if (id !== undefined && (best === undefined || id < best.id)) {
           best = { at, id };
         }
@@ -206,7 +258,7 @@ export class TokenTable {
       let piece = '';
       for (let start = end - 1; start >= 0 && piece.length < this.#longest; start--) {
         piece = letters[start] + piece;
-        const id = SPECIAL.test(piece) ? undefined : this.idOf(piece);
+        const id = SPECIAL.test(piece) ? undefined : this.#pieceId(piece);
         if (id === undefined && start < end - 1) {
           continue;
         }
@@ -222,7 +274,7 @@ export class TokenTable {
   /** Byte tokens of a character that has no token of its own. */
   #bytes(piece: string): (number | undefined)[] {
     return [...new TextEncoder().encode(piece)].map((byte) =>
-      this.idOf(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`),
+      this.#pieceId(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`),
     );
   }
 

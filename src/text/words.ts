@@ -15,7 +15,7 @@ const RUNS = /\p{Script=Han}|\P{Script=Han}+/gu;
 
 /**
  * Joins tokens into words at the boundary marks, wherever in a token they stand. A Chinese character is a word of its
- * own, as it is in timestamps of Chinese everywhere.
+ * own, as it is in timestamps of Chinese everywhere. A phrase that the model was taught begins and ends words.
  */
 export function joinWords(tokens: readonly DecodedToken[], table: TokenTable): Word[] {
   const words: (Word & { parts: string[] })[] = [];
@@ -27,6 +27,9 @@ export function joinWords(tokens: readonly DecodedToken[], table: TokenTable): W
     }
   };
   for (const { id, frame } of tokens) {
+    if (table.isPhrase(id)) {
+      close();
+    }
     const [first, ...others] = (table.symbols[id] ?? '').split(WORD_BOUNDARY);
     for (const [part, begins] of [[first, false] as const, ...others.map((text) => [text, true] as const)]) {
       if (begins) {
@@ -45,6 +48,9 @@ export function joinWords(tokens: readonly DecodedToken[], table: TokenTable): W
         word.parts.push(run);
         word.endFrame = frame;
       }
+    }
+    if (table.isPhrase(id)) {
+      close();
     }
   }
   return words.map(({ parts, ...rest }) => ({ ...rest, text: joinSymbols(parts) }));

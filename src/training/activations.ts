@@ -1,108 +1,156 @@
 import { encoderFrames, subsampledFreqs, type EncoderSizes } from '../model/sizes.ts';
-import { CONV_TIMES, timesOf } from '../webgpu/buffers.ts';
-import type { BufferScope } from '../webgpu/device/context.ts';
+import { CONV_TIMES } from '../webgpu/buffers.ts';
 import { padded } from '../webgpu/weights.ts';
-import type { BatchSize } from './operations.ts';
+import { rowsOf, type Room } from './operations.ts';
 
-/** What a layer keeps of its way forward for the way back; rows are frame by frame, the utterances of each side by side. */
-export interface LayerActivations {
-  /** (rows, d) the layer's input. */
-  x: GPUBuffer;
+/** What is within a layer on its way forward; rows are frame by frame, the utterances of each side by side. */
+interface WithinLayer<Buffer> {
   /** (rows, hidden, 4) i f g o; on the way back their gradients take their place. */
-  gates: GPUBuffer;
+  gates: Buffer;
   /** (rows, hidden) */
-  c: GPUBuffer;
+  c: Buffer;
   /** (rows, hidden) what is projected. */
-  m: GPUBuffer;
+  m: Buffer;
   /** (rows, d) */
-  h: GPUBuffer;
+  h: Buffer;
   /** (rows, d) behind the LSTM. */
-  x1: GPUBuffer;
+  x1: Buffer;
   /** (rows, ff) before DoubleSwish. */
-  a: GPUBuffer;
+  a: Buffer;
   /** (rows, d) behind the feed-forward. */
-  x2: GPUBuffer;
+  x2: Buffer;
+}
+
+/** What a layer keeps of its way forward for the way back. */
+export interface LayerActivations<Buffer = GPUBuffer> extends WithinLayer<Buffer> {
+  /** (rows, d) the layer's input. */
+  x: Buffer;
   /** Dropout masks, a bit for each element. */
-  masks: { lstm: GPUBuffer; ffInner: GPUBuffer; ff: GPUBuffer };
+  masks: { lstm: Buffer; ffInner: Buffer; ff: Buffer };
 }
 
 /** Everything that a batch needs beside the parameters. */
-export interface Activations {
+export interface Activations<Buffer = GPUBuffer> {
   /** (times, utterances, freqs, 1 padded to 4) */
-  features: GPUBuffer;
+  features: Buffer;
   /** Of each convolution, before and behind its DoubleSwish: (times, utterances, freqs, channels). */
-  convs: readonly { z: GPUBuffer; y: GPUBuffer; dz: GPUBuffer }[];
-  layers: readonly LayerActivations[];
+  convs: readonly { z: Buffer; y: Buffer; dz: Buffer }[];
+  /** Those of layers whose inner values are not kept share them. */
+  layers: readonly LayerActivations<Buffer>[];
   /** (rows, d) before and behind the embedding's norm; the latter is the first layer's input. */
-  embed: GPUBuffer;
+  embed: Buffer;
   /** (rows, d) the last layer's output. */
-  out: GPUBuffer;
+  out: Buffer;
   /** (rows, d) the encoder's output. */
-  encoderOut: GPUBuffer;
+  encoderOut: Buffer;
   /** Its dropout mask, for a head that has it. */
-  headMask: GPUBuffer;
+  headMask: Buffer;
   /** (layers + 1) how much of each layer counts; 1 for the embedding. */
-  alpha: GPUBuffer;
+  alpha: Buffer;
   /** (rows, combined layers) */
-  combineWeights: GPUBuffer;
+  combineWeights: Buffer;
   /** What lives within one layer: (rows, ff), (rows, d) twice, (rows, d), (utterances, hidden), (rows) vec4s. */
-  u: GPUBuffer;
-  du: GPUBuffer;
-  branch: GPUBuffer;
-  dEncoderOut: GPUBuffer;
-  dOut: GPUBuffer;
-  dX2: GPUBuffer;
-  dh: GPUBuffer;
-  dc: GPUBuffer;
-  dEps: GPUBuffer;
+  u: Buffer;
+  du: Buffer;
+  branch: Buffer;
+  dEncoderOut: Buffer;
+  dOut: Buffer;
+  dX2: Buffer;
+  dh: Buffer;
+  dc: Buffer;
+  dEps: Buffer;
+}
+
+/** What of a network runs, and what of it is kept. */
+export interface Keeping {
+  /** The first layer that runs; without it features come in, and all run. */
+  from?: number;
+  /** The lowest layer that is trained; -1 where the embedding is. Nothing below it is kept. */
+  lowest: number;
+  /** Whether of the layers from there on only the input is kept, and the rest is computed once more on the way back. */
+  recompute: boolean;
+  /** Whether there is dropout. */
+  hasDropout: boolean;
+  /** How many layers RandomCombine combines. */
+  combined: number;
 }
 
 /** Encoder frames of the longest of some utterances. @param lens feature frames of each */
 export const longestFrames = (lens: readonly number[]) => Math.max(...lens.map(encoderFrames));
 
-export function createActivations(
-  scope: BufferScope,
-  sizes: EncoderSizes & { combined: number },
-  { utterances, frames }: BatchSize,
-): Activations {
+/** @param make how a buffer of so many floats is made */
+export function createActivations<Buffer>(
+  make: (label: string, floats: number) => Buffer,
+  sizes: EncoderSizes,
+  room: Room,
+  keeping: Keeping,
+): Activations<Buffer> {
   const { numFeatures, channels, numEncoderLayers } = sizes;
+  const { from, lowest, recompute, hasDropout, combined } = keeping;
+  const first = from ?? 0;
   const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(padded);
-  const rows = utterances * frames;
+  const { utterances } = room;
+  const rows = rowsOf(room);
+  const timesOf = ({ perFrame, extra }: (typeof CONV_TIMES)[number]) => perFrame * rows + extra * utterances;
   const freqs = subsampledFreqs(numFeatures);
-  const floats = (label: string, count: number) => scope.createStorage('activations', label, 4 * count);
-  const mask = (label: string, width: number) => floats(label, Math.ceil((rows * width) / 32));
-  const xs = Array.from({ length: numEncoderLayers + 1 }, (_, l) => floats(`x of layer ${l}`, rows * d));
-  return {
-    features: floats('features', (4 * frames + 5) * utterances * numFeatures * 4),
-    convs: CONV_TIMES.map((times, i) => {
-      const count = timesOf(times, frames) * utterances * freqs[i] * padded(channels[i]);
-      return { z: floats(`z${i}`, count), y: floats(`y${i}`, count), dz: floats(`dz${i}`, count) };
-    }),
-    layers: Array.from({ length: numEncoderLayers }, (_, l) => ({
-      x: xs[l],
-      gates: floats(`gates of layer ${l}`, rows * 4 * hidden),
-      c: floats(`c of layer ${l}`, rows * hidden),
-      m: floats(`m of layer ${l}`, rows * hidden),
-      h: floats(`h of layer ${l}`, rows * d),
-      x1: floats(`x1 of layer ${l}`, rows * d),
-      a: floats(`a of layer ${l}`, rows * ff),
-      x2: floats(`x2 of layer ${l}`, rows * d),
-      masks: { lstm: mask('lstm mask', d), ffInner: mask('ff inner mask', ff), ff: mask('ff mask', d) },
-    })),
-    embed: floats('embedding', rows * d),
-    out: xs[numEncoderLayers],
-    encoderOut: floats('encoder_out', rows * d),
-    headMask: mask('head mask', d),
-    alpha: floats('alpha', numEncoderLayers + 1),
-    combineWeights: floats('combine weights', rows * sizes.combined),
-    u: floats('u', rows * ff),
-    du: floats('gradient of u', rows * ff),
-    branch: floats('branch', rows * d),
-    dEncoderOut: floats('gradient of encoder_out', rows * d),
-    dOut: floats('gradient of x', rows * d),
-    dX2: floats('gradient of x2', rows * d),
-    dh: floats('gradient of h', rows * d),
-    dc: floats('gradient of c', utterances * hidden),
-    dEps: floats('gradient of eps', 4 * rows),
+  const masksOf = (name: string, rows: number) => {
+    const mask = (label: string, width: number) => make(`${label} mask${name}`, Math.ceil((rows * width) / 32));
+    return { lstm: mask('lstm', d), ffInner: mask('ff inner', ff), ff: mask('ff', d) };
   };
+  const within = (name: string): WithinLayer<Buffer> => ({
+    gates: make(`gates${name}`, rows * 4 * hidden),
+    c: make(`c${name}`, rows * hidden),
+    m: make(`m${name}`, rows * hidden),
+    h: make(`h${name}`, rows * d),
+    x1: make(`x1${name}`, rows * d),
+    a: make(`a${name}`, rows * ff),
+    x2: make(`x2${name}`, rows * d),
+  });
+  const shared = lowest > first || recompute ? within('') : undefined;
+  const sharedXs = lowest > first ? [make('x', rows * d), make('x', rows * d)] : undefined;
+  const ran = Array.from({ length: numEncoderLayers - first }, (_, i): LayerActivations<Buffer> => {
+    const name = ` of layer ${first + i}`;
+    const isKept = first + i >= lowest;
+    return {
+      ...((!isKept || recompute ? shared : undefined) ?? within(name)),
+      x: (isKept ? undefined : sharedXs?.[i % 2]) ?? make(`x${name}`, rows * d),
+      masks: masksOf(name, hasDropout ? rows : 0),
+    };
+  });
+  // Layers that do not run have nothing of their own.
+  const layers = [...new Array<LayerActivations<Buffer>>(first).fill(ran[0]), ...ran];
+  const embeds = from === undefined;
+  return {
+    features: make('features', embeds ? (4 * rows + 5 * utterances) * numFeatures * 4 : 0),
+    convs: CONV_TIMES.map((times, i) => {
+      const count = embeds ? timesOf(times) * freqs[i] * padded(channels[i]) : 0;
+      return { z: make(`z${i}`, count), y: make(`y${i}`, count), dz: make(`dz${i}`, lowest < 0 ? count : 0) };
+    }),
+    layers,
+    embed: make('embedding', embeds ? rows * d : 0),
+    out: make('output of the last layer', rows * d),
+    encoderOut: make('encoder_out', rows * d),
+    headMask: make('head mask', hasDropout ? Math.ceil((rows * d) / 32) : 0),
+    alpha: make('alpha', numEncoderLayers + 1),
+    combineWeights: make('combine weights', rows * combined),
+    u: make('u', rows * ff),
+    du: make('gradient of u', rows * ff),
+    branch: make('branch', rows * d),
+    dEncoderOut: make('gradient of encoder_out', rows * d),
+    dOut: make('gradient of x', rows * d),
+    dX2: make('gradient of x2', rows * d),
+    dh: make('gradient of h', rows * d),
+    dc: make('gradient of c', utterances * hidden),
+    dEps: make('gradient of eps', 4 * rows),
+  };
+}
+
+/** Bytes of a batch's activations; those of the loss are not among them. */
+export function activationBytes(sizes: EncoderSizes, room: Room, keeping: Keeping): number {
+  let bytes = 0;
+  const count = (_: string, floats: number) => {
+    bytes += 4 * floats;
+  };
+  createActivations(count, sizes, room, keeping);
+  return bytes;
 }

@@ -3,7 +3,7 @@ import { MIN_FEATURE_FRAMES, type EncoderSizes, type ModelSizes } from '../model
 import type { TrainingBatch } from './batch.ts';
 import type { Draws } from './draws.ts';
 import { isSpike, type Target } from './losses/loss.ts';
-import type { BatchSize } from './operations.ts';
+import { rowsOf, type BatchSize, type Room } from './operations.ts';
 
 function unfit(got: string, expected: string, remedy: string): RillError {
   return new RillError('bad-argument', { got, expected, remedy });
@@ -18,18 +18,13 @@ function unfit(got: string, expected: string, remedy: string): RillError {
 export function checkBatch(
   batch: TrainingBatch,
   size: BatchSize,
-  largest: BatchSize,
+  largest: Room,
   sizes: ModelSizes,
-  { dropout, auxLayers }: { dropout: number; auxLayers: readonly number[] },
+  { dropout, auxLayers, from }: { dropout: number; auxLayers: readonly number[]; from?: number },
 ): void {
-  checkShapes(batch, sizes);
-  if (size.utterances > largest.utterances || size.frames > largest.frames) {
-    throw unfit(
-      `a batch of ${size.utterances} utterances of up to ${size.frames} encoder frames`,
-      `at most ${largest.utterances} of ${largest.frames}`,
-      'Make the network for larger batches, or split the batch.',
-    );
-  }
+  checkTargets(batch, sizes);
+  checkInput(batch, size, sizes.encoder, from);
+  checkRoom(size, largest);
   const { draws } = batch;
   if (draws && !('seed' in draws)) {
     checkDraws(draws, size, sizes.encoder, { dropout, auxLayers });
@@ -40,6 +35,23 @@ export function checkBatch(
       'a batch without draws',
       'masks for dropout, and weights for RandomCombine',
       'Draw them for each batch, or make the network without dropout and auxiliary layers.',
+    );
+  }
+}
+
+/**
+ * Refuses a batch that there is no room for.
+ *
+ * @throws RillError `bad-argument`.
+ */
+export function checkRoom(size: BatchSize, largest: Room): void {
+  const isTooLarge =
+    size.utterances > largest.utterances || size.frames > largest.frames || rowsOf(size) > rowsOf(largest);
+  if (isTooLarge) {
+    throw unfit(
+      `a batch of ${size.utterances} utterances of up to ${size.frames} encoder frames`,
+      `at most ${largest.utterances} of ${largest.frames}, and ${rowsOf(largest)} frames in all`,
+      'Make the network for larger batches, or split the batch.',
     );
   }
 }
@@ -86,7 +98,12 @@ function checkDraws(
  */
 export function checkOptions(
   { numEncoderLayers }: EncoderSizes,
-  { dropout, layerDropout, auxLayers }: { dropout: number; layerDropout: number; auxLayers: readonly number[] },
+  {
+    dropout,
+    layerDropout,
+    auxLayers,
+    from = 0,
+  }: { dropout: number; layerDropout: number; auxLayers: readonly number[]; from?: number },
 ): void {
   if (!(dropout >= 0 && dropout < 1 && layerDropout >= 0 && layerDropout <= 1)) {
     throw unfit(
@@ -95,23 +112,52 @@ export function checkOptions(
       'icefall has 0.1 and 0.075.',
     );
   }
+  if (!(Number.isInteger(from) && from >= 0 && from < numEncoderLayers)) {
+    throw unfit(`layer ${from} as the first`, `0 to ${numEncoderLayers - 1}`, 'Leave it out to begin with features.');
+  }
   const isRising = auxLayers.every(
-    (layer, i) => Number.isInteger(layer) && layer >= 0 && (i === 0 || layer > auxLayers[i - 1]),
+    (layer, i) => Number.isInteger(layer) && layer >= from && (i === 0 || layer > auxLayers[i - 1]),
   );
   const endsLast = auxLayers.length === 0 || auxLayers[auxLayers.length - 1] === numEncoderLayers - 1;
   if (!isRising || !endsLast) {
     throw unfit(
       `auxiliary layers ${auxLayers.join(', ')}`,
-      `some of 0 to ${numEncoderLayers - 1}, rising, the last among them`,
+      `some of ${from} to ${numEncoderLayers - 1}, rising, the last among them`,
       'Leave them out for the last layer alone.',
     );
   }
 }
 
-function checkShapes({ features, lens, targets }: TrainingBatch, { encoder, vocabSize = 0 }: ModelSizes): void {
-  if (lens.length === 0 || targets.length !== lens.length) {
-    throw unfit(`${targets.length} targets for ${lens.length} utterances`, 'as many, one at least', 'Pair them anew.');
+/** A batch holds what the network begins with. */
+function checkInput(
+  { features, hidden, lens }: TrainingBatch,
+  { utterances, frames }: BatchSize,
+  sizes: EncoderSizes,
+  from: number | undefined,
+): void {
+  if (from === undefined) {
+    if (!features) {
+      throw unfit('a batch without features', 'features', 'Make the network with `from` for hidden states.');
+    }
+    checkFeatures(features, lens, sizes);
+    return;
   }
+  const expected = utterances * frames * sizes.dModel;
+  if (hidden?.length !== expected || utterances === 0 || frames < 1) {
+    throw unfit(
+      hidden ? `${hidden.length} hidden values` : 'a batch without hidden states',
+      `(${utterances}, ${frames}, ${sizes.dModel}), the input of layer ${from}`,
+      'Pad those of all utterances to the longest, or make the network without `from` for features.',
+    );
+  }
+}
+
+/**
+ * Refuses features that do not fit their lengths.
+ *
+ * @throws RillError `bad-argument`.
+ */
+export function checkFeatures(features: Float32Array, lens: readonly number[], encoder: EncoderSizes): void {
   const frames = features.length / lens.length / encoder.numFeatures;
   const wrong = lens.find((len) => !(Number.isInteger(len) && len >= MIN_FEATURE_FRAMES && len <= frames));
   if (!Number.isInteger(frames) || wrong !== undefined) {
@@ -120,6 +166,12 @@ function checkShapes({ features, lens, targets }: TrainingBatch, { encoder, voca
       `(${lens.length}, T, ${encoder.numFeatures}), and ${MIN_FEATURE_FRAMES} to T frames of each`,
       'Leave out utterances that are too short, and pad the others to one length.',
     );
+  }
+}
+
+function checkTargets({ lens, targets }: TrainingBatch, { vocabSize = 0 }: ModelSizes): void {
+  if (lens.length === 0 || targets.length !== lens.length) {
+    throw unfit(`${targets.length} targets for ${lens.length} utterances`, 'as many, one at least', 'Pair them anew.');
   }
   for (const [n, target] of targets.entries()) {
     const foreign = tokensOf(target).find((token) => !(Number.isInteger(token) && token >= 0 && token < vocabSize));

@@ -12,6 +12,11 @@ export const SITES = {
   gain: 0x8006,
   noise: 0x8007,
   otherSpeech: 0x8008,
+  teachPhrase: 0x8010,
+  teachRehearsal: 0x8011,
+  teachShort: 0x8012,
+  teachLong: 0x8013,
+  teachBatch: 0x8014,
 } as const;
 
 /** The sites of a layer's three masks. */

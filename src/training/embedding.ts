@@ -10,13 +10,18 @@ import { byRow, byThread, type BatchSize, type Operation } from './operations.ts
 const CONVS = ['conv.0', 'conv.3', 'conv.6'] as const;
 const STRIDES = [1, 2, 2] as const;
 
-/** The embedding's way forward and its way back; its norm is for the ordinal behind the last layer's, where alpha is 1. */
+/** The embedding's way forward, or back; its norm is for the ordinal behind the last layer's, where alpha is 1. */
 export interface EmbeddingPlan {
-  forward: readonly Operation[];
+  operations: readonly Operation[];
   norm: Operation;
-  normGradient: Operation;
-  backward: readonly Operation[];
 }
+
+/** Where a convolution's rows lie, as its kernels know it. */
+const placesOf = ({ freqs, times }: ReturnType<typeof shapesOf>[number]) => ({
+  out_freqs: freqs,
+  times_per_frame: times.perFrame,
+  times_extra: times.extra,
+});
 
 /** What a convolution reads, and how large it is. */
 function shapesOf({ sizes, activations }: NetworkParts) {
@@ -35,26 +40,19 @@ function shapesOf({ sizes, activations }: NetworkParts) {
   }));
 }
 
+const NORM = `${EMBED}.out_norm.eps`;
+
 /** @throws RillError `shader`. */
 export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan> {
   const { maker, sizes, parameters, activations, step, at } = parts;
-  const { convs, embed, alpha, layers, dOut, dX2, dEps } = activations;
+  const { convs, embed, alpha, layers } = activations;
   const shapes = shapesOf(parts);
   const [, , last] = shapes;
-  const d = vec4s(sizes.dModel);
-  const inputs = last.freqs * last.outVec4s;
-  const eps = parameters.of(`${EMBED}.out_norm.eps`).value;
-
-  const rowsOf = ({ freqs, times }: (typeof shapes)[number]) => ({
-    out_freqs: freqs,
-    times_per_frame: times.perFrame,
-    times_extra: times.extra,
-  });
   const forward = shapes.map((shape) => {
     const { name, x, own, inVec4s, outVec4s, inFreqs, stride } = shape;
     return maker.make(
       kernels.conv,
-      { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
+      { ...placesOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
       {
         ...{ weight: parameters.of(`${name}.weight`).value, bias: parameters.of(`${name}.bias`).value },
         ...{ x, z: own.z, y: own.y, step },
@@ -62,17 +60,30 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
       (size) => byThread(shape.rows(size) * outVec4s),
     );
   });
-  const outForward = linear(parts, `${EMBED}.out`, inputs, d, { x: convs[2].y, y: embed });
+  const out = linear(parts, `${EMBED}.out`, last.freqs * last.outVec4s, vec4s(sizes.dModel), {
+    ...{ x: convs[2].y, y: embed },
+  });
   const norm = maker.make(
     kernels.bypass,
     { width: sizes.dModel },
-    { eps, alpha, x2: embed, x: embed, y: layers[0].x, step, at },
+    { eps: parameters.of(NORM).value, alpha, x2: embed, x: embed, y: layers[0].x, step, at },
     byRow,
   );
-  const normGradient = maker.make(
+  return { operations: await Promise.all([...forward, out]), norm: await norm };
+}
+
+/** @throws RillError `shader`. */
+export async function planEmbeddingBackward(parts: NetworkParts): Promise<EmbeddingPlan> {
+  const { maker, sizes, parameters, activations, step, at } = parts;
+  const { convs, embed, alpha, dOut, dX2, dEps } = activations;
+  const shapes = shapesOf(parts);
+  const [, , last] = shapes;
+  const inputs = last.freqs * last.outVec4s;
+  const d = vec4s(sizes.dModel);
+  const norm = maker.make(
     kernels.bypassGradient,
     { width: sizes.dModel },
-    { eps, alpha, x2: embed, dout: dOut, dx2: dX2, deps: dEps, step, at },
+    { eps: parameters.of(NORM).value, alpha, x2: embed, dout: dOut, dx2: dX2, deps: dEps, step, at },
     byRow,
   );
   const outBackward = [
@@ -98,7 +109,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
       gradients.push(
         maker.make(
           kernels.convWeightGradient,
-          { ...rowsOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
+          { ...placesOf(shape), in_vec4s: inVec4s, out_vec4s: outVec4s, in_freqs: inFreqs, stride },
           { dy: own.dz, x, gradient, step },
           () => [9 * inVec4s, outVec4s, 1],
         ),
@@ -108,7 +119,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
       gradients.push(
         maker.make(
           kernels.convBiasGradient,
-          { ...rowsOf(shape), out_vec4s: outVec4s },
+          { ...placesOf(shape), out_vec4s: outVec4s },
           { dy: own.dz, gradient: ofBias, step },
           () => [outVec4s, 1, 1],
         ),
@@ -121,7 +132,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
     const inputGradient = maker.make(
       kernels.convInputGradient,
       {
-        ...rowsOf(before),
+        ...placesOf(before),
         ...{ out_vec4s: inVec4s, later_vec4s: outVec4s, later_freqs: shape.freqs, stride },
         ...{ later_per_frame: times.perFrame, later_extra: times.extra },
       },
@@ -130,10 +141,5 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
     );
     return [...gradients, inputGradient];
   });
-  return {
-    forward: await Promise.all([...forward, outForward]),
-    norm: await norm,
-    normGradient: await normGradient,
-    backward: await Promise.all([...outBackward, ...convsBackward]),
-  };
+  return { operations: await Promise.all([...outBackward, ...convsBackward]), norm: await norm };
 }

@@ -1,6 +1,6 @@
 import type { EncoderSizes } from '../model/sizes.ts';
 import { vec4s } from '../webgpu/weights.ts';
-import type { Activations, LayerActivations } from './activations.ts';
+import type { Activations } from './activations.ts';
 import * as kernels from './kernels.generated.ts';
 import { layerPrefix } from './layout.ts';
 import {
@@ -27,21 +27,25 @@ export interface NetworkParts {
   dropout: number;
 }
 
-/** A layer's way forward and its way back. */
-export interface LayerPlan {
+/** A layer's way forward. */
+export interface ForwardPlan {
   before: readonly Operation[];
   /** For each frame, from the first. */
   perFrame: readonly Operation[];
   after: readonly Operation[];
-  /** The last of the way forward: it is for the layer, by its ordinal. */
+  /** The last: it is for the layer, by its ordinal, and writes the next layer's input. */
   bypass: Operation;
+}
+
+/** A layer's way back. */
+export interface BackwardPlan {
   bypassGradient: Operation;
-  backBefore: readonly Operation[];
-  /** For each frame but the last, before {@link backPerFrame}. */
-  backFromNext: Operation;
+  before: readonly Operation[];
+  /** For each frame but the last, before {@link perFrame}. */
+  fromNext: Operation;
   /** For each frame, from the last. */
-  backPerFrame: Operation;
-  backAfter: readonly Operation[];
+  perFrame: Operation;
+  after: readonly Operation[];
 }
 
 /** Overrides of kernels that read a dropout mask. */
@@ -105,23 +109,12 @@ interface LinearGradientBuffers {
   accumulate?: boolean;
 }
 
-/**
- * @param isLowest whether nothing below it is trained: its input's gradient is not computed then
- * @throws RillError `shader`.
- */
-export async function planLayer(parts: NetworkParts, layer: number, isLowest: boolean): Promise<LayerPlan> {
-  const own = parts.activations.layers[layer];
-  const next = parts.activations.layers[layer + 1]?.x ?? parts.activations.out;
-  const [forward, backward] = await Promise.all([
-    planForward(parts, layer, own, next),
-    planBackward(parts, layer, own, isLowest),
-  ]);
-  return { ...forward, ...backward };
-}
-
-async function planForward(parts: NetworkParts, layer: number, own: LayerActivations, next: GPUBuffer) {
+/** @throws RillError `shader`. */
+export async function planForward(parts: NetworkParts, layer: number): Promise<ForwardPlan> {
   const { maker, sizes, parameters, activations, step, at, dropout } = parts;
-  const { u, branch, alpha } = activations;
+  const { layers, out, u, branch, alpha } = activations;
+  const own = layers[layer];
+  const next = layers[layer + 1]?.x ?? out;
   const prefix = layerPrefix(layer);
   const value = (name: string) => parameters.of(`${prefix}.${name}`).value;
   const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(vec4s);
@@ -184,8 +177,13 @@ async function planForward(parts: NetworkParts, layer: number, own: LayerActivat
 const projectionWeight = ({ sizes, parameters }: NetworkParts, layer: number) =>
   parameters.of(`${layerPrefix(layer)}.lstm.${sizes.hasProjection ? 'weight_hr_l0' : 'weight_hh_l0'}`).value;
 
-async function planBackward(parts: NetworkParts, layer: number, own: LayerActivations, isLowest: boolean) {
+/**
+ * @param isLowest whether nothing below it is trained: its input's gradient is not computed then
+ * @throws RillError `shader`.
+ */
+export async function planBackward(parts: NetworkParts, layer: number, isLowest: boolean): Promise<BackwardPlan> {
   const { maker, sizes, parameters, activations, step, at, dropout } = parts;
+  const own = activations.layers[layer];
   const { u, du, branch, alpha, dOut, dX2, dh, dc, dEps } = activations;
   const prefix = layerPrefix(layer);
   const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(vec4s);
@@ -202,7 +200,7 @@ async function planBackward(parts: NetworkParts, layer: number, own: LayerActiva
     { eps: eps.value, alpha, x2: own.x2, dout: dOut, dx2: dX2, deps: dEps, step, at },
     byRow,
   );
-  const backBefore = Promise.all([
+  const before = Promise.all([
     ...(eps.gradient
       ? [
           maker.make(
@@ -229,19 +227,19 @@ async function planBackward(parts: NetworkParts, layer: number, own: LayerActiva
     }),
     maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: dh, mask: own.masks.lstm, step }, byRow),
   ]);
-  const backFromNext = maker.make(
+  const fromNext = maker.make(
     kernels.lstmOutputGradient,
     { in_vec4s: d, out_vec4s: units },
     { weight: parameters.of(name('lstm.weight_hh_l0')).value, dz: own.gates, dh, step, at },
     byFourUtterances(d),
   );
-  const backPerFrame = maker.make(
+  const perFrame = maker.make(
     kernels.lstmCellGradient,
     { in_vec4s: hidden, out_vec4s: d, is_projected: sizes.hasProjection ? 1 : 0 },
     { weight: projectionWeight(parts, layer), dh, c: own.c, gates: own.gates, carried: dc, step, at },
     byFourUtterances(hidden),
   );
-  const backAfter = Promise.all([
+  const after = Promise.all([
     ...gradients('lstm.weight_hh_l0', [], d, units, { dy: own.gates, x: own.h, isDelayed: true }),
     ...(sizes.hasProjection ? gradients('lstm.weight_hr_l0', [], hidden, d, { dy: dh, x: own.m }) : []),
     ...(isLowest ? [] : [maker.make(kernels.add, { row_vec4s: d }, { x: dX2, y: dOut, step }, byRow)]),
@@ -252,32 +250,37 @@ async function planBackward(parts: NetworkParts, layer: number, own: LayerActiva
   ]);
   return {
     bypassGradient: await bypassGradient,
-    backBefore: await backBefore,
-    backFromNext: await backFromNext,
-    backPerFrame: await backPerFrame,
-    backAfter: await backAfter,
+    before: await before,
+    fromNext: await fromNext,
+    perFrame: await perFrame,
+    after: await after,
   };
 }
 
-/** Runs a layer forwards. */
-export function runForward(plan: LayerPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
+/** Computes what is within a layer, from its input. */
+export function runWithin(plan: ForwardPlan, pass: GPUComputePassEncoder, size: BatchSize): void {
   runAll(plan.before, pass, size);
   for (let frame = 0; frame < size.frames; frame++) {
     runAll(plan.perFrame, pass, size, frame);
   }
   runAll(plan.after, pass, size);
+}
+
+/** Runs a layer forwards. */
+export function runForward(plan: ForwardPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
+  runWithin(plan, pass, size);
   plan.bypass.run(pass, size, layer);
 }
 
 /** Runs a layer backwards. */
-export function runBackward(plan: LayerPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
+export function runBackward(plan: BackwardPlan, pass: GPUComputePassEncoder, size: BatchSize, layer: number): void {
   plan.bypassGradient.run(pass, size, layer);
-  runAll(plan.backBefore, pass, size);
+  runAll(plan.before, pass, size);
   for (let frame = size.frames - 1; frame >= 0; frame--) {
     if (frame + 1 < size.frames) {
-      plan.backFromNext.run(pass, size, frame);
+      plan.fromNext.run(pass, size, frame);
     }
-    plan.backPerFrame.run(pass, size, frame);
+    plan.perFrame.run(pass, size, frame);
   }
-  runAll(plan.backAfter, pass, size);
+  runAll(plan.after, pass, size);
 }

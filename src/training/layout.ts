@@ -76,18 +76,30 @@ export const JOINER = {
 /** What is trained on top of the encoder. */
 export type Head = 'ctc' | 'transducer';
 
+/** The part of an encoder that runs. */
+export interface EncoderPart {
+  /** The first layer that runs, on what is given as its input; without it all run, from features on. */
+  from?: number;
+  /** The layer that no longer runs; all run by default. */
+  end?: number;
+}
+
 /**
  * The layout of every tensor that takes part in training with a head, under icefall's names.
  *
  * @throws RillError `bad-model` for a model without the head.
  */
-export const trainingLayouts = (sizes: ModelSizes, head: Head): Map<string, Layout> =>
-  new Map([...encoderLayouts(sizes.encoder), ...(head === 'ctc' ? ctcLayouts(sizes) : transducerLayouts(sizes))]);
+export const trainingLayouts = (sizes: ModelSizes, head: Head, part: EncoderPart = {}): Map<string, Layout> =>
+  new Map([...encoderLayouts(sizes.encoder, part), ...(head === 'ctc' ? ctcLayouts(sizes) : transducerLayouts(sizes))]);
 
-function encoderLayouts(encoder: EncoderSizes): Map<string, Layout> {
+/** The layouts of an encoder's tensors. */
+export function encoderLayouts(
+  encoder: EncoderSizes,
+  { from, end = encoder.numEncoderLayers }: EncoderPart,
+): Map<string, Layout> {
   const { dModel, dimFeedforward } = encoder;
-  const layouts = embedLayouts(encoder);
-  for (let layer = 0; layer < encoder.numEncoderLayers; layer++) {
+  const layouts = from === undefined ? embedLayouts(encoder) : new Map<string, Layout>();
+  for (let layer = from ?? 0; layer < end; layer++) {
     const prefix = layerPrefix(layer);
     for (const [name, layout] of lstmLayouts(encoder)) {
       layouts.set(`${prefix}.lstm.${name}`, layout);

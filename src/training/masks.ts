@@ -3,7 +3,7 @@ import { vec4s } from '../webgpu/weights.ts';
 import { SITES, dropoutThreshold, layerSites, type DrawStep, type Draws, type Mask } from './draws.ts';
 import * as kernels from './kernels.generated.ts';
 import type { NetworkParts } from './layer.ts';
-import { byThread, type BatchSize, type Operation } from './operations.ts';
+import { byThread, createUniform, type BatchSize, type Operation } from './operations.ts';
 import { seedKey } from './philox.ts';
 
 /** A dropout mask on the GPU: how wide it is, and what it is drawn for. */
@@ -15,10 +15,11 @@ interface MaskBuffer {
   of: (draws: Draws) => Mask;
 }
 
-/** The masks of a network, layer after layer, then that of the head. */
-function masksOf({ sizes, activations: { layers, headMask } }: NetworkParts): MaskBuffer[] {
+/** The masks of the layers that run, one after the other, then that of the head. */
+function masksOf({ sizes, activations: { layers, headMask } }: NetworkParts, from: number): MaskBuffer[] {
   const { dModel, dimFeedforward } = sizes;
-  const ofLayers = layers.flatMap(({ masks }, layer) => {
+  const ofLayers = layers.slice(from).flatMap(({ masks }, i) => {
+    const layer = from + i;
     const sites = layerSites(layer);
     return (['lstm', 'ffInner', 'ff'] as const).map((name) => ({
       buffer: masks[name],
@@ -58,13 +59,12 @@ export class Masks {
   /** Dispatches that each take an ordinal of their own. */
   static count = (layers: number) => 3 * layers + 1;
 
-  /** @throws RillError `shader`. */
-  static async create(parts: NetworkParts, scope: BufferScope): Promise<Masks> {
+  /** @param from the first layer that runs @throws RillError `shader`. */
+  static async create(parts: NetworkParts, scope: BufferScope, from: number): Promise<Masks> {
     const { maker, step, at } = parts;
     const { queue } = scope.context.device;
-    const masks = masksOf(parts);
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    const draw = scope.createBuffer('activations', 'draw', 16, usage);
+    const masks = masksOf(parts, from);
+    const draw = createUniform(scope, 'activations', 'draw', 16);
     const sites = scope.createStorage('activations', 'sites', 4 * masks.length);
     queue.writeBuffer(
       sites,

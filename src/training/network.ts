@@ -1,16 +1,25 @@
 import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
-import { encoderFrames } from '../model/sizes.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
-import { vec4s } from '../webgpu/weights.ts';
+import { padded, vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
 import type { TrainingBatch } from './batch.ts';
 import { checkBatch, checkOptions } from './checks.ts';
 import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
-import { planEmbedding, type EmbeddingPlan } from './embedding.ts';
+import { planEmbedding, planEmbeddingBackward, type EmbeddingPlan } from './embedding.ts';
+import { byFrame, byUtterance, spreadFeatures, spreadHidden } from './inputs.ts';
 import * as kernels from './kernels.generated.ts';
-import { planLayer, runBackward, runForward, type LayerPlan, type NetworkParts } from './layer.ts';
+import {
+  planBackward,
+  planForward,
+  runBackward,
+  runForward,
+  runWithin,
+  type BackwardPlan,
+  type ForwardPlan,
+  type NetworkParts,
+} from './layer.ts';
 import { EMBED, layerPrefix, trainingLayouts, type Head } from './layout.ts';
 import { CtcHead } from './losses/ctc-head.ts';
 import { reduced, type BatchLoss, type Loss, type LossOptions, type Utterance } from './losses/loss.ts';
@@ -18,9 +27,10 @@ import type { RnntType } from './losses/transducer-plan.ts';
 import { TransducerLoss } from './losses/transducer.ts';
 import { Masks } from './masks.ts';
 import {
-  ORDINAL_STRIDE,
   OperationMaker,
   byRow,
+  createOrdinals,
+  createUniform,
   runAll,
   type BatchSize,
   type Capacity,
@@ -37,13 +47,37 @@ export interface NetworkOptions {
   auxLayers?: readonly number[];
   /**
    * Prefixes of the names of what is trained, under icefall's names; all by default. Nothing is computed backwards below the
-   * lowest of them.
+   * lowest of them, nor kept.
    */
   trainable?: readonly string[];
+  /**
+   * The first layer that runs, on what batches hold as `hidden`, such as a {@link Trunk} gives it. By default all run, from
+   * features on. What is below takes no memory.
+   */
+  from?: number;
+  /**
+   * Whether layers keep their input alone and compute the rest once more on the way back: less than half of the memory, for
+   * the time of another way forward. By default where all of it does not fit.
+   */
+  recompute?: boolean;
   /** Which head is trained; `ctc` by default. Over the CTC head an utterance's target may be a spike, too. */
   loss?: Head;
   /** Of the transducer; `modified` by default, as the bundled model was trained. */
   rnntType?: RnntType;
+}
+
+/** Options as a network has them. */
+type Resolved = NetworkOptions &
+  Required<Pick<NetworkOptions, 'dropout' | 'auxLayers' | 'layerDropout' | 'recompute' | 'loss' | 'rnntType'>>;
+
+/** How a batch is run. */
+export interface Submission {
+  /** Of a step's micro-batches: gradients start from zero. */
+  isFirst?: boolean;
+  /** Whether gradients are wanted; by default they are. Without them what was in the head's is no longer of use. */
+  isTrained?: boolean;
+  /** What else goes into the submit. */
+  then?: (encoder: GPUCommandEncoder) => void;
 }
 
 /** Takes a layer's output into the encoder's, and the encoder's gradient into the layer's. */
@@ -59,72 +93,107 @@ export class TrainingNetwork {
   readonly activations: Activations;
   readonly #context: GpuContext;
   readonly #scope: BufferScope;
+  /** Whether the parameters were loaded here. */
+  readonly #ownsParameters: boolean;
   readonly #model: Model;
   readonly #capacity: Capacity;
-  readonly #options: Required<NetworkOptions>;
+  readonly #options: Resolved;
   readonly #step: GPUBuffer;
   readonly #at: GPUBuffer;
-  #embedding!: EmbeddingPlan;
-  #layers: readonly LayerPlan[] = [];
-  #masks!: Masks;
   /** The lowest layer that is trained; -1 where the embedding is, as many as there are layers where the head alone is. */
-  #lowest = -1;
+  readonly #lowest: number;
+  /** Absent where a batch comes in behind it; the way back absent where nothing of it is trained. */
+  #embedding: EmbeddingPlan | undefined;
+  #embeddingBackward: EmbeddingPlan | undefined;
+  /** Of the layers that run, from the first; of those that are trained, or that something below is. */
+  #forwards: readonly ForwardPlan[] = [];
+  #backwards: readonly BackwardPlan[] = [];
+  #masks!: Masks;
   #combinations: readonly Combination[] = [];
   #loss!: Loss;
   /** Of the batch that was submitted last. */
-  #submitted: { utterances: readonly Utterance[]; options: LossOptions } | undefined;
+  #submitted: { lens: readonly number[]; utterances: readonly Utterance[]; options: LossOptions } | undefined;
 
   private constructor(
     context: GpuContext,
     model: Model,
     parameters: Parameters,
     capacity: Capacity,
-    options: Required<NetworkOptions>,
+    options: Resolved,
+    ownsParameters: boolean,
   ) {
     this.#context = context;
+    this.#ownsParameters = ownsParameters;
     this.#model = model;
     this.#capacity = capacity;
     this.#options = options;
     this.parameters = parameters;
-    this.#scope = new BufferScope(context);
+    const scope = (this.#scope = new BufferScope(context, { ownErrors: true }));
     const { encoder } = model.sizes;
+    const { numEncoderLayers: layers } = encoder;
+    const { from, recompute, dropout } = options;
     const combined = options.auxLayers.length;
-    this.activations = createActivations(this.#scope, { ...encoder, combined }, capacity);
-    const uniform = (label: string, bytes: number) =>
-      this.#scope.createBuffer('activations', label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-    this.#step = uniform('step', 16);
-    const ordinals = Math.max(capacity.frames, Masks.count(encoder.numEncoderLayers), combined);
-    this.#at = uniform('at', ORDINAL_STRIDE * ordinals);
-    const words = new Uint32Array((ORDINAL_STRIDE / 4) * ordinals);
-    for (let ordinal = 0; ordinal < ordinals; ordinal++) {
-      words.fill(ordinal, (ORDINAL_STRIDE / 4) * ordinal, (ORDINAL_STRIDE / 4) * ordinal + 2);
-    }
-    context.device.queue.writeBuffer(this.#at, 0, words);
+    const lowest = (this.#lowest = lowestTrained(parameters, layers));
+    const keeping = { from, lowest, recompute, hasDropout: dropout > 0, combined };
+    const storage = (label: string, floats: number) => scope.createStorage('activations', label, 4 * floats);
+    this.activations = scope.make(() => createActivations(storage, encoder, capacity, keeping));
+    this.#step = createUniform(scope, 'activations', 'step', 16);
+    this.#at = createOrdinals(scope, 'activations', Math.max(capacity.frames, Masks.count(layers), combined));
   }
 
   /**
    * Loads a model's parameters and compiles what a batch takes.
    *
-   * @throws RillError `bad-model` without the head, `bad-argument` for what is too large, `shader`, `gpu`.
+   * @param shared parameters of another network of the same model, head and first layer; they stay the other's
+   * @throws RillError `bad-model` without the head, `bad-argument` for what is too large, `shader`, `gpu` for what there is no
+   * memory for.
    */
   static async create(
     context: GpuContext,
     model: Model,
     capacity: Capacity,
     options: NetworkOptions = {},
+    shared?: Parameters,
   ): Promise<TrainingNetwork> {
     const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
-    const { loss = 'ctc', rnntType = 'modified' } = options;
-    checkOptions(model.sizes.encoder, { dropout, layerDropout, auxLayers });
-    const parameters = await Parameters.load(context, model.weights, trainingLayouts(model.sizes, loss), trainable);
-    const resolved = { dropout, layerDropout, auxLayers, trainable, loss, rnntType };
-    const network = new TrainingNetwork(context, model, parameters, capacity, resolved);
+    const { from, recompute, loss = 'ctc', rnntType = 'modified' } = options;
+    checkOptions(model.sizes.encoder, { dropout, layerDropout, auxLayers, from });
+    const layouts = trainingLayouts(model.sizes, loss, { from });
+    const parameters = shared ?? (await Parameters.load(context, model.weights, layouts, trainable));
+    const isOwn = shared === undefined;
+    const resolved = { dropout, layerDropout, auxLayers, from, loss, rnntType };
     try {
+      checkTrained(parameters, trainable);
+      const network = await this.#fitting(
+        recompute === undefined ? [false, true] : [recompute],
+        (isRecomputed) =>
+          new TrainingNetwork(context, model, parameters, capacity, { ...resolved, recompute: isRecomputed }, isOwn),
+      );
       await network.#compile();
       return network;
     } catch (error) {
-      network.dispose();
+      if (isOwn) {
+        parameters.dispose();
+      }
       throw error;
+    }
+  }
+
+  /** The first of some ways that there is memory for. */
+  static async #fitting(
+    [recompute, ...others]: readonly boolean[],
+    make: (recompute: boolean) => TrainingNetwork,
+  ): Promise<TrainingNetwork> {
+    const network = make(recompute);
+    try {
+      await network.#scope.settled();
+      return network;
+    } catch (error) {
+      network.#scope.dispose();
+      if (others.length === 0) {
+        throw error;
+      }
+      return this.#fitting(others, make);
     }
   }
 
@@ -132,24 +201,33 @@ export class TrainingNetwork {
     const { sizes } = this.#model;
     const maker = new OperationMaker(this.#context);
     const { parameters, activations } = this;
-    const { dropout } = this.#options;
+    const { dropout, from, loss, rnntType } = this.#options;
     const shared = { maker, parameters, step: this.#step, dropout };
     const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
     const { encoderOut, dEncoderOut, headMask } = activations;
     const ofLoss = { ...shared, context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
-    const { loss, rnntType } = this.#options;
-    this.#loss = await (loss === 'ctc'
-      ? CtcHead.create({ ...ofLoss, headMask })
-      : TransducerLoss.create(ofLoss, rnntType));
-    const lowest = (this.#lowest = this.#lowestTrained());
-    [this.#masks, this.#embedding, this.#combinations, this.#layers] = await Promise.all([
-      Masks.create(parts, this.#scope),
-      planEmbedding(parts),
-      this.#planCombinations(parts),
-      Promise.all(
-        Array.from({ length: sizes.encoder.numEncoderLayers }, (_, layer) => planLayer(parts, layer, layer === lowest)),
-      ),
-    ]);
+    const lowest = this.#lowest;
+    const layersFrom = (first: number) =>
+      Array.from({ length: sizes.encoder.numEncoderLayers - first }, (_, i) => first + i);
+    const isLowest = (layer: number) => layer === lowest || layer === from;
+    try {
+      this.#loss = await (loss === 'ctc'
+        ? CtcHead.create({ ...ofLoss, headMask })
+        : TransducerLoss.create(ofLoss, rnntType));
+      [this.#masks, this.#combinations, this.#embedding, this.#embeddingBackward, this.#forwards, this.#backwards] =
+        await Promise.all([
+          Masks.create(parts, this.#scope, from ?? 0),
+          this.#planCombinations(parts),
+          from === undefined ? planEmbedding(parts) : undefined,
+          lowest < 0 ? planEmbeddingBackward(parts) : undefined,
+          Promise.all(layersFrom(from ?? 0).map((layer) => planForward(parts, layer))),
+          Promise.all(layersFrom(Math.max(lowest, 0)).map((layer) => planBackward(parts, layer, isLowest(layer)))),
+        ]);
+    } catch (error) {
+      this.#loss?.dispose();
+      this.#scope.dispose();
+      throw error;
+    }
   }
 
   #planCombinations({ maker, sizes, activations, step, at }: NetworkParts): Promise<Combination[]> {
@@ -188,14 +266,12 @@ export class TrainingNetwork {
   /**
    * Begins what {@link run} does, in one submit.
    *
-   * @param isFirst of a step's micro-batches: gradients start from zero
-   * @param then what else goes into the submit
    * @throws RillError as {@link run} does.
    */
   submit(
     batch: TrainingBatch,
     options: LossOptions,
-    { isFirst = false, then }: { isFirst?: boolean; then?: (encoder: GPUCommandEncoder) => void } = {},
+    { isFirst = false, isTrained = true, then }: Submission = {},
   ): void {
     const size = this.#upload(batch);
     const utterances = this.#loss.upload(batch, options);
@@ -213,15 +289,37 @@ export class TrainingNetwork {
     }
     this.#forward(pass, size);
     this.#loss.run(pass, size);
-    this.#backward(pass, size);
+    if (isTrained) {
+      this.#backward(pass, size);
+    }
     pass.end();
     then?.(encoder);
     device.queue.submit([encoder.finish()]);
-    this.#submitted = { utterances, options };
+    this.#submitted = { lens: batch.lens, utterances, options };
   }
 
   /** The losses of the batch that was submitted last. @throws RillError `closed` before there is one, `device-lost`, `gpu`. */
   async losses(): Promise<BatchLoss> {
+    const { utterances, options } = this.#last();
+    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
+    return reduced(read, utterances, options);
+  }
+
+  /**
+   * What a search reads, of the batch that was submitted last: log-probabilities of the CTC head, or the encoder's output as
+   * a transducer's joiner takes it in.
+   *
+   * @returns (T'_n, width) of each utterance
+   * @throws RillError as {@link losses} does.
+   */
+  async outputs(): Promise<Float32Array<ArrayBuffer>[]> {
+    const { lens } = this.#last();
+    const { buffer, width } = this.#loss.output;
+    const bytes = 4 * lens.length * longestFrames(lens) * padded(width);
+    return byUtterance(await readBuffers(this.#context, [{ buffer, bytes }]), lens, width);
+  }
+
+  #last() {
     if (!this.#submitted) {
       throw new RillError('closed', {
         got: 'no batch',
@@ -229,61 +327,70 @@ export class TrainingNetwork {
         remedy: 'Submit a batch first.',
       });
     }
-    const { utterances, options } = this.#submitted;
-    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
-    return reduced(read, utterances, options);
+    return this.#submitted;
   }
 
   #forward(pass: GPUComputePassEncoder, size: BatchSize): void {
-    const { forward, norm } = this.#embedding;
-    runAll(forward, pass, size);
-    norm.run(pass, size, this.#layers.length);
-    this.#layers.forEach((plan, layer) => {
+    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
+    if (this.#embedding) {
+      runAll(this.#embedding.operations, pass, size);
+      this.#embedding.norm.run(pass, size, layers);
+    }
+    this.#forwards.forEach((plan, i) => {
+      const layer = layers - this.#forwards.length + i;
       runForward(plan, pass, size, layer);
-    });
-    this.#combinations.forEach(({ take }, ordinal) => {
-      take.run(pass, size, ordinal);
+      this.#combine('take', layer, pass, size);
     });
   }
 
   #backward(pass: GPUComputePassEncoder, size: BatchSize): void {
-    for (let layer = this.#layers.length - 1; layer >= Math.max(this.#lowest, 0); layer--) {
-      const ordinal = this.#combinations.findIndex((each) => each.layer === layer);
-      if (ordinal >= 0) {
-        this.#combinations[ordinal].giveBack.run(pass, size, ordinal);
+    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
+    const forwards = this.#forwards.slice(this.#forwards.length - this.#backwards.length);
+    const last = this.#backwards.length - 1;
+    for (let i = last; i >= 0; i--) {
+      const layer = layers - this.#backwards.length + i;
+      this.#combine('giveBack', layer, pass, size);
+      // What is within the last layer is still there.
+      if (this.#options.recompute && i < last) {
+        runWithin(forwards[i], pass, size);
       }
-      runBackward(this.#layers[layer], pass, size, layer);
+      runBackward(this.#backwards[i], pass, size, layer);
     }
-    if (this.#lowest < 0) {
-      this.#embedding.normGradient.run(pass, size, this.#layers.length);
-      runAll(this.#embedding.backward, pass, size);
+    if (this.#embeddingBackward) {
+      this.#embeddingBackward.norm.run(pass, size, layers);
+      runAll(this.#embeddingBackward.operations, pass, size);
     }
   }
 
-  #lowestTrained(): number {
-    const isAny = (prefix: string) => this.parameters.trained.some(({ name }) => name.startsWith(prefix));
-    if (isAny(`${EMBED}.`)) {
-      return -1;
+  /** A layer's share in the encoder's output, or in its gradient. */
+  #combine(way: 'take' | 'giveBack', layer: number, pass: GPUComputePassEncoder, size: BatchSize): void {
+    const ordinal = this.#combinations.findIndex((each) => each.layer === layer);
+    if (ordinal >= 0) {
+      this.#combinations[ordinal][way].run(pass, size, ordinal);
     }
-    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
-    const lowest = Array.from({ length: layers }, (_, layer) => isAny(`${layerPrefix(layer)}.`)).indexOf(true);
-    return lowest < 0 ? layers : lowest;
   }
 
   #upload(batch: TrainingBatch): BatchSize {
-    const { features, lens, draws, warmup = 1 } = batch;
+    const { features, hidden, lens, draws, warmup = 1 } = batch;
+    const { from, dropout } = this.#options;
     const size = { utterances: lens.length, frames: longestFrames(lens) };
     checkBatch(batch, size, this.#capacity, this.#model.sizes, this.#options);
     const { queue } = this.#context.device;
+    const { encoder } = this.#model.sizes;
     queue.writeBuffer(this.#step, 0, Uint32Array.of(size.utterances, size.frames));
-    queue.writeBuffer(this.activations.features, 0, this.#spreadFeatures(features, lens, size));
+    if (features) {
+      queue.writeBuffer(this.activations.features, 0, spreadFeatures(features, lens, encoder.numFeatures, size));
+    }
+    if (hidden && from !== undefined) {
+      queue.writeBuffer(this.activations.layers[from].x, 0, spreadHidden(hidden, lens, encoder.dModel, size));
+    }
     const { alpha, combine } = this.#random(draws, size, warmup);
     queue.writeBuffer(this.activations.alpha, 0, Float32Array.of(...alpha, 1));
-    if (draws && !('seed' in draws) && this.#options.dropout > 0) {
+    if (draws && !('seed' in draws) && dropout > 0) {
       this.#masks.give(draws, size);
     }
     if (combine) {
-      queue.writeBuffer(this.activations.combineWeights, 0, this.#byFrame(combine, size));
+      queue.writeBuffer(this.activations.combineWeights, 0, byFrame(combine, size));
     }
     return size;
   }
@@ -306,40 +413,33 @@ export class TrainingNetwork {
     return { alpha, combine: combineWeights(draws, { batch, frames }, auxLayers.length) };
   }
 
-  /** Values (utterances, frames, n), frame by frame. */
-  #byFrame(values: ArrayLike<number>, { utterances, frames }: BatchSize): Float32Array<ArrayBuffer> {
-    const width = values.length / utterances / frames;
-    const rows = new Float32Array(values.length);
-    for (let row = 0; row < utterances * frames; row++) {
-      const [t, n] = [Math.floor(row / utterances), row % utterances];
-      for (let k = 0; k < width; k++) {
-        rows[row * width + k] = values[(n * frames + t) * width + k];
-      }
-    }
-    return rows;
-  }
-
-  /** Features frame by frame, each a vec4 for itself; nothing of what pads them. */
-  #spreadFeatures(features: Float32Array, lens: readonly number[], { utterances, frames }: BatchSize) {
-    const { numFeatures } = this.#model.sizes.encoder;
-    const longest = features.length / utterances / numFeatures;
-    const times = 4 * frames + 5;
-    const spread = new Float32Array(times * utterances * numFeatures * 4);
-    for (let n = 0; n < utterances; n++) {
-      const own = Math.min(times, 4 * encoderFrames(lens[n]) + 5);
-      for (let t = 0; t < own; t++) {
-        for (let f = 0; f < numFeatures; f++) {
-          spread[((t * utterances + n) * numFeatures + f) * 4] = features[(n * longest + t) * numFeatures + f];
-        }
-      }
-    }
-    return spread;
-  }
-
   /** Frees its memory. */
   dispose(): void {
     this.#loss?.dispose();
     this.#scope.dispose();
-    this.parameters.dispose();
+    if (this.#ownsParameters) {
+      this.parameters.dispose();
+    }
+  }
+}
+
+/** The lowest layer that is trained; -1 where the embedding is, as many as there are layers where the head alone is. */
+function lowestTrained(parameters: Parameters, layers: number): number {
+  const isAny = (prefix: string) => parameters.trained.some(({ name }) => name.startsWith(prefix));
+  if (isAny(`${EMBED}.`)) {
+    return -1;
+  }
+  const lowest = Array.from({ length: layers }, (_, layer) => isAny(`${layerPrefix(layer)}.`)).indexOf(true);
+  return lowest < 0 ? layers : lowest;
+}
+
+/** @throws RillError `bad-argument` where nothing is trained. */
+function checkTrained(parameters: Parameters, trainable: readonly string[]): void {
+  if (parameters.trained.length === 0) {
+    throw new RillError('bad-argument', {
+      got: `nothing to train: no tensor that runs begins with ${trainable.join(' or ')}`,
+      expected: 'prefixes of icefall’s names, such as encoder.encoder.layers.3. or ctc_output.',
+      remedy: 'Name what is to be trained, or leave `trainable` out to train all.',
+    });
   }
 }

@@ -1,4 +1,5 @@
-import type { GpuContext } from '../webgpu/device/context.ts';
+import type { MemoryPart } from '../encoder/engine.ts';
+import type { BufferScope, GpuContext } from '../webgpu/device/context.ts';
 import {
   Kernel,
   type BindingNames,
@@ -14,8 +15,16 @@ export interface BatchSize {
   frames: number;
 }
 
+/** How much there is room for in a batch. */
+export interface Room extends BatchSize {
+  /** Frames of all utterances, each padded to the longest; by default `utterances` of `frames`. Less where many are short. */
+  rows?: number;
+}
+
+export const rowsOf = ({ utterances, frames, rows = utterances * frames }: Room) => rows;
+
 /** The largest batch that there is room for. */
-export interface Capacity extends BatchSize {
+export interface Capacity extends Room {
   /** Tokens of the longest target. */
   labels: number;
 }
@@ -41,7 +50,23 @@ export function runAll(
 }
 
 /** Bytes from one place in a uniform buffer of ordinals to the next, by WebGPU's default limits. */
-export const ORDINAL_STRIDE = 256;
+const ORDINAL_STRIDE = 256;
+
+/** A uniform buffer. */
+export const createUniform = (scope: BufferScope, part: MemoryPart, label: string, bytes: number): GPUBuffer =>
+  scope.createBuffer(part, label, bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+
+/** The numbers from 0 on, each where {@link Operation.run} looks for it. */
+export function createOrdinals(scope: BufferScope, part: MemoryPart, count: number): GPUBuffer {
+  const words = ORDINAL_STRIDE / 4;
+  const ordinals = new Uint32Array(words * count);
+  for (let ordinal = 0; ordinal < count; ordinal++) {
+    ordinals.fill(ordinal, words * ordinal, words * ordinal + 2);
+  }
+  const buffer = createUniform(scope, part, 'ordinals', ordinals.byteLength);
+  scope.context.device.queue.writeBuffer(buffer, 0, ordinals);
+  return buffer;
+}
 
 /** Compiles kernels, those of the same sizes once, and binds them. */
 export class OperationMaker {

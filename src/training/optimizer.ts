@@ -1,30 +1,12 @@
-import { RillError } from '../errors.ts';
 import { elementCount } from '../model/tensors.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import * as kernels from './kernels.generated.ts';
-import { ORDINAL_STRIDE, OperationMaker, byThread, runAll, type Operation } from './operations.ts';
+import { pack } from './layout.ts';
+import { OperationMaker, byThread, createOrdinals, createUniform, runAll, type Operation } from './operations.ts';
+import { OPTIMIZERS, stepOptions, type OptimizerOptions, type StepOptions } from './optimizer-options.ts';
 import type { Parameters, TrainedParameter } from './parameters.ts';
-
-/** Optimizers, in the order of adam.wgsl's `kind`. */
-const KINDS = ['adam', 'adamw', 'eve'] as const;
-export type OptimizerName = (typeof KINDS)[number];
-
-/** How parameters follow their gradients; what is left out is the optimizer's default. */
-export interface OptimizerOptions {
-  /** `adam` by default. `adamw` is PyTorch's, `eve` icefall's (optim.py). */
-  optimizer?: OptimizerName;
-  /** Decay of the mean of gradients, and of their squares; 0.9 and 0.98 by default. */
-  betas?: readonly [number, number];
-  /** Added to the root of the second moment; 1e-9 by default, of `eve` 1e-8. */
-  eps?: number;
-  /** 0 by default, of `eve` 1e-3. */
-  weightDecay?: number;
-  /** Norm that all gradients together are clipped to; 5 by default, Infinity for none. */
-  maxGradNorm?: number;
-  /** What a parameter's learning rate is multiplied by, by its name; 1 by default. */
-  relativeRate?: (name: string) => number;
-}
+import { STATE_WORDS, checkState, heldTensors, readSaved, stateWords, type SavedOptimizer } from './saved-optimizer.ts';
 
 /** What a step was. */
 export interface StepState {
@@ -41,60 +23,79 @@ export interface StepState {
 const GROUP_VEC4S = 1024;
 /** Bindings start at multiples of this, by WebGPU's default limits. */
 const ALIGNMENT = 256;
-const SUM_BYTES = 8;
-/** Of adam.wgsl's Parameter. */
-const PARAMETER_BYTES = 8;
-/** The words of optimizer_state.wgsl's State and Rates. */
-const STATE_WORDS = 8;
-const RATES_WORDS = 8;
+const SUM_BYTES = 16;
+/** Words of optimizer_parameters.wgsl's Parameter and Scale, of optimizer_totals.wgsl's Total, of optimizer_state.wgsl's Rates. */
+const PARAMETER_WORDS = 6;
+const SCALE_WORDS = 3;
+const TOTAL_WORDS = 5;
+const RATES_WORDS = 12;
 /** Largest number of float32: a norm that nothing is clipped to. */
 const LARGEST = 3.4028234e38;
+const THREADS = 32;
 
 /** A step of parameters has no rows. */
 const NO_BATCH = { utterances: 0, frames: 0 };
 
-/** A parameter's moments. */
-export interface Moments {
+/** A parameter with what the optimizer keeps of it. */
+interface Stepped {
   parameter: TrainedParameter;
   first: GPUBuffer;
   second: GPUBuffer;
+  /** Of its weights. */
+  average?: GPUBuffer;
+  isScaled: boolean;
+}
+
+/** Where a parameter's sums lie among those of all. */
+interface Place {
+  offset: number;
+  size: number;
 }
 
 /** An optimizer on the GPU: the norm of all gradients, then a step of each parameter. */
 export class Optimizer {
-  readonly moments: readonly Moments[];
-  readonly state: GPUBuffer;
   readonly #context: GpuContext;
   readonly #scope: BufferScope;
-  readonly #options: Required<Omit<OptimizerOptions, 'relativeRate'>>;
+  readonly #parameters: Parameters;
+  readonly #options: StepOptions;
+  readonly #stepped: readonly Stepped[];
+  readonly #state: GPUBuffer;
+  /** (parameters) of log-scale and its moments; zeros without a scale. */
+  readonly #scales: GPUBuffer;
   readonly #rates: GPUBuffer;
-  /** The norm of all gradients, and what it decides. */
-  #norm: readonly Operation[] = [];
+  /** The norm of all gradients, what it decides, and the steps of the scales. */
+  #before: readonly Operation[] = [];
   /** Of each parameter, by its ordinal. */
   #steps: readonly Operation[] = [];
 
   private constructor(context: GpuContext, parameters: Parameters, options: OptimizerOptions) {
+    this.#options = stepOptions(options);
     this.#context = context;
-    const { optimizer = 'adam', betas = [0.9, 0.98], maxGradNorm = 5 } = options;
-    const isEve = optimizer === 'eve';
-    const { eps = isEve ? 1e-8 : 1e-9, weightDecay = isEve ? 1e-3 : 0 } = options;
-    this.#options = { optimizer, betas, eps, weightDecay, maxGradNorm };
+    this.#parameters = parameters;
     const scope = (this.#scope = new BufferScope(context));
-    this.moments = parameters.trained.map((parameter) => ({
-      parameter,
-      first: scope.createStorage('gradients', `first moment of ${parameter.name}`, 4 * parameter.layout.length),
-      second: scope.createStorage('gradients', `second moment of ${parameter.name}`, 4 * parameter.layout.length),
-    }));
-    this.state = scope.createStorage('gradients', 'optimizer state', 4 * STATE_WORDS);
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    this.#rates = scope.createBuffer('gradients', 'rates', 4 * RATES_WORDS, usage);
+    const { scales, average } = options;
+    this.#stepped = parameters.trained.map((parameter) => {
+      const { name, layout } = parameter;
+      const storage = (label: string) => scope.createStorage('gradients', `${label} of ${name}`, 4 * layout.length);
+      return {
+        ...{ parameter, first: storage('first moment'), second: storage('second moment') },
+        ...(average && { average: storage('average') }),
+        isScaled: scales?.has(name) ?? false,
+      };
+    });
+    const { queue } = context.device;
+    this.#state = scope.createStorage('gradients', 'optimizer state', 4 * STATE_WORDS);
+    this.#scales = scope.createStorage('gradients', 'scales', 4 * SCALE_WORDS * this.#stepped.length);
+    const ofScales = this.#stepped.flatMap(({ parameter }) => [scales?.get(parameter.name) ?? 0, 0, 0]);
+    queue.writeBuffer(this.#scales, 0, Float32Array.from(ofScales));
+    this.#rates = createUniform(scope, 'gradients', 'rates', 4 * RATES_WORDS);
+    this.#beginAverages();
   }
 
   /** @throws RillError `bad-argument` for options out of range, `shader`. */
   static async create(context: GpuContext, parameters: Parameters, options: OptimizerOptions = {}): Promise<Optimizer> {
     const optimizer = new Optimizer(context, parameters, options);
     try {
-      optimizer.#check();
       await optimizer.#compile(options.relativeRate);
       return optimizer;
     } catch (error) {
@@ -103,57 +104,79 @@ export class Optimizer {
     }
   }
 
+  /** Averages start from the weights as they are. */
+  #beginAverages(): void {
+    const encoder = this.#context.device.createCommandEncoder();
+    for (const { parameter, average } of this.#stepped) {
+      if (average) {
+        encoder.copyBufferToBuffer(parameter.value, 0, average, 0, 4 * parameter.layout.length);
+      }
+    }
+    this.#context.device.queue.submit([encoder.finish()]);
+  }
+
   async #compile(relativeRate: (name: string) => number = () => 1): Promise<void> {
-    const { queue } = this.#context.device;
     const maker = new OperationMaker(this.#context);
     const scope = this.#scope;
-    const count = this.moments.length;
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    const at = scope.createBuffer('gradients', 'at', ORDINAL_STRIDE * count, usage);
-    const ordinals = new Uint32Array((ORDINAL_STRIDE / 4) * count);
-    this.moments.forEach((_, ordinal) => (ordinals[(ORDINAL_STRIDE / 4) * ordinal] = ordinal));
-    queue.writeBuffer(at, 0, ordinals);
-    const table = new DataView(new ArrayBuffer(PARAMETER_BYTES * count));
-    this.moments.forEach(({ parameter: { name, shape } }, i) => {
-      table.setUint32(PARAMETER_BYTES * i, elementCount(shape), true);
-      table.setFloat32(PARAMETER_BYTES * i + 4, relativeRate(name), true);
-    });
-    const parameters = scope.createStorage('gradients', 'parameters', table.byteLength);
-    queue.writeBuffer(parameters, 0, table.buffer);
-
+    const stepped = this.#stepped;
+    const count = stepped.length;
     const groupsOf = ({ layout }: TrainedParameter) => Math.ceil(layout.length / 4 / GROUP_VEC4S);
     let bytes = 0;
-    const places = this.moments.map(({ parameter }) => {
+    const places = stepped.map(({ parameter }): Place => {
       const size = SUM_BYTES * groupsOf(parameter);
       const offset = bytes;
       bytes += Math.ceil(size / ALIGNMENT) * ALIGNMENT;
       return { offset, size };
     });
     const sums = scope.createStorage('gradients', 'sums of squares', bytes);
-    const { state } = this;
-    const rates = this.#rates;
-    const squares = this.moments.map(({ parameter }, i) =>
-      maker.make(
-        kernels.squares,
-        {},
-        { value: parameter.value, gradient: parameter.gradient, sums: { buffer: sums, ...places[i] } },
-        () => [groupsOf(parameter), 1, 1],
+    const totals = scope.createStorage('gradients', 'totals', 4 * TOTAL_WORDS * count);
+    const parameters = this.#createTable(places, relativeRate);
+    const at = createOrdinals(scope, 'gradients', count);
+    const [state, rates, scales] = [this.#state, this.#rates, this.#scales];
+    const kind = OPTIMIZERS.indexOf(this.#options.optimizer);
+    const byParameter = () => [count, 1, 1] as const;
+    const before = [
+      ...stepped.map(({ parameter: { value, gradient }, parameter }, i) =>
+        maker.make(kernels.squares, {}, { value, gradient, sums: { buffer: sums, ...places[i] } }, () => [
+          groupsOf(parameter),
+          1,
+          1,
+        ]),
       ),
-    );
-    const begin = maker.make(kernels.beginStep, { count: bytes / SUM_BYTES }, { sums, state, rates }, () => [1, 1, 1]);
-    const steps = this.moments.map(({ parameter, first, second }, i) =>
-      maker.make(
-        kernels.adam,
-        { kind: KINDS.indexOf(this.#options.optimizer) },
-        {
-          ...{ gradient: parameter.gradient, value: parameter.value, first_moment: first, second_moment: second },
-          ...{ sums: { buffer: sums, ...places[i] }, parameters, state, rates, at },
-        },
-        () => byThread(parameter.layout.length / 4),
-      ),
-    );
-    this.#norm = [...(await Promise.all(squares)), await begin];
-    this.#steps = await Promise.all(steps);
+      maker.make(kernels.totals, {}, { sums, parameters, scales, totals }, byParameter),
+      maker.make(kernels.beginStep, {}, { totals, state, rates }, () => [1, 1, 1]),
+    ];
+    if (stepped.some(({ isScaled }) => isScaled)) {
+      const resources = { totals, parameters, scales, state, rates };
+      before.push(maker.make(kernels.scaleStep, { kind }, resources, () => [Math.ceil(count / THREADS), 1, 1]));
+    }
+    const steps = stepped.map(({ parameter, first, second, average, isScaled }) => {
+      const { gradient, value, layout } = parameter;
+      const moments = { first_moment: first, second_moment: second };
+      const resources = { gradient, value, ...moments, totals, parameters, state, rates, at };
+      const overrides = { kind, is_scaled: isScaled ? 1 : 0 };
+      const workgroups = () => byThread(layout.length / 4);
+      return average
+        ? maker.make(kernels.adamAveraged, overrides, { ...resources, average }, workgroups)
+        : maker.make(kernels.adam, overrides, resources, workgroups);
+    });
+    [this.#before, this.#steps] = await Promise.all([Promise.all(before), Promise.all(steps)]);
+  }
+
+  /** What does not change of each parameter. */
+  #createTable(places: readonly Place[], relativeRate: (name: string) => number): GPUBuffer {
+    const words = this.#stepped.length * PARAMETER_WORDS;
+    const table = new Uint32Array(words);
+    const floats = new Float32Array(table.buffer);
+    this.#stepped.forEach(({ parameter: { name, shape }, isScaled }, i) => {
+      const at = i * PARAMETER_WORDS;
+      const { offset, size } = places[i];
+      table.set([elementCount(shape), 0, 0, isScaled ? 1 : 0, offset / SUM_BYTES, size / SUM_BYTES], at);
+      floats.set([relativeRate(name), isScaled ? relativeRate(`scale.${name}`) : 0], at + 1);
+    });
+    const buffer = this.#scope.createStorage('gradients', 'parameters', 4 * words);
+    this.#context.device.queue.writeBuffer(buffer, 0, table);
+    return buffer;
   }
 
   /**
@@ -162,11 +185,13 @@ export class Optimizer {
    * @param lossScale that the loss, and so the gradients, were multiplied by
    */
   step(encoder: GPUCommandEncoder, learningRate: number, lossScale = 1): void {
-    const { betas, eps, weightDecay, maxGradNorm } = this.#options;
-    const rates = [learningRate, ...betas, eps, weightDecay, Math.min(maxGradNorm, LARGEST), lossScale, 0];
-    this.#context.device.queue.writeBuffer(this.#rates, 0, Float32Array.from(rates));
+    const { betas, eps, weightDecay, maxGradNorm, averagePeriod, averageDecay } = this.#options;
+    const rates = new Float32Array(RATES_WORDS);
+    rates.set([learningRate, ...betas, eps, weightDecay, Math.min(maxGradNorm, LARGEST), lossScale, 0, averageDecay]);
+    new Uint32Array(rates.buffer)[7] = averagePeriod;
+    this.#context.device.queue.writeBuffer(this.#rates, 0, rates);
     const pass = encoder.beginComputePass();
-    runAll(this.#norm, pass, NO_BATCH);
+    runAll(this.#before, pass, NO_BATCH);
     this.#steps.forEach((each, ordinal) => {
       each.run(pass, NO_BATCH, ordinal);
     });
@@ -175,26 +200,89 @@ export class Optimizer {
 
   /** What the last step was. @throws RillError `device-lost`, `gpu`. */
   async readState(): Promise<StepState> {
-    const floats = await readBuffers(this.#context, [{ buffer: this.state, bytes: 4 * STATE_WORDS }]);
+    const floats = await readBuffers(this.#context, [{ buffer: this.#state, bytes: 4 * STATE_WORDS }]);
     const words = new Uint32Array(floats.buffer);
     return { gradNorm: floats[1], taken: words[4], skipped: words[5], isSkipped: words[6] > 0 };
   }
 
-  #check(): void {
-    const { optimizer, betas, eps, weightDecay, maxGradNorm } = this.#options;
-    const isFine =
-      KINDS.includes(optimizer) &&
-      betas.every((beta) => beta >= 0 && beta < 1) &&
-      eps >= 0 &&
-      weightDecay >= 0 &&
-      maxGradNorm > 0;
-    if (!isFine) {
-      throw new RillError('bad-argument', {
-        got: JSON.stringify(this.#options),
-        expected: `optimizer ${KINDS.join(', ')}; betas from 0 to less than 1; eps and weightDecay not below 0; maxGradNorm above 0`,
-        remedy: 'Leave an option out for its default.',
-      });
+  /** The weights' averages as they are now, by name, in C order; of what is not averaged the weights. */
+  averages(): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    const averages = new Map(this.#stepped.map(({ parameter, average }) => [parameter.name, average]));
+    return this.#parameters.read(this.#parameters.all, ({ name, value }) => averages.get(name) ?? value);
+  }
+
+  /**
+   * All that it remembers, as it is now: with the weights, what a training goes on from to the byte.
+   *
+   * @throws RillError `device-lost`, `gpu`.
+   */
+  async save(): Promise<SavedOptimizer> {
+    const held = new Map<string, { shape: readonly number[]; values: Float32Array<ArrayBuffer> }>();
+    const hold = async (label: string, bufferOf: (of: Stepped) => GPUBuffer) => {
+      const buffers = new Map(this.#stepped.map((each) => [each.parameter, bufferOf(each)]));
+      const trained = [...buffers.keys()];
+      const read = await this.#parameters.read(trained, (parameter) => buffers.get(parameter) ?? parameter.value);
+      for (const { name, shape } of trained) {
+        held.set(`${label}.${name}`, { shape, values: read.get(name) ?? new Float32Array(0) });
+      }
+    };
+    await hold('exp_avg', ({ first }) => first);
+    await hold('exp_avg_sq', ({ second }) => second);
+    if (this.#options.averagePeriod > 0) {
+      await hold('model_avg', ({ parameter, average }) => average ?? parameter.value);
     }
+    const scaleBytes = 4 * SCALE_WORDS * this.#stepped.length;
+    const parts = [
+      { buffer: this.#state, bytes: 4 * STATE_WORDS },
+      { buffer: this.#scales, bytes: scaleBytes },
+    ];
+    const read = await readBuffers(this.#context, parts);
+    this.#stepped.forEach(({ parameter: { name }, isScaled }, i) => {
+      const at = STATE_WORDS + SCALE_WORDS * i;
+      scaleNames(name).forEach((key, k) => {
+        if (isScaled) {
+          held.set(key, { shape: [], values: read.slice(at + k, at + k + 1) });
+        }
+      });
+    });
+    const words = [...new Uint32Array(read.buffer, 0, STATE_WORDS)];
+    return { tensors: heldTensors(held), taken: words[4], words };
+  }
+
+  /**
+   * Goes on from what was saved. The weights are to be those of that time, and the options the same.
+   *
+   * @throws RillError `bad-argument` for what was saved of other parameters; nothing is changed then.
+   */
+  async load(saved: SavedOptimizer): Promise<void> {
+    checkState(saved);
+    const { queue } = this.#context.device;
+    const writes: (() => void)[] = [];
+    const scales = new Float32Array(SCALE_WORDS * this.#stepped.length);
+    for (const [i, { parameter, first, second, average, isScaled }] of this.#stepped.entries()) {
+      const { name, shape, layout } = parameter;
+      const take = async (label: string, buffer: GPUBuffer) => {
+        const values = await readSaved(saved, `${label}.${name}`, shape);
+        writes.push(() => {
+          queue.writeBuffer(buffer, 0, pack(layout, values));
+        });
+      };
+      await take('exp_avg', first);
+      await take('exp_avg_sq', second);
+      if (average) {
+        await take('model_avg', average);
+      }
+      if (isScaled) {
+        for (const [k, key] of scaleNames(name).entries()) {
+          scales.set(await readSaved(saved, key, []), SCALE_WORDS * i + k);
+        }
+      }
+    }
+    writes.forEach((write) => {
+      write();
+    });
+    queue.writeBuffer(this.#scales, 0, scales);
+    queue.writeBuffer(this.#state, 0, stateWords(saved, this.#options.betas));
   }
 
   /** Frees its memory. */
@@ -202,3 +290,6 @@ export class Optimizer {
     this.#scope.dispose();
   }
 }
+
+/** What a log-scale and its moments are saved as, in the order of optimizer_parameters.wgsl's Scale. */
+const scaleNames = (name: string) => [`scale.${name}`, `exp_avg.scale.${name}`, `exp_avg_sq.scale.${name}`];

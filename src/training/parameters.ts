@@ -22,6 +22,24 @@ export const isTrained = (name: string, prefixes: readonly string[] = ['']) =>
   // A buffer in icefall, not a parameter.
   !name.endsWith('out_norm.eps') && prefixes.some((prefix) => name.startsWith(prefix));
 
+/** Floats of one readback: half of the smallest of the largest buffers that WebGPU's devices have. */
+const READBACK_FLOATS = 32 << 20;
+
+/** Parameters in parts that can be read at once, one at least in each. */
+function inReadbacks<Of extends Parameter>(parameters: readonly Of[]): Of[][] {
+  const parts: Of[][] = [];
+  let floats = Infinity;
+  for (const parameter of parameters) {
+    floats += parameter.layout.length;
+    if (floats > READBACK_FLOATS) {
+      parts.push([]);
+      floats = parameter.layout.length;
+    }
+    parts[parts.length - 1].push(parameter);
+  }
+  return parts;
+}
+
 /** The network's tensors on the GPU, each with its gradient. */
 export class Parameters {
   readonly #context: GpuContext;
@@ -36,7 +54,7 @@ export class Parameters {
   /**
    * @param layouts of those to load, by their names
    * @param trainable prefixes of the names of tensors that are trained; all by default
-   * @throws RillError `bad-model` for weights that are not numbers, `bad-argument` where nothing is trained.
+   * @throws RillError `bad-model` for weights that are not numbers, `bad-argument` for what is too large.
    */
   static async load(
     context: GpuContext,
@@ -49,13 +67,6 @@ export class Parameters {
       for (const [name, layout] of layouts) {
         const shape = weights.tensors.get(name)?.shape ?? [];
         loaded.#add(name, shape, layout, await readFinite(weights, name), isTrained(name, trainable));
-      }
-      if (loaded.trained.length === 0) {
-        throw new RillError('bad-argument', {
-          got: `nothing to train: no tensor begins with ${(trainable ?? []).join(' or ')}`,
-          expected: 'prefixes of icefall’s names, such as encoder.encoder.layers.3. or ctc_output.',
-          remedy: 'Name what is to be trained, or leave `trainable` out to train all.',
-        });
       }
       return loaded;
     } catch (error) {
@@ -110,15 +121,17 @@ export class Parameters {
     parameters: readonly Of[],
     bufferOf: (parameter: Of) => GPUBuffer,
   ): Promise<Map<string, Float32Array<ArrayBuffer>>> {
-    const parts = parameters.map((each) => ({ buffer: bufferOf(each), bytes: 4 * each.layout.length }));
-    const packed = await readBuffers(this.#context, parts);
-    let at = 0;
-    return new Map(
-      parameters.map(({ name, shape, layout }) => {
+    const read = new Map<string, Float32Array<ArrayBuffer>>();
+    for (const some of inReadbacks(parameters)) {
+      const parts = some.map((each) => ({ buffer: bufferOf(each), bytes: 4 * each.layout.length }));
+      const packed = await readBuffers(this.#context, parts);
+      let at = 0;
+      for (const { name, shape, layout } of some) {
         const own = packed.subarray(at, (at += layout.length));
-        return [name, unpack(layout, own, elementCount(shape))];
-      }),
-    );
+        read.set(name, unpack(layout, own, elementCount(shape)));
+      }
+    }
+    return read;
   }
 
   /** Frees their memory. */

@@ -1,8 +1,10 @@
 import { RillError } from '../errors.ts';
+import { decodeImaAdpcm } from './ima-adpcm.ts';
 import type { Waveform } from './waveform.ts';
 
 const PCM = 1;
 const IEEE_FLOAT = 3;
+const IMA_ADPCM = 17;
 const EXTENSIBLE = 0xfffe;
 /** RF64 and BW64 keep their sizes in a chunk of 64-bit numbers, and this in the place of them. */
 const SIZE_ELSEWHERE = 0xffffffff;
@@ -71,7 +73,7 @@ interface SampleLayout {
 
 /**
  * Reads a RIFF/WAVE file (also RF64 and BW64): PCM of 8, 16, 24 or 32 bits or IEEE float, any rate; several channels
- * are averaged. Samples of 16 or 24 bits may stand in more bytes than they need, at either end. Sound that ends before
+ * are averaged. IMA ADPCM of one channel, too. Samples of 16 or 24 bits may stand in more bytes than they need, at either end. Sound that ends before
  * its stated size is read as far as it goes, see {@link Waveform.missingBytes}.
  *
  * @throws RillError `bad-audio`.
@@ -82,8 +84,8 @@ export function readWav(file: Uint8Array | ArrayBuffer): Waveform {
   const available = bytes.length - start;
   const isOpen = declaredBytes === 0 && !isChunks(bytes, start);
   const size = isOpen ? available : Math.min(declaredBytes, available);
-  const view = viewOf(bytes.subarray(start, start + size));
-  const samples = readSamples(view, layoutOf(format, view));
+  const sound = bytes.subarray(start, start + size);
+  const samples = format.tag === IMA_ADPCM ? readAdpcm(sound, format) : readPlain(viewOf(sound), format);
   if (samples.length === 0) {
     throw badWav('a WAV file without samples', 'at least one sample');
   }
@@ -302,6 +304,15 @@ function findPadding(sound: DataView, sampleBytes: number, width: number): numbe
     }
   }
   return isLow ? 0 : isHigh ? padding : undefined;
+}
+
+const readPlain = (sound: DataView, format: SampleFormat) => readSamples(sound, layoutOf(format, sound));
+
+function readAdpcm(sound: Uint8Array, { channels, bits, blockAlign }: SampleFormat): Float32Array<ArrayBuffer> {
+  if (channels !== 1 || bits !== 4 || blockAlign <= 4) {
+    throw badWav(`IMA ADPCM of ${channels} channels, ${bits} bits, in blocks of ${blockAlign} bytes`, 'one channel, 4 bits');
+  }
+  return decodeImaAdpcm(sound, blockAlign);
 }
 
 /** The frames that are there as a whole, channels averaged. */

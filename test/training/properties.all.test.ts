@@ -4,6 +4,7 @@ import type { LossOptions } from '../../src/training/losses/loss.ts';
 import type { TrainingBatch } from '../../src/training/batch.ts';
 import { TrainingNetwork, type NetworkOptions } from '../../src/training/network.ts';
 import type { Capacity } from '../../src/training/operations.ts';
+import { Trunk } from '../../src/training/trunk.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectSameBytes, expectWithinShare } from '../support/close.ts';
 import {
@@ -37,14 +38,17 @@ async function stepOf(network: TrainingNetwork, batch: TrainingBatch, options: L
   return { ...loss, gradients: await network.parameters.gradients() };
 }
 
+/** A batch that begins with features. */
+type FeatureBatch = TrainingBatch & { features: Float32Array };
+
 /** A golden batch of its own, for the weights of `small`. */
-async function batchOf(name: string, targets: number[][]): Promise<TrainingBatch> {
+async function batchOf(name: string, targets: number[][]): Promise<FeatureBatch> {
   const { data: features } = await trainingArray(`${name}/features`);
   return { features, lens: [...(await trainingArray(`${name}/feature_lens`)).data], targets };
 }
 
 /** Some utterances of a batch. */
-function utterancesOf({ features, lens, targets }: TrainingBatch, from: number, to: number): TrainingBatch {
+function utterancesOf({ features, lens, targets }: FeatureBatch, from: number, to: number): FeatureBatch {
   const size = features.length / lens.length;
   return {
     features: features.subarray(from * size, to * size),
@@ -54,7 +58,7 @@ function utterancesOf({ features, lens, targets }: TrainingBatch, from: number, 
 }
 
 /** The same utterances with NaN in place of what pads them, and with more of it behind. */
-function paddedWithNan({ features, lens, ...rest }: TrainingBatch): TrainingBatch {
+function paddedWithNan({ features, lens, ...rest }: FeatureBatch): TrainingBatch {
   const { numFeatures } = small.config;
   const size = features.length / lens.length;
   const further = size + 9 * numFeatures;
@@ -67,7 +71,7 @@ function paddedWithNan({ features, lens, ...rest }: TrainingBatch): TrainingBatc
 
 describe('to the byte, loss and gradients in training mode do not depend on', () => {
   const { lens, targets, draws } = small;
-  const batch: TrainingBatch = { features: small.features.data, lens, targets, draws };
+  const batch: FeatureBatch = { features: small.features.data, lens, targets, draws };
   const options = { dropout: small.config.dropout, auxLayers: small.config.auxLayers };
   const exact = { utterances: 3, frames: 14, labels: 5 };
   let network: TrainingNetwork;
@@ -103,6 +107,39 @@ describe('to the byte, loss and gradients in training mode do not depend on', ()
     await expectTheSame(roomy, batch);
     roomy.dispose();
   });
+
+  it('whether activations are kept, or computed once more on the way back', async () => {
+    const again = await networkFor(exact, { ...options, recompute: true });
+    await expectTheSame(again, batch);
+    again.dispose();
+  });
+});
+
+it('a network that begins at a layer gives the gradients of the whole one that is frozen below, to the byte', async () => {
+  const { lens, targets } = small;
+  const capacity = { utterances: 3, frames: 14, labels: 5 };
+  const whole = await networkFor(capacity, { trainable: ['encoder.encoder.layers.1.', 'ctc_output.'] });
+  const expected = await stepOf(whole, { features: small.features.data, lens, targets }, { reduction: 'mean' });
+  whole.dispose();
+
+  const model = openModel(small.files);
+  const trunk = await Trunk.create(context, model, capacity, 1);
+  const states = await trunk.run({ features: small.features.data, lens });
+  trunk.dispose();
+  const { dModel } = model.sizes.encoder;
+  const frames = Math.max(...states.map(({ length }) => length / dModel));
+  // What pads is not read.
+  const hidden = new Float32Array(states.length * frames * dModel).fill(NaN);
+  states.forEach((own, n) => hidden.set(own, n * frames * dModel));
+  const upper = await networkFor(capacity, { from: 1 });
+  const got = await stepOf(upper, { hidden, lens, targets }, { reduction: 'mean' });
+  upper.dispose();
+
+  expect(got.losses).toEqual(expected.losses);
+  expect([...got.gradients.keys()]).toEqual([...expected.gradients.keys()]);
+  for (const [name, gradient] of expected.gradients) {
+    expectSameBytes(got.gradients.get(name) ?? new Float32Array(), gradient, name);
+  }
 });
 
 describe('utterances of a batch', () => {
@@ -116,7 +153,7 @@ describe('utterances of a batch', () => {
   let network: TrainingNetwork;
   /** Two do not fit, one just fits, one has no labels. */
   let golden: Golden;
-  let batch: TrainingBatch;
+  let batch: FeatureBatch;
   const expectedOf = async (reduction: 'sum' | 'mean') =>
     weightsOf(await trainingTensors(`small/infinite/grads_${reduction}.pt`));
 

@@ -7,7 +7,7 @@ import { openModel } from '../../src/model/model.ts';
 import { writeSafetensors } from '../../src/model/safetensors.ts';
 import { expectedTensors } from '../../src/model/sizes.ts';
 import type { Draws } from '../../src/training/draws.ts';
-import type { OptimizerName } from '../../src/training/optimizer.ts';
+import type { OptimizerName } from '../../src/training/optimizer-options.ts';
 import { readText, withFile, writeOutput } from '../files.ts';
 import type { GradientsInput } from '../runtime/gradients-job.ts';
 import type { Runtime } from '../runtime/runtime.ts';

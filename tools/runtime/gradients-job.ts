@@ -3,7 +3,8 @@ import { openModel, type ModelFiles } from '../../src/model/model.ts';
 import { longestFrames } from '../../src/training/activations.ts';
 import type { Reduction } from '../../src/training/losses/loss.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
-import { Optimizer, type OptimizerName } from '../../src/training/optimizer.ts';
+import { Optimizer } from '../../src/training/optimizer.ts';
+import type { OptimizerName } from '../../src/training/optimizer-options.ts';
 import { gpuOf } from './gpu-of.ts';
 import type { JobContext } from './jobs.ts';
 

@@ -4,7 +4,7 @@ import { padded, vec4s } from '../../webgpu/weights.ts';
 import * as kernels from '../kernels.generated.ts';
 import { linear, linearGradients, maskOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
-import { byRow, runAll, type BatchSize, type Operation } from '../operations.ts';
+import { byRow, rowsOf, runAll, type BatchSize, type Operation } from '../operations.ts';
 import { CtcLoss, framesNeeded } from './ctc.ts';
 import {
   isSpike,
@@ -30,6 +30,7 @@ interface CtcHeadParts extends LossParts {
 /** The CTC head. Each utterance has a loss of its own: CTC over its labels, or a spike. */
 export class CtcHead implements Loss {
   readonly losses: GPUBuffer;
+  output!: Loss['output'];
   readonly #parts: CtcHeadParts;
   readonly #scope: BufferScope;
   #ctc!: CtcLoss;
@@ -58,13 +59,14 @@ export class CtcHead implements Loss {
 
   async #compile(vocabSize: number): Promise<void> {
     const { maker, capacity, step, dropout, encoderOut, dEncoderOut, headMask } = this.#parts;
-    const rows = capacity.utterances * capacity.frames;
+    const rows = rowsOf(capacity);
     const { dModel } = this.#parts.sizes.encoder;
     const [d, vocabulary] = [vec4s(dModel), vec4s(vocabSize)];
     const floats = (label: string, count: number) => this.#scope.createStorage('activations', label, 4 * count);
     // The input's gradient takes its place; logits become log-probabilities.
     const dropped = floats('encoder_out behind dropout', rows * padded(dModel));
     const logits = floats('logits', rows * padded(vocabSize));
+    this.output = { buffer: logits, width: vocabSize };
     const dLogits = floats('gradient of logits', rows * padded(vocabSize));
     const masked = (x: GPUBuffer, y: GPUBuffer) =>
       maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: headMask, step }, byRow);

@@ -1,6 +1,6 @@
 import { BufferScope, type GpuContext } from '../../webgpu/device/context.ts';
 import * as kernels from '../kernels.generated.ts';
-import { byRow, byUtterance, runAll, type BatchSize, type Capacity, type Operation } from '../operations.ts';
+import { byRow, byUtterance, rowsOf, runAll, type BatchSize, type Capacity, type Operation } from '../operations.ts';
 import { isSpike, longestTarget, type LogitLossParts, type Utterance } from './loss.ts';
 
 /** Words of an utterance in the lattice's table, as ctc_lattice.wgsl has them. */
@@ -38,7 +38,7 @@ export class CtcLoss {
   static async create(parts: LogitLossParts): Promise<CtcLoss> {
     const { context, maker, capacity, vocabSize, step, logProbs, dLogits, losses } = parts;
     const loss = new CtcLoss(context, capacity);
-    const bytes = 4 * capacity.utterances * capacity.frames * statesOf(capacity.labels);
+    const bytes = 4 * rowsOf(capacity) * statesOf(capacity.labels);
     const alpha = loss.#scope.createStorage('activations', 'ctc alpha', bytes);
     const beta = loss.#scope.createStorage('activations', 'ctc beta', bytes);
     const [labels, utterances, lattice] = [loss.#labels, loss.#utterances, loss.#lattice];

@@ -52,6 +52,8 @@ export interface BatchLoss {
 export interface Loss {
   /** (utterances) */
   readonly losses: GPUBuffer;
+  /** What searches read, (rows, width padded): log-probabilities, or what a transducer's joiner takes in. */
+  readonly output: { buffer: GPUBuffer; width: number };
   /**
    * Uploads what a batch should say.
    *

@@ -4,7 +4,7 @@ import { padded, vec4s } from '../../webgpu/weights.ts';
 import * as kernels from '../kernels.generated.ts';
 import { linear, linearGradients } from '../layer.ts';
 import { JOINER } from '../layout.ts';
-import { byRow, byUtterance, type Operation } from '../operations.ts';
+import { byRow, byUtterance, rowsOf, type Operation } from '../operations.ts';
 import type { LossParts } from './loss.ts';
 
 /** Whether a symbol stays on its frame, `regular`, or takes it, `modified`: then there is at most one a frame. As k2 has it. */
@@ -50,14 +50,13 @@ export interface TransducerBuffers {
 }
 
 /** @throws RillError `bad-model` without a transducer head, `bad-argument` for what is too large. */
-export function createBuffers(
-  scope: BufferScope,
-  { sizes, capacity: { utterances, frames, labels } }: LossParts,
-  type: RnntType,
-): TransducerBuffers {
+export function createBuffers(scope: BufferScope, { sizes, capacity }: LossParts, type: RnntType): TransducerBuffers {
   const { vocabSize, decoderDim, joinerDim, contextSize } = requireTransducer(sizes);
+  const { utterances, labels } = capacity;
+  const rows = rowsOf(capacity);
   const positions = utterances * (labels + 1);
-  const steps = 1 + frames + (type === 'regular' ? labels : 0);
+  const joints = rows * (labels + 1);
+  const steps = rows + utterances * (1 + (type === 'regular' ? labels : 0));
   const storage = (label: string, count: number) => scope.createStorage('activations', label, 4 * count);
   const uniform = (label: string) =>
     scope.createBuffer('activations', label, 16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
@@ -71,14 +70,14 @@ export function createBuffers(
     latticeStep: uniform('rows of the lattice'),
     decoderOut: storage('decoder_out', positions * padded(decoderDim)),
     dDecoderOut: storage('gradient of decoder_out', positions * padded(decoderDim)),
-    encoderProj: storage('encoder_proj', utterances * frames * padded(joinerDim)),
+    encoderProj: storage('encoder_proj', rows * padded(joinerDim)),
     decoderProj: storage('decoder_proj', positions * padded(joinerDim)),
-    joined: storage('joined', positions * frames * padded(joinerDim)),
-    dJoined: storage('gradient of joined', positions * frames * padded(joinerDim)),
-    logits: storage('logits of the joiner', positions * frames * padded(vocabSize)),
-    alpha: storage('transducer alpha', positions * steps),
-    beta: storage('transducer beta', positions * steps),
-    totals: storage('transducer totals', utterances * steps),
+    joined: storage('joined', joints * padded(joinerDim)),
+    dJoined: storage('gradient of joined', joints * padded(joinerDim)),
+    logits: storage('logits of the joiner', joints * padded(vocabSize)),
+    alpha: storage('transducer alpha', (labels + 1) * steps),
+    beta: storage('transducer beta', (labels + 1) * steps),
+    totals: storage('transducer totals', steps),
   };
 }
 

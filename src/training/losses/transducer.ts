@@ -2,7 +2,7 @@ import { initialContext } from '../../decoder/joiner.ts';
 import { requireTransducer } from '../../encoder/checks.ts';
 import { RillError } from '../../errors.ts';
 import { BufferScope } from '../../webgpu/device/context.ts';
-import type { BatchSize } from '../operations.ts';
+import { rowsOf, type BatchSize } from '../operations.ts';
 import {
   isSpike,
   longestTarget,
@@ -46,11 +46,12 @@ export class TransducerLoss implements Loss {
 
   /** @throws RillError `bad-model` without a transducer head, `bad-argument` for what is too large, `shader`. */
   static async create(parts: LossParts, type: RnntType): Promise<TransducerLoss> {
-    const { utterances, frames, labels } = parts.capacity;
-    const rows = utterances * frames * (labels + 1);
+    const { utterances, labels } = parts.capacity;
+    const frames = rowsOf(parts.capacity);
+    const rows = frames * (labels + 1);
     if (rows > MOST_ROWS) {
       throw new RillError('bad-argument', {
-        got: `${utterances} utterances of ${frames} encoder frames with ${labels} tokens: ${rows} rows of logits`,
+        got: `${utterances} utterances, ${frames} encoder frames in all, with ${labels} tokens: ${rows} rows of logits`,
         expected: `at most ${MOST_ROWS}`,
         remedy: 'Train with smaller batches, or with shorter utterances.',
       });
@@ -67,6 +68,11 @@ export class TransducerLoss implements Loss {
 
   get losses(): GPUBuffer {
     return this.#buffers.losses;
+  }
+
+  get output(): Loss['output'] {
+    const { joinerDim } = requireTransducer(this.#parts.sizes);
+    return { buffer: this.#buffers.encoderProj, width: joinerDim };
   }
 
   upload(batch: TargetBatch, options: LossOptions): readonly Utterance[] {

@@ -9,7 +9,7 @@ import { weightOf, type Gradients } from './weights.ts';
 
 type Stored = ReadonlyMap<string, Float64Array>;
 
-const scaleName = (name: string) => `${name}_scale`;
+export const scaleName = (name: string) => `${name}_scale`;
 const factorOf = (stored: Stored, name: string) => Math.exp(stored.get(scaleName(name))?.[0] ?? 0);
 
 /** W of all tensors that are not scales. */

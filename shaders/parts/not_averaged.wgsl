@@ -1,0 +1,3 @@
+// Parameters have no running average.
+
+fn keep_average(k: u32, w: vec4f) {}

@@ -1,0 +1,105 @@
+import { RillError } from '../../errors.ts';
+import type { Model } from '../../model/model.ts';
+import type { TokenTable } from '../../model/tokens.ts';
+import { Resampler } from '../../waveform/resampler.ts';
+import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
+import type { TeachOptions } from './options.ts';
+import { LONG_SECONDS } from './recipe.ts';
+import { checkTake, requireTake, type Take } from './take.ts';
+
+/** Something that is said, in a recording. */
+export interface Saying {
+  samples: Float32Array;
+  /** Seconds from the recording's start. */
+  start: number;
+  end: number;
+}
+
+/** Recordings at the model's sample rate, with what is said in them found. */
+export interface Materials {
+  sampleRate: number;
+  phrases: readonly Saying[];
+  negatives: readonly Saying[];
+  rehearsal: readonly (Saying & { tokens: readonly number[] })[];
+  /** All other speech, one recording behind the other. */
+  speech: Float32Array;
+}
+
+/** Recordings of the phrase, at least. */
+const FEWEST_RECORDINGS = 3;
+/** A recording of what must not be heard that is longer is speech, not one saying. */
+const LONGEST_SAYING = 5;
+
+function unfit(got: string, expected: string, remedy: string): RillError {
+  return new RillError('bad-argument', { got, expected, remedy });
+}
+
+function atRate(waveform: Waveform, sampleRate: number): Float32Array {
+  checkWaveform(waveform);
+  const resampler = new Resampler(waveform.sampleRate, sampleRate);
+  return joined([resampler.accept(waveform.samples), resampler.finish()]);
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** Tokens of what is said: that of a phrase the model was taught, or those that spell it. */
+export function tokensOf(text: string, table: TokenTable): readonly number[] {
+  const phrase = table.phraseId(text);
+  const tokens = phrase === undefined ? table.encode(text) : [phrase];
+  if (!tokens || tokens.length === 0) {
+    throw unfit(
+      `a rehearsal of ${JSON.stringify(text)}`,
+      'text that the model’s tokens spell, or a phrase that it was taught',
+      'Correct the text, or leave the recording out.',
+    );
+  }
+  return tokens;
+}
+
+/**
+ * Checks what a phrase is taught from, and finds what is said in it.
+ *
+ * @throws RillError `bad-argument`, `bad-audio`.
+ */
+export function prepareMaterials(
+  { config }: Model,
+  table: TokenTable,
+  { recordings, speech, negatives = [], rehearsal = [] }: TeachOptions,
+): Materials {
+  const { sampleRate } = config.features;
+  if (recordings.length < FEWEST_RECORDINGS) {
+    throw unfit(`${recordings.length} recordings`, `at least ${FEWEST_RECORDINGS}`, 'Record the phrase ten times.');
+  }
+  const found = (waveform: Waveform, { start, end }: Take): Saying => ({
+    samples: atRate(waveform, sampleRate),
+    ...{ start, end },
+  });
+  const phrases = recordings.map((each, i) => found(each, requireTake(each, `recording ${i + 1}`)));
+  const isSaying = ({ samples, sampleRate: rate }: Waveform) => samples.length <= LONGEST_SAYING * rate;
+  const sayings = negatives.filter(isSaying).map((each) => ({ waveform: each, take: checkTake(each) }));
+  const others = [...speech, ...negatives.filter((each) => !isSaying(each))];
+  const all = joined(others.map((each) => atRate(each, sampleRate)));
+  if (all.length < LONG_SECONDS * sampleRate) {
+    throw unfit(
+      `${(all.length / sampleRate).toFixed(1)} s of other people’s speech`,
+      `at least ${LONG_SECONDS} s; five minutes are good`,
+      'Take weights/negatives/speech.wav of the package: without other speech the phrase is heard everywhere.',
+    );
+  }
+  return {
+    ...{ sampleRate, phrases, speech: all },
+    negatives: sayings.filter(({ take }) => take.problem !== 'silent').map((each) => found(each.waveform, each.take)),
+    rehearsal: rehearsal.map(({ waveform, text }) => ({
+      ...found(waveform, checkTake(waveform)),
+      tokens: tokensOf(text, table),
+    })),
+  };
+}

@@ -1,0 +1,149 @@
+import { RillError } from '../../errors.ts';
+import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
+
+/** Why a recording cannot teach a phrase. */
+export type TakeProblem = 'silent' | 'clipped' | 'too-short' | 'too-long';
+
+/** Where a phrase stands in a recording. */
+export interface Take {
+  /** Seconds from the recording's start to the phrase's, found by energy. */
+  start: number;
+  /** Seconds to the phrase's end. */
+  end: number;
+  /** How loud the phrase is at its loudest, in dB of full scale; -Infinity for digital silence. */
+  level: number;
+  /** Why it cannot be used; absent where it can. */
+  problem?: TakeProblem;
+}
+
+/** Seconds that a phrase lasts. */
+export const SHORTEST_PHRASE = 0.3;
+export const LONGEST_PHRASE = 3;
+
+/** Seconds of a frame of energy, and from one to the next. */
+const FRAME_SECONDS = 0.02;
+const HOP_SECONDS = 0.01;
+/** dB of full scale: a phrase that is quieter at its loudest is none. */
+const SILENT_LEVEL = -50;
+/** dB: what is quieter than the loudest frame by more is not the phrase, nor is what hardly stands out of the noise. */
+const BELOW_LOUDEST = 35;
+const ABOVE_NOISE = 8;
+/** The noise never counts as louder than this below the loudest: speech may fill a whole recording. */
+const LEAST_CONTRAST = 12;
+/** Share of the frames that are taken for noise. */
+const QUIETEST = 0.1;
+/** Seconds: a pause within a phrase, and a click. */
+const LONGEST_PAUSE = 0.3;
+const LONGEST_CLICK = 0.06;
+/** Samples this near to full scale may be cut off, and the share of the phrase's that make it clipped. */
+const FULL_SCALE = 0.998;
+const CLIPPED_SHARE = 0.002;
+
+/** A stretch of frames: the first, and the one behind the last. */
+type Stretch = readonly [first: number, end: number];
+
+/**
+ * Finds the phrase in a recording of one take, by its energy, and tells whether it is fit to teach. It costs far less than the
+ * recording lasts.
+ *
+ * @throws RillError `bad-audio` for what is no audio.
+ */
+export function checkTake(waveform: Waveform): Take {
+  checkWaveform(waveform);
+  const { samples, sampleRate } = waveform;
+  const powers = framePowers(samples, sampleRate);
+  const levels = powers.map((power) => 10 * Math.log10(power));
+  const loudest = Math.max(-Infinity, ...levels);
+  const [first, end] = loudest < SILENT_LEVEL ? [0, 0] : phraseOf(levels, powers, loudest);
+  const seconds = (frame: number) => Math.min(frame * HOP_SECONDS, samples.length / sampleRate);
+  // A frame covers twice as much as lies between two.
+  const take = { start: seconds(first), end: end > first ? seconds(end + 1) : 0, level: loudest };
+  const problem = problemOf(take, waveform);
+  return problem ? { ...take, problem } : take;
+}
+
+/**
+ * The take, or an error for one that is not fit.
+ *
+ * @throws RillError `bad-audio`.
+ */
+export function requireTake(waveform: Waveform, name: string): Take {
+  const take = checkTake(waveform);
+  if (take.problem) {
+    const { got, remedy } = TAKE_PROBLEMS[take.problem];
+    throw new RillError('bad-audio', { got: `${name}, ${got}`, expected: 'the phrase, said once', remedy });
+  }
+  return take;
+}
+
+/** What is wrong with a take, and what to do, in words. */
+export const TAKE_PROBLEMS: Readonly<Record<TakeProblem, { got: string; remedy: string }>> = {
+  silent: { got: 'in which nothing is heard', remedy: 'Speak up, or come nearer to the microphone.' },
+  clipped: { got: 'which is too loud and cut off', remedy: 'Speak more softly, or turn the microphone down.' },
+  'too-short': {
+    got: `in which less than ${SHORTEST_PHRASE} s is said`,
+    remedy: 'Say the whole phrase; one of two words or three syllables is good.',
+  },
+  'too-long': {
+    got: `in which more than ${LONGEST_PHRASE} s is said`,
+    remedy: 'Say the phrase once, with silence before and after.',
+  },
+};
+
+function problemOf({ start, end, level }: Take, { samples, sampleRate }: Waveform): TakeProblem | undefined {
+  if (level < SILENT_LEVEL) {
+    return 'silent';
+  }
+  if (end - start < SHORTEST_PHRASE) {
+    return 'too-short';
+  }
+  if (end - start > LONGEST_PHRASE) {
+    return 'too-long';
+  }
+  const phrase = samples.subarray(Math.floor(start * sampleRate), Math.ceil(end * sampleRate));
+  const clipped = phrase.reduce((count, sample) => count + (Math.abs(sample) >= FULL_SCALE ? 1 : 0), 0);
+  return clipped > CLIPPED_SHARE * phrase.length ? 'clipped' : undefined;
+}
+
+/** Mean squares, one every {@link HOP_SECONDS}. */
+function framePowers(samples: Float32Array, sampleRate: number): number[] {
+  const [length, hop] = [FRAME_SECONDS, HOP_SECONDS].map((seconds) => Math.max(1, Math.round(seconds * sampleRate)));
+  const powers: number[] = [];
+  for (let from = 0; from + length <= samples.length; from += hop) {
+    let sum = 0;
+    for (let i = from; i < from + length; i++) {
+      sum += samples[i] ** 2;
+    }
+    powers.push(sum / length);
+  }
+  return powers;
+}
+
+/** The stretch with the most energy of those that stand out, pauses of a phrase bridged. */
+function phraseOf(levels: readonly number[], powers: readonly number[], loudest: number): Stretch {
+  const sorted = [...levels].sort((a, b) => a - b);
+  const noise = Math.min(sorted[Math.floor(QUIETEST * sorted.length)], loudest - ABOVE_NOISE - LEAST_CONTRAST);
+  const threshold = Math.max(loudest - BELOW_LOUDEST, noise + ABOVE_NOISE);
+  const loud: Stretch[] = [];
+  levels.forEach((level, frame) => {
+    if (level >= threshold) {
+      const last = loud.at(-1);
+      if (last?.[1] === frame) {
+        loud[loud.length - 1] = [last[0], frame + 1];
+      } else {
+        loud.push([frame, frame + 1]);
+      }
+    }
+  });
+  const joined: Stretch[] = [];
+  for (const stretch of loud.filter(([first, end]) => end - first > LONGEST_CLICK / HOP_SECONDS)) {
+    const last = joined.at(-1);
+    if (last && stretch[0] - last[1] <= LONGEST_PAUSE / HOP_SECONDS) {
+      joined[joined.length - 1] = [last[0], stretch[1]];
+    } else {
+      joined.push(stretch);
+    }
+  }
+  const energy = ([first, end]: Stretch) => powers.slice(first, end).reduce((sum, power) => sum + power, 0);
+  return joined.reduce<Stretch>((best, each) => (energy(each) > energy(best) ? each : best), [0, 0]);
+}
