@@ -4,9 +4,9 @@ import { BufferScope } from '../../src/webgpu/device/context.ts';
 import { readBuffers } from '../../src/webgpu/device/readback.ts';
 import { createActivations } from '../../src/training/activations.ts';
 import * as kernels from '../../src/training/kernels.generated.ts';
-import { planLayer, runBackward, runForward } from '../../src/training/layer.ts';
+import { planBackward, planForward, runBackward, runForward } from '../../src/training/layer.ts';
 import { layerPrefix, trainingLayouts } from '../../src/training/layout.ts';
-import { ORDINAL_STRIDE, OperationMaker, byRow } from '../../src/training/operations.ts';
+import { OperationMaker, byRow, createOrdinals, createUniform } from '../../src/training/operations.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
 import { Parameters } from '../../src/training/parameters.ts';
 import { ADAM, type LayerContender, type OpenLayer } from './layer-problem.ts';
@@ -27,24 +27,22 @@ export const rillLayer =
     const layouts = [...trainingLayouts(model.sizes, 'ctc')].filter(([name]) => name.startsWith(OWN));
     const scope = new BufferScope(context);
     const parameters = await Parameters.load(context, model.weights, new Map(layouts), TRAINED);
-    const activations = createActivations(scope, { ...sizes, combined: 0 }, size);
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    const step = scope.createBuffer('activations', 'step', 16, usage);
-    const at = scope.createBuffer('activations', 'at', ORDINAL_STRIDE * frames, usage);
-    const goal = scope.createStorage('activations', 'wanted', wanted.byteLength);
-    const losses = scope.createStorage('activations', 'losses', 4 * utterances * frames);
-    const words = new Uint32Array((ORDINAL_STRIDE / 4) * frames);
-    for (let frame = 0; frame < frames; frame++) {
-      words.fill(frame, (ORDINAL_STRIDE / 4) * frame, (ORDINAL_STRIDE / 4) * frame + 2);
-    }
-    device.queue.writeBuffer(at, 0, words);
+    const storage = (label: string, floats: number) => scope.createStorage('activations', label, 4 * floats);
+    const keeping = { from: 0, lowest: 0, recompute: false, hasDropout: false, combined: 0 };
+    const activations = createActivations(storage, sizes, size, keeping);
+    const step = createUniform(scope, 'activations', 'step', 16);
+    const at = createOrdinals(scope, 'activations', frames);
+    const goal = storage('wanted', wanted.length);
+    const losses = storage('losses', utterances * frames);
     device.queue.writeBuffer(step, 0, Uint32Array.of(utterances, frames));
     device.queue.writeBuffer(activations.alpha, 0, Float32Array.of(1));
     device.queue.writeBuffer(goal, 0, wanted);
     const maker = new OperationMaker(context);
     const { out, dOut, layers } = activations;
-    const [plan, meanSquare, optimizer] = await Promise.all([
-      planLayer({ maker, sizes, parameters, activations, step, at, dropout: 0 }, 0, true),
+    const parts = { maker, sizes, parameters, activations, step, at, dropout: 0 };
+    const [forward, backward, meanSquare, optimizer] = await Promise.all([
+      planForward(parts, 0),
+      planBackward(parts, 0, true),
       maker.make(kernels.meanSquare, { width: sizes.dModel }, { y: out, wanted: goal, dy: dOut, losses, step }, byRow),
       Optimizer.create(context, parameters, { ...ADAM, maxGradNorm: Infinity }),
     ]);
@@ -56,11 +54,12 @@ export const rillLayer =
           encoder.clearBuffer(gradient);
         }
       }
+      parameters.copyToTextures(encoder);
       const pass = encoder.beginComputePass();
-      runForward(plan, pass, size, 0);
+      runForward(forward, pass, size, 0);
       meanSquare.run(pass, size);
       if (isStep) {
-        runBackward(plan, pass, size, 0);
+        runBackward(backward, pass, size, 0);
       }
       pass.end();
       if (isStep) {

@@ -62,7 +62,10 @@ export const jaxLayer: OpenLayer = async (problem) => {
     const outputs: JaxArray[] = [];
     for (const own of gatesX) {
       const [i, f, g, o] = np.split(own.add(np.matmul(h, p.wHh.ref)), 4, 1);
-      c = nn.sigmoid(f).mul(c).add(nn.sigmoid(i).mul(np.tanh(g)));
+      c = nn
+        .sigmoid(f)
+        .mul(c)
+        .add(nn.sigmoid(i).mul(np.tanh(g)));
       h = np.matmul(nn.sigmoid(o).mul(np.tanh(c.ref)), p.wHr.ref);
       outputs.push(h.ref);
     }
@@ -84,7 +87,10 @@ export const jaxLayer: OpenLayer = async (problem) => {
     const updated = tree.map(
       (p: JaxArray, m: JaxArray, v: JaxArray) =>
         p.sub(
-          m.div(correction1.ref).div(np.sqrt(v.div(correction2.ref)).add(ADAM.eps)).mul(ADAM.learningRate),
+          m
+            .div(correction1.ref)
+            .div(np.sqrt(v.div(correction2.ref)).add(ADAM.eps))
+            .mul(ADAM.learningRate),
         ),
       p,
       tree.ref(first),
