@@ -21,7 +21,7 @@ fn row_start(lane: u32) -> u32 {
 
 // There is nothing before the first frame.
 fn load(place: u32) -> Input {
-  return select(Input(), h[place], at.frame > 0u);
+  return select(no_input, h[place], at.frame > 0u);
 }
 
 fn store(lane: u32, unit: u32, sum: vec4f) {

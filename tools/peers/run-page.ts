@@ -126,7 +126,10 @@ function filesOf(script: string, folder?: string): Files {
     '/': ['text/html', PAGE],
     '/page.js': ['text/javascript', script],
   };
-  const folders: Readonly<Record<string, string>> = { '/onnxruntime-web': ONNX_RUNTIME, ...(folder && { '/model': folder }) };
+  const folders: Readonly<Record<string, string>> = {
+    '/onnxruntime-web': ONNX_RUNTIME,
+    ...(folder && { '/model': folder }),
+  };
   return async (path) => {
     if (Object.hasOwn(made, path)) {
       return made[path];

@@ -26,6 +26,7 @@ import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
 import { concatenated } from './arrays.ts';
 import { bench } from './bench-job.ts';
 import { dtypes } from './dtypes-job.ts';
+import { trainBench } from '../training/bench-job.ts';
 import { gpuOf, withKernels } from './gpu-of.ts';
 import { gradients } from './gradients-job.ts';
 import { requireKeywords } from './keywords.ts';
@@ -441,7 +442,7 @@ async function methods(
   return ableKernels(gpuOf(engine), openModel(model), dtype).map(({ matrices }) => matrices);
 }
 
-export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, gradients, methods };
+export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, gradients, methods, trainBench };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

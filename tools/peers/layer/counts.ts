@@ -7,8 +7,10 @@ export interface Counts {
 /** Counts dispatches and submits while something runs. */
 export async function counted(run: () => Promise<unknown>): Promise<Counts> {
   const counts: Counts = { dispatches: 0, submits: 0 };
+  /* eslint-disable @typescript-eslint/unbound-method -- called with their own `this` below */
   const { dispatchWorkgroups } = GPUComputePassEncoder.prototype;
   const { submit } = GPUQueue.prototype;
+  /* eslint-enable @typescript-eslint/unbound-method */
   GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...sizes) {
     counts.dispatches++;
     return dispatchWorkgroups.apply(this, sizes);

@@ -105,7 +105,7 @@ export const jaxLayer: OpenLayer = async (problem) => {
     const [own, gradients] = valueAndGrad(loss)(tree.ref(p), x, goal);
     return [own, ...adam(p, gradients, m, v, t)] as [JaxArray, Parameters, Parameters, Parameters];
   });
-  const zeros = () => tree.map((each: JaxArray) => np.zeros(each.shape), tree.ref(parameters)) as Parameters;
+  const zeros = () => tree.map<Parameters>((each) => np.zeros(each.shape), tree.ref(parameters));
   let [first, second] = [zeros(), zeros()];
   let taken = 0;
   const device = getWebGPUDevice();

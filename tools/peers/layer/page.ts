@@ -7,7 +7,8 @@ import { layerProblem } from '../../training/layer-problem.ts';
 import { rillLayer } from '../../training/layer-rill.ts';
 import { jaxLayer } from './jax.ts';
 import { tensorFlowLayer } from './tensorflow.ts';
-import { compareLayers, type LayerCompetitor, type LayerFigures } from './turns.ts';
+import type { LayerOutcome } from './report.ts';
+import { compareLayers, type LayerCompetitor } from './turns.ts';
 
 /** Who trains the layer, by the word that names it on the command line. */
 export const LAYER_PEERS = ['tensorflow', 'jax'] as const;
@@ -16,11 +17,6 @@ export type LayerPeer = (typeof LAYER_PEERS)[number];
 export interface LayerJob {
   who: LayerPeer[];
   rounds: number;
-}
-
-export interface LayerOutcome {
-  versions: Readonly<Record<string, string>>;
-  figures: LayerFigures[];
 }
 
 /** Given to the page by the command. */
