@@ -14,6 +14,7 @@ import { features } from './commands/features.ts';
 import { gradients } from './commands/gradients.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
+import { trainModel } from './commands/train.ts';
 import { transcribe } from './commands/transcribe.ts';
 import { exitStatus, failureLine } from './failures.ts';
 import { note, print, withTerminal, type Terminal } from './terminal.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   bench,
   dtypes,
   gradients,
+  train: trainModel,
 };
 
 function help(): string {

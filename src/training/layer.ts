@@ -6,7 +6,18 @@ import * as kernels from './kernels.generated.ts';
 import { layerPrefix } from './layout.ts';
 import { byRow, byThread, type BatchSize, type Operation, type OperationMaker, runAll } from './operations.ts';
 import type { Parameters } from './parameters.ts';
-import { allRows, frameRows, makeProduct } from './products.ts';
+import {
+  CELL,
+  CELL_GRADIENT,
+  INPUT_GRADIENT,
+  LINEAR,
+  OUTPUT_GRADIENT,
+  PROJECTION,
+  allRows,
+  frameRows,
+  makeProduct,
+} from './products.ts';
+import { BALANCERS, type Shaping } from './shaping.ts';
 
 /** What the operations of a network are made of. */
 export interface NetworkParts {
@@ -19,6 +30,11 @@ export interface NetworkParts {
   at: GPUBuffer;
   /** Probability of dropout. */
   dropout: number;
+}
+
+/** What the operations of the way back are made of. */
+export interface BackwardParts extends NetworkParts {
+  shaping: Shaping;
 }
 
 /** A layer's way forward. */
@@ -47,30 +63,6 @@ export const maskOf = (dropout: number) => ({
   is_masked: dropout > 0 ? 1 : 0,
   keep_scale: 1 / (1 - dropout),
 });
-
-/** The ways to do a product. */
-const LINEAR = { buffer: kernels.linear, texels: kernels.linearTexels, quads: kernels.linearQuads };
-const INPUT_GRADIENT = {
-  buffer: kernels.inputGradient,
-  texels: kernels.inputGradientTexels,
-  quads: kernels.inputGradientQuads,
-};
-const CELL = { buffer: kernels.lstmCell, texels: kernels.lstmCellTexels, quads: kernels.lstmCellQuads };
-const CELL_GRADIENT = {
-  buffer: kernels.lstmCellGradient,
-  texels: kernels.lstmCellGradientTexels,
-  quads: kernels.lstmCellGradientQuads,
-};
-const PROJECTION = {
-  buffer: kernels.lstmProjection,
-  texels: kernels.lstmProjectionTexels,
-  quads: kernels.lstmProjectionQuads,
-};
-const OUTPUT_GRADIENT = {
-  buffer: kernels.lstmOutputGradient,
-  texels: kernels.lstmOutputGradientTexels,
-  quads: kernels.lstmOutputGradientQuads,
-};
 
 /** A linear layer, by the names of its weight and its bias. */
 export function linear(
@@ -202,8 +194,8 @@ const threadsOfFrame =
  * @param isLowest whether nothing below it is trained: its input's gradient is not computed then
  * @throws RillError `shader`.
  */
-export async function planBackward(parts: NetworkParts, layer: number, isLowest: boolean): Promise<BackwardPlan> {
-  const { maker, sizes, parameters, activations, step, at, dropout } = parts;
+export async function planBackward(parts: BackwardParts, layer: number, isLowest: boolean): Promise<BackwardPlan> {
+  const { maker, sizes, parameters, activations, step, at, dropout, shaping } = parts;
   const own = activations.layers[layer];
   const { u, du, branch, alpha, dOut, dX2, dh, dc, dEps } = activations;
   const prefix = layerPrefix(layer);
@@ -232,6 +224,7 @@ export async function planBackward(parts: NetworkParts, layer: number, isLowest:
           ),
         ]
       : []),
+    ...shaping.balancer(parts, BALANCERS.beforeNorm(layer), { x: own.x2, dx: dX2 }, d),
     // The branch's gradient, then back through the feed-forward; dX2 becomes the gradient of x1.
     maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: branch, mask: own.masks.ff, step }, byRow),
     maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
@@ -242,6 +235,7 @@ export async function planBackward(parts: NetworkParts, layer: number, isLowest:
       { a: own.a, du, mask: own.masks.ffInner, step },
       byRow,
     ),
+    ...shaping.balancer(parts, BALANCERS.feedForward(layer), { x: own.a, dx: du }, ff),
     ...gradients('feed_forward.0.weight', ['feed_forward.0.bias'], d, ff, {
       ...{ dy: du, x: own.x1, dx: dX2 },
       accumulate: true,
@@ -267,13 +261,20 @@ export async function planBackward(parts: NetworkParts, layer: number, isLowest:
         frameRows,
       )
     : maker.make(kernels.lstmCarryGradient, { vec4s: hidden }, ofCell, threadsOfFrame(hidden));
+  const filter = shaping.filter(parts, {
+    ...{ weight: parameters.of(name('lstm.weight_ih_l0')), dz: own.gates, dx: branch, d, units },
+    ...(sizes.hasProjection && { dh }),
+    ...(!isLowest && { dOut }),
+  });
+  const isFiltered = filter.length > 0;
   const after = Promise.all([
+    ...filter,
     ...gradients('lstm.weight_hh_l0', [], d, units, { dy: own.gates, x: own.h, isDelayed: true }),
     ...(sizes.hasProjection ? gradients('lstm.weight_hr_l0', [], hidden, d, { dy: dh, x: own.m }) : []),
     ...(isLowest ? [] : [maker.make(kernels.add, { row_vec4s: d }, { x: dX2, y: dOut, step }, byRow)]),
     ...gradients('lstm.weight_ih_l0', ['lstm.bias_ih_l0', 'lstm.bias_hh_l0'], d, units, {
       ...{ dy: own.gates, x: own.x },
-      ...(!isLowest && { dx: dOut, accumulate: true }),
+      ...(!isLowest && !isFiltered && { dx: dOut, accumulate: true }),
     }),
   ]);
   return {

@@ -1,4 +1,5 @@
 import type { KernelSource, Resource, Workgroups } from '../webgpu/device/kernel.ts';
+import * as kernels from './kernels.generated.ts';
 import type { BatchSize, Operation, OperationMaker } from './operations.ts';
 import type { Parameter } from './parameters.ts';
 
@@ -8,6 +9,30 @@ export interface ProductKernels {
   texels: KernelSource;
   quads: KernelSource;
 }
+
+/** Linear layers, LSTM cells and projections, and the ways back through them. */
+export const LINEAR = { buffer: kernels.linear, texels: kernels.linearTexels, quads: kernels.linearQuads };
+export const INPUT_GRADIENT = {
+  buffer: kernels.inputGradient,
+  texels: kernels.inputGradientTexels,
+  quads: kernels.inputGradientQuads,
+};
+export const CELL = { buffer: kernels.lstmCell, texels: kernels.lstmCellTexels, quads: kernels.lstmCellQuads };
+export const CELL_GRADIENT = {
+  buffer: kernels.lstmCellGradient,
+  texels: kernels.lstmCellGradientTexels,
+  quads: kernels.lstmCellGradientQuads,
+};
+export const PROJECTION = {
+  buffer: kernels.lstmProjection,
+  texels: kernels.lstmProjectionTexels,
+  quads: kernels.lstmProjectionQuads,
+};
+export const OUTPUT_GRADIENT = {
+  buffer: kernels.lstmOutputGradient,
+  texels: kernels.lstmOutputGradientTexels,
+  quads: kernels.lstmOutputGradientQuads,
+};
 
 /** vec4s that are summed over, and that come out. */
 interface ProductSizes {
@@ -32,7 +57,7 @@ const TILES = {
  */
 export function makeProduct(
   maker: OperationMaker,
-  kernels: ProductKernels,
+  ways: ProductKernels,
   { value, texture }: Parameter,
   { inVec4s, outVec4s }: ProductSizes,
   resources: Readonly<Record<string, Resource>>,
@@ -47,7 +72,7 @@ export function makeProduct(
     1,
   ];
   const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, tile };
-  return maker.make(kernels[way], { ...sizes, ...overrides }, { weight: texture ?? value, ...resources }, workgroups);
+  return maker.make(ways[way], { ...sizes, ...overrides }, { weight: texture ?? value, ...resources }, workgroups);
 }
 
 /** Rows of a whole batch. */

@@ -9,6 +9,7 @@ import { layerPrefix, trainingLayouts } from '../../src/training/layout.ts';
 import { OperationMaker, byRow, createOrdinals, createUniform } from '../../src/training/operations.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
 import { Parameters } from '../../src/training/parameters.ts';
+import { Shaping } from '../../src/training/shaping.ts';
 import { ADAM, type LayerContender, type OpenLayer } from './layer-problem.ts';
 
 const OWN = `${layerPrefix(0)}.`;
@@ -42,7 +43,7 @@ export const rillLayer =
     const parts = { maker, sizes, parameters, activations, step, at, dropout: 0 };
     const [forward, backward, meanSquare, optimizer] = await Promise.all([
       planForward(parts, 0),
-      planBackward(parts, 0, true),
+      planBackward({ ...parts, shaping: new Shaping(scope, sizes, size) }, 0, true),
       maker.make(kernels.meanSquare, { width: sizes.dModel }, { y: out, wanted: goal, dy: dOut, losses, step }, byRow),
       Optimizer.create(context, parameters, { ...ADAM, maxGradNorm: Infinity }),
     ]);

@@ -40,7 +40,8 @@ function atRate(waveform: Waveform, sampleRate: number): Float32Array {
   return joined([resampler.accept(waveform.samples), resampler.finish()]);
 }
 
-function joined(parts: readonly Float32Array[]): Float32Array {
+/** Pieces of sound, or of features, one behind the other. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -1,12 +1,12 @@
 import { Fbank } from '../../features/fbank.ts';
 import type { Model } from '../../model/model.ts';
-import { encoderFrames } from '../../model/sizes.ts';
-import type { GpuContext } from '../../webgpu/device/context.ts';
+import { encodeBatch } from '../../encoder/batch.ts';
+import type { Encoder } from '../../encoder/encoder.ts';
+import type { Engine } from '../../encoder/engine.ts';
 import { Randoms } from '../augment/randoms.ts';
 import { SITES } from '../draws.ts';
 import type { Target } from '../losses/loss.ts';
-import { Trunk } from '../trunk.ts';
-import type { Materials } from './materials.ts';
+import { joined, type Materials } from './materials.ts';
 import { POOL, type PoolCounts } from './recipe.ts';
 import { SegmentMaker, type Segment } from './segments.ts';
 
@@ -25,6 +25,11 @@ export type Pool = Readonly<Record<keyof PoolCounts, readonly PoolEntry[]>>;
 /** Segments that go through the trunk at once. */
 const SEGMENTS_AT_ONCE = 12;
 
+/** The embedding and the first layers of a model. */
+const trunkOf = ({ sizes: { encoder }, config, weights }: Model, numEncoderLayers: number): Model => ({
+  ...{ sizes: { encoder: { ...encoder, numEncoderLayers }, hasCtc: false }, config, weights },
+});
+
 /** What is still to be made of a pool. */
 interface Job {
   kind: keyof PoolCounts;
@@ -39,6 +44,7 @@ interface Job {
 export class PoolMaker {
   readonly #model: Model;
   readonly #maker: SegmentMaker;
+  readonly #fbank: Fbank;
   readonly #seed: number;
   readonly #token: number;
   readonly #jobs: readonly Job[];
@@ -49,6 +55,7 @@ export class PoolMaker {
   constructor(model: Model, materials: Materials, { seed, token }: { seed: number; token: number }) {
     this.#model = model;
     this.#maker = new SegmentMaker(materials, model.config);
+    this.#fbank = new Fbank(model.config.features);
     this.#seed = seed;
     this.#token = token;
     const counts = { ...POOL, rehearsal: materials.rehearsal.length > 0 ? POOL.rehearsal : 0 };
@@ -72,40 +79,44 @@ export class PoolMaker {
   /**
    * Makes what is not made yet.
    *
-   * @param layers of the trunk
+   * @param engine what the layers run on
+   * @param layers how many, the first ones, which are not trained; at least 1
    * @param onDone called after each group
    * @throws RillError `device-lost`, `gpu`, `shader`; what `onDone` throws
    */
-  async make(context: GpuContext, layers: number, onDone: () => void): Promise<void> {
+  async make(engine: Engine, layers: number, onDone: () => void): Promise<void> {
     const groups = this.#groups();
     if (groups.length === 0) {
       return;
     }
-    // Groups are of one length each, the longest ones last.
-    const frames = encoderFrames(this.#features(this.#segment(groups[groups.length - 1][0])).frames);
-    const trunk = await Trunk.create(context, this.#model, { utterances: SEGMENTS_AT_ONCE, frames }, layers);
+    const encoder = await engine.createEncoder(trunkOf(this.#model, layers), {
+      ...{ maxStreams: SEGMENTS_AT_ONCE, dtype: 'f32' },
+    });
     try {
       for (const group of groups) {
-        await this.#makeGroup(trunk, group);
+        await this.#makeGroup(encoder, group);
         onDone();
       }
     } finally {
-      trunk.dispose();
+      encoder.dispose();
     }
   }
 
-  async #makeGroup(trunk: Trunk, group: readonly Job[]): Promise<void> {
+  async #makeGroup(encoder: Encoder, group: readonly Job[]): Promise<void> {
     const segments = group.map((job) => this.#segment(job));
     const each = segments.map((segment) => this.#features(segment));
     const lens = each.map(({ frames }) => frames);
-    const length = Math.max(...each.map(({ features }) => features.length));
-    const features = new Float32Array(group.length * length);
+    const longest = Math.max(...each.map(({ features }) => features.length));
+    const features = new Float32Array(group.length * longest);
     each.forEach((own, n) => {
-      features.set(own.features, n * length);
+      features.set(own.features, n * longest);
     });
-    const hidden = await trunk.run({ features, lens });
+    const { encoderOut, lengths, frames } = await encodeBatch(encoder, features, lens);
+    const { dModel } = encoder.sizes;
     group.forEach(({ kind }, n) => {
-      this.#made[kind].push({ hidden: hidden[n], frames: lens[n], target: segments[n].target });
+      const start = n * frames * dModel;
+      const hidden = encoderOut.slice(start, start + lengths[n] * dModel);
+      this.#made[kind].push({ hidden, frames: lens[n], target: segments[n].target });
     });
     this.#done += group.length;
   }
@@ -139,12 +150,8 @@ export class PoolMaker {
   }
 
   #features({ samples }: Segment): { features: Float32Array; frames: number } {
-    const { features: options } = this.#model.config;
-    const fbank = new Fbank(options);
-    const parts = [fbank.accept(samples), fbank.finish()];
-    const features = new Float32Array(parts[0].length + parts[1].length);
-    features.set(parts[0]);
-    features.set(parts[1], parts[0].length);
-    return { features, frames: features.length / options.numMelBins };
+    this.#fbank.reset();
+    const features = joined([this.#fbank.accept(samples), this.#fbank.finish()]);
+    return { features, frames: features.length / this.#model.config.features.numMelBins };
   }
 }

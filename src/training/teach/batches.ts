@@ -1,0 +1,35 @@
+import { encoderFrames, type EncoderSizes } from '../../model/sizes.ts';
+import { Randoms } from '../augment/randoms.ts';
+import type { TrainingBatch } from '../batch.ts';
+import { SITES } from '../draws.ts';
+import type { Pool, PoolEntry } from './pool.ts';
+import { BATCH, type PoolCounts } from './recipe.ts';
+
+/** Kinds that go through the network side by side: those of one length. */
+const GROUPS: readonly (readonly (keyof PoolCounts)[])[] = [['phrase', 'rehearsal', 'short'], ['long']];
+
+/** Utterances of the largest batch. */
+export const LARGEST_BATCH = Math.max(...GROUPS.map((kinds) => kinds.reduce((sum, kind) => sum + BATCH[kind], 0)));
+
+/** A batch of entries. */
+function batchOf(entries: readonly PoolEntry[], { dModel }: EncoderSizes): TrainingBatch {
+  const lens = entries.map(({ frames }) => frames);
+  const length = Math.max(...lens.map(encoderFrames)) * dModel;
+  const hidden = new Float32Array(entries.length * length);
+  entries.forEach((entry, n) => {
+    hidden.set(entry.hidden, n * length);
+  });
+  return { hidden, lens, targets: entries.map(({ target }) => target) };
+}
+
+/** What a step learns from, drawn from the pool: short recordings, then long ones, whose gradients are added up. */
+export function drawBatches(pool: Pool, seed: number, step: number, sizes: EncoderSizes): TrainingBatch[] {
+  const randoms = new Randoms({ seed, microStep: step }, SITES.teachBatch, 0);
+  return GROUPS.map((kinds) => {
+    const entries = kinds.flatMap((kind) => {
+      const count = pool[kind].length > 0 ? BATCH[kind] : 0;
+      return Array.from({ length: count }, () => pool[kind][randoms.integer(0, pool[kind].length)]);
+    });
+    return batchOf(entries, sizes);
+  });
+}
