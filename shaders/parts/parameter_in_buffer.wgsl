@@ -1,4 +1,6 @@
 // A parameter's matrix, as it is trained: rows of vec4s.
+//
+// Needs matrix_columns.
 
 @group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (matrix_rows, matrix_columns)
 
