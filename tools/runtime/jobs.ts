@@ -442,7 +442,20 @@ async function methods(
   return ableKernels(gpuOf(engine), openModel(model), dtype).map(({ matrices }) => matrices);
 }
 
-export const jobs = { encode, decode, decodeAll, outputs, trace, transcribe, spot, bench, dtypes, gradients, methods, trainBench };
+export const jobs = {
+  encode,
+  decode,
+  decodeAll,
+  outputs,
+  trace,
+  transcribe,
+  spot,
+  bench,
+  dtypes,
+  gradients,
+  methods,
+  trainBench,
+};
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;
