@@ -14,8 +14,10 @@ import { features } from './commands/features.ts';
 import { gradients } from './commands/gradients.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
+import { teach } from './commands/teach.ts';
 import { trainModel } from './commands/train.ts';
 import { transcribe } from './commands/transcribe.ts';
+import { unteach } from './commands/unteach.ts';
 import { exitStatus, failureLine } from './failures.ts';
 import { note, print, withTerminal, type Terminal } from './terminal.ts';
 
@@ -34,6 +36,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   dtypes,
   gradients,
   train: trainModel,
+  teach,
+  unteach,
 };
 
 function help(): string {

@@ -1,11 +1,11 @@
 import { RillError } from '../errors.ts';
-import { configuredFeatures, parseConfig, parseJson, writeConfig, type ModelConfig } from '../model/config.ts';
+import { configuredFeatures, parseConfig, parseJson, type ModelConfig } from '../model/config.ts';
 import type { ModelFiles } from '../model/model.ts';
 import type { WeightDtype } from '../model/dtypes.ts';
-import { writeSafetensors } from '../model/safetensors.ts';
 import { expectedTensors, inferSizes, type ModelSizes } from '../model/sizes.ts';
 import { elementCount, requireFinite, type TensorSource } from '../model/tensors.ts';
 import { TokenTable } from '../model/tokens.ts';
+import { writeModel } from '../model/write.ts';
 import { badCheckpoint } from './bad-checkpoint.ts';
 import { blobSource, type ByteSource } from './bytes.ts';
 import { foldScales, withNormEps } from './fold.ts';
@@ -124,22 +124,13 @@ export async function convertCheckpoint(
 ): Promise<ModelFiles> {
   const { folded, sizes: all, config, tokens } = await openCheckpoint(source, options);
   const { sizes, storedName } = keepLayers(all, options.layers);
-  const weights = await writeSafetensors(
-    [...expectedTensors(sizes)].map(([name, shape]) => ({
-      name,
-      shape,
-      async read() {
-        const values = await folded.read(storedName(name));
-        requireFinite('bad-checkpoint', name, values);
-        return values;
-      },
-    })),
-    options.dtype,
-    options.onWritten,
-  );
-  return {
-    'config.json': writeConfig(config, sizes, tokens),
-    'model.safetensors': weights,
-    ...(tokens && { 'tokens.txt': tokens.toString() }),
+  const weights: TensorSource = {
+    tensors: folded.tensors,
+    async read(name) {
+      const values = await folded.read(storedName(name));
+      requireFinite('bad-checkpoint', name, values);
+      return values;
+    },
   };
+  return writeModel({ sizes, config, tokens, weights }, options);
 }

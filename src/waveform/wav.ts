@@ -310,7 +310,10 @@ const readPlain = (sound: DataView, format: SampleFormat) => readSamples(sound, 
 
 function readAdpcm(sound: Uint8Array, { channels, bits, blockAlign }: SampleFormat): Float32Array<ArrayBuffer> {
   if (channels !== 1 || bits !== 4 || blockAlign <= 4) {
-    throw badWav(`IMA ADPCM of ${channels} channels, ${bits} bits, in blocks of ${blockAlign} bytes`, 'one channel, 4 bits');
+    throw badWav(
+      `IMA ADPCM of ${channels} channels, ${bits} bits, in blocks of ${blockAlign} bytes`,
+      'one channel, 4 bits',
+    );
   }
   return decodeImaAdpcm(sound, blockAlign);
 }

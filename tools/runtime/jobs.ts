@@ -30,6 +30,7 @@ import { trainBench } from '../training/bench-job.ts';
 import { gpuOf, withKernels } from './gpu-of.ts';
 import { gradients } from './gradients-job.ts';
 import { requireKeywords } from './keywords.ts';
+import { teach, type TeachEvent } from './teach-job.ts';
 import { TranscriptBuilder, type Transcript } from './transcript.ts';
 import { batchesOf, heardText } from './utterances.ts';
 
@@ -44,7 +45,8 @@ export type JobEvent =
   | { type: 'word'; word: TimedWord }
   | { type: 'keyword'; hit: TimedKeyword }
   /** Steps, utterances, or seconds of a recording, of which the job does not know the total. */
-  | { type: 'progress'; done: number; total?: number };
+  | { type: 'progress'; done: number; total?: number }
+  | TeachEvent;
 
 export interface JobContext {
   engine: Engine;
@@ -455,6 +457,7 @@ export const jobs = {
   gradients,
   methods,
   trainBench,
+  teach,
 };
 
 export type Jobs = typeof jobs;

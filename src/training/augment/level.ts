@@ -14,7 +14,7 @@ export function levelOf(samples: Float32Array): number {
 /** Louder by so many dB, or quieter where they are negative; a copy. */
 export function amplified(samples: Float32Array, decibels: number): Float32Array<ArrayBuffer> {
   const ratio = ratioOf(decibels);
-  return Float32Array.from(samples, (sample) => sample * ratio);
+  return samples.map((sample) => sample * ratio);
 }
 
 /** At this level; a copy. Silence stays silence. */

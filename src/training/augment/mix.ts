@@ -2,7 +2,7 @@ import { amplified, levelOf } from './level.ts';
 
 /** Both at once, as long as `samples`; where `other` is shorter, silence follows it. A copy. */
 export const mixed = (samples: Float32Array, other: Float32Array): Float32Array<ArrayBuffer> =>
-  Float32Array.from(samples, (sample, i) => sample + (other[i] ?? 0));
+  samples.map((sample, i) => sample + (other[i] ?? 0));
 
 /**
  * Other speech behind what is said.
@@ -18,7 +18,7 @@ export function withOtherSpeech(
   other: Float32Array,
   { below, start }: { below: number; start: number },
 ): Float32Array<ArrayBuffer> {
-  const heard = Float32Array.from(samples, (_, i) => other[(start + i) % other.length] ?? 0);
+  const heard = samples.map((_, i) => other[(start + i) % other.length] ?? 0);
   const [level, otherLevel] = [levelOf(samples), levelOf(heard)];
   const isSilent = level === -Infinity || otherLevel === -Infinity;
   return isSilent ? Float32Array.from(samples) : mixed(samples, amplified(heard, level - below - otherLevel));

@@ -22,7 +22,7 @@ const PINK_WHITE_BEFORE = 0.115926;
 function pink(white: Float32Array): Float32Array<ArrayBuffer> {
   const states = PINK_FILTERS.map(() => 0);
   let before = 0;
-  return Float32Array.from(white, (sample) => {
+  return white.map((sample) => {
     let sum = PINK_WHITE * sample + PINK_WHITE_BEFORE * before;
     PINK_FILTERS.forEach(({ kept, taken }, k) => {
       states[k] = kept * states[k] + taken * sample;
@@ -42,6 +42,6 @@ export function noise(
   randoms: Randoms,
   { length, colour, level }: { length: number; colour: NoiseColour; level: number },
 ): Float32Array<ArrayBuffer> {
-  const white = Float32Array.from({ length }, () => randoms.normal());
+  const white = new Float32Array(length).map(() => randoms.normal());
   return atLevel(colour === 'pink' ? pink(white) : white, level);
 }

@@ -22,14 +22,16 @@ function batchOf(entries: readonly PoolEntry[], { dModel }: EncoderSizes): Train
   return { hidden, lens, targets: entries.map(({ target }) => target) };
 }
 
-/** What a step learns from, drawn from the pool: short recordings, then long ones, whose gradients are added up. */
-export function drawBatches(pool: Pool, seed: number, step: number, sizes: EncoderSizes): TrainingBatch[] {
+/** What a step learns from, drawn from the pool: short recordings, and long ones. */
+export function drawEntries(pool: Pool, seed: number, step: number): PoolEntry[][] {
   const randoms = new Randoms({ seed, microStep: step }, SITES.teachBatch, 0);
-  return GROUPS.map((kinds) => {
-    const entries = kinds.flatMap((kind) => {
-      const count = pool[kind].length > 0 ? BATCH[kind] : 0;
-      return Array.from({ length: count }, () => pool[kind][randoms.integer(0, pool[kind].length)]);
-    });
-    return batchOf(entries, sizes);
-  });
+  const drawn = (kind: keyof PoolCounts) => {
+    const count = pool[kind].length > 0 ? BATCH[kind] : 0;
+    return Array.from({ length: count }, () => pool[kind][randoms.integer(0, pool[kind].length)]);
+  };
+  return GROUPS.map((kinds) => kinds.flatMap(drawn));
 }
+
+/** A step's batches, whose gradients are added up. */
+export const drawBatches = (pool: Pool, seed: number, step: number, sizes: EncoderSizes): TrainingBatch[] =>
+  drawEntries(pool, seed, step).map((entries) => batchOf(entries, sizes));

@@ -1,141 +1,174 @@
-import { AutoEngine } from '../../auto-engine.ts';
 import type { Engine } from '../../encoder/engine.ts';
-import { RillError } from '../../errors.ts';
 import type { Model } from '../../model/model.ts';
-import { WasmEngine } from '../../wasm/engine.ts';
-import { hasWasm } from '../../wasm/kernels.ts';
-import { isSoftware, type GpuContext } from '../../webgpu/device/context.ts';
-import { WebGpuEngine } from '../../webgpu/engine.ts';
+import { withTensors } from '../../model/tensors.ts';
+import type { GpuContext } from '../../webgpu/device/context.ts';
 import { longestFrames } from '../activations.ts';
 import { CTC_HEAD, layerPrefix } from '../layout.ts';
 import { isSpike } from '../losses/loss.ts';
 import { TrainingNetwork } from '../network.ts';
 import { Optimizer } from '../optimizer.ts';
+import type { SavedOptimizer } from '../saved-optimizer.ts';
 import { linearFactor } from '../schedules.ts';
 import { LARGEST_BATCH, drawBatches } from './batches.ts';
+import { gpuOf } from '../device.ts';
+import { forwardEngine, wasLost } from './device.ts';
 import type { Materials } from './materials.ts';
 import type { TeachOptions } from './options.ts';
-import { withTensors, type SpellingModel } from './phrase-token.ts';
-import { PoolMaker, type Pool } from './pool.ts';
-import { HEAD_RATE, LEARNING_RATE, LOSS_DIVISOR, TRAINED_LAYERS, WARMUP_STEPS } from './recipe.ts';
+import type { SpellingModel } from './phrase-token.ts';
+import { PoolMaker } from './pool.ts';
+import {
+  HEAD_RATE,
+  KEEP_STEPS,
+  LEARNING_RATE,
+  LOSS_DIVISOR,
+  TRAINED_LAYERS,
+  WARMUP_STEPS,
+  type PoolCounts,
+} from './recipe.ts';
 
 /** How a lesson goes. */
-type LessonOptions = Pick<TeachOptions, 'onProgress' | 'signal'> &
-  Required<Pick<TeachOptions, 'seed' | 'steps' | 'openEngine'>>;
+type LessonOptions = Pick<TeachOptions, 'engine' | 'onProgress' | 'signal'> &
+  Required<Pick<TeachOptions, 'seed' | 'steps' | 'openEngine'>> & { counts: PoolCounts };
 
-/** The GPU of an engine. @throws RillError `bad-argument` for one that has none. */
-function contextOf(engine: Engine): GpuContext {
-  const taken = engine instanceof AutoEngine ? engine.chosen : engine;
-  if (!(taken instanceof WebGpuEngine)) {
-    throw new RillError('bad-argument', {
-      got: engine.device.name,
-      expected: 'an engine on WebGPU, which alone can train',
-      remedy: 'Open the engine for the device webgpu.',
-    });
-  }
-  return taken.context;
+/** Devices that may be lost in one lesson; browsers take WebGPU away from pages that lose more. */
+const MOST_LOSSES = 3;
+
+/** Where training stands: what another device goes on from. */
+interface Kept {
+  /** Steps that were taken. */
+  steps: number;
+  model: Model;
+  /** Absent before the first step. */
+  optimizer?: SavedOptimizer;
 }
 
-/** What layers that are not trained run on: the CPU where it plays the GPU. */
-async function fasterOf(engine: Engine, { adapter, adapterName }: GpuContext): Promise<Engine> {
-  const isPlayed = adapter.isFallbackAdapter || isSoftware(adapterName);
-  return isPlayed && (await hasWasm()) ? new WasmEngine('faster than a software adapter') : engine;
+/** A network with its optimizer, on a device. */
+interface Trained {
+  network: TrainingNetwork;
+  optimizer: Optimizer;
 }
 
 /** The training of one phrase: a pool that is made once, then steps over batches of it. */
 export class Lesson {
+  /** As it is at the start. */
   readonly #model: SpellingModel;
   readonly #options: LessonOptions;
   readonly #pool: PoolMaker;
   /** The first layer that is trained. */
   readonly #from: number;
+  #kept: Kept;
 
   /** @param model its last token is the phrase's */
   constructor(model: SpellingModel, materials: Materials, options: LessonOptions) {
+    const { seed, counts } = options;
     this.#model = model;
     this.#options = options;
     this.#from = Math.max(1, model.sizes.encoder.numEncoderLayers - TRAINED_LAYERS);
-    this.#pool = new PoolMaker(model, materials, { seed: options.seed, token: model.tokens.size - 1 });
+    this.#pool = new PoolMaker(model, materials, { seed, counts, token: model.tokens.size - 1 });
+    this.#kept = { steps: 0, model };
   }
 
   /** @returns the model as it is at the end */
   async learn(): Promise<Model> {
-    const { openEngine, onProgress, signal } = this.#options;
-    const engine = await openEngine();
-    try {
-      const context = contextOf(engine);
-      await this.#pool.make(await fasterOf(engine, context), this.#from, () => {
-        signal?.throwIfAborted();
-        onProgress?.({ stage: 'prepare', done: this.#pool.done, total: this.#pool.total });
-      });
-      return await this.#train(context, this.#pool.pool);
-    } finally {
-      engine.dispose();
+    const { engine: given, openEngine, onProgress, signal, steps } = this.#options;
+    if (given) {
+      await this.#learnOn(given);
+      return this.#kept.model;
     }
+    for (let losses = 0; this.#kept.steps < steps; losses++) {
+      const engine = await openEngine();
+      try {
+        await this.#learnOn(engine);
+      } catch (error) {
+        if (signal?.aborted || losses === MOST_LOSSES || !(await wasLost(engine))) {
+          throw error;
+        }
+        onProgress?.({ stage: 'resume', done: this.#kept.steps, total: steps });
+      } finally {
+        engine.dispose();
+      }
+    }
+    return this.#kept.model;
   }
 
-  async #train(context: GpuContext, pool: Pool): Promise<Model> {
-    const entries = Object.values(pool).flat();
-    const { numEncoderLayers: layers } = this.#model.sizes.encoder;
-    const trained = Array.from({ length: layers - this.#from }, (_, i) => `${layerPrefix(this.#from + i)}.`);
-    const capacity = {
-      utterances: LARGEST_BATCH,
-      frames: longestFrames(entries.map(({ frames }) => frames)),
-      labels: Math.max(1, ...entries.map(({ target }) => (isSpike(target) ? 1 : target.length))),
-    };
-    const network = await TrainingNetwork.create(context, this.#model, capacity, {
-      ...{ from: this.#from, trainable: [...trained, `${CTC_HEAD}.`] },
+  async #learnOn(engine: Engine): Promise<void> {
+    const { onProgress, signal } = this.#options;
+    const context = gpuOf(engine);
+    await this.#pool.make(await forwardEngine(engine), this.#from, () => {
+      signal?.throwIfAborted();
+      onProgress?.({ stage: 'prepare', done: this.#pool.done, total: this.#pool.total });
     });
+    const network = await this.#createNetwork(context);
     try {
-      const optimizer = await Optimizer.create(context, network.parameters, {
-        relativeRate: (name) => (name.startsWith(CTC_HEAD) ? HEAD_RATE : 1),
-      });
-      try {
-        for (let step = 0; step < this.#options.steps; step++) {
-          await this.#step(network, optimizer, pool, step);
-        }
-        return await this.#taught(network);
-      } finally {
-        optimizer.dispose();
-      }
+      await this.#train(context, network);
     } finally {
       network.dispose();
     }
   }
 
-  async #step(network: TrainingNetwork, optimizer: Optimizer, pool: Pool, step: number): Promise<void> {
+  #createNetwork(context: GpuContext): Promise<TrainingNetwork> {
+    const { model } = this.#kept;
+    const entries = Object.values(this.#pool.pool).flat();
+    const layers = Array.from({ length: model.sizes.encoder.numEncoderLayers }, (_, layer) => layer);
+    const capacity = {
+      utterances: LARGEST_BATCH,
+      frames: longestFrames(entries.map(({ frames }) => frames)),
+      labels: Math.max(1, ...entries.map(({ target }) => (isSpike(target) ? 1 : target.length))),
+    };
+    const trained = layers.slice(this.#from).map((layer) => `${layerPrefix(layer)}.`);
+    return TrainingNetwork.create(context, model, capacity, {
+      ...{ from: this.#from, trainable: [...trained, `${CTC_HEAD}.`] },
+    });
+  }
+
+  async #train(context: GpuContext, network: TrainingNetwork): Promise<void> {
+    const optimizer = await Optimizer.create(context, network.parameters, {
+      relativeRate: (name) => (name.startsWith(CTC_HEAD) ? HEAD_RATE : 1),
+    });
+    try {
+      if (this.#kept.optimizer) {
+        await optimizer.load(this.#kept.optimizer);
+      }
+      for (let step = this.#kept.steps; step < this.#options.steps; step++) {
+        await this.#step({ network, optimizer }, step);
+        const taken = step + 1;
+        if (taken % KEEP_STEPS === 0 || taken === this.#options.steps) {
+          await this.#keep({ network, optimizer }, taken);
+        }
+      }
+    } finally {
+      optimizer.dispose();
+    }
+  }
+
+  async #step({ network, optimizer }: Trained, step: number): Promise<void> {
     const { seed, steps, onProgress, signal } = this.#options;
     signal?.throwIfAborted();
-    const factor = linearFactor(step, { warmupSteps: WARMUP_STEPS, totalSteps: steps });
-    const batches = drawBatches(pool, seed, step, this.#model.sizes.encoder);
+    const rate = LEARNING_RATE * linearFactor(step, { warmupSteps: WARMUP_STEPS, totalSteps: steps });
+    const batches = drawBatches(this.#pool.pool, seed, step, this.#model.sizes.encoder);
+    const takeStep = (encoder: GPUCommandEncoder) => {
+      optimizer.step(encoder, rate);
+    };
     let loss = 0;
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
-      network.submit(
-        batch,
-        { reduction: 'sum', scale: 1 / LOSS_DIVISOR },
-        {
-          isFirst: i === 0,
-          then: (encoder) => {
-            if (isLast) {
-              optimizer.step(encoder, factor * LEARNING_RATE);
-            }
-          },
-        },
-      );
+      const options = { reduction: 'sum', scale: 1 / LOSS_DIVISOR } as const;
+      network.submit(batch, options, { isFirst: i === 0, ...(isLast && { then: takeStep }) });
       loss += (await network.losses()).loss;
     }
     onProgress?.({ stage: 'train', done: step + 1, total: steps, loss });
   }
 
-  async #taught(network: TrainingNetwork): Promise<Model> {
-    const values = await network.parameters.values();
+  async #keep({ network, optimizer }: Trained, steps: number): Promise<void> {
+    const { trained } = network.parameters;
+    const values = await network.parameters.read(trained, ({ value }) => value);
     const changed = new Map(
-      network.parameters.trained.map(({ name, shape }) => [
-        name,
-        { shape, values: values.get(name) ?? new Float32Array(0) },
-      ]),
+      trained.map(({ name, shape }) => [name, { shape, values: values.get(name) ?? new Float32Array(0) }]),
     );
-    return { ...this.#model, weights: withTensors(this.#model.weights, changed) };
+    this.#kept = {
+      steps,
+      model: { ...this.#model, weights: withTensors(this.#model.weights, changed) },
+      optimizer: await optimizer.save(),
+    };
   }
 }

@@ -1,9 +1,9 @@
 import { RillError } from '../../errors.ts';
 import type { Model } from '../../model/model.ts';
 import type { TokenTable } from '../../model/tokens.ts';
-import { Resampler } from '../../waveform/resampler.ts';
+import { resampled } from '../../waveform/resampler.ts';
 import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
-import type { TeachOptions } from './options.ts';
+import type { Rehearsal, TeachOptions } from './options.ts';
 import { LONG_SECONDS } from './recipe.ts';
 import { checkTake, requireTake, type Take } from './take.ts';
 
@@ -15,18 +15,24 @@ export interface Saying {
   end: number;
 }
 
+/** What the model knew before, and the recordings of it. */
+export interface Rehearsed {
+  tokens: readonly number[];
+  sayings: readonly Saying[];
+}
+
 /** Recordings at the model's sample rate, with what is said in them found. */
 export interface Materials {
   sampleRate: number;
   phrases: readonly Saying[];
   negatives: readonly Saying[];
-  rehearsal: readonly (Saying & { tokens: readonly number[] })[];
+  rehearsal: readonly Rehearsed[];
   /** All other speech, one recording behind the other. */
   speech: Float32Array;
 }
 
 /** Recordings of the phrase, at least. */
-const FEWEST_RECORDINGS = 3;
+export const LEAST_RECORDINGS = 3;
 /** A recording of what must not be heard that is longer is speech, not one saying. */
 const LONGEST_SAYING = 5;
 
@@ -36,11 +42,9 @@ function unfit(got: string, expected: string, remedy: string): RillError {
 
 function atRate(waveform: Waveform, sampleRate: number): Float32Array {
   checkWaveform(waveform);
-  const resampler = new Resampler(waveform.sampleRate, sampleRate);
-  return joined([resampler.accept(waveform.samples), resampler.finish()]);
+  return resampled(waveform, sampleRate).samples;
 }
 
-/** Pieces of sound, or of features, one behind the other. */
 export function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -76,8 +80,8 @@ export function prepareMaterials(
   { recordings, speech, negatives = [], rehearsal = [] }: TeachOptions,
 ): Materials {
   const { sampleRate } = config.features;
-  if (recordings.length < FEWEST_RECORDINGS) {
-    throw unfit(`${recordings.length} recordings`, `at least ${FEWEST_RECORDINGS}`, 'Record the phrase ten times.');
+  if (recordings.length < LEAST_RECORDINGS) {
+    throw unfit(`${recordings.length} recordings`, `at least ${LEAST_RECORDINGS}`, 'Record the phrase ten times.');
   }
   const found = (waveform: Waveform, { start, end }: Take): Saying => ({
     samples: atRate(waveform, sampleRate),
@@ -98,9 +102,21 @@ export function prepareMaterials(
   return {
     ...{ sampleRate, phrases, speech: all },
     negatives: sayings.filter(({ take }) => take.problem !== 'silent').map((each) => found(each.waveform, each.take)),
-    rehearsal: rehearsal.map(({ waveform, text }) => ({
-      ...found(waveform, checkTake(waveform)),
-      tokens: tokensOf(text, table),
+    rehearsal: alike(rehearsal, table).map(([tokens, waveforms]) => ({
+      tokens,
+      sayings: waveforms.map((each) => found(each, checkTake(each))),
     })),
   };
+}
+
+/** Recordings by what is said in them. */
+function alike(rehearsal: readonly Rehearsal[], table: TokenTable): [tokens: readonly number[], Waveform[]][] {
+  const groups = new Map<string, [readonly number[], Waveform[]]>();
+  for (const { waveform, text } of rehearsal) {
+    const tokens = tokensOf(text, table);
+    const group = groups.get(tokens.join()) ?? [tokens, []];
+    groups.set(tokens.join(), group);
+    group[1].push(waveform);
+  }
+  return [...groups.values()];
 }

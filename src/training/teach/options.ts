@@ -1,6 +1,7 @@
 import type { Engine } from '../../encoder/engine.ts';
 import type { Model } from '../../model/model.ts';
 import type { Waveform } from '../../waveform/waveform.ts';
+import type { PoolCounts } from './recipe.ts';
 
 /** A recording, and what is said in it. */
 export interface Rehearsal {
@@ -50,8 +51,10 @@ export interface TeachOptions {
   negatives?: readonly Waveform[];
   /** Recordings of what the model is to know as before: its old phrases, one of each at least. What is not among them fades. */
   rehearsal?: readonly Rehearsal[];
+  /** What to train on: an engine on WebGPU, which stays open. Where it is lost, so is the training. */
+  engine?: Engine;
   /**
-   * Opens the device to train on, which has to be WebGPU; it is called again when the device is lost, and what it opened is
+   * In its place: opens the device to train on, which has to be WebGPU; it is called again when the device is lost, and what it opened is
    * given back at the end. `openEngine({ device: 'webgpu' })` by default.
    */
   openEngine?: () => Promise<Engine>;
@@ -59,6 +62,8 @@ export interface TeachOptions {
   seed?: number;
   /** Steps of training; 400 by default, and fewer do worse. */
   steps?: number;
+  /** @internal What is put together to learn from, where it is to be less. */
+  counts?: PoolCounts;
   onProgress?: (progress: TeachProgress) => void;
   /** Ends it; what it is aborted with is thrown. */
   signal?: AbortSignal;

@@ -7,7 +7,7 @@ import { Randoms } from '../augment/randoms.ts';
 import { SITES } from '../draws.ts';
 import type { Target } from '../losses/loss.ts';
 import { joined, type Materials } from './materials.ts';
-import { POOL, type PoolCounts } from './recipe.ts';
+import type { PoolCounts } from './recipe.ts';
 import { SegmentMaker, type Segment } from './segments.ts';
 
 /** A segment, as the layers that are trained take it in. */
@@ -52,14 +52,19 @@ export class PoolMaker {
   #done = 0;
 
   /** @param token of the phrase */
-  constructor(model: Model, materials: Materials, { seed, token }: { seed: number; token: number }) {
+  constructor(
+    model: Model,
+    materials: Materials,
+    { seed, token, counts }: { seed: number; token: number; counts: PoolCounts },
+  ) {
     this.#model = model;
     this.#maker = new SegmentMaker(materials, model.config);
     this.#fbank = new Fbank(model.config.features);
     this.#seed = seed;
     this.#token = token;
-    const counts = { ...POOL, rehearsal: materials.rehearsal.length > 0 ? POOL.rehearsal : 0 };
-    const jobsOf = (kind: keyof PoolCounts) => Array.from({ length: counts[kind] }, (_, index) => ({ kind, index }));
+    const countOf = (kind: keyof PoolCounts) =>
+      kind === 'rehearsal' && materials.rehearsal.length === 0 ? 0 : counts[kind];
+    const jobsOf = (kind: keyof PoolCounts) => Array.from({ length: countOf(kind) }, (_, index) => ({ kind, index }));
     this.#jobs = [...jobsOf('phrase'), ...jobsOf('rehearsal'), ...jobsOf('short'), ...jobsOf('long')];
   }
 

@@ -35,7 +35,8 @@ const oneOf = <Each>(randoms: Randoms, list: readonly Each[]) => list[randoms.in
 
 /** Seconds of a short segment: long enough for the longest saying, said as slowly as it may be. */
 export function shortSeconds({ phrases, negatives, rehearsal }: Materials): number {
-  const longest = Math.max(...[...phrases, ...negatives, ...rehearsal].map(({ start, end }) => end - start));
+  const sayings = [...phrases, ...negatives, ...rehearsal.flatMap((each) => each.sayings)];
+  const longest = Math.max(...sayings.map(({ start, end }) => end - start));
   const [slowest] = VARIETY.speed;
   return Math.max(SHORT_SECONDS, (longest + 2 * VARIETY.margin[1]) / slowest + LEAST_TAIL);
 }
@@ -62,10 +63,10 @@ export class SegmentMaker {
     return { samples, target: { token, window } };
   }
 
-  /** What the model knows already. */
+  /** What the model knows already, each phrase as often as any other. */
   rehearsal(randoms: Randoms): Segment {
-    const { tokens, ...saying } = oneOf(randoms, this.#materials.rehearsal);
-    return { samples: this.#placed(randoms, saying).samples, target: tokens };
+    const { tokens, sayings } = oneOf(randoms, this.#materials.rehearsal);
+    return { samples: this.#placed(randoms, oneOf(randoms, sayings)).samples, target: tokens };
   }
 
   /** What says nothing: other speech, what must not be taken for the phrase, or a phrase that is not ended. */

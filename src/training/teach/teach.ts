@@ -1,11 +1,12 @@
 import { openEngine as openDefaultEngine } from '../../engine.ts';
+import { RillError } from '../../errors.ts';
 import type { ModelFiles } from '../../model/model.ts';
 import { writeModel } from '../../model/write.ts';
 import { Lesson } from './lesson.ts';
 import { prepareMaterials } from './materials.ts';
 import type { TeachOptions } from './options.ts';
 import { phraseText, requireTeachable, withPhraseToken } from './phrase-token.ts';
-import { DEFAULT_STEPS } from './recipe.ts';
+import { DEFAULT_STEPS, POOL } from './recipe.ts';
 
 /**
  * Teaches a model a phrase from recordings of it, on the GPU. The phrase becomes one token of the CTC head; the last two layers and
@@ -16,12 +17,23 @@ import { DEFAULT_STEPS } from './recipe.ts';
  * `no-adapter`, `shader`, `gpu`, `device-lost` for a device that is lost again and again; what the signal is aborted with.
  */
 export async function teachPhrase(options: TeachOptions): Promise<ModelFiles> {
-  const { seed = 0, steps = DEFAULT_STEPS, onProgress, signal } = options;
-  const { openEngine = () => openDefaultEngine({ device: 'webgpu' }) } = options;
+  const { seed = 0, steps = DEFAULT_STEPS, counts = POOL, onProgress, signal } = options;
+  const { engine, openEngine = () => openDefaultEngine({ device: 'webgpu' }) } = options;
   signal?.throwIfAborted();
+  checkNumbers({ seed, steps });
   const before = requireTeachable(options.model);
   const model = await withPhraseToken(before, phraseText(options.phrase));
   const materials = prepareMaterials(model, before.tokens, options);
-  const lesson = new Lesson(model, materials, { seed, steps, openEngine, onProgress, signal });
+  const lesson = new Lesson(model, materials, { seed, steps, counts, engine, openEngine, onProgress, signal });
   return writeModel(await lesson.learn());
+}
+
+function checkNumbers({ seed, steps }: { seed: number; steps: number }): void {
+  if (!(Number.isSafeInteger(seed) && seed >= 0 && Number.isSafeInteger(steps) && steps >= 1)) {
+    throw new RillError('bad-argument', {
+      got: `seed ${seed}, ${steps} steps`,
+      expected: 'a seed from 0 to 2^53 - 1, and at least one step',
+      remedy: 'Leave them out for 0 and 400.',
+    });
+  }
 }
