@@ -15,6 +15,7 @@ import { gradients } from './commands/gradients.ts';
 import { inspect } from './commands/inspect.ts';
 import { spot } from './commands/spot.ts';
 import { teach } from './commands/teach.ts';
+import { trainModel } from './commands/train.ts';
 import { transcribe } from './commands/transcribe.ts';
 import { unteach } from './commands/unteach.ts';
 import { exitStatus, failureLine } from './failures.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   gradients,
   teach,
   unteach,
+  train: trainModel,
 };
 
 function help(): string {

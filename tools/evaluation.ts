@@ -1,20 +1,13 @@
 /** Recordings with what is said in them: reading them, and how well they were heard. */
-import { dirname, resolve } from 'node:path';
 import { parseKeywords } from '../src/decoder/phrase-files.ts';
-import { RillError } from '../src/errors.ts';
 import type { FbankOptions } from '../src/features/fbank.ts';
 import type { Model } from '../src/model/model.ts';
 import { readFeatures } from './audio-features.ts';
-import { readText } from './files.ts';
-import { countPhrase, split, wordErrors } from './word-errors.ts';
+import { readManifest, type Item } from './manifest.ts';
+import { countPhrase, split, wordErrors } from '../src/text/word-errors.ts';
 
 /** Silence behind each recording, so that the last letters come out. */
 export const TAIL_PADDING_SECONDS = 0.5;
-
-export interface Item {
-  audio: string;
-  text: string;
-}
 
 export interface Utterance extends Item {
   seconds: number;
@@ -22,44 +15,11 @@ export interface Utterance extends Item {
   frames: number;
 }
 
-/** A line of two fields, either of which may stand in quotes, with quotes in it doubled. */
-const TWO_FIELDS = /^(?:"((?:[^"]|"")*)"|([^",][^,]*)),\s*(?:"((?:[^"]|"")*)"|(.*))$/;
-
-/** Lines of `audio,text` (CSV); paths are relative to the list; a first line of just those words is a heading. */
-export async function readList(path: string): Promise<Item[]> {
-  const lines = (await readText(path)).split(/\r?\n/).map((line, index) => ({ line: line.trim(), number: index + 1 }));
-  const items = lines
-    .filter(({ line }) => line !== '')
-    .map(({ line, number }) => {
-      const fields = TWO_FIELDS.exec(line);
-      if (!fields) {
-        throw new RillError('bad-argument', {
-          got: `line ${number} of ${path}: ${JSON.stringify(line.slice(0, 60))}`,
-          expected: 'audio,text',
-          remedy: 'Put a path, a comma and what is said on each line.',
-        });
-      }
-      const [, quotedAudio, audio, quotedText, text] = fields as (string | undefined)[];
-      const field = (quoted: string | undefined, plain = '') => quoted?.replaceAll('""', '"') ?? plain.trim();
-      return { audio: field(quotedAudio, audio), text: field(quotedText, text) };
-    })
-    .filter(({ audio, text }, index) => index > 0 || `${audio},${text}`.toLowerCase() !== 'audio,text')
-    .map(({ audio, text }) => ({ audio: resolve(dirname(path), audio), text }));
-  if (items.length === 0) {
-    throw new RillError('bad-argument', {
-      got: `${path} without recordings`,
-      expected: 'lines of audio,text',
-      remedy: 'List at least one.',
-    });
-  }
-  return items;
-}
-
 /** The recordings of a list, as features. */
 export async function readUtterances(listPath: string, features: FbankOptions): Promise<Utterance[]> {
   const utterances: Utterance[] = [];
-  for (const item of await readList(listPath)) {
-    utterances.push({ ...item, ...(await readFeatures(item.audio, features, TAIL_PADDING_SECONDS)) });
+  for (const item of await readManifest(listPath)) {
+    utterances.push({ ...item, ...(await readFeatures(item, features, TAIL_PADDING_SECONDS)) });
   }
   return utterances;
 }

@@ -7,7 +7,7 @@ import { KeywordReport, type Keyword, type KeywordDecoder, type KeywordHit } fro
 import { TransducerKeywordSpotter } from '../src/decoder/transducer-keyword-spotter.ts';
 import { CTC_LOG_PROBS } from '../src/encoder/outputs.ts';
 import type { Model } from '../src/model/model.ts';
-import { split } from './word-errors.ts';
+import { split } from '../src/text/word-errors.ts';
 
 /** A recording, and what the heads give of it. */
 export interface KeywordRecording {

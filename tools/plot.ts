@@ -53,22 +53,35 @@ export interface Curve {
 const CURVE_HEIGHT = 320;
 const COLOURS = ['#06c', '#c40', '#282', '#82a', '#555'];
 
-/** Curves over a common x axis as SVG, y from zero to a round number; x, which spans decades, as log(1 + x). */
-export function curves(labels: { x: string; y: string }, lines: readonly Curve[]): string {
+/**
+ * Curves over a common x axis as SVG, y from zero to a round number; x, which spans decades, as log(1 + x).
+ *
+ * @param isLinear whether x is as it is, from zero to a round number, and points are not marked
+ */
+export function curves(
+  labels: { x: string; y: string },
+  lines: readonly Curve[],
+  { isLinear = false }: { isLinear?: boolean } = {},
+): string {
   const [left, right] = [MARGIN.left, WIDTH - MARGIN.right];
   const [top, bottom] = [MARGIN.top, CURVE_HEIGHT - 2 * MARGIN.bottom];
   const all = lines.flatMap(({ points }) => points);
-  const decades = Math.ceil(Math.log10(1 + Math.max(1, ...all.map(([x]) => x))));
-  const mostY = roundUp(Math.max(...all.map(([, y]) => y), 1));
-  const px = (x: number) => (left + (Math.log10(1 + x) / decades) * (right - left)).toFixed(1);
+  const lastX = all.reduce((most, [x]) => Math.max(most, x), 1);
+  const decades = Math.ceil(Math.log10(1 + lastX));
+  const mostX = roundUp(lastX);
+  const highest = all.reduce((most, [, y]) => Math.max(most, Number.isFinite(y) ? y : 0), 0);
+  const mostY = roundUp(isLinear ? highest : Math.max(highest, 1));
+  const share = (x: number) => (isLinear ? x / mostX : Math.log10(1 + x) / decades);
+  const px = (x: number) => (left + share(x) * (right - left)).toFixed(1);
   const py = (y: number) => (bottom - (y / mostY) * (bottom - top)).toFixed(1);
-  const ticks = [0, ...Array.from({ length: decades }, (_, i) => 10 ** i)];
+  const ticks = isLinear ? [0, mostX / 2, mostX] : [0, ...Array.from({ length: decades }, (_, i) => 10 ** i)];
   const body = lines.flatMap(({ name, points }, i) => {
     const colour = COLOURS[i % COLOURS.length];
-    const sorted = points.toSorted(([a, b], [c, d]) => a - c || d - b);
+    const shown = points.filter(([, y]) => Number.isFinite(y));
+    const sorted = shown.toSorted(([a, b], [c, d]) => a - c || d - b);
     return [
       `<polyline points="${sorted.map(([x, y]) => `${px(x)},${py(y)}`).join(' ')}" fill="none" stroke="${colour}" stroke-width="1.5"/>`,
-      ...sorted.map(([x, y]) => `<circle cx="${px(x)}" cy="${py(y)}" r="3" fill="${colour}"/>`),
+      ...(isLinear ? [] : sorted).map(([x, y]) => `<circle cx="${px(x)}" cy="${py(y)}" r="3" fill="${colour}"/>`),
       `<text x="${right}" y="${top + 16 * i}" text-anchor="end" fill="${colour}">${name}</text>`,
     ];
   });

@@ -83,6 +83,8 @@ const scaleNames = (name: string) => [
 
 /** A network's tensors, scales folded. */
 export interface FoldedTensors extends TensorSource {
+  /** The stored name of each tensor, and of the log-scale that it has. */
+  readonly stored: ReadonlyMap<string, { weight: string; scale?: string }>;
   /** Stored names of tensors that are no part of the network. */
   readonly outside: readonly string[];
 }
@@ -114,6 +116,12 @@ export function foldScales(source: TensorSource): FoldedTensors {
   return {
     tensors,
     outside,
+    stored: new Map(
+      Array.from(tensors.keys(), (name) => {
+        const scale = stored.get(scales.get(name) ?? '');
+        return [name, { weight: stored.get(name) ?? name, ...(scale !== undefined && { scale }) }];
+      }),
+    ),
     async read(name) {
       const values = await readStored(name);
       const scaleName = scales.get(name);

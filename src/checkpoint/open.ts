@@ -5,9 +5,9 @@ import type { TensorSource } from '../model/tensors.ts';
 import type { ByteSource } from './bytes.ts';
 import { isOnnx, openOnnx } from './onnx.ts';
 import type { FindBeside } from './onnx-external.ts';
-import { isTorchLegacy, openTorchLegacy } from './torch-legacy.ts';
-import { openTorchZip } from './torch-zip.ts';
-import type { StateDictChoice } from './torch.ts';
+import { isTorchLegacy, openTorchLegacy, readTorchLegacy } from './torch-legacy.ts';
+import { openTorchZip, readTorchZip } from './torch-zip.ts';
+import type { StateDictChoice, TorchFile } from './torch.ts';
 
 const startsWith = (bytes: Uint8Array, text: string) =>
   [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
@@ -54,6 +54,15 @@ export async function openTensors(
     return openOnnx(source, findBeside);
   }
   return isOneSet ? openSafetensors(source) : openTorchZip(source, choice);
+}
+
+/**
+ * Opens a file of `torch.save`, for all that is in it.
+ *
+ * @throws RillError `bad-checkpoint`.
+ */
+export async function openTorch(source: ByteSource): Promise<TorchFile> {
+  return isTorchLegacy(await readStart(source)) ? readTorchLegacy(source) : readTorchZip(source);
 }
 
 const isNamedOnnx = ({ name }: ByteSource) => name === undefined || /\.onnx$/i.test(name);

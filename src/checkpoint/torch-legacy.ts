@@ -10,6 +10,7 @@ import {
   storedTensors,
   StorageRef,
   type StateDictChoice,
+  type TorchFile,
 } from './torch.ts';
 
 /** The magic number 0x1950a86a20f9469cfc6c that legacy files start with, pickled, behind protocol and frame. */
@@ -27,12 +28,22 @@ function magicEnd(start: Uint8Array): number | undefined {
 export const isTorchLegacy = (start: Uint8Array) => magicEnd(start) !== undefined;
 
 /**
+ * Opens a file that `torch.save` wrote before PyTorch 1.6, and lists its tensors.
+ *
+ * @throws RillError `bad-checkpoint`.
+ */
+export async function openTorchLegacy(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
+  const { root, sourceOf } = await readTorchLegacy(source);
+  return sourceOf(findStateDict(root, choice));
+}
+
+/**
  * Opens a file that `torch.save` wrote before PyTorch 1.6, or with `_use_new_zipfile_serialization=False`: five
  * pickles (magic number, protocol, system, object, storage keys), then each storage as a count and its elements.
  *
  * @throws RillError `bad-checkpoint`.
  */
-export async function openTorchLegacy(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
+export async function readTorchLegacy(source: ByteSource): Promise<TorchFile> {
   const start = await source.read(0, Math.min(source.size, MAX_PICKLE_BYTES));
   const isCut = source.size > MAX_PICKLE_BYTES;
   const storages = new Map<string, StorageRef>();
@@ -72,7 +83,7 @@ export async function openTorchLegacy(source: ByteSource, choice: StateDictChoic
     offsets.set(storage.key, position + 8);
     position += 8 + storage.byteLength;
   }
-  return storedTensors(findStateDict(root, choice), source.size, bigEndian, async (storage) => {
+  const read = async (storage: StorageRef) => {
     const offset = offsets.get(storage.key);
     if (offset === undefined) {
       throw badCheckpoint(
@@ -82,5 +93,6 @@ export async function openTorchLegacy(source: ByteSource, choice: StateDictChoic
       );
     }
     return source.read(offset, storage.byteLength);
-  });
+  };
+  return { root, sourceOf: (tensors) => storedTensors(tensors, source.size, bigEndian, read) };
 }

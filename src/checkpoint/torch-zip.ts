@@ -11,6 +11,7 @@ import {
   storedTensors,
   type StateDictChoice,
   type TorchArchive,
+  type TorchFile,
 } from './torch.ts';
 import { readScriptModule } from './torchscript.ts';
 
@@ -145,9 +146,8 @@ async function readPickle({ read }: TorchArchive, name: string): Promise<Uint8Ar
  */
 export async function openTorchZip(source: ByteSource, choice: StateDictChoice = {}): Promise<TensorSource> {
   const archive = await openArchive(source);
-  const { names, read } = archive;
   const pickle = await readPickle(archive, 'data.pkl');
-  if (names.has('constants.pkl')) {
+  if (archive.names.has('constants.pkl')) {
     if (choice.averaged) {
       throw badCheckpoint(
         'a TorchScript archive',
@@ -157,8 +157,25 @@ export async function openTorchZip(source: ByteSource, choice: StateDictChoice =
     }
     return readScriptModule(archive, pickle, await readPickle(archive, 'constants.pkl'), source.size);
   }
+  const { root, sourceOf } = await understand(archive, pickle, source.size);
+  return sourceOf(findStateDict(root, choice));
+}
+
+/**
+ * Opens a zip that `torch.save` wrote, for all that is in it.
+ *
+ * @throws RillError `bad-checkpoint`.
+ */
+export async function readTorchZip(source: ByteSource): Promise<TorchFile> {
+  const archive = await openArchive(source);
+  return understand(archive, await readPickle(archive, 'data.pkl'), source.size);
+}
+
+async function understand({ names, read }: TorchArchive, pickle: Uint8Array, fileBytes: number): Promise<TorchFile> {
   const bigEndian = names.has('byteorder') && new TextDecoder().decode(await read('byteorder')).trim() === 'big';
-  const { value } = unpickle(pickle, { findConstructor, persistentLoad: storageOf });
-  const tensors = findStateDict(value, choice);
-  return storedTensors(tensors, source.size, bigEndian, ({ key }) => read(`data/${key}`));
+  const { value: root } = unpickle(pickle, { findConstructor, persistentLoad: storageOf });
+  return {
+    root,
+    sourceOf: (tensors) => storedTensors(tensors, fileBytes, bigEndian, ({ key }) => read(`data/${key}`)),
+  };
 }

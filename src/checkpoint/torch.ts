@@ -180,6 +180,12 @@ export function storageOf(id: PickleValue): StorageRef | Opaque {
   return new StorageRef(type, key, count);
 }
 
+/** A file of PyTorch's: what its pickle holds, and how tensors of it are read. */
+export interface TorchFile {
+  root: PickleValue;
+  sourceOf: (tensors: StateDict) => TensorSource;
+}
+
 /** Which of a checkpoint's dicts of tensors to take. */
 export interface StateDictChoice {
   /** The running average that icefall keeps under `model_avg`, instead of the model itself. */

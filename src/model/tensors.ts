@@ -108,3 +108,13 @@ export async function readFinite(weights: TensorSource, name: string): Promise<F
   requireFinite('bad-model', name, values);
   return values;
 }
+
+/** Tensors with some in the place of others. */
+export function withTensors(
+  { tensors, read }: TensorSource,
+  changed: ReadonlyMap<string, { shape: readonly number[]; values: Float32Array<ArrayBuffer> }>,
+): TensorSource {
+  const infos = new Map(tensors);
+  changed.forEach(({ shape }, name) => infos.set(name, { dtype: 'F32', shape }));
+  return { tensors: infos, read: async (name) => changed.get(name)?.values ?? read(name) };
+}

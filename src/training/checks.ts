@@ -4,6 +4,7 @@ import type { TrainingBatch } from './batch.ts';
 import type { Draws } from './draws.ts';
 import { isSpike, type Target } from './losses/loss.ts';
 import { rowsOf, type BatchSize, type Room } from './operations.ts';
+import { BALANCERS, type ShapingOptions } from './shaping.ts';
 
 function unfit(got: string, expected: string, remedy: string): RillError {
   return new RillError('bad-argument', { got, expected, remedy });
@@ -20,8 +21,9 @@ export function checkBatch(
   size: BatchSize,
   largest: Room,
   sizes: ModelSizes,
-  { dropout, auxLayers, from }: { dropout: number; auxLayers: readonly number[]; from?: number },
+  options: { dropout: number; auxLayers: readonly number[]; from?: number; shaping?: ShapingOptions },
 ): void {
+  const { dropout, auxLayers, from, shaping } = options;
   checkTargets(batch, sizes);
   checkInput(batch, size, sizes.encoder, from);
   checkRoom(size, largest);
@@ -29,12 +31,16 @@ export function checkBatch(
   if (draws && !('seed' in draws)) {
     checkDraws(draws, size, sizes.encoder, { dropout, auxLayers });
   }
-  const hasCombine = draws !== undefined && ('seed' in draws || draws.combine !== undefined);
-  if ((dropout > 0 && !draws) || (auxLayers.length > 0 && !hasCombine)) {
+  const has = (what: 'combine' | 'balancers') => draws !== undefined && ('seed' in draws || draws[what] !== undefined);
+  if (
+    (dropout > 0 && !draws) ||
+    (auxLayers.length > 0 && !has('combine')) ||
+    (shaping?.balancers && !has('balancers'))
+  ) {
     throw unfit(
       'a batch without draws',
-      'masks for dropout, and weights for RandomCombine',
-      'Draw them for each batch, or make the network without dropout and auxiliary layers.',
+      'masks for dropout, weights for RandomCombine, and which balancers act',
+      'Draw them for each batch, or make the network without dropout, auxiliary layers and balancers.',
     );
   }
 }
@@ -61,7 +67,7 @@ type Count = readonly [name: string, got: number, expected: number];
 
 /** Draws that are given are as many as the batch needs. */
 function checkDraws(
-  { alpha, layers, head, combine }: Draws,
+  { alpha, layers, head, combine, balancers }: Draws,
   { utterances, frames }: BatchSize,
   { numEncoderLayers, dModel, dimFeedforward }: EncoderSizes,
   { dropout, auxLayers }: { dropout: number; auxLayers: readonly number[] },
@@ -79,6 +85,9 @@ function checkDraws(
   }
   if (auxLayers.length > 0 && combine) {
     counts.push(['weights of RandomCombine', combine.length, rows * auxLayers.length]);
+  }
+  if (balancers) {
+    counts.push(['balancers', balancers.length, BALANCERS.count(numEncoderLayers)]);
   }
   const wrong = counts.find(([, got, expected]) => got !== expected);
   if (wrong) {

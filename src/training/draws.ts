@@ -12,6 +12,8 @@ export const SITES = {
   gain: 0x8006,
   noise: 0x8007,
   otherSpeech: 0x8008,
+  balancers: 0x8009,
+  initialWeights: 0x800a,
   teachPhrase: 0x8010,
   teachRehearsal: 0x8011,
   teachShort: 0x8012,
@@ -24,6 +26,8 @@ export const layerSites = (layer: number) => ({ lstm: 3 * layer, ffInner: 3 * la
 
 /** Alpha of a layer that is bypassed: so much of it is kept. */
 const BYPASSED = 0.1;
+/** Probability that a balancer acts. */
+const BALANCED = 0.25;
 const PURE_PROBABILITY = 0.333;
 const FINAL_WEIGHT = 0.5;
 /** Standard deviation of the weights before their softmax. */
@@ -52,6 +56,8 @@ export interface Draws {
   head: Mask;
   /** Weights of RandomCombine (N, T', inputs); undefined where the last layer alone is taken. */
   combine?: ArrayLike<number>;
+  /** Which of the activation balancers act, those of the embedding first; none by default. */
+  balancers?: readonly boolean[];
 }
 
 /** A word is kept if it is at least this. */
@@ -97,6 +103,16 @@ export function layerAlphas(
   return Array.from({ length: layers }, (_, layer) => {
     const [word] = wordsAt(key, { site: SITES.layerDropout, utterance: layer, frame: 0, microStep }, 0);
     return word >= threshold ? Math.min(BYPASSED + warmup, 1) : BYPASSED;
+  });
+}
+
+/** Which of so many activation balancers act. */
+export function balancersActing({ seed, microStep }: DrawStep, count: number): boolean[] {
+  const key = seedKey(seed);
+  const threshold = dropoutThreshold(BALANCED);
+  return Array.from({ length: count }, (_, balancer) => {
+    const [word] = wordsAt(key, { site: SITES.balancers, utterance: balancer, frame: 0, microStep }, 0);
+    return word < threshold;
   });
 }
 

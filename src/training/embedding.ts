@@ -2,18 +2,25 @@ import { subsampledFreqs } from '../model/sizes.ts';
 import { CONV_TIMES, timesOf } from '../webgpu/buffers.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import * as kernels from './kernels.generated.ts';
-import { linear, linearGradients, type NetworkParts } from './layer.ts';
+import { linear, linearGradients, type BackwardParts, type NetworkParts } from './layer.ts';
 import { EMBED } from './layout.ts';
 import { byRow, byThread, type BatchSize, type Operation } from './operations.ts';
+import { BALANCERS } from './shaping.ts';
 
 /** Convolutions' places in icefall's Sequential. */
 const CONVS = ['conv.0', 'conv.3', 'conv.6'] as const;
 const STRIDES = [1, 2, 2] as const;
 
-/** The embedding's way forward, or back; its norm is for the ordinal behind the last layer's, where alpha is 1. */
+/** The embedding's way forward; its norm is for the ordinal behind the last layer's, where alpha is 1. */
 export interface EmbeddingPlan {
   operations: readonly Operation[];
   norm: Operation;
+}
+
+/** The embedding's way back. */
+export interface EmbeddingBackwardPlan extends EmbeddingPlan {
+  /** Before the norm's. */
+  before: readonly Operation[];
 }
 
 /** Where a convolution's rows lie, as its kernels know it. */
@@ -73,9 +80,9 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
 }
 
 /** @throws RillError `shader`. */
-export async function planEmbeddingBackward(parts: NetworkParts): Promise<EmbeddingPlan> {
-  const { maker, sizes, parameters, activations, step, at } = parts;
-  const { convs, embed, alpha, dOut, dX2, dEps } = activations;
+export async function planEmbeddingBackward(parts: BackwardParts): Promise<EmbeddingBackwardPlan> {
+  const { maker, sizes, parameters, activations, step, at, shaping } = parts;
+  const { convs, embed, alpha, layers, dOut, dX2, dEps } = activations;
   const shapes = shapesOf(parts);
   const [, , last] = shapes;
   const inputs = last.freqs * last.outVec4s;
@@ -104,7 +111,7 @@ export async function planEmbeddingBackward(parts: NetworkParts): Promise<Embedd
     const { name, x, own, inVec4s, outVec4s, inFreqs, stride, times } = shape;
     const { value: weight, gradient } = parameters.of(`${name}.weight`);
     const { gradient: ofBias } = parameters.of(`${name}.bias`);
-    const gradients = [];
+    const gradients = shaping.balancer(parts, BALANCERS.conv(i), { x: own.z, dx: own.dz }, outVec4s, shape);
     if (gradient) {
       gradients.push(
         maker.make(
@@ -141,5 +148,10 @@ export async function planEmbeddingBackward(parts: NetworkParts): Promise<Embedd
     );
     return [...gradients, inputGradient];
   });
-  return { operations: await Promise.all([...outBackward, ...convsBackward]), norm: await norm };
+  const before = Promise.all(shaping.balancer(parts, BALANCERS.embedding, { x: layers[0].x, dx: dOut }, d));
+  return {
+    before: await before,
+    operations: await Promise.all([...outBackward, ...convsBackward]),
+    norm: await norm,
+  };
 }

@@ -13,6 +13,7 @@ import {
   runAll,
 } from './operations.ts';
 import type { Parameters } from './parameters.ts';
+import { BALANCERS, type Shaping } from './shaping.ts';
 
 /** What the operations of a network are made of. */
 export interface NetworkParts {
@@ -25,6 +26,11 @@ export interface NetworkParts {
   at: GPUBuffer;
   /** Probability of dropout. */
   dropout: number;
+}
+
+/** What the operations of the way back are made of. */
+export interface BackwardParts extends NetworkParts {
+  shaping: Shaping;
 }
 
 /** A layer's way forward. */
@@ -181,8 +187,8 @@ const projectionWeight = ({ sizes, parameters }: NetworkParts, layer: number) =>
  * @param isLowest whether nothing below it is trained: its input's gradient is not computed then
  * @throws RillError `shader`.
  */
-export async function planBackward(parts: NetworkParts, layer: number, isLowest: boolean): Promise<BackwardPlan> {
-  const { maker, sizes, parameters, activations, step, at, dropout } = parts;
+export async function planBackward(parts: BackwardParts, layer: number, isLowest: boolean): Promise<BackwardPlan> {
+  const { maker, sizes, parameters, activations, step, at, dropout, shaping } = parts;
   const own = activations.layers[layer];
   const { u, du, branch, alpha, dOut, dX2, dh, dc, dEps } = activations;
   const prefix = layerPrefix(layer);
@@ -211,6 +217,7 @@ export async function planBackward(parts: NetworkParts, layer: number, isLowest:
           ),
         ]
       : []),
+    ...shaping.balancer(parts, BALANCERS.beforeNorm(layer), { x: own.x2, dx: dX2 }, d),
     // The branch's gradient, then back through the feed-forward; dX2 becomes the gradient of x1.
     maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: branch, mask: own.masks.ff, step }, byRow),
     maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
@@ -221,6 +228,7 @@ export async function planBackward(parts: NetworkParts, layer: number, isLowest:
       { a: own.a, du, mask: own.masks.ffInner, step },
       byRow,
     ),
+    ...shaping.balancer(parts, BALANCERS.feedForward(layer), { x: own.a, dx: du }, ff),
     ...gradients('feed_forward.0.weight', ['feed_forward.0.bias'], d, ff, {
       ...{ dy: du, x: own.x1, dx: dX2 },
       accumulate: true,
@@ -239,13 +247,20 @@ export async function planBackward(parts: NetworkParts, layer: number, isLowest:
     { weight: projectionWeight(parts, layer), dh, c: own.c, gates: own.gates, carried: dc, step, at },
     byFourUtterances(hidden),
   );
+  const filter = shaping.filter(parts, {
+    ...{ weight: parameters.of(name('lstm.weight_ih_l0')).value, dz: own.gates, dx: branch, d, units },
+    ...(sizes.hasProjection && { dh }),
+    ...(!isLowest && { dOut }),
+  });
+  const isFiltered = filter.length > 0;
   const after = Promise.all([
+    ...filter,
     ...gradients('lstm.weight_hh_l0', [], d, units, { dy: own.gates, x: own.h, isDelayed: true }),
     ...(sizes.hasProjection ? gradients('lstm.weight_hr_l0', [], hidden, d, { dy: dh, x: own.m }) : []),
     ...(isLowest ? [] : [maker.make(kernels.add, { row_vec4s: d }, { x: dX2, y: dOut, step }, byRow)]),
     ...gradients('lstm.weight_ih_l0', ['lstm.bias_ih_l0', 'lstm.bias_hh_l0'], d, units, {
       ...{ dy: own.gates, x: own.x },
-      ...(!isLowest && { dx: dOut, accumulate: true }),
+      ...(!isLowest && !isFiltered && { dx: dOut, accumulate: true }),
     }),
   ]);
   return {

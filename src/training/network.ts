@@ -1,13 +1,13 @@
 import { RillError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
-import { readBuffers } from '../webgpu/device/readback.ts';
+import { readBuffers, type Pending } from '../webgpu/device/readback.ts';
 import { padded, vec4s } from '../webgpu/weights.ts';
 import { createActivations, longestFrames, type Activations } from './activations.ts';
 import type { TrainingBatch } from './batch.ts';
 import { checkBatch, checkOptions } from './checks.ts';
 import { combineWeights, layerAlphas, type DrawStep, type Draws } from './draws.ts';
-import { planEmbedding, planEmbeddingBackward, type EmbeddingPlan } from './embedding.ts';
+import { planEmbedding, planEmbeddingBackward, type EmbeddingBackwardPlan, type EmbeddingPlan } from './embedding.ts';
 import { byFrame, byUtterance, spreadFeatures, spreadHidden } from './inputs.ts';
 import * as kernels from './kernels.generated.ts';
 import {
@@ -37,6 +37,7 @@ import {
   type Operation,
 } from './operations.ts';
 import { Parameters } from './parameters.ts';
+import { Shaping, type ShapingOptions } from './shaping.ts';
 
 export interface NetworkOptions {
   /** Probability of dropout; 0, which is none, by default. */
@@ -60,6 +61,8 @@ export interface NetworkOptions {
    * the time of another way forward. By default where all of it does not fit.
    */
   recompute?: boolean;
+  /** icefall's shaping of gradients; none by default. */
+  shaping?: ShapingOptions;
   /** Which head is trained; `ctc` by default. Over the CTC head an utterance's target may be a spike, too. */
   loss?: Head;
   /** Of the transducer; `modified` by default, as the bundled model was trained. */
@@ -100,11 +103,12 @@ export class TrainingNetwork {
   readonly #options: Resolved;
   readonly #step: GPUBuffer;
   readonly #at: GPUBuffer;
+  readonly #shaping: Shaping;
   /** The lowest layer that is trained; -1 where the embedding is, as many as there are layers where the head alone is. */
   readonly #lowest: number;
   /** Absent where a batch comes in behind it; the way back absent where nothing of it is trained. */
   #embedding: EmbeddingPlan | undefined;
-  #embeddingBackward: EmbeddingPlan | undefined;
+  #embeddingBackward: EmbeddingBackwardPlan | undefined;
   /** Of the layers that run, from the first; of those that are trained, or that something below is. */
   #forwards: readonly ForwardPlan[] = [];
   #backwards: readonly BackwardPlan[] = [];
@@ -137,6 +141,7 @@ export class TrainingNetwork {
     const keeping = { from, lowest, recompute, hasDropout: dropout > 0, combined };
     const storage = (label: string, floats: number) => scope.createStorage('activations', label, 4 * floats);
     this.activations = scope.make(() => createActivations(storage, encoder, capacity, keeping));
+    this.#shaping = new Shaping(scope, encoder, capacity, options.shaping);
     this.#step = createUniform(scope, 'activations', 'step', 16);
     this.#at = createOrdinals(scope, 'activations', Math.max(capacity.frames, Masks.count(layers), combined));
   }
@@ -156,12 +161,12 @@ export class TrainingNetwork {
     shared?: Parameters,
   ): Promise<TrainingNetwork> {
     const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
-    const { from, recompute, loss = 'ctc', rnntType = 'modified' } = options;
+    const { from, recompute, shaping, loss = 'ctc', rnntType = 'modified' } = options;
     checkOptions(model.sizes.encoder, { dropout, layerDropout, auxLayers, from });
     const layouts = trainingLayouts(model.sizes, loss, { from });
     const parameters = shared ?? (await Parameters.load(context, model.weights, layouts, trainable));
     const isOwn = shared === undefined;
-    const resolved = { dropout, layerDropout, auxLayers, from, loss, rnntType };
+    const resolved = { dropout, layerDropout, auxLayers, from, shaping, loss, rnntType };
     try {
       checkTrained(parameters, trainable);
       const network = await this.#fitting(
@@ -204,6 +209,7 @@ export class TrainingNetwork {
     const { dropout, from, loss, rnntType } = this.#options;
     const shared = { maker, parameters, step: this.#step, dropout };
     const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
+    const backward = { ...parts, shaping: this.#shaping };
     const { encoderOut, dEncoderOut, headMask } = activations;
     const ofLoss = { ...shared, context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
     const lowest = this.#lowest;
@@ -219,9 +225,9 @@ export class TrainingNetwork {
           Masks.create(parts, this.#scope, from ?? 0),
           this.#planCombinations(parts),
           from === undefined ? planEmbedding(parts) : undefined,
-          lowest < 0 ? planEmbeddingBackward(parts) : undefined,
+          lowest < 0 ? planEmbeddingBackward(backward) : undefined,
           Promise.all(layersFrom(from ?? 0).map((layer) => planForward(parts, layer))),
-          Promise.all(layersFrom(Math.max(lowest, 0)).map((layer) => planBackward(parts, layer, isLowest(layer)))),
+          Promise.all(layersFrom(Math.max(lowest, 0)).map((layer) => planBackward(backward, layer, isLowest(layer)))),
         ]);
     } catch (error) {
       this.#loss?.dispose();
@@ -300,9 +306,21 @@ export class TrainingNetwork {
 
   /** The losses of the batch that was submitted last. @throws RillError `closed` before there is one, `device-lost`, `gpu`. */
   async losses(): Promise<BatchLoss> {
+    const { part, of } = this.pendingLosses();
+    return of(await readBuffers(this.#context, [part]));
+  }
+
+  /**
+   * Where the losses of the batch that was submitted last lie, to be read together with what else a step tells.
+   *
+   * @throws RillError `closed` before there is one.
+   */
+  pendingLosses(): Pending<BatchLoss> {
     const { utterances, options } = this.#last();
-    const read = await readBuffers(this.#context, [{ buffer: this.#loss.losses, bytes: 4 * utterances.length }]);
-    return reduced(read, utterances, options);
+    return {
+      part: { buffer: this.#loss.losses, bytes: 4 * utterances.length },
+      of: (read) => reduced(read, utterances, options),
+    };
   }
 
   /**
@@ -357,6 +375,7 @@ export class TrainingNetwork {
       runBackward(this.#backwards[i], pass, size, layer);
     }
     if (this.#embeddingBackward) {
+      runAll(this.#embeddingBackward.before, pass, size);
       this.#embeddingBackward.norm.run(pass, size, layers);
       runAll(this.#embeddingBackward.operations, pass, size);
     }
@@ -384,6 +403,7 @@ export class TrainingNetwork {
     if (hidden && from !== undefined) {
       queue.writeBuffer(this.activations.layers[from].x, 0, spreadHidden(hidden, lens, encoder.dModel, size));
     }
+    this.#shaping.begin(lens, draws);
     const { alpha, combine } = this.#random(draws, size, warmup);
     queue.writeBuffer(this.activations.alpha, 0, Float32Array.of(...alpha, 1));
     if (draws && !('seed' in draws) && dropout > 0) {

@@ -1,6 +1,6 @@
 import { elementCount } from '../model/tensors.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
-import { readBuffers } from '../webgpu/device/readback.ts';
+import { readBuffers, type Pending } from '../webgpu/device/readback.ts';
 import * as kernels from './kernels.generated.ts';
 import { pack } from './layout.ts';
 import { OperationMaker, byThread, createOrdinals, createUniform, runAll, type Operation } from './operations.ts';
@@ -200,9 +200,19 @@ export class Optimizer {
 
   /** What the last step was. @throws RillError `device-lost`, `gpu`. */
   async readState(): Promise<StepState> {
-    const floats = await readBuffers(this.#context, [{ buffer: this.#state, bytes: 4 * STATE_WORDS }]);
-    const words = new Uint32Array(floats.buffer);
-    return { gradNorm: floats[1], taken: words[4], skipped: words[5], isSkipped: words[6] > 0 };
+    const { part, of } = this.pendingState();
+    return of(await readBuffers(this.#context, [part]));
+  }
+
+  /** Where what the last step was lies, to be read together with its losses. */
+  pendingState(): Pending<StepState> {
+    return {
+      part: { buffer: this.#state, bytes: 4 * STATE_WORDS },
+      of(floats) {
+        const words = new Uint32Array(floats.buffer, floats.byteOffset, STATE_WORDS);
+        return { gradNorm: floats[1], taken: words[4], skipped: words[5], isSkipped: words[6] > 0 };
+      },
+    };
   }
 
   /** The weights' averages as they are now, by name, in C order; of what is not averaged the weights. */

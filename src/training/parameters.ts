@@ -134,6 +134,17 @@ export class Parameters {
     return read;
   }
 
+  /**
+   * Takes other values for those that are trained.
+   *
+   * @throws RillError `bad-model` for weights that are not numbers.
+   */
+  async write(weights: TensorSource): Promise<void> {
+    for (const { name, layout, value } of this.trained) {
+      this.#context.device.queue.writeBuffer(value, 0, pack(layout, await readFinite(weights, name)));
+    }
+  }
+
   /** Frees their memory. */
   dispose(): void {
     this.#scope.dispose();

@@ -1,4 +1,5 @@
 import { RillError } from '../errors.ts';
+import type { Waveform } from './waveform.ts';
 
 const MIN_RATE = 1000;
 const MAX_RATE = 768_000;
@@ -162,4 +163,21 @@ export class Resampler {
     this.#kept = this.#kept.slice(drop);
     this.#keptFrom += drop;
   }
+}
+
+/**
+ * A whole recording at another rate; as it is where it has that rate.
+ *
+ * @throws RillError `bad-audio` for a rate that is not a whole number from 1000 to 768000.
+ */
+export function resampled({ samples, sampleRate }: Waveform, rate: number): Waveform {
+  if (sampleRate === rate) {
+    return { samples, sampleRate };
+  }
+  const resampler = new Resampler(sampleRate, rate);
+  const [head, tail] = [resampler.accept(samples), resampler.finish()];
+  const all = new Float32Array(head.length + tail.length);
+  all.set(head);
+  all.set(tail, head.length);
+  return { samples: all, sampleRate: rate };
 }

@@ -1,5 +1,6 @@
 /** Golden cases of training: test/fixtures/training. */
 import { readdir, readFile } from 'node:fs/promises';
+import { expect } from 'vitest';
 import { bytesSource } from '../../src/checkpoint/bytes.ts';
 import { convertCheckpoint } from '../../src/checkpoint/convert.ts';
 import { openTensors } from '../../src/checkpoint/open.ts';
@@ -24,6 +25,30 @@ export function expectNetworkGradients(
     const share = name.endsWith('norm_final.eps') ? EPS_SHARE : GRADIENT_SHARE;
     expectWithinShare(gradients.get(name) ?? [], gradient, share, name);
   }
+}
+
+/** Adam moves every weight by about the learning rate at first, by the sign of what may be rounding noise. */
+const WEIGHT_RMS = 2e-5;
+const FAR = 1e-4;
+const FAR_SHARE = 1e-3;
+
+/** Compares weights behind some steps of an optimizer, all of those that are expected as one. */
+export function expectSteppedWeights(
+  actual: ReadonlyMap<string, ArrayLike<number>>,
+  expected: ReadonlyMap<string, Float64Array>,
+): void {
+  let [squares, far, count] = [0, 0, 0];
+  for (const [name, values] of expected) {
+    const own = actual.get(name) ?? [];
+    values.forEach((value, i) => {
+      const difference = Math.abs(own[i] - value);
+      squares += difference ** 2;
+      far += difference <= FAR ? 0 : 1;
+      count++;
+    });
+  }
+  expect(Math.sqrt(squares / count)).toBeLessThan(WEIGHT_RMS);
+  expect(far / count).toBeLessThan(FAR_SHARE);
 }
 
 /** An array with its shape, C order. */
@@ -181,5 +206,41 @@ export async function trainingCase(name: TrainingCaseName): Promise<TrainingCase
     eval: await readExpected(`${name}/eval`),
     train,
     draws: await readDraws(name, config.numEncoderLayers, train.arrays),
+  };
+}
+
+/** icefall's parametrisation, in eval mode; gradients are of the sum. */
+export interface ScaledCase extends Pick<TrainingCase, 'config' | 'files' | 'features' | 'lens' | 'targets'> {
+  /** w and s, by icefall's names. */
+  stored: Tensors;
+  /** s by the name of its tensor. */
+  scales: ReadonlyMap<string, number>;
+  /** Steps by Eve with Eden. */
+  eve: { betas: [number, number]; eps: number; weight_decay: number; steps: { loss: number; lr: number }[] };
+}
+
+export async function scaledCase(): Promise<ScaledCase> {
+  const golden = await trainingJson<
+    Pick<ScaledCase, 'targets' | 'eve'> & { config: Record<'feat' | 'd' | 'h' | 'ff' | 'L' | 'V', number> }
+  >('scaled/loss.json');
+  const { feat, d, h, ff, L, V } = golden.config;
+  const stored = await trainingTensors('scaled/checkpoint.pt');
+  const checkpoint = bytesSource(await readFixture('training/scaled/checkpoint.pt'), 'checkpoint.pt');
+  return {
+    config: {
+      ...{ numFeatures: feat, dModel: d, rnnHiddenSize: h, dimFeedforward: ff, numEncoderLayers: L, vocabSize: V },
+      ...{ auxLayers: [], dropout: 0 },
+    },
+    files: await convertCheckpoint(checkpoint, { config: JSON.stringify({ num_features: feat }) }),
+    features: await trainingArray('scaled/features'),
+    lens: [...(await trainingArray('scaled/feature_lens')).data],
+    targets: golden.targets,
+    stored,
+    scales: new Map(
+      [...stored]
+        .filter(([name]) => name.endsWith('_scale'))
+        .map(([name, { data }]) => [name.replace(/_scale$/, ''), data[0]] as const),
+    ),
+    eve: golden.eve,
   };
 }

@@ -9,7 +9,8 @@ import { trainingCase } from '../support/training.ts';
 const { config, draws, files, features, lens, targets } = await trainingCase('noproj');
 const { sizes } = openModel(files);
 const batch: TrainingBatch = { features: features.data, lens, targets };
-const plain = { dropout: 0, auxLayers: [] as number[] };
+type Options = Parameters<typeof checkBatch>[4];
+const plain: Options = { dropout: 0, auxLayers: [] };
 
 const check = (part: Partial<TrainingBatch>, options = plain) => {
   const own = { ...batch, ...part };
@@ -28,7 +29,7 @@ it('takes a batch that fits, and draws that do', () => {
   }).not.toThrow();
 });
 
-it.each<[string, Partial<TrainingBatch>, typeof random?]>([
+it.each<[string, Partial<TrainingBatch>, Options?]>([
   ['too short an utterance', { lens: [8, 9, 9, 9] }],
   ['fewer frames than are stated', { lens: [9, 9, 9, 9000] }],
   ['a token that the model does not have', { targets: [[1], [2], [11], [3]] }],
@@ -40,6 +41,8 @@ it.each<[string, Partial<TrainingBatch>, typeof random?]>([
   ['masks of fewer layers', { draws: { ...draws, layers: others } }, random],
   ['a mask of another width', { draws: { ...draws, layers: [{ ...first, lstm: first.ffInner }, ...others] } }, random],
   ['a mask of another batch', { draws: { ...draws, head: [1, 0, 1] } }, random],
+  ['balancers without draws of them', { draws }, { ...random, shaping: { balancers: true } }],
+  ['draws of other balancers', { draws: { ...draws, balancers: [true] } }, random],
   ['weights of another batch', { draws: { ...draws, combine: [1] } }, random],
 ])('refuses %s', async (_, part, options) => {
   await failure('bad-argument', () => {

@@ -10,6 +10,7 @@ import { alsoInAll } from '../support/scope.ts';
 import {
   LOSS_SHARE,
   expectNetworkGradients,
+  expectSteppedWeights,
   trainingCase,
   trainingJson,
   trainingTensors,
@@ -81,11 +82,6 @@ it('draws on the GPU what is drawn on the CPU', async () => {
   network.dispose();
 });
 
-/** Adam moves every weight by about the learning rate at first, by the sign of what may be rounding noise. */
-const WEIGHT_RMS = 2e-5;
-const FAR = 1e-4;
-const FAR_SHARE = 1e-3;
-
 interface Steps {
   optimizer: 'Adam' | 'AdamW';
   lr: number;
@@ -129,17 +125,7 @@ it.each(STEPS)('takes the steps of PyTorch: %s', async (folder, name, mode) => {
   }
   const expected = await trainingTensors(`${folder}/final.pt`);
   const values = await network.parameters.values();
-  let [squares, far, count] = [0, 0, 0];
-  for (const [tensor, { data }] of expected) {
-    data.forEach((value, i) => {
-      const difference = Math.abs((values.get(tensor)?.[i] ?? NaN) - value);
-      squares += difference ** 2;
-      far += difference > FAR ? 1 : 0;
-      count++;
-    });
-  }
-  expect(Math.sqrt(squares / count)).toBeLessThan(WEIGHT_RMS);
-  expect(far / count).toBeLessThan(FAR_SHARE);
+  expectSteppedWeights(values, weightsOf(expected));
   optimizing.dispose();
   network.dispose();
 });

@@ -87,6 +87,7 @@ function storedOf({ scales: given }: OptimizerOptions): Map<string, Float64Array
 const CASES: readonly [string, OptimizerOptions][] = [
   ['Adam with decay, and the mean of every second step', { weightDecay: 0.01, average: { period: 2 } }],
   ['AdamW', { optimizer: 'adamw', weightDecay: 0.5 }],
+  ['Eve', { optimizer: 'eve' }],
   ['scaled Adam', { scales }],
   ['scaled AdamW', { optimizer: 'adamw', weightDecay: 0.5, scales }],
   ['scaled Eve with an exponential mean', { optimizer: 'eve', scales, average: { decay: 0.9 } }],

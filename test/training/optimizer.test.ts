@@ -3,18 +3,19 @@ import type { Draws } from '../../src/training/draws.ts';
 import { expectClose, expectWithinShare } from '../support/close.ts';
 import { alsoInAll } from '../support/scope.ts';
 import {
+  scaledCase,
   tensorOf,
-  trainingArray,
   trainingCase,
   trainingJson,
   trainingTensors,
   weightsOf,
+  type ScaledCase,
   type TrainingCase,
   type TrainingCaseName,
 } from '../support/training.ts';
 import type { Reduction } from './twins/ctc.ts';
 import type { Shaping } from './twins/encoder-layer.ts';
-import { network, type NetworkSizes } from './twins/network.ts';
+import { network } from './twins/network.ts';
 import { clipFactor, newOptimizerState, optimizerStep, type OptimizerOptions } from './twins/optimizer.ts';
 import { effectiveWeights, scaledGradients } from './twins/scaled.ts';
 
@@ -72,9 +73,6 @@ async function expectSteps(
   }
 }
 
-/** A plain array under a name of a folder. */
-const dataOf = async (path: string) => (await trainingArray(path)).data;
-
 describe('steps of the optimizer', () => {
   it.each(alsoInAll<TrainingCaseName>([], ['small', 'noproj', 'deep']))("are PyTorch's Adam: %s", async (name) => {
     const golden = await trainingCase(name);
@@ -89,9 +87,9 @@ describe('steps of the optimizer', () => {
   it("are icefall's Eve over weights and scales", async () => {
     const golden = await scaledCase();
     const state = newOptimizerState();
-    const stored = golden.stored;
+    const stored = weightsOf(golden.stored);
     for (const { loss: expected, lr } of golden.eve.steps) {
-      const { loss, gradients } = golden.run(stored, {});
+      const { loss, gradients } = runScaled(golden, stored, {});
       expectClose([loss], [expected], LOSS, 'loss');
       const { betas, eps } = golden.eve;
       // PyTorch has the factor of the decay in float32, in float64 as well.
@@ -134,39 +132,14 @@ describe('steps of the optimizer', () => {
   });
 });
 
-interface ScaledGolden {
-  config: { feat: number; d: number; h: number; ff: number; L: number; V: number };
-  targets: number[][];
-  eve: {
-    betas: [number, number];
-    eps: number;
-    weight_decay: number;
-    steps: { loss: number; lr: number }[];
-  };
-}
-
-/** icefall's parametrisation, in eval mode, gradients of the sum. */
-async function scaledCase() {
-  const { config, targets, eve } = await trainingJson<ScaledGolden>('scaled/loss.json');
-  const sizes: NetworkSizes = {
-    numFeatures: config.feat,
-    dModel: config.d,
-    rnnHiddenSize: config.h,
-    dimFeedforward: config.ff,
-    numEncoderLayers: config.L,
-    auxLayers: [],
-    dropout: 0,
-    vocabSize: config.V,
-  };
-  const batch = {
-    features: await dataOf('scaled/features'),
-    lens: [...(await dataOf('scaled/feature_lens'))],
-    targets,
-  };
-  const stored = weightsOf(await trainingTensors('scaled/checkpoint.pt'));
-  const run = (weights: Map<string, Float64Array>, shaping: Shaping) =>
-    network(effectiveWeights(weights), sizes, batch, { reduction: 'sum', shaping });
-  return { stored, eve, run };
+/** The twin over icefall's parametrisation, gradients of the sum. */
+function runScaled(
+  { config, features, lens, targets }: ScaledCase,
+  stored: Map<string, Float64Array>,
+  shaping: Shaping,
+) {
+  const batch = { features: features.data, lens, targets };
+  return network(effectiveWeights(stored), config, batch, { reduction: 'sum', shaping });
 }
 
 describe("icefall's gradients", () => {
@@ -175,8 +148,9 @@ describe("icefall's gradients", () => {
     ['grads_filter', { filter: true }],
     ['grads_balancers_and_filter', { filter: true, balancers: true }],
   ])('%s', async (file, shaping) => {
-    const { stored, run } = await scaledCase();
-    const gradients = scaledGradients(stored, run(stored, shaping).gradients);
+    const golden = await scaledCase();
+    const stored = weightsOf(golden.stored);
+    const gradients = scaledGradients(stored, runScaled(golden, stored, shaping).gradients);
     const expected = await trainingTensors(`scaled/${file}.pt`);
     expect([...gradients.keys()].sort()).toEqual([...expected.keys()].sort());
     for (const [name, gradient] of gradients) {

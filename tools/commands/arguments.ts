@@ -8,7 +8,7 @@ import type { AdapterChoice } from '../../src/node/gpu.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
 import { RUNTIME_NAMES, openRuntime, type Runtime } from '../runtime/runtime.ts';
 import { note } from '../terminal.ts';
-import { wordErrors } from '../word-errors.ts';
+import { wordErrors } from '../../src/text/word-errors.ts';
 
 /** An option as `parseArgs` takes it, and what `--help` says of it. */
 interface Option {

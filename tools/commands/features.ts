@@ -21,7 +21,7 @@ export const features: Command = {
     if (positionals.length !== 1 || !values.output) {
       throw usageError(`${positionals.length} files and ${values.output ? 'an' : 'no'} output`, { usage });
     }
-    const { features: values32, frames } = await readFeatures(positionals[0], FBANK_DEFAULTS);
+    const { features: values32, frames } = await readFeatures({ audio: positionals[0] }, FBANK_DEFAULTS);
     await writeOutput(values.output, writeNpy([frames, FBANK_DEFAULTS.numMelBins], values32));
     note(`${frames} frames of ${FBANK_DEFAULTS.numMelBins} mel bins`);
   },

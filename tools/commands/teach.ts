@@ -7,8 +7,9 @@ import type { Rehearsal } from '../../src/training/teach/options.ts';
 import { DEFAULT_STEPS } from '../../src/training/teach/recipe.ts';
 import { TAKE_PROBLEMS, checkTake } from '../../src/training/teach/take.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
-import { keywordPhrases, readList } from '../evaluation.ts';
+import { keywordPhrases } from '../evaluation.ts';
 import { readModelFiles, writeFolder } from '../files.ts';
+import { readManifest } from '../manifest.ts';
 import { readRecording } from '../recordings.ts';
 import type { JobEvent } from '../runtime/jobs.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -63,7 +64,7 @@ async function readSamples(folder: string): Promise<Sample[]> {
     return [];
   }
   const samples = await Promise.all(
-    (await readList(list)).map(async ({ audio, text }) => {
+    (await readManifest(list)).map(async ({ audio, text }) => {
       return { name: basename(audio), text, waveform: await readRecording(audio) };
     }),
   );

@@ -3,7 +3,7 @@ import type { DecodingMethod } from '../../src/decoder/methods.ts';
 import type { Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
-import { Resampler } from '../../src/waveform/resampler.ts';
+import { resampled } from '../../src/waveform/resampler.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
 import { percentile } from '../runtime/statistics.ts';
 import { piecesOf } from './hearers.ts';
@@ -68,16 +68,6 @@ async function runOnce(recognizer: OnlineRecognizer, { samples, sampleRate }: Wa
     search: (spent.decode - computeMs) / seconds,
     text: spent.text / seconds,
   };
-}
-
-/** A recording at another rate. */
-function resampled({ samples, sampleRate }: Waveform, rate: number): Waveform {
-  const resampler = new Resampler(sampleRate, rate);
-  const [head, tail] = [resampler.accept(samples), resampler.finish()];
-  const all = new Float32Array(head.length + tail.length);
-  all.set(head);
-  all.set(tail, head.length);
-  return { samples: all, sampleRate: rate };
 }
 
 /** Runs a recording through the recogniser on the CPU again and again, a clock between the stages. */

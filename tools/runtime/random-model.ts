@@ -19,19 +19,26 @@ export function randomSource(seed: number): () => number {
 /**
  * A network of these sizes whose weights are made as they are read, the same each time, small enough for values to stay
  * finite.
+ *
+ * @param embedding other mel bins and channels than icefall's
  */
-export function randomModel(random: RandomSizes, vocabSize = 500): Model {
+export function randomModel(
+  random: RandomSizes,
+  vocabSize = 500,
+  embedding: Partial<Pick<EncoderSizes, 'numFeatures' | 'channels'>> = {},
+): Model {
   const encoder: EncoderSizes = {
-    ...random,
     numFeatures: FBANK_DEFAULTS.numMelBins,
     channels: [8, 32, 128],
+    ...embedding,
+    ...random,
     hasProjection: random.rnnHiddenSize !== random.dModel,
   };
   const sizes = { encoder, vocabSize, hasCtc: true };
   const tensors = new Map([...expectedTensors(sizes)].map(([name, shape]) => [name, { dtype: 'F32', shape }]));
   return {
     sizes,
-    config: { blankId: 0, features: FBANK_DEFAULTS },
+    config: { blankId: 0, features: { ...FBANK_DEFAULTS, numMelBins: encoder.numFeatures } },
     weights: {
       tensors,
       async read(name) {

@@ -1,4 +1,4 @@
-import { Resampler } from '../../waveform/resampler.ts';
+import { resampled } from '../../waveform/resampler.ts';
 import type { Waveform } from '../../waveform/waveform.ts';
 
 /**
@@ -8,10 +8,5 @@ import type { Waveform } from '../../waveform/waveform.ts';
  * @throws RillError `bad-audio` for a factor that no whole sample rate stands for.
  */
 export function withSpeed({ samples, sampleRate }: Waveform, factor: number): Waveform {
-  const resampler = new Resampler(Math.round(sampleRate * factor), sampleRate);
-  const parts = [resampler.accept(samples), resampler.finish()];
-  const faster = new Float32Array(parts[0].length + parts[1].length);
-  faster.set(parts[0]);
-  faster.set(parts[1], parts[0].length);
-  return { samples: faster, sampleRate };
+  return resampled({ samples, sampleRate: Math.round(sampleRate * factor) }, sampleRate);
 }

@@ -2,6 +2,7 @@ import type { Engine } from '../../encoder/engine.ts';
 import type { Model } from '../../model/model.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import { longestFrames } from '../activations.ts';
+import { gpuOf } from '../device.ts';
 import { CTC_HEAD, layerPrefix } from '../layout.ts';
 import { isSpike } from '../losses/loss.ts';
 import { TrainingNetwork } from '../network.ts';
@@ -9,7 +10,7 @@ import { Optimizer } from '../optimizer.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
 import { linearFactor } from '../schedules.ts';
 import { LARGEST_BATCH, drawBatches } from './batches.ts';
-import { forwardEngine, trainingContext, wasLost } from './device.ts';
+import { forwardEngine, wasLost } from './device.ts';
 import type { Materials } from './materials.ts';
 import type { TeachOptions } from './options.ts';
 import { withTensors, type SpellingModel } from './phrase-token.ts';
@@ -91,7 +92,7 @@ export class Lesson {
 
   async #learnOn(engine: Engine): Promise<void> {
     const { onProgress, signal } = this.#options;
-    const context = trainingContext(engine);
+    const context = gpuOf(engine);
     await this.#pool.make(await forwardEngine(engine), this.#from, () => {
       signal?.throwIfAborted();
       onProgress?.({ stage: 'prepare', done: this.#pool.done, total: this.#pool.total });

@@ -90,6 +90,30 @@ export class ReadbackRing {
   }
 }
 
+/** A part of a buffer. */
+interface BufferPart {
+  buffer: GPUBuffer;
+  offset?: number;
+  bytes: number;
+}
+
+/** What lies on the GPU, and what it is once it was read. */
+export interface Pending<Value> {
+  part: BufferPart;
+  of: (read: Float32Array<ArrayBuffer>) => Value;
+}
+
+/** Reads two in one go. @throws RillError as {@link readBuffers} does. */
+export async function readBoth<First, Second>(
+  context: GpuContext,
+  first: Pending<First>,
+  second: Pending<Second>,
+): Promise<[First, Second]> {
+  const read = await readBuffers(context, [first.part, second.part]);
+  const floats = first.part.bytes / 4;
+  return [first.of(read.slice(0, floats)), second.of(read.slice(floats))];
+}
+
 /**
  * Reads parts of buffers back, one after the other, outside of any ring: for what is asked for rarely. They are read
  * as they are at the time of the call.
@@ -98,7 +122,7 @@ export class ReadbackRing {
  */
 export async function readBuffers(
   context: GpuContext,
-  parts: readonly { buffer: GPUBuffer; offset?: number; bytes: number }[],
+  parts: readonly BufferPart[],
 ): Promise<Float32Array<ArrayBuffer>> {
   const scope = new BufferScope(context);
   try {

@@ -46,7 +46,13 @@ export interface LayerDraws {
 export interface Shaping {
   filter?: boolean;
   balancers?: boolean;
+  /** (N) encoder frames: what is behind them does not count. Without them padding counts, as in icefall. */
+  lens?: readonly number[];
 }
+
+/** Whether an element of (N, T', width) is padding. */
+export const paddingOf = ({ lens }: Shaping, frames: number, width: number) =>
+  lens && ((at: number) => Math.floor(at / width) % frames >= lens[Math.floor(at / width / frames)]);
 
 export type LayerSaved = Record<'x1' | 'a' | 'inner' | 'x2' | 'out', Float64Array> & { x: Numbers; lstm: LstmSaved };
 
@@ -96,16 +102,18 @@ export function encoderLayerBackward(
   { dout, saved }: { dout: Numbers; saved: LayerSaved },
   sizes: LayerSizes,
   { alpha, masks, probability }: LayerDraws,
-  { filter = false, balancers = false }: Shaping,
+  shaping: Shaping,
 ): { dx: Float64Array; gradients: Gradients } {
+  const { filter = false, balancers = false } = shaping;
   const rows = sizes.batch * sizes.frames;
   const { dModel: d, dimFeedforward: ff } = sizes;
   const own = (name: string) => weightOf(weights, layer + name);
+  const padding = (width: number) => paddingOf(shaping, sizes.frames, width);
   const beside = bypassBackward(dout, alpha);
   const norm = { dy: beside.dy, x: saved.x2, eps: own('norm_final.eps')[0] };
   const { dx: dNorm, dEps } = basicNormBackward(norm, { rows, width: d });
   const dx2 = balancers
-    ? balancerBackward({ dy: dNorm, x: saved.x2 }, { channels: d, inner: 1 }, NORM_BALANCER)
+    ? balancerBackward({ dy: dNorm, x: saved.x2 }, { channels: d, inner: 1 }, NORM_BALANCER, padding(d))
     : dNorm;
   const second = linearBackward(
     { dy: dropout(dx2, masks?.ff, probability), x: saved.inner, weight: own('feed_forward.4.weight') },
@@ -113,7 +121,7 @@ export function encoderLayerBackward(
   );
   const dSwish = doubleSwishBackward({ dy: dropout(second.dx, masks?.ffInner, probability), x: saved.a });
   const da = balancers
-    ? balancerBackward({ dy: dSwish, x: saved.a }, { channels: ff, inner: 1 }, CONV_BALANCER)
+    ? balancerBackward({ dy: dSwish, x: saved.a }, { channels: ff, inner: 1 }, CONV_BALANCER, padding(ff))
     : dSwish;
   const first = linearBackward(
     { dy: da, x: saved.x1, weight: own('feed_forward.0.weight') },

@@ -5,7 +5,7 @@
  *     q_i = (10 m + n_i) / (10 m + 1e-20)
  *     dx_i *= 1 / q_i;  gradients of all weights *= 1 / mean(q)
  *
- * dx (N, T', width), padding included.
+ * dx (N, T', width). What pads has no gradient: T' counts in n and in m alike, and q does not depend on it.
  */
 import type { Numbers } from './numbers.ts';
 

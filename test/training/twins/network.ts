@@ -110,8 +110,6 @@ export function network(
     dAbove = own.dx;
   }
   arrays.set('d_embed', dAbove);
-  subsamplingBackward(weights, dAbove, embed, shaping.balancers ?? false).forEach((gradient, name) =>
-    gradients.set(name, gradient),
-  );
+  subsamplingBackward(weights, dAbove, embed, shaping).forEach((gradient, name) => gradients.set(name, gradient));
   return { losses, loss, arrays, gradients };
 }

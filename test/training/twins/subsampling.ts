@@ -21,6 +21,18 @@ const CONVS = [
   { name: `${EMBED}conv.6`, stride: 2 },
 ];
 
+interface Times {
+  perFrame: number;
+  extra: number;
+}
+
+/** Times of each convolution that so many encoder frames read. */
+const TIMES: readonly Times[] = [
+  { perFrame: 4, extra: 3 },
+  { perFrame: 2, extra: 1 },
+  { perFrame: 1, extra: 0 },
+];
+
 export const CONV_BALANCER = { minPositive: 0.05, maxPositive: 0.95, maxAbs: 100 };
 const OUT_BALANCER = { minPositive: 0.45, maxPositive: 0.55, maxAbs: 100 };
 
@@ -65,13 +77,21 @@ export function subsamplingBackward(
   weights: Weights,
   dy: Numbers,
   { convs, rows, normed, y, frames }: SubsamplingSaved,
-  hasBalancers: boolean,
+  { balancers = false, lens }: { balancers?: boolean; lens?: readonly number[] },
 ): Gradients {
   const gradients: Gradients = new Map();
   const { batch, outputs: channels } = convs[2].sizes;
   const width = y.length / batch / frames;
   const sizes = { rows: batch * frames, inputs: rows.length / batch / frames, outputs: width };
-  const balanced = hasBalancers ? balancerBackward({ dy, x: y }, { channels: width, inner: 1 }, OUT_BALANCER) : dy;
+  /** Elements of (N, channels, times, freqs) that no frame of an utterance reads. */
+  const padding = (channels: number, times: number, freqs: number, { perFrame, extra }: Times) =>
+    lens &&
+    ((at: number) =>
+      Math.floor(at / freqs) % times >= perFrame * lens[Math.floor(at / channels / times / freqs)] + extra);
+  const isPadding = padding(1, frames, width, TIMES[2]);
+  const balanced = balancers
+    ? balancerBackward({ dy, x: y }, { channels: width, inner: 1 }, OUT_BALANCER, isPadding)
+    : dy;
   const [eps] = Array.from(weightOf(weights, `${EMBED}out_norm.eps`));
   const { dx: dOut } = basicNormBackward({ dy: balanced, x: normed, eps }, { rows: sizes.rows, width });
   const out = linearBackward({ dy: dOut, x: rows, weight: weightOf(weights, `${EMBED}out.weight`) }, sizes);
@@ -81,9 +101,11 @@ export function subsamplingBackward(
     const { name } = CONVS[at];
     const { sizes: own, x, before } = convs[at];
     d = doubleSwishBackward({ dy: d, x: before });
-    if (hasBalancers) {
-      const inner = before.length / batch / own.outputs;
-      d = balancerBackward({ dy: d, x: before }, { channels: own.outputs, inner }, CONV_BALANCER);
+    if (balancers) {
+      const [times, freqs] = [convolved(own.times, own.stride), convolved(own.freqs, own.stride)];
+      const sizes = { channels: own.outputs, inner: times * freqs };
+      const isPadding = padding(own.outputs, times, freqs, TIMES[at]);
+      d = balancerBackward({ dy: d, x: before }, sizes, CONV_BALANCER, isPadding);
     }
     const { dx, dWeight, dBias } = convBackward({ dy: d, x, weight: weightOf(weights, `${name}.weight`) }, own);
     gradients.set(`${name}.weight`, dWeight).set(`${name}.bias`, dBias);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countPhrase, wordErrors } from '../../tools/word-errors.ts';
+import { countPhrase, wordErrors } from '../../src/text/word-errors.ts';
 
 describe('wordErrors', () => {
   it.each([
