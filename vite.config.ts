@@ -50,7 +50,8 @@ export default defineConfig({
   publicDir: path('weights'),
   base: './',
   plugins: [generated, readable],
-  resolve: { alias: { 'rill-asr': path('src/index.ts') } },
+  // The first that fits is taken.
+  resolve: { alias: { 'rill-asr/training': path('src/training/index.ts'), 'rill-asr': path('src/index.ts') } },
   server: { fs: { allow: [path('.')] } },
   build: { outDir: path('dist/demo'), emptyOutDir: true, target: 'es2023', assetsInlineLimit: 0 },
   worker: { format: 'es' },

@@ -2,6 +2,8 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
 /** Whole programs: pages, packages, processes, other runtimes. */
 const END_TO_END = [
   'test/{demo,runtimes}/**/*.test.ts',
@@ -27,7 +29,8 @@ export default defineConfig(({ mode }) => {
     },
   });
   return {
-    resolve: { alias: { 'rill-asr': fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
+    // The first that fits is taken.
+    resolve: { alias: { 'rill-asr/training': path('src/training/index.ts'), 'rill-asr': path('src/index.ts') } },
     test: {
       projects: [
         project('unit', UNIT, END_TO_END),

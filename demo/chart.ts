@@ -76,7 +76,7 @@ export class Chart {
 }
 
 /** 1, 2 or 5 times a power of ten, at least 1. */
-function roundAbove(value: number): number {
+export function roundAbove(value: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, value)));
   return [1, 2, 5].map((step) => step * power).find((step) => step >= value) ?? 10 * power;
 }

@@ -3,8 +3,18 @@ import { droppedFiles } from './files.ts';
 
 const hasFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files') ?? false;
 
-/** Takes files that are chosen, or dropped anywhere on the page. */
-export function connectDropZone(onFiles: (files: readonly File[]) => void): void {
+/** A part of the page that has a use of its own for files that are dropped there. */
+export interface DropTarget {
+  area: HTMLElement;
+  onFiles: (files: readonly File[]) => void;
+}
+
+/**
+ * Takes files that are chosen, or dropped anywhere on the page.
+ *
+ * @param targets parts of the page that take what is dropped into them; the first that fits does
+ */
+export function connectDropZone(onFiles: DropTarget['onFiles'], targets: readonly DropTarget[]): void {
   const chooser = input('file');
   chooser.addEventListener('change', () => {
     onFiles([...(chooser.files ?? [])]);
@@ -23,7 +33,8 @@ export function connectDropZone(onFiles: (files: readonly File[]) => void): void
     classList.remove('over');
     if (event.dataTransfer && hasFiles(event)) {
       event.preventDefault();
-      void droppedFiles(event.dataTransfer).then(onFiles);
+      const inside = targets.find(({ area }) => event.target instanceof Node && area.contains(event.target));
+      void droppedFiles(event.dataTransfer).then(inside?.onFiles ?? onFiles);
     }
   });
 }

@@ -18,6 +18,7 @@ import { Speed } from './speed.ts';
 import { StatesView } from './states.ts';
 import { Status } from './status.ts';
 import { takeFiles } from './take-files.ts';
+import { TeachPanel } from './teach/panel.ts';
 import { Voices } from './voices.ts';
 
 // Parts call one another back, by which time all of them are there.
@@ -42,13 +43,14 @@ const model: DemoModel = new DemoModel(BUNDLED, status, settings, {
     engineTimes.clear();
     speed.clear();
     panels.setModel(model.loaded?.source === BUNDLED.source);
+    void teach.setModel();
     if (isNew) {
       keywords.show(info.keywords);
       panels.states.setLayers(info.sizes.encoder.numEncoderLayers);
     }
   },
   onUsable: (isUsable) => {
-    for (const part of [buttons, enginePanel, engineTimes, voices]) {
+    for (const part of [buttons, enginePanel, engineTimes, voices, teach]) {
       part.setUsable(isUsable);
     }
   },
@@ -70,8 +72,17 @@ const listening: Listening = new Listening({ model, keywords, panels, buttons, s
 const microphone = new MicrophoneSource(listening, panels, status);
 const recordings = new Recordings({ model, listening, panels, status }, (audio) => voices.setRecording(audio));
 const queue = new RecordingQueue(recordings, () => listening.stop());
+const teach: TeachPanel = new TeachPanel({
+  model,
+  constraints: () => microphone.picker.constraints,
+  stopListening: () => {
+    if (listening.isHearing) {
+      listening.stop();
+    }
+  },
+});
 
-connectDropZone((files) => void takeFiles(files, model, status, queue));
+connectDropZone((files) => void takeFiles(files, model, status, queue), teach.dropTargets);
 connectLanguage([
   settings,
   voices,
@@ -87,6 +98,7 @@ connectLanguage([
   panels.transcript,
   queue,
   speed,
+  teach,
 ]);
 
 async function showRecordings(): Promise<void> {

@@ -38,17 +38,11 @@ export class ModelPanel {
   }
 
   async #save(): Promise<void> {
-    const source = this.#model.loaded?.source;
-    if (typeof source !== 'object') {
-      return;
-    }
-    try {
-      await saveFolder(source);
-    } catch (error) {
-      // Closing the folder picker is no failure.
-      if (!(error instanceof DOMException && error.name === 'AbortError')) {
+    const { loaded } = this.#model;
+    if (typeof loaded?.source === 'object') {
+      await saveFolder(loaded.name, loaded.source).catch((error: unknown) => {
         this.#model.fail(error);
-      }
+      });
     }
   }
 }

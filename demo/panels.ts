@@ -1,7 +1,7 @@
 /** Everything there is to see of a stream: its level, its words, charts over one time axis, states and figures. */
 import type { StreamUpdate, Waveform } from 'rill-asr';
 import { Chart } from './chart.ts';
-import { element, setText } from './elements.ts';
+import { button, element, setText } from './elements.ts';
 import { Heard } from './heard.ts';
 import { Level } from './level.ts';
 import type { Speed } from './speed.ts';
@@ -24,7 +24,7 @@ export class Panels {
   readonly states: StatesView;
   readonly transcript: TranscriptButtons;
   readonly #speed: Speed;
-  readonly #level = new Level();
+  readonly #level = new Level(element('level', HTMLMeterElement), button('microphone'));
   readonly #heard = new Heard();
   readonly #axis = new TimeAxis();
   readonly #timeline = new Timeline(canvas('timeline'), this.#axis);

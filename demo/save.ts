@@ -1,4 +1,4 @@
-/** Files on their way to disk: a transcript, or the folder of a converted model. */
+/** Files on their way to disk: a transcript, or the folder of a model. */
 import type { ModelFiles } from 'rill-asr';
 
 export function saveFile(name: string, content: BlobPart): void {
@@ -12,20 +12,21 @@ export function saveFile(name: string, content: BlobPart): void {
   }, 60_000);
 }
 
-/** Saves the files of a model folder: into a folder where the browser can, else as downloads. */
-export async function saveFolder(files: ModelFiles): Promise<void> {
-  const entries = Object.entries(files).filter(([, content]) => content !== undefined) as [string, BlobPart][];
-  const picker = window as { showDirectoryPicker?: (options: object) => Promise<FileSystemDirectoryHandle> };
-  if (!picker.showDirectoryPicker) {
-    for (const [name, content] of entries) {
-      saveFile(name, content);
+/**
+ * Saves the files of a model folder as a zip that holds the folder. The files stand in it as they are: weights do not shrink.
+ *
+ * @param name of the folder; that of a file, such as the checkpoint's, loses its extension
+ */
+export async function saveFolder(name: string, files: ModelFiles): Promise<void> {
+  const folder = name.replace(/\.\w+$/, '');
+  const { BlobReader, BlobWriter, ZipWriter, configure } = await import('@zip.js/zip.js');
+  // Its workers would come from a blob, which strict pages forbid.
+  configure({ useWebWorkers: false });
+  const zip = new ZipWriter(new BlobWriter('application/zip'), { level: 0 });
+  for (const [file, content] of Object.entries(files) as [string, BlobPart | undefined][]) {
+    if (content !== undefined) {
+      await zip.add(`${folder}/${file}`, new BlobReader(new Blob([content])));
     }
-    return;
   }
-  const folder = await picker.showDirectoryPicker({ mode: 'readwrite' });
-  for (const [name, content] of entries) {
-    const file = await (await folder.getFileHandle(name, { create: true })).createWritable();
-    await file.write(content);
-    await file.close();
-  }
+  saveFile(`${folder}.zip`, await zip.close());
 }

@@ -85,7 +85,12 @@ function checkKeywords({ model: { tokens } }: WorkerModel, lines: readonly strin
   });
 }
 
-const verbs = { checkKeywords, crowd, loseDevice, timeEngine } as const satisfies WorkerVerbs;
+/** The phrases that the model was taught. */
+function phrases({ model: { tokens } }: WorkerModel): string[] {
+  return tokens?.phraseIds.map((id) => tokens.text([id])) ?? [];
+}
+
+const verbs = { checkKeywords, crowd, loseDevice, phrases, timeEngine } as const satisfies WorkerVerbs;
 export type DemoVerbs = typeof verbs;
 
 serveRecognizer(verbs);

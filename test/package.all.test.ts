@@ -91,9 +91,11 @@ describe('the packed package', () => {
 
   it('is small, and holds no tests, models or shaders twice', async () => {
     expect((await stat(tarball)).size).toBeLessThan(LARGEST_PACKAGE);
-    for (const path of ['src/index.d.ts', 'src/node/index.d.ts', 'src/waveform/capture.worklet.js', 'rill.min.js']) {
-      expect(packed).toContain(`dist/${path}`);
+    for (const entry of ['src', 'src/node', 'src/training'].map((room) => `${room}/index.d.ts`)) {
+      expect(packed).toContain(`dist/${entry}`);
     }
+    expect(packed).toContain('dist/src/waveform/capture.worklet.js');
+    expect(packed).toContain('dist/rill.min.js');
     expect([...packed].filter((path) => /^test|\.safetensors$|\.wgsl$|^dist\/demo/.test(path))).toEqual([]);
   });
 

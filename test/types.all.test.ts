@@ -11,7 +11,8 @@ const compilerIn = (folder: string) => join(folder, 'node_modules', 'typescript'
 
 /** Programs of users, who may have neither the types of WebGPU nor, in Node, those of the DOM. */
 const PAGE = `
-import { Microphone, OnlineRecognizer, RecognizerClient, type WorkerStream } from 'rill-asr';
+import { Microphone, OnlineRecognizer, RecognizerClient, fetchModel, type WorkerStream } from 'rill-asr';
+import { checkTake, teachPhrase } from 'rill-asr/training';
 const recognizer = await OnlineRecognizer.load('wake-words/', { chunkFrames: 4, device: 'auto' });
 using stream = recognizer.createStream();
 stream.acceptWaveform({ samples: new Float32Array(160), sampleRate: 16000 });
@@ -23,7 +24,11 @@ const other: WorkerStream = await client.createStream({ onUpdate: ({ result }) =
 await Microphone.open({ onAudio: (chunk) => other.push(chunk), constraints: { deviceId: 'x' } });
 // @ts-expect-error: Microphone constraints are checked where the DOM's types are there.
 await Microphone.open({ onAudio: () => undefined, constraints: 5 });
-export { four, text };
+const take = { samples: new Float32Array(160), sampleRate: 16000 };
+const isFit: boolean = checkTake(take).problem === undefined;
+const model = await fetchModel('wake-words/');
+const { 'config.json': config } = await teachPhrase({ model, phrase: 'hey rill', recordings: [take], speech: [take] });
+export { config, four, isFit, text };
 `;
 const SERVER = `
 import { readFile } from 'node:fs/promises';

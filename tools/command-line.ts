@@ -35,9 +35,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   bench,
   dtypes,
   gradients,
+  train: trainModel,
   teach,
   unteach,
-  train: trainModel,
 };
 
 function help(): string {

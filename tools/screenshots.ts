@@ -1,14 +1,14 @@
 /**
  * `npm run screenshots`: pictures of the demo page while it listens to a bundled recording: wide, narrow and dark, the preview
- * that links to the page show, and one that moves. The page is built first; the browser is headless Chrome.
+ * that links to the page show, and one that moves. `npm run screenshots -- teach [steps]` takes the panel that teaches a
+ * phrase instead, in each of its states, into dist/screenshots. The page is built first; the browser is headless Chrome.
  */
-import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page, Viewport } from 'puppeteer';
-import UPNG from 'upng-js';
 import { build, preview } from 'vite';
 import { launchBrowser } from './runtime/browser.ts';
-import { note } from './terminal.ts';
+import { frameOf, savePicture, type Frame } from './shots/picture.ts';
+import { takeTeaching } from './shots/teach.ts';
 
 const configFile = fileURLToPath(new URL('../vite.config.ts', import.meta.url));
 
@@ -31,16 +31,6 @@ const MOVING = { path: 'docs/demo.png', width: 960, height: 1330, deviceScaleFac
 const MOVING_SECONDS = 11;
 const FRAME_MS = 160;
 const LAST_FRAME_MS = 2500;
-/** Colours of a picture: enough for the page, and a third of the bytes. */
-const COLOURS = 256;
-
-/** A screenshot's pixels. */
-interface Frame {
-  pixels: ArrayBuffer;
-  width: number;
-  height: number;
-}
-
 /** The page in a window of its own, hearing the longest of its recordings. */
 async function openPage(browser: Browser, url: string, viewport: Viewport, dark: boolean): Promise<Page> {
   const page = await browser.newPage();
@@ -54,24 +44,10 @@ async function openPage(browser: Browser, url: string, viewport: Viewport, dark:
   return page;
 }
 
-async function frameOf(page: Page): Promise<Frame> {
-  const image = UPNG.decode((await page.screenshot()).buffer as ArrayBuffer);
-  return { pixels: UPNG.toRGBA8(image)[0], width: image.width, height: image.height };
-}
-
-/** Writes one picture, or one that moves. @param delays how long each frame stays, in milliseconds */
-async function save(path: string, frames: readonly Frame[], delays?: number[]): Promise<void> {
-  const [{ width, height }] = frames;
-  const pixels = frames.map((frame) => frame.pixels);
-  const png = UPNG.encode(pixels, width, height, COLOURS, delays);
-  await writeFile(new URL(`../${path}`, import.meta.url), new Uint8Array(png));
-  note(`${path}: ${Math.round(png.byteLength / 1000)} kB`);
-}
-
 async function takeShot(browser: Browser, url: string, { path, width, height, dark, keywords }: Shot): Promise<void> {
   const page = await openPage(browser, url, { width, height }, dark);
   await page.waitForFunction((count) => document.querySelectorAll('#hits li').length >= count, {}, keywords);
-  await save(path, [await frameOf(page)]);
+  await savePicture(path, [await frameOf(page)]);
   await page.close();
 }
 
@@ -89,7 +65,7 @@ async function takeMoving(browser: Browser, url: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, rest));
   }
   await page.close();
-  await save(
+  await savePicture(
     path,
     frames,
     times.map((time, i) => (i + 1 < times.length ? Math.round(times[i + 1] - time) : LAST_FRAME_MS)),
@@ -98,13 +74,24 @@ async function takeMoving(browser: Browser, url: string): Promise<void> {
 
 await build({ configFile, logLevel: 'error' });
 const server = await preview({ configFile, preview: { port: 0, host: '127.0.0.1' } });
-const browser = await launchBrowser('chrome', undefined, ['--autoplay-policy=no-user-gesture-required']);
+const [what, steps] = process.argv.slice(2);
+const spoken = fileURLToPath(new URL('../test/fixtures/teach/hey-chatterbox/03.wav', import.meta.url));
+const browser = await launchBrowser('chrome', undefined, [
+  '--autoplay-policy=no-user-gesture-required',
+  '--use-fake-ui-for-media-stream',
+  '--use-fake-device-for-media-stream',
+  `--use-file-for-fake-audio-capture=${spoken}`,
+]);
 const url = server.resolvedUrls?.local[0] ?? '';
 try {
-  for (const shot of SHOTS) {
-    await takeShot(browser, url, shot);
+  if (what === 'teach') {
+    await takeTeaching(browser, url, steps === undefined ? undefined : Number(steps));
+  } else {
+    for (const shot of SHOTS) {
+      await takeShot(browser, url, shot);
+    }
+    await takeMoving(browser, url);
   }
-  await takeMoving(browser, url);
 } finally {
   await browser.close();
   await server.close();

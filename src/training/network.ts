@@ -52,7 +52,7 @@ export interface NetworkOptions {
    */
   trainable?: readonly string[];
   /**
-   * The first layer that runs, on what batches hold as `hidden`, such as a {@link Trunk} gives it. By default all run, from
+   * The first layer that runs, on what batches hold as `hidden`. By default all run, from
    * features on. What is below takes no memory.
    */
   from?: number;

@@ -1,7 +1,7 @@
-import axe from 'axe-core';
 import type { Browser, Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../tools/runtime/browser.ts';
+import { violations } from './axe.ts';
 import { choose, hearAlexa, serveDevelopment, setValue, waitForStatus, type Site } from './page.ts';
 import { wakeWordsFolder } from '../support/fixtures.ts';
 
@@ -66,13 +66,3 @@ const lowestOf = (page: Page, ...selectors: string[]) =>
       ),
     selectors,
   );
-
-/** Rules that the page breaks, with where. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  return page.evaluate(async () => {
-    const { axe: checker } = window as unknown as { axe: typeof axe };
-    const { violations: found } = await checker.run();
-    return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
-  });
-}

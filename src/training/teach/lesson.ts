@@ -1,5 +1,6 @@
 import type { Engine } from '../../encoder/engine.ts';
 import type { Model } from '../../model/model.ts';
+import { withTensors } from '../../model/tensors.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import { longestFrames } from '../activations.ts';
 import { gpuOf } from '../device.ts';
@@ -13,7 +14,7 @@ import { LARGEST_BATCH, drawBatches } from './batches.ts';
 import { forwardEngine, wasLost } from './device.ts';
 import type { Materials } from './materials.ts';
 import type { TeachOptions } from './options.ts';
-import { withTensors, type SpellingModel } from './phrase-token.ts';
+import type { SpellingModel } from './phrase-token.ts';
 import { PoolMaker } from './pool.ts';
 import {
   HEAD_RATE,

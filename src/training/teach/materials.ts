@@ -1,7 +1,7 @@
 import { RillError } from '../../errors.ts';
 import type { Model } from '../../model/model.ts';
 import type { TokenTable } from '../../model/tokens.ts';
-import { Resampler } from '../../waveform/resampler.ts';
+import { resampled } from '../../waveform/resampler.ts';
 import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
 import type { Rehearsal, TeachOptions } from './options.ts';
 import { LONG_SECONDS } from './recipe.ts';
@@ -42,11 +42,9 @@ function unfit(got: string, expected: string, remedy: string): RillError {
 
 function atRate(waveform: Waveform, sampleRate: number): Float32Array {
   checkWaveform(waveform);
-  const resampler = new Resampler(waveform.sampleRate, sampleRate);
-  return joined([resampler.accept(waveform.samples), resampler.finish()]);
+  return resampled(waveform, sampleRate).samples;
 }
 
-/** Pieces of sound, or of features, one behind the other. */
 export function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;

@@ -1,7 +1,7 @@
 import { requireCtc } from '../../encoder/checks.ts';
 import { RillError, shown } from '../../errors.ts';
 import type { Model } from '../../model/model.ts';
-import { elementCount, type TensorSource } from '../../model/tensors.ts';
+import { elementCount, withTensors, type TensorSource } from '../../model/tensors.ts';
 import { WORD_BOUNDARY, type TokenTable } from '../../model/tokens.ts';
 import { DEFAULT_PHRASE_THRESHOLD } from '../../decoder/keywords.ts';
 import { CTC_HEAD } from '../layout.ts';
@@ -48,16 +48,6 @@ export function phraseText(phrase: string): string {
     });
   }
   return text;
-}
-
-/** Weights with some tensors in the place of others. */
-export function withTensors(
-  { tensors, read }: TensorSource,
-  changed: ReadonlyMap<string, { shape: readonly number[]; values: Float32Array<ArrayBuffer> }>,
-): TensorSource {
-  const infos = new Map(tensors);
-  changed.forEach(({ shape }, name) => infos.set(name, { dtype: 'F32', shape }));
-  return { tensors: infos, read: async (name) => changed.get(name)?.values ?? read(name) };
 }
 
 /** The head with its rows chosen anew: -1 for a row of zeros. */
