@@ -84,6 +84,31 @@ const adam = [
   'at',
 ] as const;
 
+/** Ways to multiply rows with a parameter's matrix: from its buffer, or from a texture that has it too. */
+const trainedAny = ['multiply_add_dot', 'four_starts', 'four_inputs', 'four_sums_looped', 'blocks'];
+const trainedTexture = [...trainedAny, 'parameter_in_texture', 'product_texture'];
+const WAYS: readonly (readonly [suffix: string, parts: readonly string[]])[] = [
+  ['', [...trainedAny, 'parameter_in_buffer', 'product_plain', 'inputs_by_vec4', 'threads_by_output']],
+  ['_texels', [...trainedTexture, 'inputs_by_vec4', 'threads_of_eight']],
+  ['_quads', [...trainedTexture, 'inputs_by_quad', 'threads_of_quad']],
+];
+const allRows = ['product_rows', ...rows];
+const ofFrame = ['frame_rows', 'step', 'at'];
+const PRODUCTS: KernelTable = {
+  input_gradient: ['training/input_gradient', 'by_transpose', ...allRows],
+  linear: ['training/linear', 'by_matrix', ...allRows],
+  lstm_cell: ['training/lstm_cell', 'by_matrix', 'activations', ...ofFrame],
+  lstm_cell_gradient: ['training/lstm_cell_gradient', 'lstm_back', 'by_transpose', 'activations', ...ofFrame],
+  lstm_output_gradient: ['training/lstm_output_gradient', 'by_transpose', ...ofFrame],
+  lstm_projection: ['training/lstm_projection', 'by_matrix', ...ofFrame],
+};
+/** Each product by each way. */
+const products = Object.fromEntries(
+  Object.entries(PRODUCTS).flatMap(([name, [operation, ...parts]]) =>
+    WAYS.map(([suffix, way]): [string, KernelTable[string]] => [name + suffix, [operation, ...parts, ...way]]),
+  ),
+);
+
 /** Training's kernels. */
 export const TRAINING_KERNELS: KernelTable = {
   adam: [...adam, 'not_averaged'],
@@ -112,15 +137,13 @@ export const TRAINING_KERNELS: KernelTable = {
   filter_factors: ['training/filter_factors', 'workgroup_sum', 'step'],
   filter_norms: ['training/filter_norms', 'workgroup_sum', 'step'],
   filter_weights: ['training/filter_weights', ...byRow],
-  input_gradient: ['training/input_gradient', 'rows_by_transpose', ...rows],
   join: ['training/join', 'lattice_rows', 'activations', ...byRow],
   join_gradient: ['training/join_gradient', 'lattice_rows', ...byRow],
-  linear: ['training/linear', 'rows_by_matrix', ...rows],
+  ...products,
   log_softmax: KERNELS.log_softmax,
-  lstm_cell: ['training/lstm_cell', 'rows_by_matrix', 'activations', 'step', 'at'],
-  lstm_cell_gradient: ['training/lstm_cell_gradient', 'rows_by_transpose', 'activations', 'step', 'at'],
-  lstm_output_gradient: ['training/lstm_output_gradient', 'rows_by_transpose', 'step', 'at'],
-  lstm_projection: ['training/lstm_projection', 'rows_by_matrix', 'step', 'at'],
+  lstm_carry: ['training/lstm_carry', ...ofFrame],
+  lstm_carry_gradient: ['training/lstm_carry_gradient', 'lstm_back', 'activations', ...ofFrame],
+  mean_square: ['training/mean_square', 'workgroup_sum', 'workgroup_rows', 'step'],
   relu_gradient: ['training/relu_gradient', ...byRow],
   residual: ['training/residual', 'dropout_mask', ...byRow],
   scale_step: ['training/scale_step', 'adam_step', 'optimizer_state', 'optimizer_totals', 'optimizer_parameters'],
@@ -133,7 +156,8 @@ export const TRAINING_KERNELS: KernelTable = {
   transducer_alpha: ['training/transducer_alpha', ...transducer, 'workgroup_log_sum'],
   transducer_beta: ['training/transducer_beta', ...transducer, 'workgroup_log_sum'],
   transducer_gradient: ['training/transducer_gradient', ...transducer, 'workgroup_rows'],
-  weight_gradient: ['training/weight_gradient', ...rows],
+  weight_gradient: ['training/weight_gradient', 'inputs_by_vec4', 'inputs_by_32', ...rows],
+  weight_gradient_quads: ['training/weight_gradient', 'inputs_by_quad', 'inputs_of_quad', ...rows],
 };
 
 /** Where the kernels of each table go. */

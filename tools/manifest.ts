@@ -112,7 +112,7 @@ function cutItem(path: string, number: number, line: string): Item {
     audio: existsSync(beside) ? beside : resolve(source),
     text,
     start,
-    duration: duration as number | undefined,
+    duration,
   };
 }
 

@@ -7,6 +7,8 @@ enable subgroups;
 
 alias Input = f32;
 
+const no_input = 0.0;
+
 fn inputs_at(start: u32, place: u32) -> vec4f {
   let own = load(start + 4u * place);
   return vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));

@@ -4,6 +4,8 @@
 
 alias Input = vec4f;
 
+const no_input = vec4f(0.0);
+
 fn inputs_at(start: u32, place: u32) -> vec4f {
   return load(start + place);
 }

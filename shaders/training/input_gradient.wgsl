@@ -1,34 +1,22 @@
-// Gradient of a linear layer's input: dx = dy W, or dx += dy W, all rows of a batch.
-//
-// A thread: four rows, four inputs. Workgroups: (ceil(in_vec4s / 32), ceil(rows / 4), 1). A product
-// (rows_by_transpose.wgsl).
+// Gradient of a linear layer's input: dx = dy W, or dx += dy W, all rows of a batch. A product (product_plain.wgsl,
+// product_texture.wgsl), backwards: dy goes in.
 
-override in_vec4s: u32; // ceil(inputs / 4)
-override out_vec4s: u32; // ceil(outputs / 4)
+override in_vec4s: u32; // of dy
+override out_vec4s: u32; // of dx
 override accumulate: bool;
 
-@group(0) @binding(0) var<storage, read> weight: array<vec4f>; // (4 * out_vec4s, in_vec4s)
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>; // (rows, out_vec4s)
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>; // (rows, in_vec4s)
+@group(0) @binding(1) var<storage, read> dy: array<Input>; // (rows, in_vec4s)
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>; // (rows, out_vec4s)
 
-fn gradient_at(place: u32) -> vec4f {
+fn load(place: u32) -> Input {
   return dy[place];
 }
 
-@compute @workgroup_size(32)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let i = id.x;
-  let top = 4u * id.y;
-  if (i >= in_vec4s || top >= rows()) {
-    return;
-  }
-  let total = by_transpose(top, rows() - 1u, i);
-  for (var r = 0u; r < min(4u, rows() - top); r++) {
-    let place = (top + r) * in_vec4s + i;
-    if (accumulate) {
-      dx[place] += total[r];
-    } else {
-      dx[place] = total[r];
-    }
+fn store(row: u32, o: u32, sum: vec4f) {
+  let place = row * out_vec4s + o;
+  if (accumulate) {
+    dx[place] += sum;
+  } else {
+    dx[place] = sum;
   }
 }

@@ -1,40 +1,127 @@
 // Gradient of a matrix: dW += dy^T x, summed over all rows of a batch. Of a recurrence x is the frame before.
 //
-// A thread: four outputs, four inputs. Workgroups: (ceil(in_vec4s / 32), out_vec4s, 1). Sums in blocks of 64 rows, block sums
-// one after the other; rows beyond the utterances' ends add zeros at the end, so that padding changes nothing.
+// A thread: `tile` times four outputs, and `tile` vec4s of inputs, `threads` apart. Workgroups: (ceil(in_vec4s / (threads *
+// tile)), ceil(out_vec4s / tile), 1). Sums in blocks of 64 rows, block sums one after the other; rows beyond the utterances'
+// ends add zeros at the end, so that padding changes nothing. The same order, and so the same bytes, whatever the tile.
+//
+// Needs inputs_at, threads, rows.
 
 override in_vec4s: u32; // ceil(inputs / 4)
 override out_vec4s: u32; // ceil(outputs / 4)
 override is_delayed: bool;
+override tile: u32; // 1 or 2
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>; // (rows, out_vec4s)
+@group(0) @binding(0) var<storage, read> dy: array<Input>; // (rows, out_vec4s)
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // (rows, in_vec4s)
 @group(0) @binding(2) var<storage, read_write> gradient: array<vec4f>; // (4 * out_vec4s, in_vec4s)
 
 const block_rows = 64u;
+const turn_rows = 4u;
 
-@compute @workgroup_size(32)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let i = id.x;
-  let o = id.y;
-  if (i >= in_vec4s) {
-    return;
+fn row_start(row: u32) -> u32 {
+  return row * out_vec4s;
+}
+
+fn load(place: u32) -> Input {
+  return dy[place];
+}
+
+// Four outputs by four inputs, a column for each output.
+fn outer(d: vec4f, v: vec4f, sum: mat4x4f) -> mat4x4f {
+  return mat4x4f(sum[0] + d.x * v, sum[1] + d.y * v, sum[2] + d.z * v, sum[3] + d.w * v);
+}
+
+// Of four rows, one after the other. Where loops are slow, longer turns are faster.
+fn outer_four(d: mat4x4f, v: mat4x4f, sum: mat4x4f) -> mat4x4f {
+  return outer(d[3], v[3], outer(d[2], v[2], outer(d[1], v[1], outer(d[0], v[0], sum))));
+}
+
+// Rows past the end add nothing.
+fn gradient_in(lane: u32, row: u32, o: u32) -> vec4f {
+  let value = inputs_at(lane, min(row, rows() - 1u) * out_vec4s + o);
+  return select(vec4f(0.0), value, row < rows());
+}
+
+fn four_gradients(lane: u32, row: u32, o: u32) -> mat4x4f {
+  return mat4x4f(
+    gradient_in(lane, row, o),
+    gradient_in(lane, row + 1u, o),
+    gradient_in(lane, row + 2u, o),
+    gradient_in(lane, row + 3u, o)
+  );
+}
+
+fn value_in(row: u32, i: u32) -> vec4f {
+  return x[min(row, rows() - 1u) * in_vec4s + i];
+}
+
+fn four_values(row: u32, i: u32) -> mat4x4f {
+  return mat4x4f(value_in(row, i), value_in(row + 1u, i), value_in(row + 2u, i), value_in(row + 3u, i));
+}
+
+fn add_to(o: u32, i: u32, total: mat4x4f) {
+  if (o < out_vec4s && i < in_vec4s) {
+    let place = 4u * o * in_vec4s + i;
+    gradient[place] += total[0];
+    gradient[place + in_vec4s] += total[1];
+    gradient[place + 2u * in_vec4s] += total[2];
+    gradient[place + 3u * in_vec4s] += total[3];
   }
-  let delay = select(0u, step.lanes, is_delayed);
+}
+
+fn one_by_one(o: u32, i: u32, delay: u32, lane: u32) {
+  let own = min(i, in_vec4s - 1u);
   var total = mat4x4f();
   for (var first = delay; first < rows(); first += block_rows) {
     var sum = mat4x4f();
     for (var row = first; row < min(first + block_rows, rows()); row++) {
-      let d = dy[row * out_vec4s + o];
-      let v = x[(row - delay) * in_vec4s + i];
-      sum[0] += d.x * v;
-      sum[1] += d.y * v;
-      sum[2] += d.z * v;
-      sum[3] += d.w * v;
+      sum = outer(inputs_at(lane, row * out_vec4s + o), x[(row - delay) * in_vec4s + own], sum);
     }
-    total += sum;
+    total = total + sum;
   }
-  for (var j = 0u; j < 4u; j++) {
-    gradient[(4u * o + j) * in_vec4s + i] += total[j];
+  add_to(o, i, total);
+}
+
+fn two_by_two(o: u32, i: u32, delay: u32, lane: u32) {
+  // Those past an end repeat the last one, and are not added.
+  let o2 = min(o + 1u, out_vec4s - 1u);
+  let i1 = min(i, in_vec4s - 1u);
+  let i2 = min(i + threads, in_vec4s - 1u);
+  var total_a = mat4x4f();
+  var total_b = mat4x4f();
+  var total_c = mat4x4f();
+  var total_d = mat4x4f();
+  for (var first = delay; first < rows(); first += block_rows) {
+    var sum_a = mat4x4f();
+    var sum_b = mat4x4f();
+    var sum_c = mat4x4f();
+    var sum_d = mat4x4f();
+    for (var row = first; row < min(first + block_rows, rows()); row += turn_rows) {
+      let d1 = four_gradients(lane, row, o);
+      let d2 = four_gradients(lane, row, o2);
+      let v1 = four_values(row - delay, i1);
+      let v2 = four_values(row - delay, i2);
+      sum_a = outer_four(d1, v1, sum_a);
+      sum_b = outer_four(d1, v2, sum_b);
+      sum_c = outer_four(d2, v1, sum_c);
+      sum_d = outer_four(d2, v2, sum_d);
+    }
+    total_a = total_a + sum_a;
+    total_b = total_b + sum_b;
+    total_c = total_c + sum_c;
+    total_d = total_d + sum_d;
+  }
+  add_to(o, i, total_a);
+  add_to(o, i + threads, total_b);
+  add_to(o + 1u, i, total_c);
+  add_to(o + 1u, i + threads, total_d);
+}
+
+fn outputs_and_inputs(o: u32, i: u32, lane: u32) {
+  let delay = select(0u, step.lanes, is_delayed);
+  if (tile == 2u) {
+    two_by_two(o, i, delay, lane);
+  } else {
+    one_by_one(o, i, delay, lane);
   }
 }

@@ -6,7 +6,7 @@ import { TensorRef, type StateDict, type TorchFile } from './torch.ts';
 
 /** What the state of PyTorch's optimizer says for a network: what `Optimizer.load` goes on from, and its options. */
 export interface OptimizerState {
-  /** `exp_avg.NAME` and `exp_avg_sq.NAME`, of a log-scale `exp_avg.scale.NAME` and so on; zeros of what has none yet. */
+  /** @internal `exp_avg.NAME` and `exp_avg_sq.NAME`, of a log-scale `exp_avg.scale.NAME` and so on; zeros of what has none yet. */
   tensors: TensorSource;
   /** Steps taken. */
   taken: number;
@@ -14,8 +14,11 @@ export interface OptimizerState {
   optimizer?: 'eve';
   /** As they were, where the file has them. */
   learningRate?: number;
+  /** As they were. */
   betas?: readonly [number, number];
+  /** As it was. */
   eps?: number;
+  /** As it was. */
   weightDecay?: number;
 }
 

@@ -12,22 +12,38 @@ import { findStateDict } from './torch.ts';
 
 /** What icefall's Eden remembers: the epoch, counted from 0, and batches taken. */
 export interface SavedEden {
+  /** Which it is. */
   type: 'eden';
   /** Learning rate at the start. */
   learningRate?: number;
+  /** Batches taken. */
   batch: number;
+  /** Counted from 0. */
   epoch: number;
 }
 
 /** What PyTorch's `ReduceLROnPlateau` remembers. */
 export interface SavedPlateau {
+  /** Which it is. */
   type: 'reduce_lr_on_plateau';
   /** null before the first validation. */
   best: number | null;
+  /** Validations since the best. */
   bad: number;
+  /** Validations that do not count yet. */
   cooldown: number;
+  /** What the learning rate is multiplied by. */
   factor?: number;
+  /** Validations without a better loss that are let pass. */
   patience?: number;
+}
+
+/** What PyTorch's `GradScaler` remembers. */
+export interface SavedScaler {
+  /** What losses are multiplied by. */
+  scale: number;
+  /** Finite steps since it last changed. */
+  finite: number;
 }
 
 /** What a training with PyTorch has come to: icefall's checkpoints, and those of a script with `model_state_dict`. */
@@ -40,10 +56,13 @@ export interface TrainingCheckpoint {
   optimizer?: OptimizerState;
   /** Of those that are known here. */
   scheduler?: SavedEden | SavedPlateau;
-  gradScaler?: { scale: number; finite: number };
-  /** The epoch that was saved, as its script counts, and batches of the whole training. */
+  /** PyTorch's `GradScaler`, of mixed precision. */
+  gradScaler?: SavedScaler;
+  /** The epoch that was saved, as its script counts. */
   epoch?: number;
+  /** Batches of the whole training. */
   batch?: number;
+  /** As its script means it. */
   bestValidLoss?: number;
 }
 

@@ -1,8 +1,12 @@
 /** Errors of one hypothesis against its reference, in words. */
 export interface WordErrors {
+  /** Of the reference. */
   words: number;
+  /** Words that are others. */
   substitutions: number;
+  /** Words that are too many. */
   insertions: number;
+  /** Words that are missing. */
   deletions: number;
 }
 

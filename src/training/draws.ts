@@ -51,6 +51,7 @@ export type LayerMasks = Readonly<Record<'lstm' | 'ffInner' | 'ff', Mask>>;
 export interface Draws {
   /** How much of each layer counts; the rest is its input. */
   alpha: readonly number[];
+  /** Masks of each layer. */
   layers: readonly LayerMasks[];
   /** (N, T', d), before the CTC head. */
   head: Mask;

@@ -2,7 +2,7 @@ import { subsampledFreqs } from '../model/sizes.ts';
 import { CONV_TIMES, timesOf } from '../webgpu/buffers.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import * as kernels from './kernels.generated.ts';
-import { linear, linearGradients, type BackwardParts, type NetworkParts } from './layer.ts';
+import { linear, linearGradients, namesOf, type BackwardParts, type NetworkParts } from './layer.ts';
 import { EMBED } from './layout.ts';
 import { byRow, byThread, type BatchSize, type Operation } from './operations.ts';
 import { BALANCERS } from './shaping.ts';
@@ -67,7 +67,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
       (size) => byThread(shape.rows(size) * outVec4s),
     );
   });
-  const out = linear(parts, `${EMBED}.out`, last.freqs * last.outVec4s, vec4s(sizes.dModel), {
+  const out = linear(parts, namesOf(`${EMBED}.out`), last.freqs * last.outVec4s, vec4s(sizes.dModel), {
     ...{ x: convs[2].y, y: embed },
   });
   const norm = maker.make(

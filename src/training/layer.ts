@@ -1,18 +1,22 @@
 import type { EncoderSizes } from '../model/sizes.ts';
+import type { KernelSource } from '../webgpu/device/kernel.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import type { Activations } from './activations.ts';
 import * as kernels from './kernels.generated.ts';
 import { layerPrefix } from './layout.ts';
-import {
-  byFourRows,
-  byFourUtterances,
-  byRow,
-  type BatchSize,
-  type Operation,
-  type OperationMaker,
-  runAll,
-} from './operations.ts';
+import { byRow, byThread, type BatchSize, type Operation, type OperationMaker, runAll } from './operations.ts';
 import type { Parameters } from './parameters.ts';
+import {
+  CELL,
+  CELL_GRADIENT,
+  INPUT_GRADIENT,
+  LINEAR,
+  OUTPUT_GRADIENT,
+  PROJECTION,
+  allRows,
+  frameRows,
+  makeProduct,
+} from './products.ts';
 import { BALANCERS, type Shaping } from './shaping.ts';
 
 /** What the operations of a network are made of. */
@@ -60,18 +64,20 @@ export const maskOf = (dropout: number) => ({
   keep_scale: 1 / (1 - dropout),
 });
 
-/** A linear layer, by the name of its weight and bias. */
+/** A linear layer, by the names of its weight and its bias. */
 export function linear(
   { maker, parameters, step }: Pick<NetworkParts, 'maker' | 'parameters' | 'step'>,
-  name: string,
+  { weight, bias }: { weight: string; bias: string },
   inVec4s: number,
   outVec4s: number,
   { x, y }: { x: GPUBuffer; y: GPUBuffer },
 ): Promise<Operation> {
-  const [weight, bias] = [parameters.of(`${name}.weight`).value, parameters.of(`${name}.bias`).value];
-  const widths = { in_vec4s: inVec4s, out_vec4s: outVec4s };
-  return maker.make(kernels.linear, widths, { weight, bias, x, y, step }, byFourRows(outVec4s));
+  const resources = { bias: parameters.of(bias).value, x, y, step };
+  return makeProduct(maker, LINEAR, parameters.of(weight), { inVec4s, outVec4s }, resources, allRows);
 }
+
+/** The weight and the bias of a linear layer by PyTorch's names. */
+export const namesOf = (name: string) => ({ weight: `${name}.weight`, bias: `${name}.bias` });
 
 /** A linear layer's gradients: of its matrix and its biases, where they are trained, and of its input, where it is wanted. */
 export function linearGradients(
@@ -82,13 +88,16 @@ export function linearGradients(
   outVec4s: number,
   { dy, x, dx, isDelayed = false, accumulate = false }: LinearGradientBuffers,
 ): Promise<Operation>[] {
-  const { value: weight, gradient } = parameters.of(matrix);
-  const widths = { in_vec4s: inVec4s, out_vec4s: outVec4s };
+  const weight = parameters.of(matrix);
+  const { gradient } = weight;
   const operations: Promise<Operation>[] = [];
   if (gradient) {
-    const overrides = { ...widths, is_delayed: isDelayed ? 1 : 0 };
-    const workgroups = () => [Math.ceil(inVec4s / 32), outVec4s, 1] as const;
-    operations.push(maker.make(kernels.weightGradient, overrides, { dy, x, gradient, step }, workgroups));
+    const [kernel, tile, threads] = maker.hasSubgroups
+      ? ([kernels.weightGradientQuads, 2, 4] as const)
+      : ([kernels.weightGradient, 1, 32] as const);
+    const overrides = { in_vec4s: inVec4s, out_vec4s: outVec4s, is_delayed: isDelayed ? 1 : 0, tile };
+    const workgroups = [Math.ceil(inVec4s / tile / threads), Math.ceil(outVec4s / tile), 1] as const;
+    operations.push(maker.make<KernelSource>(kernel, overrides, { dy, x, gradient, step }, () => workgroups));
   }
   for (const bias of biases) {
     const { gradient } = parameters.of(bias);
@@ -98,8 +107,9 @@ export function linearGradients(
     }
   }
   if (dx) {
-    const overrides = { ...widths, accumulate: accumulate ? 1 : 0 };
-    operations.push(maker.make(kernels.inputGradient, overrides, { weight, dy, dx, step }, byFourRows(inVec4s)));
+    const backwards = { inVec4s: outVec4s, outVec4s: inVec4s };
+    const overrides = { accumulate: accumulate ? 1 : 0 };
+    operations.push(makeProduct(maker, INPUT_GRADIENT, weight, backwards, { dy, dx, step }, allRows, overrides));
   }
   return operations;
 }
@@ -122,47 +132,42 @@ export async function planForward(parts: NetworkParts, layer: number): Promise<F
   const own = layers[layer];
   const next = layers[layer + 1]?.x ?? out;
   const prefix = layerPrefix(layer);
-  const value = (name: string) => parameters.of(`${prefix}.${name}`).value;
+  const name = (tensor: string) => `${prefix}.${tensor}`;
+  const value = (tensor: string) => parameters.of(name(tensor)).value;
   const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(vec4s);
   const units = 4 * hidden;
   const mask = maskOf(dropout);
   const [gatesX, cell, projection, afterLstm, ff1, swish, ff2, afterFf, bypass] = await Promise.all([
-    maker.make(
-      kernels.linear,
-      { in_vec4s: d, out_vec4s: units },
-      { weight: value('lstm.weight_ih_l0'), bias: value('lstm.bias_ih_l0'), x: own.x, y: own.gates, step },
-      byFourRows(units),
+    linear(parts, { weight: name('lstm.weight_ih_l0'), bias: name('lstm.bias_ih_l0') }, d, units, {
+      ...{ x: own.x, y: own.gates },
+    }),
+    makeProduct(
+      maker,
+      CELL,
+      parameters.of(name('lstm.weight_hh_l0')),
+      { inVec4s: d, outVec4s: units },
+      { bias: value('lstm.bias_hh_l0'), h: own.h, gates: own.gates, c: own.c, m: own.m, step, at },
+      frameRows,
     ),
-    maker.make(
-      kernels.lstmCell,
-      { in_vec4s: d, units },
-      {
-        weight: value('lstm.weight_hh_l0'),
-        bias: value('lstm.bias_hh_l0'),
-        h: own.h,
-        gates: own.gates,
-        c: own.c,
-        m: own.m,
-        step,
-        at,
-      },
-      byFourUtterances(units),
-    ),
-    maker.make(
-      kernels.lstmProjection,
-      { in_vec4s: hidden, out_vec4s: d, is_projected: sizes.hasProjection ? 1 : 0 },
-      { weight: projectionWeight(parts, layer), m: own.m, h: own.h, step, at },
-      byFourUtterances(d),
-    ),
+    sizes.hasProjection
+      ? makeProduct(
+          maker,
+          PROJECTION,
+          parameters.of(name('lstm.weight_hr_l0')),
+          { inVec4s: hidden, outVec4s: d },
+          { m: own.m, h: own.h, step, at },
+          frameRows,
+        )
+      : maker.make(kernels.lstmCarry, { vec4s: d }, { m: own.m, h: own.h, step, at }, threadsOfFrame(d)),
     maker.make(
       kernels.residual,
       { ...mask, row_vec4s: d },
       { x: own.x, branch: own.h, y: own.x1, mask: own.masks.lstm, step },
       byRow,
     ),
-    linear(parts, `${prefix}.feed_forward.0`, d, ff, { x: own.x1, y: own.a }),
+    linear(parts, namesOf(name('feed_forward.0')), d, ff, { x: own.x1, y: own.a }),
     maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
-    linear(parts, `${prefix}.feed_forward.4`, ff, d, { x: u, y: branch }),
+    linear(parts, namesOf(name('feed_forward.4')), ff, d, { x: u, y: branch }),
     maker.make(
       kernels.residual,
       { ...mask, row_vec4s: d },
@@ -179,9 +184,11 @@ export async function planForward(parts: NetworkParts, layer: number): Promise<F
   return { before: [gatesX], perFrame: [cell, projection], after: [afterLstm, ff1, swish, ff2, afterFf], bypass };
 }
 
-/** Without a projection any buffer will do: it is not read. */
-const projectionWeight = ({ sizes, parameters }: NetworkParts, layer: number) =>
-  parameters.of(`${layerPrefix(layer)}.lstm.${sizes.hasProjection ? 'weight_hr_l0' : 'weight_hh_l0'}`).value;
+/** A thread for each vec4 of each utterance, of one frame. */
+const threadsOfFrame =
+  (vec4s: number) =>
+  ({ utterances }: BatchSize) =>
+    byThread(utterances * vec4s);
 
 /**
  * @param isLowest whether nothing below it is trained: its input's gradient is not computed then
@@ -235,20 +242,27 @@ export async function planBackward(parts: BackwardParts, layer: number, isLowest
     }),
     maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: dh, mask: own.masks.lstm, step }, byRow),
   ]);
-  const fromNext = maker.make(
-    kernels.lstmOutputGradient,
-    { in_vec4s: d, out_vec4s: units },
-    { weight: parameters.of(name('lstm.weight_hh_l0')).value, dz: own.gates, dh, step, at },
-    byFourUtterances(d),
+  const fromNext = makeProduct(
+    maker,
+    OUTPUT_GRADIENT,
+    parameters.of(name('lstm.weight_hh_l0')),
+    { inVec4s: units, outVec4s: d },
+    { dz: own.gates, dh, step, at },
+    frameRows,
   );
-  const perFrame = maker.make(
-    kernels.lstmCellGradient,
-    { in_vec4s: hidden, out_vec4s: d, is_projected: sizes.hasProjection ? 1 : 0 },
-    { weight: projectionWeight(parts, layer), dh, c: own.c, gates: own.gates, carried: dc, step, at },
-    byFourUtterances(hidden),
-  );
+  const ofCell = { dh, c: own.c, gates: own.gates, carried: dc, step, at };
+  const perFrame = sizes.hasProjection
+    ? makeProduct(
+        maker,
+        CELL_GRADIENT,
+        parameters.of(name('lstm.weight_hr_l0')),
+        { inVec4s: d, outVec4s: hidden },
+        ofCell,
+        frameRows,
+      )
+    : maker.make(kernels.lstmCarryGradient, { vec4s: hidden }, ofCell, threadsOfFrame(hidden));
   const filter = shaping.filter(parts, {
-    ...{ weight: parameters.of(name('lstm.weight_ih_l0')).value, dz: own.gates, dx: branch, d, units },
+    ...{ weight: parameters.of(name('lstm.weight_ih_l0')), dz: own.gates, dx: branch, d, units },
     ...(sizes.hasProjection && { dh }),
     ...(!isLowest && { dOut }),
   });

@@ -1,6 +1,6 @@
 import { requireCtc, requireTransducer } from '../encoder/checks.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
-import { padded } from '../webgpu/weights.ts';
+import { padded, vec4s } from '../webgpu/weights.ts';
 
 /**
  * Where a tensor's elements lie on the GPU in training: rows and columns padded to whole vec4s with zeros. Gradients and an
@@ -11,6 +11,8 @@ export interface Layout {
   length: number;
   /** Where an element goes, by its index in C order. */
   placeOf: (index: number) => number;
+  /** vec4s of a row, of a matrix that products read. */
+  rowVec4s?: number;
 }
 
 const vector = (n: number): Layout => ({ length: padded(n), placeOf: (index) => index });
@@ -19,6 +21,7 @@ const vector = (n: number): Layout => ({ length: padded(n), placeOf: (index) => 
 const matrix = (outputs: number, inputs: number): Layout => ({
   length: padded(outputs) * padded(inputs),
   placeOf: (index) => Math.floor(index / inputs) * padded(inputs) + (index % inputs),
+  rowVec4s: vec4s(inputs),
 });
 
 /** A row of a gates matrix or an element of its bias: a unit's four gates, i f g o, lie side by side. */
@@ -27,6 +30,7 @@ const gateRow = (row: number, hidden: number) => 4 * (row % hidden) + Math.floor
 const gatesMatrix = (hidden: number, inputs: number): Layout => ({
   length: 4 * padded(hidden) * padded(inputs),
   placeOf: (index) => gateRow(Math.floor(index / inputs), hidden) * padded(inputs) + (index % inputs),
+  rowVec4s: vec4s(inputs),
 });
 
 const gatesBias = (hidden: number): Layout => ({
@@ -54,6 +58,7 @@ const subsampledMatrix = (outputs: number, channels: number, freqs: number): Lay
     const output = Math.floor(index / freqs / channels);
     return (output * freqs + freq) * padded(channels) + channel;
   },
+  rowVec4s: freqs * vec4s(channels),
 });
 
 /** (channels, 1, taps), depthwise, as (taps, channels). */

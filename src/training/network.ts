@@ -288,6 +288,7 @@ export class TrainingNetwork {
     for (const buffer of [encoderOut, dOut, ...gradients]) {
       encoder.clearBuffer(buffer);
     }
+    this.parameters.copyToTextures(encoder);
     const pass = encoder.beginComputePass();
     const { draws } = batch;
     if (draws && 'seed' in draws && this.#options.dropout > 0) {

@@ -77,6 +77,11 @@ export class OperationMaker {
     this.#context = context;
   }
 
+  /** Whether kernels may share values within a subgroup, and gain by it. */
+  get hasSubgroups(): boolean {
+    return this.#context.isSoftware && this.#context.device.features.has('subgroups');
+  }
+
   /**
    * @param workgroups of a dispatch, for a batch
    * @throws RillError `shader`.
@@ -112,20 +117,6 @@ export function byRow({ utterances, frames }: BatchSize): Workgroups {
 
 /** A workgroup for each utterance. */
 export const byUtterance = ({ utterances }: BatchSize): Workgroups => [utterances, 1, 1];
-
-/** A thread for each vec4 of a row's outputs and four rows. */
-export const byFourRows =
-  (vec4s: number) =>
-  ({ utterances, frames }: BatchSize): Workgroups => [
-    Math.ceil(vec4s / THREADS),
-    Math.ceil((utterances * frames) / 4),
-    1,
-  ];
-
-/** A thread for each output and four utterances, of one frame. */
-export const byFourUtterances =
-  (outputs: number) =>
-  ({ utterances }: BatchSize): Workgroups => [Math.ceil(outputs / THREADS), Math.ceil(utterances / 4), 1];
 
 /** So many threads, one after the other, folded into y. */
 export function byThread(threads: number): Workgroups {

@@ -1,14 +1,27 @@
 import { RillError } from '../errors.ts';
 
 /** Optimizers, in the order of adam_step.wgsl's `kind`. */
-export const OPTIMIZERS = ['adam', 'adamw', 'eve'] as const;
-export type OptimizerName = (typeof OPTIMIZERS)[number];
+export const OPTIMIZERS: readonly OptimizerName[] = ['adam', 'adamw', 'eve'];
+/** An optimizer: PyTorch's, or icefall's Eve. */
+export type OptimizerName = 'adam' | 'adamw' | 'eve';
 
 /**
  * A running average of the weights. With `period`: icefall's `model_avg`, the mean over all steps, taken every so many of them
  * (icefall: 100). With `decay`: an exponential mean, which keeps so much of itself in each step (0.99 of the bundled model).
  */
-export type Average = { period: number } | { decay: number };
+export type Average = PeriodicAverage | ExponentialAverage;
+
+/** The mean over all steps. */
+export interface PeriodicAverage {
+  /** Steps from one time that it is taken to the next. */
+  period: number;
+}
+
+/** A mean of the last steps. */
+export interface ExponentialAverage {
+  /** How much of itself it keeps in each step, between 0 and 1. */
+  decay: number;
+}
 
 /** How parameters follow their gradients; what is left out is the optimizer's default. */
 export interface OptimizerOptions {

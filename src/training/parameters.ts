@@ -10,6 +10,8 @@ export interface Parameter {
   shape: readonly number[];
   layout: Layout;
   value: GPUBuffer;
+  /** The same as a texture, for the products of a software adapter. */
+  texture?: GPUTexture;
   /** Absent for a tensor that is not trained. */
   gradient?: GPUBuffer;
 }
@@ -40,6 +42,20 @@ function inReadbacks<Of extends Parameter>(parameters: readonly Of[]): Of[][] {
   return parts;
 }
 
+/** Of rgba32float. */
+const TEXEL_BYTES = 16;
+/** Rows of what is copied to a texture are multiples of this, by WebGPU's rules. */
+const ROW_ALIGNMENT = 256;
+
+function copyToTextures(encoder: GPUCommandEncoder, parameters: readonly Parameter[]): void {
+  for (const { value, texture } of parameters) {
+    if (texture) {
+      const bytesPerRow = TEXEL_BYTES * texture.width;
+      encoder.copyBufferToTexture({ buffer: value, bytesPerRow }, { texture }, [texture.width, texture.height]);
+    }
+  }
+}
+
 /** The network's tensors on the GPU, each with its gradient. */
 export class Parameters {
   readonly #context: GpuContext;
@@ -68,6 +84,9 @@ export class Parameters {
         const shape = weights.tensors.get(name)?.shape ?? [];
         loaded.#add(name, shape, layout, await readFinite(weights, name), isTrained(name, trainable));
       }
+      const encoder = context.device.createCommandEncoder();
+      copyToTextures(encoder, loaded.all);
+      context.device.queue.submit([encoder.finish()]);
       return loaded;
     } catch (error) {
       loaded.dispose();
@@ -80,7 +99,24 @@ export class Parameters {
     const value = this.#scope.createStorage('weights', name, bytes);
     this.#context.device.queue.writeBuffer(value, 0, pack(layout, values));
     const gradient = isTrained ? this.#scope.createStorage('gradients', `gradient of ${name}`, bytes) : undefined;
-    this.#parameters.set(name, { name, shape, layout, value, gradient });
+    const texture = this.#createTexture(name, layout);
+    this.#parameters.set(name, { name, shape, layout, value, texture, gradient });
+  }
+
+  /** A texture for a matrix, where one is of use and rows are as long as copies have to be. */
+  #createTexture(name: string, { length, rowVec4s }: Layout): GPUTexture | undefined {
+    if (rowVec4s === undefined || (TEXEL_BYTES * rowVec4s) % ROW_ALIGNMENT > 0 || !this.#context.isSoftware) {
+      return undefined;
+    }
+    const size = [rowVec4s, length / 4 / rowVec4s] as const;
+    return Math.max(...size) <= this.#context.largestTexture
+      ? this.#scope.createTexture('weights', name, 4 * length, 'rgba32float', size)
+      : undefined;
+  }
+
+  /** Takes what is trained, as it is now, into the textures that products read. */
+  copyToTextures(encoder: GPUCommandEncoder): void {
+    copyToTextures(encoder, this.trained);
   }
 
   /** All of them, in the network's order. */

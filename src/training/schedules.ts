@@ -54,8 +54,9 @@ export interface PlateauOptions {
   eps?: number;
 }
 
-/** What {@link ReduceLrOnPlateau} remembers. */
+/** What a learning rate that falls when validation does no better remembers. */
 export interface PlateauState {
+  /** As it is now. */
   lr: number;
   /** The lowest loss; null before the first validation. */
   best: number | null;

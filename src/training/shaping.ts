@@ -4,15 +4,9 @@ import type { BufferScope } from '../webgpu/device/context.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import { balancersActing, type DrawStep, type Draws } from './draws.ts';
 import * as kernels from './kernels.generated.ts';
-import {
-  byFourRows,
-  byRow,
-  byThread,
-  byUtterance,
-  type BatchSize,
-  type Operation,
-  type OperationMaker,
-} from './operations.ts';
+import { byRow, byThread, byUtterance, type BatchSize, type Operation, type OperationMaker } from './operations.ts';
+import type { Parameter } from './parameters.ts';
+import { INPUT_GRADIENT, allRows, makeProduct } from './products.ts';
 
 /**
  * icefall's shaping of gradients, for training from scratch: gradients are then no longer those of the loss. Padding counts for
@@ -163,12 +157,9 @@ export class Shaping {
     const filtered = (y: GPUBuffer, rowVec4s: number) =>
       maker.make(kernels.filterWeights, { row_vec4s: rowVec4s }, { y, factors, step }, byRow);
     return [
-      maker.make(
-        kernels.inputGradient,
-        { in_vec4s: d, out_vec4s: units, accumulate: 0 },
-        { weight, dy: dz, dx, step },
-        byFourRows(d),
-      ),
+      makeProduct(maker, INPUT_GRADIENT, weight, { inVec4s: units, outVec4s: d }, { dy: dz, dx, step }, allRows, {
+        accumulate: 0,
+      }),
       maker.make(kernels.filterNorms, row, { dx, norms, step }, byUtterance),
       maker.make(kernels.filterFactors, {}, { norms, factors, step }, () => [1, 1, 1]),
       ...(dOut ? [maker.make(kernels.filterAdd, row, { x: dx, y: dOut, factors, step }, byRow)] : []),
@@ -181,7 +172,7 @@ export class Shaping {
 /** An LSTM on the way back. */
 interface FilteredLstm {
   /** (4 hidden, d) of its input. */
-  weight: GPUBuffer;
+  weight: Parameter;
   /** (rows, hidden, 4) gradients of its gates. */
   dz: GPUBuffer;
   /** (rows, d) gradient of its output, where it has a projection. */

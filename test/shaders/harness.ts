@@ -156,7 +156,7 @@ export function describeKernel<const Source extends KernelSource>(
   });
 }
 
-interface KernelChecks<Source extends KernelSource> {
+export interface KernelChecks<Source extends KernelSource> {
   tolerance?: Tolerance;
   raced?: readonly KernelCase<Source>[];
 }

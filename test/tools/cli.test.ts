@@ -208,6 +208,24 @@ describe('rill', () => {
     );
   });
 
+  it('teach names the takes that are not fit, and does not begin with too few', async () => {
+    const takes = [sample('amelia'), sample('stream'), sample('alexa')];
+    const { status, stderr: message } = await rill([
+      'teach',
+      'hey',
+      ...takes,
+      '--model',
+      wakeWordsFolder,
+      '--out',
+      at('taught'),
+    ]);
+    expect(status).toBe(2);
+    expect(message).toMatch(/left out: .*amelia\.wav, which is too loud/);
+    expect(message).toContain('2 of 3 takes that are fit');
+    expect(existsSync(at('taught'))).toBe(false);
+    expect(await refused('unteach', 'hey', '--model', wakeWordsFolder, '--out', at('taught'))).toContain('not taught');
+  });
+
   it('eval reports word errors, keyword accuracy and false alarms', async () => {
     const rows = [
       ['alexa', 'alexa'],

@@ -52,6 +52,16 @@ describe('the portable folder', () => {
     expect(exact).toBe(true);
   });
 
+  it('trains on its own, too', async () => {
+    const args = ['rill-bench.mjs', '--adapter', 'software', '--random', SIZES, '--seconds', '0', '--json'];
+    const { stdout } = await run(process.execPath, [...args, '--train', 'layer,teach'], { cwd: folder });
+    const { training } = JSON.parse(stdout) as { training: { name: string; step: Row; trained: number }[] };
+    expect(training.map(({ name }) => name)).toEqual(['layer', 'teach']);
+    training.forEach(({ step }) => expect(step.medianMs).toBeGreaterThan(0));
+    // Both layers and the head.
+    expect(training[1].trained).toBeGreaterThan(2 * 426_000);
+  });
+
   it('says that there is no GPU where there is none, and nothing of browsers', async () => {
     const outcome = run(process.execPath, ['rill-bench.mjs', '--random', SIZES, '--chunks', '1'], { cwd: folder });
     await expect(outcome).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/adapter/i) as string });
@@ -71,5 +81,10 @@ describe('the portable folder', () => {
     // 1,191,792 of the encoder, as rill bench counts them without eps, 3 eps and the CTC head.
     expect(modelBytes).toBe(4 * (1_191_792 + 3 + 500 * 129));
     [chunks, streams, batches].forEach(([{ medianMs }]) => expect(medianMs).toBeGreaterThan(0));
+    const train = ['--device', 'cpu', '--train', 'layer,teach', '--random', SIZES, '--seconds', '0', '--json'];
+    const trained = await run(python, [join(folder, 'pytorch_bench.py'), ...train]);
+    const { training } = JSON.parse(trained.stdout) as { training: (Row & { name: string })[] };
+    expect(training.map(({ name }) => name)).toEqual(['layer', 'teach']);
+    training.forEach(({ medianMs }) => expect(medianMs).toBeGreaterThan(0));
   });
 });

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { openNegativeSpeech } from '../../src/node/speech.ts';
 import { Resampler } from '../../src/waveform/resampler.ts';
 import { WavStream, readWav } from '../../src/waveform/wav.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
@@ -265,6 +266,33 @@ describe('WavStream', () => {
     expect(await failure('bad-audio', () => new WavStream().accept(endless))).toContain('2147483647 bytes');
     const wide = wav({ bits: 24, blockAlign: 4, data: [0, 0, 0, 0] });
     expect(await failure('bad-audio', () => inPieces(wide, 5))).toContain('frames of 4 bytes');
+  });
+});
+
+describe('IMA ADPCM', () => {
+  /** A block that begins with 1000, at the smallest step: up by 7 + 3 + 1, down by 16 / 8 + 16 / 4, and so on. */
+  const block = [232, 3, 0, 0, 0x97, 0x80];
+  const adpcm = (data: number[], more: WavOptions = {}) =>
+    wav({ format: 17, bits: 4, blockAlign: block.length, data, ...more });
+
+  it('is decoded block by block, by the steps of its table', () => {
+    const decoded = [1000, 1011, 1005, 1006, 1005];
+    const { samples } = readWav(adpcm([...block, ...block.slice(0, 5)]));
+    expect(Array.from(samples, (sample) => 32768 * sample)).toEqual([...decoded, ...decoded.slice(0, 3)]);
+  });
+
+  it('is refused with two channels, and in blocks that have no room for samples', async () => {
+    await failure('bad-audio', () => readWav(adpcm(block, { channels: 2 })));
+    await failure('bad-audio', () => readWav(adpcm(block, { blockAlign: 4 })));
+  });
+
+  it('is what the speech that comes with the project is stored in', async () => {
+    const { samples, sampleRate } = await openNegativeSpeech();
+    expect(sampleRate).toBe(16_000);
+    expect(samples.length / sampleRate).toBeGreaterThan(335);
+    // Neither clipped nor drifting away.
+    expect(samples.reduce((sum, sample) => sum + Math.abs(sample), 0) / samples.length).toBeLessThan(0.1);
+    expect(Math.abs(samples.reduce((sum, sample) => sum + sample, 0)) / samples.length).toBeLessThan(1e-3);
   });
 });
 

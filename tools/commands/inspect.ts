@@ -26,6 +26,8 @@ interface Inspection {
   tensors: ReadonlyMap<string, TensorInfo>;
   parameters: Record<string, number>;
   config: unknown;
+  /** That the model was taught. */
+  phrases: readonly string[];
   ignored: readonly string[];
 }
 
@@ -36,11 +38,12 @@ async function inspectPath(path: string, donor: string | undefined, useAveragedM
     if (donor !== undefined || useAveragedModel) {
       throw usageError(`${path}, a model folder, with an option for checkpoints`, { usage });
     }
-    const { sizes, config, weights } = openModel(await readModelFiles(path));
+    const { sizes, config, weights, tokens } = openModel(await readModelFiles(path));
     return {
       tensors: weights.tensors,
       parameters: countParameters(sizes),
       config: JSON.parse(writeConfig(config, sizes)),
+      phrases: tokens?.phraseIds.map((id) => tokens.text([id])) ?? [],
       ignored: [],
     };
   }
@@ -50,6 +53,7 @@ async function inspectPath(path: string, donor: string | undefined, useAveragedM
       tensors: stored.tensors,
       parameters: countParameters(sizes),
       config: JSON.parse(writeConfig(config, sizes)),
+      phrases: [],
       ignored,
     };
   });
@@ -65,20 +69,23 @@ export const inspect: Command = {
     if (positionals.length !== 1) {
       throw usageError(`${positionals.length} paths`, { usage });
     }
-    const { tensors, parameters, config, ignored } = await inspectPath(
+    const { tensors, parameters, config, phrases, ignored } = await inspectPath(
       positionals[0],
       values['norm-eps-from'],
       values['use-averaged-model'],
     );
     if (values.json) {
       const list = [...tensors].map(([name, { shape, dtype }]) => ({ name, shape, dtype }));
-      print(JSON.stringify({ tensors: list, parameters, config, ignored }));
+      print(JSON.stringify({ tensors: list, parameters, config, phrases, ignored }));
       return;
     }
     print(table([...tensors].map(([name, { shape, dtype }]) => [printable(name), shapeText(shape), dtype])));
     print('');
     print(table(Object.entries(parameters).map(([part, count]) => [`${part} parameters`, count.toLocaleString('en')])));
     print(`\nconfiguration ${JSON.stringify(config, null, 2)}`);
+    if (phrases.length > 0) {
+      print(`\nphrases: ${printable(phrases.join(', '))}`);
+    }
     print(`\nignored: ${ignored.length ? printable(ignored.join(', ')) : 'nothing'}`);
   },
 };

@@ -4,6 +4,7 @@ import type { Comparison } from './compare.ts';
 import { IN_PAGE, NAMES, YARDSTICKS, type PageWord } from './lineup.ts';
 import type { Loaded } from './load.ts';
 import { loadSection, problemsOf, stepSections, type LoadFigures, type Section } from './report.ts';
+import type { PageJob } from './page.ts';
 import { PageRunner } from './run-page.ts';
 
 /** Who is loaded in pages of its own. */
@@ -17,14 +18,14 @@ export async function measureInPage(
   adapter: AdapterChoice | undefined,
 ): Promise<Measured> {
   const taking = IN_PAGE.filter((word) => who.has(word));
-  const runner = await PageRunner.open(browser, folder, adapter);
+  const runner = await PageRunner.open(browser, { script: new URL('page.ts', import.meta.url), folder }, adapter);
   const about = [runner.browserVersion];
   const sections: Section[] = [];
   const problems: string[] = [];
   const json: { steps?: Comparison; loads?: LoadFigures[] } = {};
   try {
     if (parts.has('steps')) {
-      const outcome = await runner.run({ what: 'steps', random, who: taking, sizes, rounds });
+      const outcome = await runner.run({ what: 'steps', random, who: taking, sizes, rounds } satisfies PageJob);
       // The page's own word: it runs this project's code.
       json.steps = outcome.output as Comparison;
       about.push(outcome.device, ...Object.entries(json.steps.versions).map((version) => version.join(' ')));
@@ -48,7 +49,7 @@ async function measureLoads(runner: PageRunner, who: readonly PageWord[]): Promi
   const figures = who.map((word): LoadFigures => ({ name: NAMES[word], loadMs: [], memory: {} }));
   for (let n = 0; n < FRESH_PAGES; n++) {
     for (const [i, word] of who.entries()) {
-      const { output } = await runner.run({ what: 'load', who: word });
+      const { output } = await runner.run({ what: 'load', who: word } satisfies PageJob);
       const { loadMs, memory } = output as Loaded;
       figures[i].loadMs.push(loadMs);
       figures[i].memory = memory;

@@ -82,8 +82,20 @@ declare module '@tensorflow/tfjs-core' {
   export function transpose(x: Tensor, axes?: readonly number[]): Tensor;
   export function concat(tensors: readonly Tensor[], axis?: number): Tensor;
   export function split(x: Tensor, parts: number, axis?: number): Tensor[];
+  export function stack(tensors: readonly Tensor[]): Tensor;
+  export function unstack(x: Tensor): Tensor[];
   export function gather(x: Tensor, indices: readonly number[], axis?: number): Tensor;
-  export function mean(x: Tensor, axis: number, keepDims: boolean): Tensor;
+  export function mean(x: Tensor, axis?: number, keepDims?: boolean): Tensor;
+  export function variable(value: Tensor, trainable: boolean): Tensor;
+  export function disposeVariables(): void;
+  export const train: {
+    adam(
+      learningRate: number,
+      beta1: number,
+      beta2: number,
+      epsilon: number,
+    ): { minimize(loss: () => Tensor, returnCost: true): Tensor };
+  };
   export function matMul(a: Tensor, b: Tensor): Tensor;
   export function basicLSTMCell(
     forgetBias: Tensor,
@@ -97,6 +109,8 @@ declare module '@tensorflow/tfjs-core' {
   export const sub: Binary;
   export const mul: Binary;
   export const sigmoid: Unary;
+  export const tanh: Unary;
+  export const exp: Unary;
   export const square: Unary;
   export const rsqrt: Unary;
   export const fused: {
@@ -106,3 +120,55 @@ declare module '@tensorflow/tfjs-core' {
 }
 
 declare module '@tensorflow/tfjs-backend-webgpu';
+
+declare module '@tensorflow/tfjs-core/dist/register_all_gradients';
+
+declare module '@jax-js/jax' {
+  /** Used up by what reads it, unless it is referred to once more. */
+  export interface Array {
+    readonly ref: Array;
+    readonly shape: number[];
+    add(other: Array | number): Array;
+    sub(other: Array | number): Array;
+    mul(other: Array | number): Array;
+    div(other: Array | number): Array;
+    reshape(shape: number[]): Array;
+    transpose(): Array;
+    data(): Promise<Float32Array<ArrayBuffer>>;
+    dispose(): void;
+  }
+
+  export function init(device: 'webgpu'): Promise<string[]>;
+  export function defaultDevice(device: 'webgpu'): string;
+  export function getWebGPUDevice(): GPUDevice;
+  export function blockUntilReady(arrays: unknown): Promise<unknown>;
+  export function jit<Arguments extends unknown[], Result>(
+    compute: (...args: Arguments) => Result,
+  ): (...args: Arguments) => Result;
+  export function valueAndGrad<Wanted, Others extends unknown[]>(
+    compute: (wanted: Wanted, ...others: Others) => Array,
+  ): (wanted: Wanted, ...others: Others) => [Array, Wanted];
+  export const nn: { sigmoid(x: Array): Array };
+  export const tree: {
+    ref<Tree>(tree: Tree): Tree;
+    dispose(tree: unknown): void;
+    leaves(tree: unknown): Array[];
+    map<Tree>(compute: (...leaves: Array[]) => Array, tree: Tree, ...others: Tree[]): Tree;
+  };
+  export const numpy: {
+    array(values: Float32Array | number[] | Array): Array;
+    zeros(shape: number[]): Array;
+    expandDims(x: Array, axis: number): Array;
+    unstack(x: Array): Array[];
+    split(x: Array, parts: number, axis: number): Array[];
+    concatenate(arrays: Array[], axis: number): Array;
+    matmul(a: Array, b: Array): Array;
+    subtract(a: number, b: Array): Array;
+    power(x: Array, exponent: number): Array;
+    mean(x: Array, axis?: number, options?: { keepdims: boolean }): Array;
+    square(x: Array): Array;
+    sqrt(x: Array): Array;
+    exp(x: Array): Array;
+    tanh(x: Array): Array;
+  };
+}

@@ -9,7 +9,6 @@ import { isSoftware } from '../../src/webgpu/device/context.ts';
 import { bundlePage, launchBrowser } from '../runtime/browser.ts';
 import { asError, type PageMessage } from '../runtime/page-message.ts';
 import { Progress } from '../terminal.ts';
-import type { PageJob } from './page.ts';
 
 export const ONNX_RUNTIME = fileURLToPath(new URL('node_modules/onnxruntime-web/dist', import.meta.url));
 
@@ -18,6 +17,12 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>Rill and its peers</ti
 <script type="importmap">{ "imports": { "onnxruntime-web/": "/onnxruntime-web/" } }</script>
 <script type="module" src="page.js"></script>`;
 const FILE_TYPES: Readonly<Record<string, string>> = { '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
+
+/** A page's script, and a folder whose files it may ask for under /model. */
+export interface PageScript {
+  script: URL;
+  folder?: string;
+}
 
 /** What a page has found, and on what. */
 export interface PageOutcome {
@@ -31,7 +36,7 @@ export class PageRunner {
   readonly #browser: Browser;
   readonly #server: Server;
   readonly #adapter: AdapterChoice | undefined;
-  #job: PageJob | undefined;
+  #job: object | undefined;
 
   private constructor(browser: Browser, version: string, adapter: AdapterChoice | undefined, files: Files) {
     this.#browser = browser;
@@ -49,9 +54,12 @@ export class PageRunner {
     });
   }
 
-  /** @param folder of the model, whose files the page may ask for */
-  static async open(name: 'chrome' | 'firefox', folder: string, adapter?: AdapterChoice): Promise<PageRunner> {
-    const script = await bundlePage(new URL('page.ts', import.meta.url), [/^onnxruntime-web/]);
+  static async open(
+    name: 'chrome' | 'firefox',
+    { script: url, folder }: PageScript,
+    adapter?: AdapterChoice,
+  ): Promise<PageRunner> {
+    const script = await bundlePage(url, [/^onnxruntime-web/]);
     const browser = await launchBrowser(name, adapter);
     const runner = new PageRunner(browser, await browser.version(), adapter, filesOf(script, folder));
     await new Promise<void>((resolve) => runner.#server.listen(0, '127.0.0.1', resolve));
@@ -59,7 +67,7 @@ export class PageRunner {
   }
 
   /** Opens a page, which starts by itself, and waits for what it has found. */
-  async run(job: PageJob): Promise<PageOutcome> {
+  async run(job: object): Promise<PageOutcome> {
     this.#job = job;
     const progress = new Progress('measuring');
     const page = await this.#browser.newPage();
@@ -113,12 +121,15 @@ type Files = (path: string) => Promise<readonly [type: string, content: string |
 const jsonOf = async (value: unknown) => ['application/json', JSON.stringify(value)] as const;
 
 /** The page, the files of onnxruntime-web and those of the model folder. */
-function filesOf(script: string, folder: string): Files {
+function filesOf(script: string, folder?: string): Files {
   const made: Readonly<Record<string, readonly [type: string, content: string]>> = {
     '/': ['text/html', PAGE],
     '/page.js': ['text/javascript', script],
   };
-  const folders: Readonly<Record<string, string>> = { '/onnxruntime-web': ONNX_RUNTIME, '/model': folder };
+  const folders: Readonly<Record<string, string>> = {
+    '/onnxruntime-web': ONNX_RUNTIME,
+    ...(folder && { '/model': folder }),
+  };
   return async (path) => {
     if (Object.hasOwn(made, path)) {
       return made[path];

@@ -180,6 +180,88 @@ class Bench:
         }
 
 
+WAKE_WORDS = {"d": 128, "h": 256, "ff": 512, "layers": 4}
+TRAINED = ("layer", "fine-tune", "teach")
+LABELS = 8
+
+
+class Training:
+    """Steps of training as `rill-bench.mjs --train` has them: forwards, backwards, Adam, and the loss read back."""
+
+    def __init__(self, sizes, device, seconds):
+        torch.manual_seed(1)
+        self.sizes, self.device, self.seconds = sizes, device, seconds
+
+    def row(self, name):
+        step, forward = {"layer": self.layer, "fine-tune": self.fine_tune, "teach": self.teach}[name]()
+        start = time.perf_counter()
+        step()
+        cold = 1000 * (time.perf_counter() - start)
+        timer = Bench.time
+        row = {"name": name, "coldMs": cold, **timer(self, step, 2)}
+        row["forwardMs"] = timer(self, forward, 2)["medianMs"]
+        row["stepsPerSecond"] = 1000 / row["medianMs"]
+        return row
+
+    def layer(self):
+        """One layer, 8 utterances of 75 frames, with a mean square as its loss. PyTorch's two biases of the LSTM are both trained."""
+        layer = Layer(WAKE_WORDS["d"], WAKE_WORDS["h"], WAKE_WORDS["ff"]).to(self.device)
+        layer.eps.requires_grad_(False)
+        x, wanted = (torch.randn(8, 75, WAKE_WORDS["d"], device=self.device) for _ in range(2))
+
+        def loss():
+            y, _ = layer(x, None)
+            return ((y - wanted) ** 2).mean()
+
+        return self.steps(loss, [p for p in layer.parameters() if p.requires_grad])
+
+    def fine_tune(self):
+        model = Encoder(**self.sizes).to(self.device)
+        batch = self.batch(model, 8, 300)
+        return self.steps(lambda: self.ctc(model, *batch), list(model.parameters()))
+
+    def teach(self):
+        """The last two layers and the head, from what the layers below them gave once."""
+        model = Encoder(**self.sizes).to(self.device)
+        trained = nn.ModuleList([*model.layers[-2:], model.ctc])
+        batches = [self.batch(model, 9, 240, below=2), self.batch(model, 2, 1000, below=2)]
+        return self.steps(lambda: sum(self.ctc(model, *batch, below=2) for batch in batches), list(trained.parameters()))
+
+    def batch(self, model, utterances, frames, below=0):
+        encoder_frames = ((frames - 3) // 2 - 1) // 2
+        shape = (utterances, encoder_frames, self.sizes["d"]) if below else (utterances, frames, FEATURES)
+        x = torch.randn(*shape, device=self.device)
+        targets = torch.randint(1, VOCABULARY, (utterances, LABELS), device=self.device)
+        return x, targets
+
+    def ctc(self, model, x, targets, below=0):
+        if below:
+            for layer in model.layers[-below:]:
+                x, _ = layer(x, None)
+        else:
+            x, _ = model(x, [None] * len(model.layers))
+        log_probs = torch.log_softmax(model.ctc(x), dim=-1).transpose(0, 1)
+        lengths = (torch.full((len(targets),), n, dtype=torch.long) for n in (log_probs.shape[0], LABELS))
+        return nn.functional.ctc_loss(log_probs, targets, *lengths, reduction="sum")
+
+    def steps(self, loss, parameters):
+        adam = torch.optim.Adam(parameters, lr=1e-5, betas=(0.9, 0.98), eps=1e-9)
+
+        def step():
+            adam.zero_grad()
+            value = loss()
+            value.backward()
+            nn.utils.clip_grad_norm_(parameters, 5.0)
+            adam.step()
+            return value.item()
+
+        def forward():
+            with torch.no_grad():
+                return loss().item()
+
+        return step, forward
+
+
 def print_table(title, rows):
     keys = list(rows[0])
     cells = [keys] + [[f"{row[k]:.3f}" if isinstance(row.get(k), float) else str(row.get(k, "-")) for k in keys] for row in rows]
@@ -223,6 +305,8 @@ def main():
     parser.add_argument("--tf32", choices=["on", "off"], default="off", help="whether float32 may be multiplied in TF32")
     parser.add_argument("--seconds", type=seconds, default=4.0, help="for each row, at the most")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--train", help="of layer, fine-tune and teach, and nothing else; all three by default")
+    parser.add_argument("--threads", type=int, help="on a CPU")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 
@@ -235,6 +319,11 @@ def main():
     if sizes["h"] < sizes["d"]:
         parser.error(f"--random with h={sizes['h']}; expected at least d={sizes['d']}: nn.LSTM projects to fewer only")
     named = {name: getattr(args, name) for name in SECTIONS if getattr(args, name)}
+    trained = args.train.split(",") if args.train else [] if named else list(TRAINED)
+    if not all(name in TRAINED for name in trained):
+        parser.error(f"--train {args.train}; expected {', '.join(TRAINED)}")
+    if args.threads:
+        torch.set_num_threads(args.threads)
     try:
         device = torch.device(args.device)
         torch.zeros(1, device=device)
@@ -253,8 +342,12 @@ def main():
         "sizes": sizes,
         "dtypes": [],
     }
+    for name in trained:
+        print(f"training {name}", file=sys.stderr)
+        training = Training(sizes if args.random else dict(WAKE_WORDS), device, args.seconds)
+        output.setdefault("training", []).append(training.row(name))
     with torch.inference_mode():
-        for dtype in dtypes:
+        for dtype in [] if args.train and not named else dtypes:
             bench = Bench(sizes, device, DTYPES[dtype], args.seconds)
             result = {"dtype": dtype, "modelBytes": bench.model_bytes}
             output["dtypes"].append(result)
@@ -274,6 +367,8 @@ def main():
         print(json.dumps(output))
         sys.exit(1 if "problems" in output else 0)
     print(f"{output['device']}, PyTorch {output['torch']} (eager), cuDNN {output['cudnn']}, TF32 {args.tf32}; {sizes}")
+    if output.get("training"):
+        print_table("training, float32", output["training"])
     for result in output["dtypes"]:
         for section in SECTIONS:
             if result.get(section):

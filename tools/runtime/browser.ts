@@ -43,7 +43,7 @@ export async function bundlePage(page: URL, external: RegExp[] = []): Promise<st
       target: 'esnext',
       minify: false,
       modulePreload: false,
-      rollupOptions: { input: fileURLToPath(page), external },
+      rollupOptions: { input: fileURLToPath(page), external, output: { codeSplitting: false } },
     },
   });
   const [bundle] = [result].flat();

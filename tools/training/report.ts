@@ -1,4 +1,4 @@
-import type { EvaluationReport, StepReport } from '../../src/training/trainer/trainer.ts';
+import type { EvaluationReport, StepReport } from '../../src/training/trainer/runs.ts';
 import { curves } from '../plot.ts';
 import { percent } from '../terminal.ts';
 

@@ -2,7 +2,7 @@ import { requireCtc } from '../../encoder/checks.ts';
 import { BufferScope } from '../../webgpu/device/context.ts';
 import { padded, vec4s } from '../../webgpu/weights.ts';
 import * as kernels from '../kernels.generated.ts';
-import { linear, linearGradients, maskOf } from '../layer.ts';
+import { linear, linearGradients, maskOf, namesOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
 import { byRow, rowsOf, runAll, type BatchSize, type Operation } from '../operations.ts';
 import { CtcLoss, framesNeeded } from './ctc.ts';
@@ -72,7 +72,7 @@ export class CtcHead implements Loss {
       maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: headMask, step }, byRow);
     this.#forward = await Promise.all([
       masked(encoderOut, dropped),
-      linear(this.#parts, CTC_HEAD, d, vocabulary, { x: dropped, y: logits }),
+      linear(this.#parts, namesOf(CTC_HEAD), d, vocabulary, { x: dropped, y: logits }),
       maker.make(kernels.logSoftmax, { width: vocabSize }, { x: logits, step }, byRow),
     ]);
     this.#backward = await Promise.all([

@@ -35,6 +35,7 @@ export type Target = readonly number[] | Spike;
 export interface TargetBatch<Own extends Target = Target> {
   /** Feature frames of each utterance. */
   lens: readonly number[];
+  /** What each says. */
   targets: readonly Own[];
   /** What each utterance's loss is multiplied by; 1 by default. */
   weights?: readonly number[];

@@ -2,7 +2,7 @@ import { requireTransducer } from '../../encoder/checks.ts';
 import type { BufferScope } from '../../webgpu/device/context.ts';
 import { padded, vec4s } from '../../webgpu/weights.ts';
 import * as kernels from '../kernels.generated.ts';
-import { linear, linearGradients } from '../layer.ts';
+import { linear, linearGradients, namesOf } from '../layer.ts';
 import { JOINER } from '../layout.ts';
 import { byRow, byUtterance, rowsOf, type Operation } from '../operations.ts';
 import type { LossParts } from './loss.ts';
@@ -102,7 +102,7 @@ function forward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOper
   const onPositions = { ...parts, step: decoderStep };
   const onLattice = { ...parts, step: latticeStep };
   return [
-    ...on('encoder', [linear(parts, JOINER.encoder, d, joiner, { x: encoderOut, y: encoderProj })]),
+    ...on('encoder', [linear(parts, namesOf(JOINER.encoder), d, joiner, { x: encoderOut, y: encoderProj })]),
     ...on('decoder', [
       maker.make(
         kernels.decoder,
@@ -110,7 +110,7 @@ function forward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOper
         { embedding, conv, contexts, y: decoderOut, step: decoderStep },
         byRow,
       ),
-      linear(onPositions, JOINER.decoder, decoder, joiner, { x: decoderOut, y: decoderProj }),
+      linear(onPositions, namesOf(JOINER.decoder), decoder, joiner, { x: decoderOut, y: decoderProj }),
     ]),
     ...on('lattice', [
       maker.make(
@@ -122,7 +122,7 @@ function forward(parts: LossParts, buffers: TransducerBuffers): Promise<RowsOper
         },
         byRow,
       ),
-      linear(onLattice, JOINER.output, joiner, vocabulary, { x: joined, y: logits }),
+      linear(onLattice, namesOf(JOINER.output), joiner, vocabulary, { x: joined, y: logits }),
       maker.make(kernels.logSoftmax, { width: vocabSize }, { x: logits, step: latticeStep }, byRow),
     ]),
   ];

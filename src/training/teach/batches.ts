@@ -29,7 +29,7 @@ export function drawEntries(pool: Pool, seed: number, step: number): PoolEntry[]
     const count = pool[kind].length > 0 ? BATCH[kind] : 0;
     return Array.from({ length: count }, () => pool[kind][randoms.integer(0, pool[kind].length)]);
   };
-  return GROUPS.map((kinds) => kinds.flatMap(drawn));
+  return GROUPS.map((kinds) => kinds.flatMap(drawn)).filter((entries) => entries.length > 0);
 }
 
 /** A step's batches, whose gradients are added up. */

@@ -44,6 +44,8 @@ export const OTHER_SPEECH_SHARE = 0.4;
 /** How many short recordings are phrases that are begun and not ended; as many are what must not be taken for it, where there is any. */
 export const BEGUN_SHARE = 0.25;
 export const NEGATIVES_SHARE = 0.25;
+/** How much of the short other speech ends, as a phrase does, with silence after it. */
+export const ENDED_SHARE = 0.5;
 
 /** Encoder frames that the token may fall on: from before the phrase's end to behind it. */
 export const SPIKE_WINDOW = { before: 1, behind: 8 } as const;

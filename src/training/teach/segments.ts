@@ -8,6 +8,7 @@ import type { Target } from '../losses/loss.ts';
 import type { Materials, Saying } from './materials.ts';
 import {
   BEGUN_SHARE,
+  ENDED_SHARE,
   LEAST_TAIL,
   LONG_SECONDS,
   NEGATIVES_SHARE,
@@ -81,7 +82,11 @@ export class SegmentMaker {
     if (negatives.length > 0 && kind < BEGUN_SHARE + NEGATIVES_SHARE) {
       return { samples: saying(negatives), target: [] };
     }
-    return { samples: this.#speech(randoms, this.#shortLength), target: [] };
+    // Silence behind speech, which every phrase has in the pool, is not to be its mark.
+    const samples = randoms.chance(ENDED_SHARE)
+      ? this.#placed(randoms, this.#stretch(randoms)).samples
+      : this.#speech(randoms, this.#shortLength);
+    return { samples, target: [] };
   }
 
   /** Other speech, as in a stream. */
@@ -123,6 +128,14 @@ export class SegmentMaker {
 
   #speech(randoms: Randoms, length: number): Float32Array {
     return this.#withNoise(randoms, amplified(this.#slice(randoms, length), between(randoms, VARIETY.gain)));
+  }
+
+  /** Other speech, about as long as the phrase. */
+  #stretch(randoms: Randoms): Saying {
+    const { sampleRate, phrases } = this.#materials;
+    const { start, end } = oneOf(randoms, phrases);
+    const samples = this.#slice(randoms, Math.round((end - start) * sampleRate));
+    return { samples, start: 0, end: samples.length / sampleRate };
   }
 
   #slice(randoms: Randoms, length: number): Float32Array {

@@ -8,15 +8,19 @@ import type { TrainerOptions } from './options.ts';
 
 /** A line of what was logged. */
 export interface LogEntry {
+  /** Steps so far. */
   step: number;
   /** Passes over the data, with the share of the one that is under way. */
   epoch: number;
   /** Of a step. */
   loss?: number;
+  /** Of a step. */
   learningRate?: number;
+  /** Of a step, before clipping. */
   gradNorm?: number;
   /** Of a validation, by frame. */
   evalLoss?: number;
+  /** Of a validation. */
   wordErrorRate?: number | null;
 }
 
@@ -26,15 +30,19 @@ export interface TrainerState {
   step: number;
   /** Micro-batches, which draws are counted by. */
   microStep: number;
-  /** Passes over the data that are done, and steps of the one that is under way. */
+  /** Passes over the data that are done. */
   epoch: number;
+  /** Steps of the one that is under way. */
   stepInEpoch: number;
-  /** Lowest validation loss by frame, and the step that it was found at; null before the first. */
+  /** Lowest validation loss by frame; null before the first. */
   bestValidLoss: number | null;
+  /** The step that it was found at. */
   bestStep: number | null;
   /** Of the learning rate that falls when validation does no better. */
   scheduler: PlateauState;
+  /** What was logged, the newest last. */
   log: LogEntry[];
+  /** As they were stated. */
   options: TrainerOptions;
 }
 

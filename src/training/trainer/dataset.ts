@@ -10,6 +10,7 @@ import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
 export interface TrainingRecording {
   /** Its sound, or how to read it; it is read again for each epoch. */
   audio: Waveform | (() => Promise<Waveform>);
+  /** What is said in it. */
   text: string;
   /** How long it is; read once to find out, by default. */
   seconds?: number;
@@ -19,8 +20,11 @@ export interface TrainingRecording {
 
 /** A recording as training has it. */
 export interface TrainingUtterance {
+  /** For messages. */
   name: string;
+  /** What is said in it. */
   text: string;
+  /** How long it is. */
   seconds: number;
   /** Its text as the model's tokens. */
   tokens: readonly number[];
@@ -30,15 +34,19 @@ export interface TrainingUtterance {
 
 /** A recording that cannot be trained on, and why. */
 export interface RefusedRecording {
+  /** Which one. */
   name: string;
+  /** In words. */
   reason: string;
 }
 
 /** Recordings with their texts, for one model. */
 export class Dataset {
+  /** Those that are trained on, or validated. */
   readonly utterances: readonly TrainingUtterance[];
   /** Those that are left out: whose text the tokens cannot spell, or that are too short for it. */
   readonly refused: readonly RefusedRecording[];
+  /** Whose tokens spell their texts. */
   readonly model: Model;
 
   private constructor(model: Model, utterances: readonly TrainingUtterance[], refused: readonly RefusedRecording[]) {

@@ -8,16 +8,32 @@ import type { EdenOptions, PlateauOptions } from '../schedules.ts';
 import type { ShapingOptions } from '../shaping.ts';
 import { SCHEDULERS, type LrSchedulerType } from './schedule.ts';
 
+/** Noise that is added. */
+export interface NoiseOptions {
+  /** How often, from 0 to 1. */
+  probability: number;
+  /** In dB of full scale, from the first to the second. */
+  level: readonly [number, number];
+}
+
+/** Other speech that is added. */
+export interface OtherSpeechOptions {
+  /** How often, from 0 to 1. */
+  probability: number;
+  /** By how many dB it is quieter, from the first to the second. */
+  below: readonly [number, number];
+}
+
 /** What is done to recordings before they are trained on; nothing by default. All is drawn from the seed. */
 export interface Augmentation {
   /** Speeds, one of which is drawn for each utterance: `[0.9, 1, 1.1]` in icefall. */
   speed?: readonly number[];
   /** dB, from the first to the second. */
   gain?: readonly [number, number];
-  /** White or pink noise: how often, and its level in dB of full scale, from the first to the second. */
-  noise?: { probability: number; level: readonly [number, number] };
-  /** Other utterances of the set behind this one: how often, and by how many dB they are quieter. */
-  speech?: { probability: number; below: readonly [number, number] };
+  /** White or pink noise. */
+  noise?: NoiseOptions;
+  /** Other utterances of the set behind this one. */
+  speech?: OtherSpeechOptions;
   /** Bands and stretches of the features that are masked. */
   specAugment?: SpecAugmentOptions;
 }
@@ -74,6 +90,7 @@ export interface TrainerOptions {
   modelWarmupSteps?: number;
   /** Whether layers keep their input alone; by default where all does not fit. */
   recompute?: boolean;
+  /** What is done to recordings first; nothing by default. */
   augmentation?: Augmentation;
   /** icefall's gradient filter and balancers, for training from scratch; none by default. */
   shaping?: ShapingOptions;

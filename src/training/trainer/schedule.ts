@@ -10,8 +10,8 @@ import {
 } from '../schedules.ts';
 
 /** How the learning rate goes; `linear` falls to 0 at the last step. */
-export const SCHEDULERS = ['linear', 'constant', 'eden', 'reduce_lr_on_plateau'] as const;
-export type LrSchedulerType = (typeof SCHEDULERS)[number];
+export type LrSchedulerType = 'linear' | 'constant' | 'eden' | 'reduce_lr_on_plateau';
+export const SCHEDULERS: readonly LrSchedulerType[] = ['linear', 'constant', 'eden', 'reduce_lr_on_plateau'];
 
 /** What a schedule is made of. */
 export interface ScheduleOptions {

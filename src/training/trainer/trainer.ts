@@ -1,90 +1,35 @@
-import type { EngineOptions } from '../../engine.ts';
 import { engineFor, type OpenedEngine } from '../../engine.ts';
 import { RillError } from '../../errors.ts';
 import { openModel, type Model, type ModelFiles } from '../../model/model.ts';
-import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR, encoderFrames } from '../../model/sizes.ts';
+import { encoderFrames } from '../../model/sizes.ts';
 import { elementCount, withTensors } from '../../model/tensors.ts';
 import { writeModel } from '../../model/write.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import { readBoth } from '../../webgpu/device/readback.ts';
 import type { TrainingBatch } from '../batch.ts';
 import { gpuOf } from '../device.ts';
-import { auxLayers } from '../draws.ts';
 import { trainingLayouts, type Head } from '../layout.ts';
-import { TrainingNetwork } from '../network.ts';
 import type { Capacity } from '../operations.ts';
 import { Optimizer } from '../optimizer.ts';
 import { Parameters } from '../parameters.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
 import { MOST_UTTERANCES, largestBatch } from './batch-size.ts';
-import { augmentedFeatures } from './augmented.ts';
-import { batchOf, capacityOf, widened } from './batches.ts';
-import { readCheckpoint, writeCheckpoint, type CheckpointFiles, type TrainerState } from './checkpoint.ts';
+import { capacityOf, widened } from './batches.ts';
+import {
+  readCheckpoint,
+  writeCheckpoint,
+  type CheckpointFiles,
+  type LogEntry,
+  type TrainerState,
+} from './checkpoint.ts';
 import type { Dataset } from './dataset.ts';
+import { Epoch, type BatchLimits } from './epoch.ts';
 import { evaluateOn, type Evaluation } from './evaluation.ts';
+import { Networks } from './networks.ts';
 import { resolveOptions, type ResolvedOptions, type TrainerOptions } from './options.ts';
 import { epochBatches } from './sampler.ts';
+import type { CheckpointStore, EvaluationReport, StepReport, TrainRun, TrainerDevice, TrainerStart } from './runs.ts';
 import { Schedule } from './schedule.ts';
-
-/** What a step was. */
-export interface StepReport {
-  /** Steps so far, this one among them. */
-  step: number;
-  /** Passes over the data so far, with the share of the one that is under way. */
-  epoch: number;
-  /** As it was reduced. */
-  loss: number;
-  /** All utterances' losses by all their encoder frames. */
-  lossPerFrame: number;
-  /** Of all gradients, before clipping. */
-  gradNorm: number;
-  learningRate: number;
-  /** Whether gradients were not finite, so that nothing has changed. */
-  isSkipped: boolean;
-  /** Of its utterances, as they were trained on. */
-  audioSeconds: number;
-  /** Steps of the whole training. */
-  totalSteps: number;
-}
-
-/** A validation, and where in the training it was. */
-export interface EvaluationReport extends Evaluation {
-  step: number;
-  epoch: number;
-  /** Whether no validation before was better. */
-  isBest: boolean;
-}
-
-/** Where checkpoints are kept. */
-export interface CheckpointStore {
-  /** @param name `best`, or `checkpoint-` with the step; what is there of that name is replaced */
-  write: (name: string, files: CheckpointFiles) => Promise<void>;
-  remove: (name: string) => Promise<void>;
-}
-
-/** What a training is told. */
-export interface TrainRun {
-  /** What it is validated on; nothing by default. */
-  evalDataset?: Dataset;
-  onStep?: (report: StepReport) => void;
-  onEvaluate?: (report: EvaluationReport) => void;
-  /** Where checkpoints go; nowhere by default. */
-  checkpoints?: CheckpointStore;
-  /** Ends it behind the step that is under way; {@link Trainer.save} and {@link Trainer.train} go on from there. */
-  signal?: AbortSignal;
-}
-
-/** What a trainer begins with, beside weights. */
-export interface TrainerStart {
-  /** Moments, and the rest that an optimizer remembers. */
-  optimizer?: SavedOptimizer;
-  /** Log-scales of icefall's scaled parametrisation, by the names of their tensors: those are trained then, too. */
-  scales?: ReadonlyMap<string, number>;
-  state?: Partial<Pick<TrainerState, 'step' | 'epoch' | 'bestValidLoss'>>;
-}
-
-/** What a trainer runs on. */
-export type TrainerDevice = Pick<EngineOptions, 'device'>;
 
 const FRAME_SECONDS = 0.01;
 /** Lines of the log that are kept, the newest. */
@@ -103,8 +48,7 @@ export class Trainer {
   readonly #state: TrainerState;
   /** Most utterances of a micro-batch; found out where it is not stated. */
   #batchSize: number | undefined;
-  /** For the largest batches so far. */
-  #networks: { capacity: Capacity; training: TrainingNetwork; evaluating: TrainingNetwork } | undefined;
+  readonly #networks: Networks;
   /** The weights with the lowest validation loss, where they are wanted at the end. */
   #best: ModelFiles | undefined;
 
@@ -124,6 +68,7 @@ export class Trainer {
     this.#optimizer = optimizer;
     this.#state = state;
     this.#schedule = new Schedule(options, state.scheduler);
+    this.#networks = new Networks(this.#context, model, parameters, options);
     this.#batchSize = options.batchSize === 'auto' ? undefined : options.batchSize;
   }
 
@@ -227,32 +172,32 @@ export class Trainer {
     const state = this.#state;
     await this.#prepare(dataset, run.evalDataset);
     let last: EvaluationReport | undefined;
-    for (let plan = this.#plan(dataset); ; plan = this.#plan(dataset)) {
-      let next = this.#load(dataset, plan);
+    let isDone = false;
+    while (!isDone && !run.signal?.aborted) {
+      const epoch = new Epoch(dataset, state.epoch, this.#options, this.#limits);
+      const load = (): Promise<TrainingBatch[]> | undefined =>
+        state.step < epoch.totalSteps ? epoch.load(state.stepInEpoch, state.microStep) : undefined;
+      let next = load();
       while (next && !run.signal?.aborted) {
-        const batches = await next;
-        const report = this.#step(batches, plan.totalSteps);
-        // The next batches are read and reckoned while the GPU is at work.
+        const stepping = this.#step(await next, epoch.totalSteps);
         state.stepInEpoch++;
-        next = this.#load(dataset, plan);
+        // The next batches are read and reckoned while the GPU is at work.
+        next = load();
         next?.catch(() => undefined);
-        const done = await report;
-        run.onStep?.({ ...done, epoch: this.#epochs(plan.steps) });
-        const isEnd = next === undefined;
-        if (run.evalDataset && (evalSteps ? done.step % evalSteps === 0 : isEnd)) {
-          last = await this.#validate(run.evalDataset, plan.steps, run);
+        const report = { ...(await stepping), epoch: state.epoch + state.stepInEpoch / epoch.length };
+        this.#logStep(report);
+        run.onStep?.(report);
+        if (run.evalDataset && (evalSteps ? report.step % evalSteps === 0 : !next)) {
+          last = await this.#validate(run.evalDataset, report.epoch, run);
         }
-        if (saveSteps && done.step % saveSteps === 0) {
+        if (saveSteps && report.step % saveSteps === 0) {
           await this.#keep(run.checkpoints);
         }
       }
-      if (next) {
-        break;
-      }
-      state.epoch++;
-      state.stepInEpoch = 0;
-      if (state.step >= plan.totalSteps) {
-        break;
+      isDone = state.step >= epoch.totalSteps;
+      if (!next) {
+        state.epoch++;
+        state.stepInEpoch = 0;
       }
     }
     if (loadBestModelAtEnd && this.#best && !run.signal?.aborted) {
@@ -269,14 +214,11 @@ export class Trainer {
   async evaluate(dataset: Dataset, signal?: AbortSignal): Promise<Evaluation> {
     this.#checkModel(dataset);
     const { loss: head, average } = this.#options;
-    await this.#prepare(dataset);
+    const { capacity, evaluating } = await this.#prepare(dataset);
     const model = await this.#modelNow();
     const seconds = dataset.utterances.map((each) => each.seconds);
-    const batches = epochBatches(seconds, 0, { ...this.#largest, seed: 0 });
-    const { capacity, evaluating } = this.#requireNetworks();
-    const network = average
-      ? await TrainingNetwork.create(this.#context, model, capacity, this.#evaluating())
-      : evaluating;
+    const batches = epochBatches(seconds, 0, { ...this.#limits, seed: 0 });
+    const network = average ? await this.#networks.withWeights(model, capacity) : evaluating;
     try {
       return await evaluateOn(network, model, dataset, batches, { head, signal });
     } finally {
@@ -296,13 +238,13 @@ export class Trainer {
 
   /** A checkpoint: {@link resume} goes on from it. */
   async save(): Promise<CheckpointFiles> {
-    const model = await writeModel(await this.#modelWith(await this.#parameters.values()));
+    const model = await writeModel(this.#modelWith(await this.#parameters.values()));
     return writeCheckpoint(model, { optimizer: await this.#optimizer.save(), state: this.state });
   }
 
   /** Frees its memory, and the device that it has opened. */
   dispose(): void {
-    this.#disposeNetworks();
+    this.#networks.dispose();
     this.#optimizer.dispose();
     this.#parameters.dispose();
     if (this.#opened.isOwn) {
@@ -321,10 +263,9 @@ export class Trainer {
     const batches = microBatches.map((batch, i) => ({
       ...batch,
       warmup: warmup > 0 ? step / warmup : 1,
-      ...(this.#isRandom && { draws: { seed, microStep: microStep + i } }),
+      ...(this.#networks.isRandom && { draws: { seed, microStep: microStep + i } }),
     }));
-    await this.#makeRoom(batches.map(roomOf).reduce(widened));
-    const { training } = this.#requireNetworks();
+    const { training } = await this.#networks.for(batches.map(roomOf).reduce(widened));
     const options = { reduction, utterancesInStep: batches.reduce((sum, { lens }) => sum + lens.length, 0) };
     const before: Promise<{ losses: number[]; loss: number }>[] = [];
     batches.forEach((batch, i) => {
@@ -341,76 +282,25 @@ export class Trainer {
     const losses = [...(await Promise.all(before)), last];
     const frames = batches.flatMap(({ lens }) => lens);
     const sum = losses.flatMap((each) => each.losses).reduce((total, loss) => total + loss, 0);
-    const report: StepReport = {
+    return {
       step: step + 1,
       epoch: state.epoch,
       loss: losses.reduce((total, { loss }) => total + loss, 0),
       lossPerFrame: sum / frames.reduce((total, len) => total + encoderFrames(len), 0),
       ...{ gradNorm: taken.gradNorm, isSkipped: taken.isSkipped, learningRate },
       audioSeconds: FRAME_SECONDS * frames.reduce((total, len) => total + len, 0),
-      totalSteps: totalSteps ?? state.step,
+      totalSteps: totalSteps ?? step + 1,
     };
-    const { epoch, loss, gradNorm } = report;
-    this.#log({ step: report.step, epoch, loss, learningRate, gradNorm });
-    return report;
   }
 
-  /** Whether anything is drawn in a step. */
-  get #isRandom(): boolean {
-    const { dropout, layerDropout, shaping } = this.#options;
-    return dropout > 0 || layerDropout > 0 || this.#auxLayers.length > 0 || shaping.balancers === true;
-  }
-
-  get #auxLayers(): number[] {
-    return auxLayers(this.#model.sizes.encoder.numEncoderLayers, this.#options.auxLayerPeriod);
-  }
-
-  /** The epoch that is under way: its steps, each of some batches, and all steps of the training. */
-  #plan(dataset: Dataset) {
-    const { gradientAccumulationSteps: micro, numTrainEpochs, maxSteps, seed } = this.#options;
-    const seconds = dataset.utterances.map((each) => each.seconds);
-    const batches = epochBatches(seconds, this.#state.epoch, { ...this.#largest, seed });
-    const steps = Array.from({ length: Math.ceil(batches.length / micro) }, (_, i) =>
-      batches.slice(i * micro, (i + 1) * micro),
-    );
-    return { steps, totalSteps: maxSteps ?? Math.ceil(numTrainEpochs * steps.length) };
-  }
-
-  #epochs(steps: readonly unknown[]): number {
-    return this.#state.epoch + this.#state.stepInEpoch / steps.length;
-  }
-
-  /** The batches of the next step of an epoch; nothing at its end, and at that of the training. */
-  #load(
-    dataset: Dataset,
-    { steps, totalSteps }: { steps: readonly (readonly (readonly number[])[])[]; totalSteps: number },
-  ): Promise<TrainingBatch[]> | undefined {
-    const { step, microStep, stepInEpoch } = this.#state;
-    const { augmentation, seed } = this.#options;
-    if (stepInEpoch >= steps.length || step >= totalSteps) {
-      return undefined;
-    }
-    const { numFeatures } = this.#model.sizes.encoder;
-    return Promise.all(
-      steps[stepInEpoch].map(async (members, i) => {
-        const draw = { seed, microStep: microStep + i };
-        const features = await Promise.all(
-          members.map((n, place) => augmentedFeatures(dataset, n, place, draw, augmentation)),
-        );
-        const targets = members.map((n) => dataset.utterances[n].tokens);
-        return batchOf(features, targets, numFeatures);
-      }),
-    );
-  }
-
-  async #validate(dataset: Dataset, steps: readonly unknown[], run: TrainRun): Promise<EvaluationReport> {
+  async #validate(dataset: Dataset, epoch: number, run: TrainRun): Promise<EvaluationReport> {
     const state = this.#state;
     const evaluation = await this.evaluate(dataset);
     const { lossPerFrame, wordErrorRate } = evaluation;
     const isBest = state.bestValidLoss === null || lossPerFrame < state.bestValidLoss;
-    const report = { ...evaluation, step: state.step, epoch: this.#epochs(steps), isBest };
+    const report = { ...evaluation, step: state.step, epoch, isBest };
     this.#schedule.validated(lossPerFrame);
-    this.#log({ step: state.step, epoch: report.epoch, evalLoss: lossPerFrame, wordErrorRate });
+    this.#log({ step: state.step, epoch, evalLoss: lossPerFrame, wordErrorRate });
     if (isBest) {
       state.bestValidLoss = lossPerFrame;
       state.bestStep = state.step;
@@ -441,7 +331,11 @@ export class Trainer {
     }
   }
 
-  #log(entry: TrainerState['log'][number]): void {
+  #logStep({ step, epoch, loss, learningRate, gradNorm }: StepReport): void {
+    this.#log({ step, epoch, loss, learningRate, gradNorm });
+  }
+
+  #log(entry: LogEntry): void {
     const { log } = this.#state;
     log.push(entry);
     log.splice(0, log.length - MOST_LOGGED);
@@ -485,88 +379,22 @@ export class Trainer {
   }
 
   /** Makes room for sets before anything is read of them. */
-  async #prepare(dataset: Dataset, evalDataset?: Dataset): Promise<void> {
+  async #prepare(dataset: Dataset, evalDataset?: Dataset) {
     const slowest = Math.min(1, ...(this.#options.augmentation.speed ?? []));
-    const capacityFor = (largest: { batchSize: number; maxDuration?: number }) => {
-      const capacity = capacityOf(dataset, largest, slowest);
-      return evalDataset ? widened(capacity, capacityOf(evalDataset, largest)) : capacity;
+    const capacityFor = (limits: BatchLimits) => {
+      const capacity = capacityOf(dataset, limits, slowest);
+      return evalDataset ? widened(capacity, capacityOf(evalDataset, limits)) : capacity;
     };
     this.#batchSize ??= await largestBatch(Math.min(MOST_UTTERANCES, dataset.utterances.length), async (batchSize) => {
-      await this.#attempt(capacityFor({ ...this.#largest, batchSize }));
+      await this.#networks.attempt(capacityFor({ ...this.#limits, batchSize }));
     });
-    await this.#makeRoom(capacityFor(this.#largest));
+    return this.#networks.for(capacityFor(this.#limits));
   }
 
   /** How large micro-batches are. */
-  get #largest(): { batchSize: number; maxDuration?: number } {
+  get #limits(): BatchLimits {
     const { maxDuration } = this.#options;
     return { batchSize: this.#batchSize ?? MOST_UTTERANCES, maxDuration };
-  }
-
-  /** Makes room, and runs a batch of silence that takes all of it; nothing is trained by it. */
-  async #attempt(capacity: Capacity): Promise<void> {
-    this.#disposeNetworks();
-    await this.#makeRoom(capacity);
-    const { training } = this.#requireNetworks();
-    const { utterances, frames, rows = utterances * frames } = capacity;
-    const count = Math.max(1, Math.min(utterances, Math.floor(rows / frames)));
-    const length = SUBSAMPLING_FACTOR * frames + CONTEXT_FRAMES;
-    const lens = Array.from({ length: count }, () => length);
-    training.submit(
-      {
-        features: new Float32Array(count * length * this.#model.sizes.encoder.numFeatures),
-        lens,
-        targets: lens.map(() => []),
-        ...(this.#isRandom && { draws: { seed: 0, microStep: 0 } }),
-      },
-      { reduction: 'sum' },
-      { isFirst: true },
-    );
-    await training.losses();
-  }
-
-  /** Networks for batches of this size, and of all sizes before. */
-  async #makeRoom(wanted: Capacity): Promise<void> {
-    const before = this.#networks?.capacity;
-    const capacity = before ? widened(before, wanted) : wanted;
-    if (before && JSON.stringify(widened(before, before)) === JSON.stringify(capacity)) {
-      return;
-    }
-    this.#disposeNetworks();
-    const { dropout, layerDropout, recompute, shaping } = this.#options;
-    const options = this.#evaluating();
-    const make = (more: object) =>
-      TrainingNetwork.create(this.#context, this.#model, capacity, { ...options, ...more }, this.#parameters);
-    const training = await make({ dropout, layerDropout, recompute, shaping, auxLayers: this.#auxLayers });
-    try {
-      const evaluating = this.#isRandom ? await make({ recompute: true }) : training;
-      this.#networks = { capacity, training, evaluating };
-    } catch (error) {
-      training.dispose();
-      throw error;
-    }
-  }
-
-  /** Options of a network that is only evaluated. */
-  #evaluating() {
-    const { loss, rnntType, trainable } = this.#options;
-    return { loss, rnntType, trainable };
-  }
-
-  #requireNetworks() {
-    if (!this.#networks) {
-      throw new RillError('internal', { got: 'no network', expected: 'one', remedy: 'Please report this.' });
-    }
-    return this.#networks;
-  }
-
-  #disposeNetworks(): void {
-    const { training, evaluating } = this.#networks ?? {};
-    training?.dispose();
-    if (evaluating !== training) {
-      evaluating?.dispose();
-    }
-    this.#networks = undefined;
   }
 }
 

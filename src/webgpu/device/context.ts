@@ -180,6 +180,11 @@ export class GpuContext {
     return this.#late ? nudged(this.device, told) : told;
   }
 
+  /** Whether the adapter is a processor that plays a GPU, as far as it is told. */
+  get isSoftware(): boolean {
+    return this.adapter.isFallbackAdapter || isSoftware(Object.values(this.adapter).join(' '));
+  }
+
   /** What reads the texel nearest to a place, of those there are: what a sampler does by default. */
   get nearestSampler(): GPUSampler {
     return (this.#nearestSampler ??= this.device.createSampler());

@@ -5,6 +5,7 @@ import { lstm, lstmBackward } from '../../training/twins/lstm.ts';
 import type { Numbers } from '../../training/twins/numbers.ts';
 import { ceilDiv, describeKernel, padded, words } from '../harness.ts';
 import { byUnit, frameByFrame, overwritten } from './layouts.ts';
+import { describeProduct } from './ways.ts';
 
 interface Shape {
   utterances: number;
@@ -110,9 +111,6 @@ class Sequence {
   }
 }
 
-const byFourUtterances = (outputs: number, utterances: number) =>
-  [ceilDiv(outputs, 32), ceilDiv(utterances, 4), 1] as const;
-
 /** A case for each frame of each shape. @param last the last frame */
 const ofFrames = <Case>(
   shapes: readonly Shape[],
@@ -127,8 +125,7 @@ const ofFrames = <Case>(
     }));
   });
 
-const smallestOf = <Case extends { name: string }>(cases: readonly Case[]) =>
-  cases.filter(({ name }) => name.startsWith('1 utterance'));
+const isSmallest = ({ name }: { name: string }) => name.startsWith('1 utterance');
 
 const cells = ofFrames(
   SHAPES,
@@ -136,9 +133,10 @@ const cells = ofFrames(
   ({ utterances, hidden, proj, weightHh, biasHh, gatesX, gates, h, c, m, step }, frame) => {
     const given = { gates: gatesX.only(frame), c: c.only(frame - 1), m: m.only() };
     return {
-      overrides: { in_vec4s: proj / 4, units: hidden },
+      overrides: { in_vec4s: proj / 4, out_vec4s: hidden },
+      rows: utterances,
+      columns: proj / 4,
       buffers: { ...given, weight: weightHh, bias: biasHh, h: h.only(frame - 1), step, at: words(0, frame) },
-      workgroups: byFourUtterances(hidden, utterances),
       expected: {
         gates: gates.writtenTo(given.gates, frame),
         c: c.writtenTo(given.c, frame),
@@ -147,36 +145,65 @@ const cells = ofFrames(
     };
   },
 );
-describeKernel(kernels.lstmCell, cells, { raced: smallestOf(cells) });
+describeProduct(
+  { buffer: kernels.lstmCell, texels: kernels.lstmCellTexels, quads: kernels.lstmCellQuads },
+  cells,
+  isSmallest,
+);
 
 const projections = ofFrames(
-  [...SHAPES, ...NOT_PROJECTED],
+  SHAPES,
   (last) => [last],
-  ({ utterances, hidden, proj, isProjected, weightHr, h, m, step }, frame) => {
+  ({ utterances, hidden, proj, weightHr, h, m, step }, frame) => {
     const given = h.only();
     return {
-      overrides: { in_vec4s: hidden / 4, out_vec4s: proj / 4, is_projected: Number(isProjected) },
+      overrides: { in_vec4s: hidden / 4, out_vec4s: proj / 4 },
+      rows: utterances,
+      columns: hidden / 4,
       buffers: { weight: weightHr, m: m.only(frame), h: given, step, at: words(0, frame) },
-      workgroups: byFourUtterances(proj / 4, utterances),
       expected: { h: h.writtenTo(given, frame) },
     };
   },
 );
-describeKernel(kernels.lstmProjection, projections, {
-  raced: smallestOf(projections),
-});
+describeProduct(
+  { buffer: kernels.lstmProjection, texels: kernels.lstmProjectionTexels, quads: kernels.lstmProjectionQuads },
+  projections,
+  isSmallest,
+);
 
 describeKernel(
-  kernels.lstmOutputGradient,
+  kernels.lstmCarry,
+  ofFrames(
+    NOT_PROJECTED,
+    (last) => [last],
+    ({ utterances, proj, h, m, step }, frame) => {
+      const given = h.only();
+      return {
+        overrides: { vec4s: proj / 4 },
+        buffers: { m: m.only(frame), h: given, step, at: words(0, frame) },
+        workgroups: [ceilDiv((utterances * proj) / 4, 32), 1, 1] as const,
+        expected: { h: h.writtenTo(given, frame) },
+      };
+    },
+  ),
+);
+
+describeProduct(
+  {
+    buffer: kernels.lstmOutputGradient,
+    texels: kernels.lstmOutputGradientTexels,
+    quads: kernels.lstmOutputGradientQuads,
+  },
   ofFrames(
     SHAPES,
     (last) => [last - 1],
     ({ utterances, hidden, proj, weightHh, dout, dh, dz, step }, frame) => {
       const given = dout.only(frame);
       return {
-        overrides: { in_vec4s: proj / 4, out_vec4s: hidden },
+        overrides: { in_vec4s: hidden, out_vec4s: proj / 4 },
+        rows: utterances,
+        columns: proj / 4,
         buffers: { weight: weightHh, dz: dz.only(frame + 1), dh: given, step, at: words(0, frame) },
-        workgroups: byFourUtterances(proj / 4, utterances),
         expected: { dh: dh.writtenTo(given, frame) },
       };
     },
@@ -184,29 +211,61 @@ describeKernel(
 );
 
 const cellGradients = ofFrames(
-  [...SHAPES, ...NOT_PROJECTED],
+  SHAPES,
   (last) => [0, last, 1],
-  ({ utterances, hidden, proj, isProjected, weightHr, gates, c, dh, dz, dcBefore, step }, frame) => {
-    const given = { gates: gates.only(frame), carried: poison((utterances + 1) * hidden) };
-    given.carried.set(dcBefore.of(frame + 1));
+  ({ utterances, hidden, proj, weightHr, step, ...rest }, frame) => {
+    const { buffers, expected } = throughCell({ utterances, hidden, ...rest }, frame);
     return {
-      overrides: { in_vec4s: hidden / 4, out_vec4s: proj / 4, is_projected: Number(isProjected) },
-      buffers: {
-        ...given,
-        weight: weightHr,
-        dh: dh.only(frame),
-        c: c.only(frame - 1, frame),
-        step,
-        at: words(0, frame),
-      },
-      workgroups: byFourUtterances(hidden / 4, utterances),
-      expected: {
-        gates: dz.writtenTo(given.gates, frame),
-        carried: overwritten(given.carried, dcBefore.of(frame)),
-      },
+      overrides: { in_vec4s: proj / 4, out_vec4s: hidden / 4 },
+      rows: utterances,
+      columns: hidden / 4,
+      buffers: { ...buffers, weight: weightHr, step, at: words(0, frame) },
+      expected,
     };
   },
 );
-describeKernel(kernels.lstmCellGradient, cellGradients, {
-  raced: smallestOf(cellGradients),
-});
+describeProduct(
+  {
+    buffer: kernels.lstmCellGradient,
+    texels: kernels.lstmCellGradientTexels,
+    quads: kernels.lstmCellGradientQuads,
+  },
+  cellGradients,
+  isSmallest,
+);
+
+const carryGradients = ofFrames(
+  NOT_PROJECTED,
+  (last) => [0, last, 1],
+  ({ utterances, hidden, step, ...rest }, frame) => {
+    const { buffers, expected } = throughCell({ utterances, hidden, ...rest }, frame);
+    return {
+      overrides: { vec4s: hidden / 4 },
+      buffers: { ...buffers, step, at: words(0, frame) },
+      workgroups: [ceilDiv((utterances * hidden) / 4, 32), 1, 1] as const,
+      expected,
+    };
+  },
+);
+describeKernel(kernels.lstmCarryGradient, carryGradients, { raced: carryGradients.filter(isSmallest) });
+
+/** What the way back through the cell is given, and what it leaves. */
+function throughCell(
+  {
+    utterances,
+    hidden,
+    gates,
+    c,
+    dh,
+    dz,
+    dcBefore,
+  }: Pick<ReturnType<typeof sequencesOf>, 'utterances' | 'hidden' | 'gates' | 'c' | 'dh' | 'dz' | 'dcBefore'>,
+  frame: number,
+) {
+  const given = { gates: gates.only(frame), carried: poison((utterances + 1) * hidden) };
+  given.carried.set(dcBefore.of(frame + 1));
+  return {
+    buffers: { ...given, dh: dh.only(frame), c: c.only(frame - 1, frame) },
+    expected: { gates: dz.writtenTo(given.gates, frame), carried: overwritten(given.carried, dcBefore.of(frame)) },
+  };
+}

@@ -1,8 +1,10 @@
 import * as kernels from '../../../src/training/kernels.generated.ts';
 import { paddedRows, poison } from '../../support/random.ts';
+import { alsoInAll } from '../../support/scope.ts';
 import { linear, linearBackward } from '../../training/twins/linear.ts';
 import { ceilDiv, describeKernel, padded, words } from '../harness.ts';
 import { addedTo, guarded, overwritten } from './layouts.ts';
+import { describeProduct } from './ways.ts';
 
 interface Shape {
   utterances: number;
@@ -39,10 +41,8 @@ function layerOf({ utterances, frames, inputs, outputs }: Shape) {
   };
 }
 
-const byFourRows = (vec4s: number, rows: number) => [ceilDiv(vec4s, 32), ceilDiv(rows, 4), 1] as const;
-
-describeKernel(
-  kernels.linear,
+describeProduct(
+  { buffer: kernels.linear, texels: kernels.linearTexels, quads: kernels.linearQuads },
   SHAPES.map((shape) => {
     const { name, sizes, vec4s, weight, bias, x, step } = layerOf(shape);
     const y = poison((sizes.rows + 1) * sizes.outputs);
@@ -50,23 +50,25 @@ describeKernel(
       name,
       overrides: vec4s,
       buffers: { weight, bias, x: guarded(x, sizes.inputs), y, step },
-      workgroups: byFourRows(vec4s.out_vec4s, sizes.rows),
+      rows: sizes.rows,
+      columns: vec4s.in_vec4s,
       expected: { y: overwritten(y, linear({ x, weight, bias }, sizes)) },
     };
   }),
 );
 
-describeKernel(
-  kernels.inputGradient,
+describeProduct(
+  { buffer: kernels.inputGradient, texels: kernels.inputGradientTexels, quads: kernels.inputGradientQuads },
   SHAPES.flatMap((shape) => {
     const { name, sizes, vec4s, weight, x, dy, step } = layerOf(shape);
     const { dx: own } = linearBackward({ dy, x, weight }, sizes);
     const length = (sizes.rows + 1) * sizes.inputs;
     const ofDx = (dx: Float32Array<ArrayBuffer>, expected: Float64Array, accumulate: boolean) => ({
       name: `${name}${accumulate ? ', added' : ''}`,
-      overrides: { ...vec4s, accumulate: Number(accumulate) },
+      overrides: { in_vec4s: vec4s.out_vec4s, out_vec4s: vec4s.in_vec4s, accumulate: Number(accumulate) },
       buffers: { weight, dy: guarded(dy, sizes.outputs), dx, step },
-      workgroups: byFourRows(vec4s.in_vec4s, sizes.rows),
+      rows: sizes.rows,
+      columns: vec4s.in_vec4s,
       expected: { dx: expected },
     });
     const [poisoned, given] = [poison(length), paddedRows(sizes.rows + 1, shape.inputs, sizes.inputs, 35)];
@@ -74,30 +76,37 @@ describeKernel(
   }),
 );
 
+const weightGradients = SHAPES.flatMap((shape) =>
+  [false, true].map((isDelayed) => {
+    const { name, sizes, vec4s, weight, x, dy, step, utterances } = layerOf(shape);
+    const delay = isDelayed ? utterances : 0;
+    const counted = {
+      weight,
+      dy: dy.subarray(delay * sizes.outputs),
+      x: x.subarray(0, (sizes.rows - delay) * sizes.inputs),
+    };
+    const { dWeight } = linearBackward(counted, { ...sizes, rows: sizes.rows - delay });
+    // The last frame of what is delayed is read by nothing.
+    const given = guarded(counted.x, (delay + 1) * sizes.inputs);
+    const gradient = paddedRows(sizes.outputs + 1, shape.inputs, sizes.inputs, 36);
+    return {
+      name: `${name}${isDelayed ? ', delayed' : ''}`,
+      overrides: { ...vec4s, is_delayed: Number(isDelayed), tile: 1 },
+      buffers: { dy: guarded(dy, sizes.outputs), x: given, gradient, step },
+      workgroups: [ceilDiv(vec4s.in_vec4s, 32), vec4s.out_vec4s, 1] as const,
+      expected: { gradient: addedTo(gradient, dWeight) },
+    };
+  }),
+);
+describeKernel(kernels.weightGradient, weightGradients);
 describeKernel(
-  kernels.weightGradient,
-  SHAPES.flatMap((shape) =>
-    [false, true].map((isDelayed) => {
-      const { name, sizes, vec4s, weight, x, dy, step, utterances } = layerOf(shape);
-      const delay = isDelayed ? utterances : 0;
-      const counted = {
-        weight,
-        dy: dy.subarray(delay * sizes.outputs),
-        x: x.subarray(0, (sizes.rows - delay) * sizes.inputs),
-      };
-      const { dWeight } = linearBackward(counted, { ...sizes, rows: sizes.rows - delay });
-      // The last frame of what is delayed is read by nothing.
-      const given = guarded(counted.x, (delay + 1) * sizes.inputs);
-      const gradient = paddedRows(sizes.outputs + 1, shape.inputs, sizes.inputs, 36);
-      return {
-        name: `${name}${isDelayed ? ', delayed' : ''}`,
-        overrides: { ...vec4s, is_delayed: Number(isDelayed) },
-        buffers: { dy: guarded(dy, sizes.outputs), x: given, gradient, step },
-        workgroups: [ceilDiv(vec4s.in_vec4s, 32), vec4s.out_vec4s, 1] as const,
-        expected: { gradient: addedTo(gradient, dWeight) },
-      };
-    }),
-  ),
+  kernels.weightGradientQuads,
+  alsoInAll(weightGradients.slice(-2), weightGradients.slice(0, -2)).map((each) => ({
+    ...each,
+    overrides: { ...each.overrides, tile: 2 },
+    workgroups: [ceilDiv(each.overrides.in_vec4s, 8), ceilDiv(each.overrides.out_vec4s, 2), 1] as const,
+  })),
+  { raced: [] },
 );
 
 describeKernel(

@@ -1,6 +1,6 @@
 import * as kernels from '../../../src/training/kernels.generated.ts';
 import { maskBits } from '../../../src/training/masks.ts';
-import { poison, randoms } from '../../support/random.ts';
+import { paddedRows, poison, randoms } from '../../support/random.ts';
 import { basicNorm, basicNormBackward } from '../../training/twins/basic-norm.ts';
 import { bypass, bypassBackward } from '../../training/twins/bypass.ts';
 import { doubleSwish, doubleSwishBackward } from '../../training/twins/double-swish.ts';
@@ -223,6 +223,37 @@ describeKernel(
         dx2: left(basicNormBackward({ ...norm, dy: beside.dy }, sizes).dx),
         dout: left(beside.dx),
         deps: overwritten(given, deps.flat()),
+      },
+    };
+  }),
+);
+
+/** Mean squares: more elements than threads, and a row that is not whole vec4s. */
+describeKernel(
+  kernels.meanSquare,
+  [
+    { utterances: 1, frames: 1, width: 1 },
+    { utterances: 3, frames: 5, width: 133 },
+  ].map(({ utterances, frames, width }) => {
+    const [rows, stride] = [utterances * frames, padded(width)];
+    const [y, wanted] = [81, 82].map((seed) => paddedRows(rows, width, stride, seed));
+    const given = { dy: poison((rows + 1) * stride), losses: poison(rows + 1) };
+    const differences = Float64Array.from(y, (value, k) => value - wanted[k]);
+    const elements = rows * width;
+    const squares = Float64Array.from({ length: rows }, (_, row) =>
+      differences.subarray(row * stride, (row + 1) * stride).reduce((sum, d) => sum + (d * d) / elements, 0),
+    );
+    return {
+      name: `${utterances} utterances of ${frames} frames, ${width} wide`,
+      overrides: { width },
+      buffers: { y, wanted, ...given, step: words(utterances, frames) },
+      workgroups: [rows, 1, 1] as const,
+      expected: {
+        dy: overwritten(
+          given.dy,
+          differences.map((d) => (2 * d) / elements),
+        ),
+        losses: overwritten(given.losses, squares),
       },
     };
   }),

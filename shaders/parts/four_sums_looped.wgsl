@@ -1,0 +1,21 @@
+// The sums of four rows, a column for each, for products behind which much is to be done.
+//
+// Needs rows, block_start, store, out_vec4s.
+
+fn four_block_starts(o: u32) -> mat4x4f {
+  let start = block_start(o);
+  return mat4x4f(start, start, start, start);
+}
+
+fn store_inside(row: u32, o: u32, sum: vec4f) {
+  if (row < rows() && o < out_vec4s) {
+    store(row, o, sum);
+  }
+}
+
+// In a loop: what is stored may be much code, which takes its time to compile.
+fn store_four(row: u32, o: u32, sums: mat4x4f) {
+  for (var r = 0u; r < 4u; r++) {
+    store_inside(row + r, o, sums[r]);
+  }
+}

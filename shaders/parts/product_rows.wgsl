@@ -1,0 +1,10 @@
+// The rows of a product in training, where it covers all rows of a batch.
+//
+// Needs in_vec4s.
+
+fn enter(z: u32) {
+}
+
+fn row_start(row: u32) -> u32 {
+  return row * in_vec4s;
+}

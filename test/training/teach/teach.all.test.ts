@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import type { Engine } from '../../../src/encoder/engine.ts';
+import { openNodeEngine } from '../../../src/node/engine.ts';
+import { teachPhrase } from '../../../src/training/teach/teach.ts';
+import { gpuOf } from '../../../tools/runtime/gpu-of.ts';
+import { tinyLesson } from '../../support/teach.ts';
+
+const lesson = { ...tinyLesson, steps: 30 };
+
+describe('teachPhrase', () => {
+  it('goes on when its device is lost, to the same bytes, and learns', async () => {
+    const losses: number[] = [];
+    const whole = await teachPhrase({
+      ...lesson,
+      onProgress: (event) => event.stage === 'train' && losses.push(event.loss),
+    });
+    expect(Math.min(...losses)).toBeLessThan(losses[0] / 2);
+
+    let opened: Engine | undefined;
+    const resumed: number[] = [];
+    const interrupted = await teachPhrase({
+      ...lesson,
+      openEngine: async () => (opened = await openNodeEngine({ device: 'webgpu' })),
+      onProgress: ({ stage, done }) => {
+        if (stage === 'resume') {
+          resumed.push(done);
+        } else if (stage === 'train' && done === 28 && opened && resumed.length === 0) {
+          gpuOf(opened).device.destroy();
+        }
+      },
+    });
+    expect(resumed).toEqual([25]);
+    expect(interrupted['model.safetensors']).toEqual(whole['model.safetensors']);
+  });
+});
