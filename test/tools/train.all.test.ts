@@ -76,15 +76,17 @@ describe('rill train', () => {
     expect(await readdir(at('stopped'))).toContain(`checkpoint-${step + 1}`);
   });
 
-  it('compares experiments in one table', async () => {
+  it('compares experiments in one table, which it prints where one fails, too', async () => {
     const experiments = [
       { name: 'plain', config: '1x8', optimizer: 'adam', maxSteps: 1 },
       { name: 'icefall', config: '1x8', maxSteps: 1 },
+      { name: 'absent', model: at('absent') },
     ];
     await writeFile(at('experiments.json'), JSON.stringify({ experiments }));
     const args = ['train', at('two.csv'), '--experiments', at('experiments.json'), '--adapter', 'software'];
     const { status, stdout, stderr } = await rill([...args, '--eval-data', at('two.csv'), '--out', at('compared')]);
-    expect(status, stderr).toBe(0);
+    expect(status, stderr).toBe(2);
+    expect(stderr).toMatch(/^rill: got .*absent/m);
     const [heading, ...rows] = stdout.trim().split('\n');
     expect(heading).toMatch(/^experiment +parameters +steps +loss a frame +validation +word error rate +time$/);
     expect(rows.map((row) => row.split(/ {2,}/)[0])).toEqual(['plain', 'icefall']);

@@ -287,37 +287,43 @@ async function finish(trainer: Trainer, report: TrainingReport, out: string, isI
   }
 }
 
-/** Trains one after the other, and prints one table. @returns whether that was interrupted */
+/**
+ * Trains one after the other, and prints one table, of those that were done where one fails.
+ *
+ * @returns whether that was interrupted
+ */
 async function compare(device: Engine, data: string, values: Values, path: string, out: string): Promise<boolean> {
   const rows = [['experiment', 'parameters', 'steps', 'loss a frame', 'validation', 'word error rate', 'time']];
-  let isInterrupted = false;
-  for (const { name, options, ...source } of await readExperiments(path)) {
-    note(`\n${name}`);
-    const began = performance.now();
-    const prepared = await prepare(device, data, { ...values, ...source }, { ...options, ...optionsOf(values) });
-    try {
-      const done = await train(prepared, join(out, name));
-      const { report, last } = done;
-      ({ isInterrupted } = done);
-      const { parameterCount, state } = prepared.trainer;
-      rows.push([
-        name,
-        `${(parameterCount / 1e6).toFixed(1)} M`,
-        String(state.step),
-        report.lastLoss.toFixed(4),
-        last ? last.lossPerFrame.toFixed(4) : '–',
-        last ? percent(last.wordErrorRate, 1) : '–',
-        duration((performance.now() - began) / 1000),
-      ]);
-    } finally {
-      prepared.trainer.dispose();
+  try {
+    for (const { name, options, ...source } of await readExperiments(path)) {
+      note(`\n${name}`);
+      const began = performance.now();
+      const prepared = await prepare(device, data, { ...values, ...source }, { ...options, ...optionsOf(values) });
+      try {
+        const { report, last, isInterrupted } = await train(prepared, join(out, name));
+        const { parameterCount, state } = prepared.trainer;
+        rows.push([
+          name,
+          `${(parameterCount / 1e6).toFixed(1)} M`,
+          String(state.step),
+          report.lastLoss.toFixed(4),
+          last ? last.lossPerFrame.toFixed(4) : '–',
+          last ? percent(last.wordErrorRate, 1) : '–',
+          duration((performance.now() - began) / 1000),
+        ]);
+        if (isInterrupted) {
+          return true;
+        }
+      } finally {
+        prepared.trainer.dispose();
+      }
     }
-    if (isInterrupted) {
-      break;
+    return false;
+  } finally {
+    if (rows.length > 1) {
+      print(table(rows));
     }
   }
-  print(table(rows));
-  return isInterrupted;
 }
 
 export const trainModel: Command = {
