@@ -13,6 +13,17 @@ const answerOf = <Value>(request: IDBRequest<Value>) =>
     };
   });
 
+/** What is written is kept only when its transaction is complete. */
+const endOf = (transaction: IDBTransaction) =>
+  new Promise<void>((resolve, reject) => {
+    transaction.oncomplete = () => {
+      resolve();
+    };
+    transaction.onabort = () => {
+      reject(transaction.error ?? new Error('The browser’s storage took nothing.'));
+    };
+  });
+
 async function inStore<Value>(
   mode: IDBTransactionMode,
   ask: (store: IDBObjectStore) => IDBRequest<Value>,
@@ -21,7 +32,9 @@ async function inStore<Value>(
   opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
   const database = await answerOf(opening);
   try {
-    return await answerOf(ask(database.transaction(STORE, mode).objectStore(STORE)));
+    const transaction = database.transaction(STORE, mode);
+    const [answer] = await Promise.all([answerOf(ask(transaction.objectStore(STORE))), endOf(transaction)]);
+    return answer;
   } finally {
     database.close();
   }

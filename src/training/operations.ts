@@ -68,13 +68,20 @@ export function createOrdinals(scope: BufferScope, part: MemoryPart, count: numb
   return buffer;
 }
 
-/** Compiles kernels, those of the same sizes once, and binds them. */
+type Kernels = Map<string, Promise<Kernel<KernelSource>>>;
+
+/** What was compiled for a device, kept for its next network: compiling takes as long as many steps. */
+const compiled = new WeakMap<GpuContext, Kernels>();
+
+/** Compiles kernels, those of the same sizes once for a device, and binds them. */
 export class OperationMaker {
   readonly #context: GpuContext;
-  readonly #kernels = new Map<string, Promise<Kernel<KernelSource>>>();
+  readonly #kernels: Kernels;
 
   constructor(context: GpuContext) {
     this.#context = context;
+    this.#kernels = compiled.get(context) ?? new Map<string, Promise<Kernel<KernelSource>>>();
+    compiled.set(context, this.#kernels);
   }
 
   /** Whether kernels may share values within a subgroup, and gain by it. */
@@ -95,6 +102,8 @@ export class OperationMaker {
     const key = JSON.stringify([source.name, source.files, overrides]);
     const compiling = this.#kernels.get(key) ?? Kernel.create<KernelSource>(this.#context, source, overrides);
     this.#kernels.set(key, compiling);
+    // What failed is compiled anew when it is asked for again.
+    compiling.catch(() => this.#kernels.delete(key));
     const kernel = (await compiling).bind(resources);
     return {
       name: source.name,

@@ -11,6 +11,7 @@ import { initialModel } from '../../src/training/scratch.ts';
 import type { CheckpointFiles } from '../../src/training/trainer/checkpoint.ts';
 import { Dataset } from '../../src/training/trainer/dataset.ts';
 import type { TrainerOptions } from '../../src/training/trainer/options.ts';
+import { OPTIMIZERS } from '../../src/training/optimizer-options.ts';
 import { SCHEDULERS } from '../../src/training/trainer/schedule.ts';
 import { startFrom } from '../../src/training/trainer/start.ts';
 import type { CheckpointStore, EvaluationReport } from '../../src/training/trainer/runs.ts';
@@ -20,6 +21,7 @@ import { isFolder, readModelFiles, readText, withFile, writeFolder } from '../fi
 import { readManifest, type Item } from '../manifest.ts';
 import { Progress, note, percent, print, table } from '../terminal.ts';
 import { readExperiments } from '../training/experiments.ts';
+import { lettersOf } from '../training/letters.ts';
 import { TrainingReport, duration } from '../training/report.ts';
 import { adapterChoice, count, oneOf, parse, usageError, type Command, type Options } from './arguments.ts';
 
@@ -50,17 +52,29 @@ const OPTIONS = {
   },
   'max-duration': { type: 'string', value: 'S', help: 'seconds of a batch, padding included' },
   accumulate: { type: 'string', value: 'N', help: 'batches of a step', otherwise: '1' },
-  lr: { type: 'string', value: 'RATE', help: 'learning rate', otherwise: '0.001; from scratch 0.003' },
+  lr: { type: 'string', value: 'RATE', help: 'learning rate', otherwise: '0.001; with eve from scratch 0.003' },
   scheduler: {
     type: 'string',
     value: SCHEDULERS.join('|'),
     help: 'how it goes',
-    otherwise: 'linear; from scratch eden',
+    otherwise: 'linear; with eve from scratch eden',
+  },
+  optimizer: {
+    type: 'string',
+    value: OPTIMIZERS.join('|'),
+    help: 'how weights follow their gradients',
+    otherwise: 'adam; from scratch eve, with icefall’s recipe',
   },
   'warmup-steps': { type: 'string', value: 'N', help: 'steps over which it rises', otherwise: '0' },
   'max-grad-norm': { type: 'string', value: 'N', help: 'norm that gradients are clipped to', otherwise: '5' },
   trainable: { type: 'string', value: 'PREFIX,…', help: 'train these tensors alone, by icefall’s names' },
   dropout: { type: 'string', value: 'P', help: 'probability of dropout', otherwise: '0; from scratch 0.1' },
+  'layer-dropout': {
+    type: 'string',
+    value: 'P',
+    help: 'probability that a layer is bypassed',
+    otherwise: '0; from scratch 0.075',
+  },
   'spec-augment': { type: 'boolean', help: 'mask features as icefall does' },
   seed: { type: 'string', value: 'N', help: 'what is random is drawn by it', otherwise: '0' },
   'save-steps': { type: 'string', value: 'N', help: 'steps between checkpoints', otherwise: 'none but the best' },
@@ -82,15 +96,20 @@ interface Prepared {
   evalData?: Dataset;
 }
 
-/** icefall's recipe from scratch (lstm_transducer_stateless2/train.py). */
-const FROM_SCRATCH: TrainerOptions = {
+/** icefall's recipe from scratch (lstm_transducer_stateless2/train.py), scaled. */
+const ICEFALL: TrainerOptions = {
   ...{ optimizer: 'eve', learningRate: 3e-3, lrSchedulerType: 'eden' },
   ...{ dropout: 0.1, layerDropout: 0.075, modelWarmupSteps: 3000 },
   shaping: { gradientFilter: true, balancers: true },
 };
+/** From scratch with another optimizer, not scaled. */
+const PLAIN: TrainerOptions = { dropout: 0.1, layerDropout: 0.075 };
+
+type NumberOption =
+  'lr' | 'max-duration' | 'max-grad-norm' | 'dropout' | 'layer-dropout' | 'epochs' | 'seed' | 'warmup-steps';
 
 function optionsOf(values: Values): TrainerOptions {
-  const numberOf = (name: 'lr' | 'max-duration' | 'max-grad-norm' | 'dropout' | 'epochs' | 'seed' | 'warmup-steps') => {
+  const numberOf = (name: NumberOption) => {
     const text = values[name];
     const value = Number(text);
     if (text !== undefined && (text.trim() === '' || !(value >= 0))) {
@@ -108,11 +127,13 @@ function optionsOf(values: Values): TrainerOptions {
     maxDuration: numberOf('max-duration'),
     gradientAccumulationSteps: whole('accumulate'),
     learningRate: numberOf('lr'),
+    optimizer: oneOf({ usage }, 'optimizer', values.optimizer, OPTIMIZERS),
     lrSchedulerType: oneOf({ usage }, 'scheduler', values.scheduler, SCHEDULERS),
     warmupSteps: numberOf('warmup-steps'),
     maxGradNorm: numberOf('max-grad-norm'),
     trainable: values.trainable?.split(','),
     dropout: numberOf('dropout'),
+    layerDropout: numberOf('layer-dropout'),
     augmentation: values['spec-augment'] ? { specAugment: ICEFALL_SPEC_AUGMENT } : undefined,
     seed: numberOf('seed'),
     evalSteps: whole('eval-steps'),
@@ -120,12 +141,6 @@ function optionsOf(values: Values): TrainerOptions {
     saveTotalLimit: whole('keep-last-k'),
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-/** Tokens of some texts: their letters, words ending in a mark, as the bundled model has them. */
-function lettersOf(items: readonly Item[]): string {
-  const letters = new Set(items.flatMap(({ text }) => [...text.toLowerCase().replace(/\s+/g, '')]));
-  return ['<blk>', ...[...letters].sort(), '▁', '<unk>'].map((symbol, id) => `${symbol} ${id}\n`).join('');
 }
 
 async function readCheckpointFolder(folder: string): Promise<CheckpointFiles> {
@@ -154,11 +169,14 @@ async function openTrainer(device: Engine, values: Values, options: TrainerOptio
     return { model: openModel(files), trainer: await Trainer.resume(files, { ...options, device }) };
   }
   if (config !== undefined) {
-    const { seed = 0, loss = 'ctc' } = options;
+    const { seed = 0, loss = 'ctc', optimizer = 'eve' } = options;
     const initial = await initialModel(config, { seed, tokens: tokens ?? lettersOf(items), heads: [loss] });
     const model = openModel(initial.files);
-    const all = { ...FROM_SCRATCH, ...options, device };
-    return { model, trainer: await Trainer.create(model, all, { scales: initial.scales }) };
+    const trainer =
+      optimizer === 'eve'
+        ? await Trainer.create(model, { ...ICEFALL, ...options, device }, { scales: initial.scales })
+        : await Trainer.create(model, { ...PLAIN, ...options, device });
+    return { model, trainer };
   }
   const path = source ?? '';
   if (!(await isFolder(path))) {
@@ -205,6 +223,9 @@ const folderStore = (out: string): CheckpointStore => ({
   remove: (name) => rm(join(out, name), { recursive: true, force: true }),
 });
 
+/** The exit status of what Ctrl-C has ended. */
+const INTERRUPTED = 130;
+
 /** Milliseconds between lines where there is no terminal to write over. */
 const MS_BETWEEN_NOTES = 10_000;
 
@@ -215,7 +236,7 @@ async function train({ trainer, data, evalData }: Prepared, out: string) {
   const stop = new AbortController();
   const onInterrupt = () => {
     if (stop.signal.aborted) {
-      process.exit(130);
+      process.exit(INTERRUPTED);
     }
     note('\nending behind this step; Ctrl-C once more ends at once, without saving');
     stop.abort();
@@ -266,15 +287,18 @@ async function finish(trainer: Trainer, report: TrainingReport, out: string, isI
   }
 }
 
-/** Trains one after the other, and prints one table. */
-async function compare(device: Engine, data: string, values: Values, path: string, out: string): Promise<void> {
+/** Trains one after the other, and prints one table. @returns whether that was interrupted */
+async function compare(device: Engine, data: string, values: Values, path: string, out: string): Promise<boolean> {
   const rows = [['experiment', 'parameters', 'steps', 'loss a frame', 'validation', 'word error rate', 'time']];
+  let isInterrupted = false;
   for (const { name, options, ...source } of await readExperiments(path)) {
     note(`\n${name}`);
     const began = performance.now();
     const prepared = await prepare(device, data, { ...values, ...source }, { ...options, ...optionsOf(values) });
     try {
-      const { report, last, isInterrupted } = await train(prepared, join(out, name));
+      const done = await train(prepared, join(out, name));
+      const { report, last } = done;
+      ({ isInterrupted } = done);
       const { parameterCount, state } = prepared.trainer;
       rows.push([
         name,
@@ -285,14 +309,15 @@ async function compare(device: Engine, data: string, values: Values, path: strin
         last ? percent(last.wordErrorRate, 1) : '–',
         duration((performance.now() - began) / 1000),
       ]);
-      if (isInterrupted) {
-        break;
-      }
     } finally {
       prepared.trainer.dispose();
     }
+    if (isInterrupted) {
+      break;
+    }
   }
   print(table(rows));
+  return isInterrupted;
 }
 
 export const trainModel: Command = {
@@ -305,23 +330,24 @@ export const trainModel: Command = {
     const [data, ...others] = positionals;
     const { out, model, config, resume, experiments } = values;
     const sources = [model, config, resume, experiments].filter((source) => source !== undefined);
-    if (!data || others.length > 0 || !out || sources.length !== 1) {
-      throw usageError(`${positionals.length} lists, ${sources.length} of --model, --config, --resume, --experiments`, {
-        usage,
-      });
+    if (!data || others.length > 0) {
+      throw usageError(`${positionals.length} lists`, { usage });
+    }
+    if (!out || sources.length !== 1) {
+      const given = out ? '' : 'no --out, ';
+      throw usageError(`${given}${sources.length} of --model, --config, --resume, --experiments`, { usage });
     }
     const options = optionsOf(values);
     const device = await openNodeEngine({ device: 'webgpu', adapter: adapterChoice({ usage }, values.adapter) });
     try {
       note(`on ${device.device.name}`);
       if (experiments !== undefined) {
-        await compare(device, data, values, experiments, out);
-        return undefined;
+        return (await compare(device, data, values, experiments, out)) ? INTERRUPTED : undefined;
       }
       const prepared = await prepare(device, data, values, options);
       try {
         const { isInterrupted } = await train(prepared, out);
-        return isInterrupted ? 130 : undefined;
+        return isInterrupted ? INTERRUPTED : undefined;
       } finally {
         prepared.trainer.dispose();
       }

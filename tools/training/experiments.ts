@@ -31,16 +31,21 @@ export async function readExperiments(path: string): Promise<Experiment[]> {
   if (!Array.isArray(experiments) || experiments.length === 0) {
     throw bad(path, experiments, 'experiments: one at least');
   }
+  const names = new Set<string>();
   return experiments.map((entry: unknown) => {
     if (typeof entry !== 'object' || entry === null) {
       throw bad(path, entry, 'an object for each experiment');
     }
     const { name, config, model, ...options } = entry as Record<string, unknown>;
     const source = config ?? model;
-    const isOne = typeof name === 'string' && /^[\w.-]+$/.test(name) && typeof source === 'string';
-    if (!isOne || (config !== undefined && model !== undefined)) {
+    const isNamed = typeof name === 'string' && /^\w[\w.-]*$/.test(name);
+    if (!isNamed || typeof source !== 'string' || (config !== undefined && model !== undefined)) {
       throw bad(path, entry, 'a name of letters, digits, dots and dashes, and either config or model');
     }
+    if (names.has(name)) {
+      throw bad(path, name, 'each name once: it is the folder that is written');
+    }
+    names.add(name);
     resolveOptions(options);
     return { name, options, ...(config === undefined ? { model: source } : { config: source }) };
   });

@@ -107,16 +107,18 @@ export interface TrainerOptions {
 }
 
 /** Options that have no value where they are not given. */
-type Open =
-  | 'maxSteps'
-  | 'maxDuration'
-  | 'eps'
-  | 'weightDecay'
-  | 'average'
-  | 'recompute'
-  | 'evalSteps'
-  | 'saveSteps'
-  | 'saveTotalLimit';
+const OPEN = [
+  'maxSteps',
+  'maxDuration',
+  'eps',
+  'weightDecay',
+  'average',
+  'recompute',
+  'evalSteps',
+  'saveSteps',
+  'saveTotalLimit',
+] as const;
+type Open = (typeof OPEN)[number];
 
 /** Options as a trainer has them. */
 export type ResolvedOptions = Required<Omit<TrainerOptions, Open>> & Pick<TrainerOptions, Open>;
@@ -165,7 +167,14 @@ const RANGES: readonly [names: readonly (keyof TrainerOptions)[], is: (value: nu
 
 /** @throws RillError `bad-argument` for options that there are not, or out of range. */
 export function resolveOptions(options: TrainerOptions): ResolvedOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const given: Record<string, unknown> = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  );
+  const known: readonly string[] = [...Object.keys(DEFAULTS), ...OPEN];
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw unfit(unknown, given[unknown], `an option of ${known.join(', ')}`);
+  }
   const resolved: ResolvedOptions = { ...DEFAULTS, ...given };
   for (const [names, is, expected] of RANGES) {
     for (const name of names) {
@@ -183,9 +192,9 @@ export function resolveOptions(options: TrainerOptions): ResolvedOptions {
     ['rnntType', ['regular', 'modified']],
     ['reduction', ['mean', 'sum']],
   ] as const;
-  for (const [name, known] of words) {
-    if (!known.some((word) => word === resolved[name])) {
-      throw unfit(name, resolved[name], known.join(', '));
+  for (const [name, choices] of words) {
+    if (!choices.some((word) => word === resolved[name])) {
+      throw unfit(name, resolved[name], choices.join(', '));
     }
   }
   return resolved;
