@@ -25,6 +25,9 @@ export interface Segment {
   target: Target;
 }
 
+/** Speeds that are drawn from, between one and double. */
+const SPEEDS = 50;
+
 /** What a saying stands in: a short segment, or a long one with other speech before and after it. */
 type Surroundings = 'short' | 'stream';
 
@@ -118,10 +121,7 @@ export class SegmentMaker {
     const at = (seconds: number) => Math.max(0, Math.min(samples.length, Math.round(seconds * sampleRate)));
     const first = start - between(randoms, VARIETY.margin);
     const last = part < 1 ? start + part * (end - start) : end + between(randoms, VARIETY.margin);
-    const said = withSpeed(
-      { samples: samples.subarray(at(first), at(last)), sampleRate },
-      between(randoms, VARIETY.speed),
-    ).samples;
+    const said = this.#atSomeSpeed(randoms, samples.subarray(at(first), at(last)));
     const length = within === 'short' ? this.#shortLength : this.#longLength;
     const room = length - said.length;
     const tail = randoms.uniform(Math.min(LEAST_TAIL * sampleRate, room), room);
@@ -130,12 +130,12 @@ export class SegmentMaker {
     const segment = new Float32Array(length);
     segment.set(loud.subarray(0, length - offset), offset);
     const level = levelOf(loud);
+    const pause = () => Math.round(between(randoms, VARIETY.pause) * sampleRate);
     if (within === 'stream' || randoms.chance(OTHER_SPEECH_SHARE)) {
-      segment.set(this.#beside(randoms, offset, level), 0);
+      segment.set(this.#beside(randoms, Math.max(0, offset - pause()), level), 0);
     }
     if (within === 'stream') {
-      const pause = Math.round(between(randoms, VARIETY.pause) * sampleRate);
-      const from = Math.min(length, offset + said.length + pause);
+      const from = Math.min(length, offset + said.length + pause());
       segment.set(this.#beside(randoms, length - from, level), from);
     }
     // What was kept behind the phrase is slower or faster as it is.
@@ -152,7 +152,14 @@ export class SegmentMaker {
   }
 
   #speech(randoms: Randoms, length: number): Float32Array {
-    return this.#withNoise(randoms, amplified(this.#slice(randoms, length), between(randoms, VARIETY.gain)));
+    const said = this.#atSomeSpeed(randoms, this.#slice(randoms, Math.ceil(length * VARIETY.speed[1])));
+    return this.#withNoise(randoms, amplified(said.subarray(0, length), between(randoms, VARIETY.gain)));
+  }
+
+  /** One of a few speeds: between their rates resampling is cheap. */
+  #atSomeSpeed(randoms: Randoms, samples: Float32Array): Float32Array {
+    const speed = Math.round(between(randoms, VARIETY.speed) * SPEEDS) / SPEEDS;
+    return withSpeed({ samples, sampleRate: this.#materials.sampleRate }, speed).samples;
   }
 
   /** Other speech, about as long as the phrase. */
