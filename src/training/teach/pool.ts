@@ -150,7 +150,7 @@ export class PoolMaker {
       case 'short':
         return this.#maker.short(randoms(SITES.teachShort));
       case 'long':
-        return this.#maker.long(randoms(SITES.teachLong));
+        return this.#maker.long(randoms(SITES.teachLong), this.#token);
     }
   }
 

@@ -33,8 +33,10 @@ export const VARIETY = {
   gain: [-12, 6],
   /** dB of full scale. */
   noise: [-80, -38],
-  /** dB by which speech in front of the phrase is louder. */
+  /** dB by which speech beside the phrase is louder. */
   otherSpeech: [-12, 6],
+  /** Seconds between what is said in a stream and the other speech after it. */
+  pause: [0.1, 1.5],
   /** How much of the phrase there is where it is begun and not ended. */
   begun: [0.3, 0.55],
 } as const satisfies Record<string, readonly [number, number]>;
@@ -44,6 +46,9 @@ export const OTHER_SPEECH_SHARE = 0.4;
 /** How many short recordings are phrases that are begun and not ended; as many are what must not be taken for it, where there is any. */
 export const BEGUN_SHARE = 0.25;
 export const NEGATIVES_SHARE = 0.25;
+/** In how many of the long recordings the phrase is said; and in as many what the model knows already. */
+export const STREAMED_SHARE = 0.25;
+
 /** How much of the short other speech ends, as a phrase does, with silence after it. */
 export const ENDED_SHARE = 0.5;
 

@@ -15,6 +15,7 @@ import {
   OTHER_SPEECH_SHARE,
   SHORT_SECONDS,
   SPIKE_WINDOW,
+  STREAMED_SHARE,
   VARIETY,
 } from './recipe.ts';
 
@@ -23,6 +24,9 @@ export interface Segment {
   samples: Float32Array;
   target: Target;
 }
+
+/** What a saying stands in: a short segment, or a long one with other speech before and after it. */
+type Surroundings = 'short' | 'stream';
 
 /** A saying within a segment. */
 interface Placed {
@@ -57,17 +61,17 @@ export class SegmentMaker {
   }
 
   /** The phrase, whose token falls near its end. */
-  phrase(randoms: Randoms, token: number): Segment {
-    const { samples, end } = this.#placed(randoms, oneOf(randoms, this.#materials.phrases));
+  phrase(randoms: Randoms, token: number, within: Surroundings = 'short'): Segment {
+    const { samples, end } = this.#placed(randoms, oneOf(randoms, this.#materials.phrases), { within });
     const frame = Math.floor(end / this.#secondsPerFrame);
     const window = [Math.max(0, frame - SPIKE_WINDOW.before), frame + SPIKE_WINDOW.behind + 1] as const;
     return { samples, target: { token, window } };
   }
 
   /** What the model knows already, each phrase as often as any other. */
-  rehearsal(randoms: Randoms): Segment {
+  rehearsal(randoms: Randoms, within: Surroundings = 'short'): Segment {
     const { tokens, sayings } = oneOf(randoms, this.#materials.rehearsal);
-    return { samples: this.#placed(randoms, oneOf(randoms, sayings)).samples, target: tokens };
+    return { samples: this.#placed(randoms, oneOf(randoms, sayings), { within }).samples, target: tokens };
   }
 
   /** What says nothing: other speech, what must not be taken for the phrase, or a phrase that is not ended. */
@@ -75,7 +79,7 @@ export class SegmentMaker {
     const { phrases, negatives } = this.#materials;
     const kind = randoms.uniform(0, 1);
     const saying = (sayings: readonly Saying[], part?: number) =>
-      this.#placed(randoms, oneOf(randoms, sayings), part).samples;
+      this.#placed(randoms, oneOf(randoms, sayings), { part }).samples;
     if (kind < BEGUN_SHARE) {
       return { samples: saying(phrases, between(randoms, VARIETY.begun)), target: [] };
     }
@@ -89,13 +93,27 @@ export class SegmentMaker {
     return { samples, target: [] };
   }
 
-  /** Other speech, as in a stream. */
-  long(randoms: Randoms): Segment {
+  /**
+   * Other speech, as in a stream. In some of it the phrase is said, or what the model knows already: else nothing would ever
+   * be said in a stream, and the layers would learn that.
+   */
+  long(randoms: Randoms, token: number): Segment {
+    const kind = randoms.uniform(0, 1);
+    if (kind < STREAMED_SHARE) {
+      return this.phrase(randoms, token, 'stream');
+    }
+    if (kind < 2 * STREAMED_SHARE && this.#materials.rehearsal.length > 0) {
+      return this.rehearsal(randoms, 'stream');
+    }
     return { samples: this.#speech(randoms, this.#longLength), target: [] };
   }
 
   /** @param part how much of it is said, from its start */
-  #placed(randoms: Randoms, { samples, start, end }: Saying, part = 1): Placed {
+  #placed(
+    randoms: Randoms,
+    { samples, start, end }: Saying,
+    { part = 1, within = 'short' }: { part?: number; within?: Surroundings } = {},
+  ): Placed {
     const { sampleRate } = this.#materials;
     const at = (seconds: number) => Math.max(0, Math.min(samples.length, Math.round(seconds * sampleRate)));
     const first = start - between(randoms, VARIETY.margin);
@@ -104,22 +122,29 @@ export class SegmentMaker {
       { samples: samples.subarray(at(first), at(last)), sampleRate },
       between(randoms, VARIETY.speed),
     ).samples;
-    const room = this.#shortLength - said.length;
+    const length = within === 'short' ? this.#shortLength : this.#longLength;
+    const room = length - said.length;
     const tail = randoms.uniform(Math.min(LEAST_TAIL * sampleRate, room), room);
     const offset = Math.max(0, Math.floor(room - tail));
     const loud = amplified(said, between(randoms, VARIETY.gain));
-    const segment = new Float32Array(this.#shortLength);
-    segment.set(loud.subarray(0, segment.length - offset), offset);
-    if (randoms.chance(OTHER_SPEECH_SHARE)) {
-      segment.set(this.#inFront(randoms, offset, levelOf(loud)), 0);
+    const segment = new Float32Array(length);
+    segment.set(loud.subarray(0, length - offset), offset);
+    const level = levelOf(loud);
+    if (within === 'stream' || randoms.chance(OTHER_SPEECH_SHARE)) {
+      segment.set(this.#beside(randoms, offset, level), 0);
+    }
+    if (within === 'stream') {
+      const pause = Math.round(between(randoms, VARIETY.pause) * sampleRate);
+      const from = Math.min(length, offset + said.length + pause);
+      segment.set(this.#beside(randoms, length - from, level), from);
     }
     // What was kept behind the phrase is slower or faster as it is.
     const behind = (Math.max(0, last - end) * said.length) / Math.max(1, at(last) - at(first));
     return { samples: this.#withNoise(randoms, segment), end: (offset + said.length) / sampleRate - behind };
   }
 
-  /** Other speech, about as loud as what follows. */
-  #inFront(randoms: Randoms, length: number, level: number): Float32Array {
+  /** Other speech, about as loud as what is said beside it. */
+  #beside(randoms: Randoms, length: number, level: number): Float32Array {
     const other = this.#slice(randoms, length);
     const otherLevel = levelOf(other);
     const louder = between(randoms, VARIETY.otherSpeech);
