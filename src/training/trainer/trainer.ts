@@ -331,8 +331,8 @@ export class Trainer {
     }
   }
 
-  #logStep({ step, epoch, loss, learningRate, gradNorm }: StepReport): void {
-    this.#log({ step, epoch, loss, learningRate, gradNorm });
+  #logStep({ step, epoch, loss, lossPerFrame, learningRate, gradNorm }: StepReport): void {
+    this.#log({ step, epoch, loss, lossPerFrame, learningRate, gradNorm });
   }
 
   #log(entry: LogEntry): void {
