@@ -8,7 +8,7 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 const END_TO_END = [
   'test/{demo,runtimes}/**/*.test.ts',
   'test/{one-file,package}*.test.ts',
-  'test/tools/{cli,command-line,portable,soak}*.test.ts',
+  'test/tools/{cli,command-line,portable,pytorch,soak,train}*.test.ts',
 ];
 /** Without a GPU, a browser or another process: seconds. */
 const UNIT = [

@@ -49,6 +49,8 @@ describe('rill train', () => {
       const [got, expected] = await Promise.all(['resumed', 'whole'].map((run) => bytes(run, 'checkpoint-3', name)));
       expect(Buffer.compare(got, expected), name).toBe(0);
     }
+    // The curve begins where the training began.
+    expect(await bytes('resumed', 'loss.svg')).toEqual(await bytes('whole', 'loss.svg'));
   });
 
   it('saves on Ctrl-C, ends with 130, and goes on from there', async () => {

@@ -231,7 +231,7 @@ const MS_BETWEEN_NOTES = 10_000;
 
 /** Trains, and writes what came of it. Ctrl-C ends it behind the step that is under way; nothing is lost. */
 async function train({ trainer, data, evalData }: Prepared, out: string) {
-  const report = new TrainingReport();
+  const report = new TrainingReport(trainer.state.log);
   const progress = new Progress('training');
   const stop = new AbortController();
   const onInterrupt = () => {

@@ -1,3 +1,4 @@
+import type { LogEntry } from '../../src/training/trainer/checkpoint.ts';
 import type { EvaluationReport, StepReport } from '../../src/training/trainer/runs.ts';
 import { curves } from '../plot.ts';
 import { percent } from '../terminal.ts';
@@ -11,6 +12,18 @@ export class TrainingReport {
   readonly #validations: [step: number, loss: number][] = [];
   readonly #recent: { at: number; seconds: number }[] = [{ at: performance.now(), seconds: 0 }];
   skipped = 0;
+
+  /** @param log of the training before, where it goes on */
+  constructor(log: readonly LogEntry[] = []) {
+    for (const { step, lossPerFrame, evalLoss } of log) {
+      if (lossPerFrame !== undefined) {
+        this.#losses.push([step, lossPerFrame]);
+      }
+      if (evalLoss !== undefined) {
+        this.#validations.push([step, evalLoss]);
+      }
+    }
+  }
 
   /** @returns a line on the step */
   stepped(report: StepReport): string {

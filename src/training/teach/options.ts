@@ -5,6 +5,7 @@ import type { PoolCounts } from './recipe.ts';
 
 /** A recording, and what is said in it. */
 export interface Rehearsal {
+  /** Any rate; what is said in it is found as in a take. */
   waveform: Waveform;
   /** As the model's tokens spell it, or a phrase that it was taught. */
   text: string;
@@ -15,14 +16,17 @@ export type TeachProgress =
   | {
       /** What is learned from is put together, and taken through the layers that stay as they are. */
       stage: 'prepare';
-      /** Recordings that are ready, and all. */
+      /** Recordings that are ready. */
       done: number;
+      /** All recordings. */
       total: number;
     }
   | {
+      /** The last layers learn. */
       stage: 'train';
-      /** Steps that were taken, and all. */
+      /** Steps that were taken. */
       done: number;
+      /** All steps. */
       total: number;
       /** Of the last step: the sum of all recordings' losses, over nine. */
       loss: number;
@@ -30,7 +34,9 @@ export type TeachProgress =
   | {
       /** The device was lost: another one is opened, and training goes on from the step that was kept last. */
       stage: 'resume';
+      /** The step that was kept last. */
       done: number;
+      /** All steps. */
       total: number;
     };
 
@@ -64,6 +70,7 @@ export interface TeachOptions {
   steps?: number;
   /** @internal What is put together to learn from, where it is to be less. */
   counts?: PoolCounts;
+  /** Called for every recording that is ready, and every step. */
   onProgress?: (progress: TeachProgress) => void;
   /** Ends it; what it is aborted with is thrown. */
   signal?: AbortSignal;

@@ -4,7 +4,7 @@ import { mixed } from '../augment/mix.ts';
 import { noise } from '../augment/noise.ts';
 import type { Randoms } from '../augment/randoms.ts';
 import { withSpeed } from '../augment/speed.ts';
-import type { Target } from '../losses/loss.ts';
+import type { Target } from '../losses/targets.ts';
 import type { Materials, Saying } from './materials.ts';
 import {
   BEGUN_SHARE,

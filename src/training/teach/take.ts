@@ -76,8 +76,16 @@ export function requireTake(waveform: Waveform, name: string): Take {
   return take;
 }
 
+/** What is said of a take that cannot be used. */
+export interface TakeAdvice {
+  /** What it is, behind its name: "in which nothing is heard". */
+  got: string;
+  /** What to do. */
+  remedy: string;
+}
+
 /** What is wrong with a take, and what to do, in words. */
-export const TAKE_PROBLEMS: Readonly<Record<TakeProblem, { got: string; remedy: string }>> = {
+export const TAKE_PROBLEMS: Readonly<Record<TakeProblem, TakeAdvice>> = {
   silent: { got: 'in which nothing is heard', remedy: 'Speak up, or come nearer to the microphone.' },
   clipped: { got: 'which is too loud and cut off', remedy: 'Speak more softly, or turn the microphone down.' },
   'too-short': {

@@ -14,6 +14,8 @@ export interface LogEntry {
   epoch: number;
   /** Of a step. */
   loss?: number;
+  /** Of a step, all its losses by all its encoder frames. */
+  lossPerFrame?: number;
   /** Of a step. */
   learningRate?: number;
   /** Of a step, before clipping. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FBANK_DEFAULTS } from '../../../src/features/fbank.ts';
 import { Randoms } from '../../../src/training/augment/randoms.ts';
-import { isSpike } from '../../../src/training/losses/loss.ts';
+import { isSpike } from '../../../src/training/losses/targets.ts';
 import { SegmentMaker, shortSeconds } from '../../../src/training/teach/segments.ts';
 import { randoms } from '../../support/random.ts';
 
