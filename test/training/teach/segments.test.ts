@@ -61,7 +61,7 @@ describe('segments to learn from', () => {
     const counts = { phrase: 0, rehearsal: 0, nothing: 0 };
     for (let index = 0; index < 60; index++) {
       const { samples, target } = maker.long(drawn(index), 9);
-      expect(samples).toHaveLength(20_000);
+      expect(samples).toHaveLength(12_000);
       counts[isSpike(target) ? 'phrase' : target.length > 0 ? 'rehearsal' : 'nothing']++;
     }
     for (const [kind, share] of Object.entries({ phrase: 0.25, rehearsal: 0.25, nothing: 0.5 })) {
