@@ -34,13 +34,8 @@ export interface NodeEngineOptions extends KernelOptions {
  *
  * @throws RillError `no-adapter` for `webgpu` where there is none, `bad-argument`.
  */
-export async function openNodeEngine({
-  device = 'auto',
-  threads = 1,
-  adapter,
-  optionalFeatures,
-  ...kernelOptions
-}: NodeEngineOptions = {}): Promise<Engine> {
+export async function openNodeEngine(options: NodeEngineOptions = {}): Promise<Engine> {
+  const { device = 'auto', threads = 1, adapter, optionalFeatures, ...kernelOptions } = options;
   const onCpu = (reason?: string) => new WasmEngine(reason, nodeThreads(threads));
   if (device === 'webgpu') {
     return new WebGpuEngine(await openGpu({ adapter, optionalFeatures }), kernelOptions);

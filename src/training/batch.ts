@@ -1,5 +1,5 @@
 import type { DrawStep, Draws } from './draws.ts';
-import type { TargetBatch } from './losses/loss.ts';
+import type { TargetBatch } from './losses/targets.ts';
 
 /** Utterances with what they should say. What is drawn for them is needed with dropout or RandomCombine. */
 export interface TrainingBatch extends TargetBatch {

@@ -2,9 +2,10 @@ import { RillError } from '../errors.ts';
 import { MIN_FEATURE_FRAMES, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
 import type { TrainingBatch } from './batch.ts';
 import type { Draws } from './draws.ts';
-import { isSpike, type Target } from './losses/loss.ts';
+import { isSpike, type Target } from './losses/targets.ts';
 import { rowsOf, type BatchSize, type Room } from './operations.ts';
-import { BALANCERS, type ShapingOptions } from './shaping.ts';
+import type { ShapingOptions } from './shaping-options.ts';
+import { BALANCERS } from './shaping.ts';
 
 function unfit(got: string, expected: string, remedy: string): RillError {
   return new RillError('bad-argument', { got, expected, remedy });

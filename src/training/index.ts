@@ -5,6 +5,7 @@ export * from './teach/index.ts';
 export { Trainer } from './trainer/trainer.ts';
 export type {
   CheckpointStore,
+  Evaluation,
   EvaluationReport,
   StepReport,
   TrainRun,
@@ -14,7 +15,6 @@ export type {
 export type { Augmentation, NoiseOptions, OtherSpeechOptions, TrainerOptions } from './trainer/options.ts';
 export type { LrSchedulerType } from './trainer/schedule.ts';
 export type { CheckpointFiles, LogEntry, TrainerState } from './trainer/checkpoint.ts';
-export type { Evaluation } from './trainer/evaluation.ts';
 export { Dataset, type RefusedRecording, type TrainingRecording, type TrainingUtterance } from './trainer/dataset.ts';
 export { startFrom, type ResumedTraining } from './trainer/start.ts';
 export {
@@ -29,10 +29,10 @@ export { initialModel, type InitialModel, type InitialOptions } from './scratch.
 export { ICEFALL_SPEC_AUGMENT, PHRASE_SPEC_AUGMENT, type SpecAugmentOptions } from './augment/spec-augment.ts';
 export type { TrainingBatch } from './batch.ts';
 export type { DrawStep, Draws, LayerMasks, Mask } from './draws.ts';
-export type { Reduction, Spike, Target, TargetBatch } from './losses/loss.ts';
-export type { RnntType } from './losses/transducer-plan.ts';
-export type { Head } from './layout.ts';
+export type { Reduction, Spike, Target, TargetBatch } from './losses/targets.ts';
+export type { RnntType } from './losses/targets.ts';
+export type { Head } from './losses/targets.ts';
 export type { Average, ExponentialAverage, OptimizerName, PeriodicAverage } from './optimizer-options.ts';
 export type { EdenOptions, PlateauOptions, PlateauState } from './schedules.ts';
-export type { ShapingOptions } from './shaping.ts';
+export type { ShapingOptions } from './shaping-options.ts';
 export type { WordErrors } from '../text/word-errors.ts';

@@ -1,6 +1,7 @@
 import { requireCtc, requireTransducer } from '../encoder/checks.ts';
 import { subsampledFreqs, type EncoderSizes, type ModelSizes } from '../model/sizes.ts';
 import { padded, vec4s } from '../webgpu/weights.ts';
+import type { Head } from './losses/targets.ts';
 
 /**
  * Where a tensor's elements lie on the GPU in training: rows and columns padded to whole vec4s with zeros. Gradients and an
@@ -77,9 +78,6 @@ export const JOINER = {
   decoder: 'joiner.decoder_proj',
   output: 'joiner.output_linear',
 } as const;
-
-/** What is trained on top of the encoder. */
-export type Head = 'ctc' | 'transducer';
 
 /** The part of an encoder that runs. */
 export interface EncoderPart {

@@ -20,10 +20,11 @@ import {
   type ForwardPlan,
   type NetworkParts,
 } from './layer.ts';
-import { EMBED, layerPrefix, trainingLayouts, type Head } from './layout.ts';
+import { EMBED, layerPrefix, trainingLayouts } from './layout.ts';
+import type { Head } from './losses/targets.ts';
 import { CtcHead } from './losses/ctc-head.ts';
 import { reduced, type BatchLoss, type Loss, type LossOptions, type Utterance } from './losses/loss.ts';
-import type { RnntType } from './losses/transducer-plan.ts';
+import type { RnntType } from './losses/targets.ts';
 import { TransducerLoss } from './losses/transducer.ts';
 import { Masks } from './masks.ts';
 import {
@@ -37,7 +38,8 @@ import {
   type Operation,
 } from './operations.ts';
 import { Parameters } from './parameters.ts';
-import { Shaping, type ShapingOptions } from './shaping.ts';
+import type { ShapingOptions } from './shaping-options.ts';
+import { Shaping } from './shaping.ts';
 
 export interface NetworkOptions {
   /** Probability of dropout; 0, which is none, by default. */

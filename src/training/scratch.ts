@@ -7,7 +7,8 @@ import { expectedTensors, type ModelSizes } from '../model/sizes.ts';
 import { elementCount } from '../model/tensors.ts';
 import { TokenTable } from '../model/tokens.ts';
 import { SITES } from './draws.ts';
-import { CTC_HEAD, type Head } from './layout.ts';
+import { CTC_HEAD } from './layout.ts';
+import type { Head } from './losses/targets.ts';
 import { normals, seedKey, unit, wordsAt } from './philox.ts';
 
 /** What a model from scratch is for. */

@@ -1,7 +1,8 @@
 /** Losses over the CTC head's output, on the GPU. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { CtcLoss } from '../../src/training/losses/ctc.ts';
-import { reduced, utterancesOf, type Target, type Utterance } from '../../src/training/losses/loss.ts';
+import { reduced, utterancesOf, type Utterance } from '../../src/training/losses/loss.ts';
+import type { Target } from '../../src/training/losses/targets.ts';
 import { SpikeLoss } from '../../src/training/losses/spike.ts';
 import { OperationMaker } from '../../src/training/operations.ts';
 import { BufferScope } from '../../src/webgpu/device/context.ts';

@@ -3,7 +3,7 @@ import { helpOf, oneOf, randomNetwork, withRuntime } from '../commands/arguments
 import { bench } from '../commands/bench.ts';
 import type { RandomSizes } from '../runtime/random-model.ts';
 import { note, print } from '../terminal.ts';
-import { TRAINED, measureTraining, trainingInputs, trainingJson, trainingReport } from '../training/measure.ts';
+import { TRAINED, measureTraining, trainingInputs, trainingJson, trainingReport } from '../training-speed/measure.ts';
 
 /** The bundled model's sizes: what a user fine-tunes and teaches. */
 const WAKE_WORDS: RandomSizes = { dModel: 128, rnnHiddenSize: 256, dimFeedforward: 512, numEncoderLayers: 4 };

@@ -1,7 +1,7 @@
 import type { Draws } from '../../src/training/draws.ts';
 import { openModel, type ModelFiles } from '../../src/model/model.ts';
 import { longestFrames } from '../../src/training/activations.ts';
-import type { Reduction } from '../../src/training/losses/loss.ts';
+import type { Reduction } from '../../src/training/losses/targets.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
 import type { OptimizerName } from '../../src/training/optimizer-options.ts';

@@ -26,7 +26,7 @@ import { ableKernels } from '../../src/webgpu/tuning/candidates.ts';
 import { concatenated } from './arrays.ts';
 import { bench } from './bench-job.ts';
 import { dtypes } from './dtypes-job.ts';
-import { trainBench } from '../training/bench-job.ts';
+import { trainBench } from '../training-speed/bench-job.ts';
 import { gpuOf, withKernels } from './gpu-of.ts';
 import { gradients } from './gradients-job.ts';
 import { requireKeywords } from './keywords.ts';

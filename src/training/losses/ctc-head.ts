@@ -6,16 +6,8 @@ import { linear, linearGradients, maskOf, namesOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
 import { byRow, rowsOf, runAll, type BatchSize, type Operation } from '../operations.ts';
 import { CtcLoss, framesNeeded } from './ctc.ts';
-import {
-  isSpike,
-  utterancesOf,
-  type Loss,
-  type LossOptions,
-  type LossParts,
-  type Target,
-  type TargetBatch,
-  type Utterance,
-} from './loss.ts';
+import { utterancesOf, type Loss, type LossOptions, type LossParts, type Utterance } from './loss.ts';
+import { isSpike, type Target, type TargetBatch } from './targets.ts';
 import { SpikeLoss, isSpikeInside } from './spike.ts';
 
 const fits = (target: Target, frames: number) =>

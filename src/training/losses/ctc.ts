@@ -1,7 +1,8 @@
 import { BufferScope, type GpuContext } from '../../webgpu/device/context.ts';
 import * as kernels from '../kernels.generated.ts';
 import { byRow, byUtterance, rowsOf, runAll, type BatchSize, type Capacity, type Operation } from '../operations.ts';
-import { isSpike, longestTarget, type LogitLossParts, type Utterance } from './loss.ts';
+import { longestTarget, type LogitLossParts, type Utterance } from './loss.ts';
+import { isSpike } from './targets.ts';
 
 /** Words of an utterance in the lattice's table, as ctc_lattice.wgsl has them. */
 const UTTERANCE_WORDS = 4;

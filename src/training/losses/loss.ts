@@ -3,9 +3,7 @@ import { encoderFrames, type ModelSizes } from '../../model/sizes.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import type { BatchSize, Capacity, OperationMaker } from '../operations.ts';
 import type { Parameters } from '../parameters.ts';
-
-/** The loss of a batch: the sum over its utterances, or the mean of each by its tokens, as PyTorch's `ctc_loss` has it. */
-export type Reduction = 'sum' | 'mean';
+import { isSpike, type Reduction, type Target, type TargetBatch } from './targets.ts';
 
 export interface LossOptions {
   reduction: Reduction;
@@ -18,27 +16,6 @@ export interface LossOptions {
    * is infinite, and its gradient is not a number, nor is anything that it is added to.
    */
   zeroInfinity?: boolean;
-}
-
-/** Exactly one frame of a window says a token, all other frames say blank. */
-export interface Spike {
-  /** 0, which is blank, where nothing is said. */
-  token: number;
-  /** The window's first encoder frame, and the one behind its last. */
-  window: readonly [first: number, end: number];
-}
-
-/** What an utterance should say: token ids without blanks, wherever they may fall, or one token in a window. */
-export type Target = readonly number[] | Spike;
-
-/** What the utterances of a batch should say. */
-export interface TargetBatch<Own extends Target = Target> {
-  /** Feature frames of each utterance. */
-  lens: readonly number[];
-  /** What each says. */
-  targets: readonly Own[];
-  /** What each utterance's loss is multiplied by; 1 by default. */
-  weights?: readonly number[];
 }
 
 /** What a batch's loss is. */
@@ -109,8 +86,6 @@ export interface Utterance<Own extends Target = Target> {
   /** Of its gradient: the weight, or, where it is not feasible, 0 or what is not a number. */
   gradientWeight: number;
 }
-
-export const isSpike = (target: Target): target is Spike => 'token' in target;
 
 /** @param fits whether a target can be said in so many encoder frames */
 export function utterancesOf<Own extends Target>(

@@ -1,7 +1,8 @@
 import { BufferScope, type GpuContext } from '../../webgpu/device/context.ts';
 import * as kernels from '../kernels.generated.ts';
 import { byRow, byUtterance, runAll, type BatchSize, type Capacity, type Operation } from '../operations.ts';
-import { isSpike, type Spike, type LogitLossParts, type Utterance } from './loss.ts';
+import type { LogitLossParts, Utterance } from './loss.ts';
+import { isSpike, type Spike } from './targets.ts';
 
 /** Words of an utterance in the table, as spike_targets.wgsl has them. */
 const SPIKE_WORDS = 6;

@@ -6,9 +6,7 @@ import { linear, linearGradients, namesOf } from '../layer.ts';
 import { JOINER } from '../layout.ts';
 import { byRow, byUtterance, rowsOf, type Operation } from '../operations.ts';
 import type { LossParts } from './loss.ts';
-
-/** Whether a symbol stays on its frame, `regular`, or takes it, `modified`: then there is at most one a frame. As k2 has it. */
-export type RnntType = 'regular' | 'modified';
+import type { RnntType } from './targets.ts';
 
 /** Words of an utterance in the table, as transducer_lattice.wgsl has them. */
 export const UTTERANCE_WORDS = 4;

@@ -3,25 +3,17 @@ import { requireTransducer } from '../../encoder/checks.ts';
 import { RillError } from '../../errors.ts';
 import { BufferScope } from '../../webgpu/device/context.ts';
 import { rowsOf, type BatchSize } from '../operations.ts';
-import {
-  isSpike,
-  longestTarget,
-  utterancesOf,
-  type Loss,
-  type LossOptions,
-  type LossParts,
-  type TargetBatch,
-  type Utterance,
-} from './loss.ts';
+import { longestTarget, utterancesOf, type Loss, type LossOptions, type LossParts, type Utterance } from './loss.ts';
+import { isSpike, type TargetBatch } from './targets.ts';
 import {
   UTTERANCE_WORDS,
   createBuffers,
   planTransducer,
-  type RnntType,
   type Rows,
   type RowsOperation,
   type TransducerBuffers,
 } from './transducer-plan.ts';
+import type { RnntType } from './targets.ts';
 
 const BLANK = 0;
 /** Rows of the lattice that one dispatch covers, four by each workgroup along y. */

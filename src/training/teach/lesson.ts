@@ -5,7 +5,7 @@ import type { GpuContext } from '../../webgpu/device/context.ts';
 import { longestFrames } from '../activations.ts';
 import { gpuOf } from '../device.ts';
 import { CTC_HEAD, layerPrefix } from '../layout.ts';
-import { isSpike } from '../losses/loss.ts';
+import { isSpike } from '../losses/targets.ts';
 import { TrainingNetwork } from '../network.ts';
 import { Optimizer } from '../optimizer.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';

@@ -5,7 +5,7 @@ import type { Encoder } from '../../encoder/encoder.ts';
 import type { Engine } from '../../encoder/engine.ts';
 import { Randoms } from '../augment/randoms.ts';
 import { SITES } from '../draws.ts';
-import type { Target } from '../losses/loss.ts';
+import type { Target } from '../losses/targets.ts';
 import { joined, type Materials } from './materials.ts';
 import type { PoolCounts } from './recipe.ts';
 import { SegmentMaker, type Segment } from './segments.ts';
@@ -150,7 +150,7 @@ export class PoolMaker {
       case 'short':
         return this.#maker.short(randoms(SITES.teachShort));
       case 'long':
-        return this.#maker.long(randoms(SITES.teachLong));
+        return this.#maker.long(randoms(SITES.teachLong), this.#token);
     }
   }
 

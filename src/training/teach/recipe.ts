@@ -12,17 +12,17 @@ export interface PoolCounts {
   long: number;
 }
 
-export const POOL: Readonly<PoolCounts> = { phrase: 240, rehearsal: 80, short: 300, long: 120 };
+export const POOL: Readonly<PoolCounts> = { phrase: 240, rehearsal: 80, short: 300, long: 200 };
 
 /** Of each kind in the batch of a step. */
-export const BATCH: Readonly<PoolCounts> = { phrase: 4, rehearsal: 2, short: 3, long: 2 };
+export const BATCH: Readonly<PoolCounts> = { phrase: 4, rehearsal: 2, short: 3, long: 4 };
 
 /** What the sum of a step's losses is divided by. */
 export const LOSS_DIVISOR = 9;
 
 /** Seconds of short recordings in the pool, at least, and of long ones. */
 export const SHORT_SECONDS = 2.4;
-export const LONG_SECONDS = 10;
+export const LONG_SECONDS = 6;
 
 /** How a phrase is varied: each from, and to. */
 export const VARIETY = {
@@ -33,8 +33,10 @@ export const VARIETY = {
   gain: [-12, 6],
   /** dB of full scale. */
   noise: [-80, -38],
-  /** dB by which speech in front of the phrase is louder. */
+  /** dB by which speech beside the phrase is louder. */
   otherSpeech: [-12, 6],
+  /** Seconds between what is said and the other speech beside it. */
+  pause: [0, 1.5],
   /** How much of the phrase there is where it is begun and not ended. */
   begun: [0.3, 0.55],
 } as const satisfies Record<string, readonly [number, number]>;
@@ -44,6 +46,9 @@ export const OTHER_SPEECH_SHARE = 0.4;
 /** How many short recordings are phrases that are begun and not ended; as many are what must not be taken for it, where there is any. */
 export const BEGUN_SHARE = 0.25;
 export const NEGATIVES_SHARE = 0.25;
+/** In how many of the long recordings the phrase is said; and in as many what the model knows already. */
+export const STREAMED_SHARE = 0.25;
+
 /** How much of the short other speech ends, as a phrase does, with silence after it. */
 export const ENDED_SHARE = 0.5;
 

@@ -4,7 +4,7 @@ import { mixed } from '../augment/mix.ts';
 import { noise } from '../augment/noise.ts';
 import type { Randoms } from '../augment/randoms.ts';
 import { withSpeed } from '../augment/speed.ts';
-import type { Target } from '../losses/loss.ts';
+import type { Target } from '../losses/targets.ts';
 import type { Materials, Saying } from './materials.ts';
 import {
   BEGUN_SHARE,
@@ -15,6 +15,7 @@ import {
   OTHER_SPEECH_SHARE,
   SHORT_SECONDS,
   SPIKE_WINDOW,
+  STREAMED_SHARE,
   VARIETY,
 } from './recipe.ts';
 
@@ -23,6 +24,12 @@ export interface Segment {
   samples: Float32Array;
   target: Target;
 }
+
+/** Speeds that are drawn from, between one and double. */
+const SPEEDS = 50;
+
+/** What a saying stands in: a short segment, or a long one with other speech before and after it. */
+type Surroundings = 'short' | 'stream';
 
 /** A saying within a segment. */
 interface Placed {
@@ -57,17 +64,17 @@ export class SegmentMaker {
   }
 
   /** The phrase, whose token falls near its end. */
-  phrase(randoms: Randoms, token: number): Segment {
-    const { samples, end } = this.#placed(randoms, oneOf(randoms, this.#materials.phrases));
+  phrase(randoms: Randoms, token: number, within: Surroundings = 'short'): Segment {
+    const { samples, end } = this.#placed(randoms, oneOf(randoms, this.#materials.phrases), { within });
     const frame = Math.floor(end / this.#secondsPerFrame);
     const window = [Math.max(0, frame - SPIKE_WINDOW.before), frame + SPIKE_WINDOW.behind + 1] as const;
     return { samples, target: { token, window } };
   }
 
   /** What the model knows already, each phrase as often as any other. */
-  rehearsal(randoms: Randoms): Segment {
+  rehearsal(randoms: Randoms, within: Surroundings = 'short'): Segment {
     const { tokens, sayings } = oneOf(randoms, this.#materials.rehearsal);
-    return { samples: this.#placed(randoms, oneOf(randoms, sayings)).samples, target: tokens };
+    return { samples: this.#placed(randoms, oneOf(randoms, sayings), { within }).samples, target: tokens };
   }
 
   /** What says nothing: other speech, what must not be taken for the phrase, or a phrase that is not ended. */
@@ -75,7 +82,7 @@ export class SegmentMaker {
     const { phrases, negatives } = this.#materials;
     const kind = randoms.uniform(0, 1);
     const saying = (sayings: readonly Saying[], part?: number) =>
-      this.#placed(randoms, oneOf(randoms, sayings), part).samples;
+      this.#placed(randoms, oneOf(randoms, sayings), { part }).samples;
     if (kind < BEGUN_SHARE) {
       return { samples: saying(phrases, between(randoms, VARIETY.begun)), target: [] };
     }
@@ -89,37 +96,55 @@ export class SegmentMaker {
     return { samples, target: [] };
   }
 
-  /** Other speech, as in a stream. */
-  long(randoms: Randoms): Segment {
+  /**
+   * Other speech, as in a stream. In some of it the phrase is said, or what the model knows already: else nothing would ever
+   * be said in a stream, and the layers would learn that.
+   */
+  long(randoms: Randoms, token: number): Segment {
+    const kind = randoms.uniform(0, 1);
+    if (kind < STREAMED_SHARE) {
+      return this.phrase(randoms, token, 'stream');
+    }
+    if (kind < 2 * STREAMED_SHARE && this.#materials.rehearsal.length > 0) {
+      return this.rehearsal(randoms, 'stream');
+    }
     return { samples: this.#speech(randoms, this.#longLength), target: [] };
   }
 
   /** @param part how much of it is said, from its start */
-  #placed(randoms: Randoms, { samples, start, end }: Saying, part = 1): Placed {
+  #placed(
+    randoms: Randoms,
+    { samples, start, end }: Saying,
+    { part = 1, within = 'short' }: { part?: number; within?: Surroundings } = {},
+  ): Placed {
     const { sampleRate } = this.#materials;
     const at = (seconds: number) => Math.max(0, Math.min(samples.length, Math.round(seconds * sampleRate)));
     const first = start - between(randoms, VARIETY.margin);
     const last = part < 1 ? start + part * (end - start) : end + between(randoms, VARIETY.margin);
-    const said = withSpeed(
-      { samples: samples.subarray(at(first), at(last)), sampleRate },
-      between(randoms, VARIETY.speed),
-    ).samples;
-    const room = this.#shortLength - said.length;
+    const said = this.#atSomeSpeed(randoms, samples.subarray(at(first), at(last)));
+    const length = within === 'short' ? this.#shortLength : this.#longLength;
+    const room = length - said.length;
     const tail = randoms.uniform(Math.min(LEAST_TAIL * sampleRate, room), room);
     const offset = Math.max(0, Math.floor(room - tail));
     const loud = amplified(said, between(randoms, VARIETY.gain));
-    const segment = new Float32Array(this.#shortLength);
-    segment.set(loud.subarray(0, segment.length - offset), offset);
-    if (randoms.chance(OTHER_SPEECH_SHARE)) {
-      segment.set(this.#inFront(randoms, offset, levelOf(loud)), 0);
+    const segment = new Float32Array(length);
+    segment.set(loud.subarray(0, length - offset), offset);
+    const level = levelOf(loud);
+    const pause = () => Math.round(between(randoms, VARIETY.pause) * sampleRate);
+    if (within === 'stream' || randoms.chance(OTHER_SPEECH_SHARE)) {
+      segment.set(this.#beside(randoms, Math.max(0, offset - pause()), level), 0);
+    }
+    if (within === 'stream') {
+      const from = Math.min(length, offset + said.length + pause());
+      segment.set(this.#beside(randoms, length - from, level), from);
     }
     // What was kept behind the phrase is slower or faster as it is.
     const behind = (Math.max(0, last - end) * said.length) / Math.max(1, at(last) - at(first));
     return { samples: this.#withNoise(randoms, segment), end: (offset + said.length) / sampleRate - behind };
   }
 
-  /** Other speech, about as loud as what follows. */
-  #inFront(randoms: Randoms, length: number, level: number): Float32Array {
+  /** Other speech, about as loud as what is said beside it. */
+  #beside(randoms: Randoms, length: number, level: number): Float32Array {
     const other = this.#slice(randoms, length);
     const otherLevel = levelOf(other);
     const louder = between(randoms, VARIETY.otherSpeech);
@@ -127,7 +152,14 @@ export class SegmentMaker {
   }
 
   #speech(randoms: Randoms, length: number): Float32Array {
-    return this.#withNoise(randoms, amplified(this.#slice(randoms, length), between(randoms, VARIETY.gain)));
+    const said = this.#atSomeSpeed(randoms, this.#slice(randoms, Math.ceil(length * VARIETY.speed[1])));
+    return this.#withNoise(randoms, amplified(said.subarray(0, length), between(randoms, VARIETY.gain)));
+  }
+
+  /** One of a few speeds: between their rates resampling is cheap. */
+  #atSomeSpeed(randoms: Randoms, samples: Float32Array): Float32Array {
+    const speed = Math.round(between(randoms, VARIETY.speed) * SPEEDS) / SPEEDS;
+    return withSpeed({ samples, sampleRate: this.#materials.sampleRate }, speed).samples;
   }
 
   /** Other speech, about as long as the phrase. */

@@ -4,22 +4,11 @@ import { RillError } from '../../errors.ts';
 import type { Model } from '../../model/model.ts';
 import { encoderFrames } from '../../model/sizes.ts';
 import { wordErrors, type WordErrors } from '../../text/word-errors.ts';
-import type { Head } from '../layout.ts';
+import type { Head } from '../losses/targets.ts';
 import type { TrainingNetwork } from '../network.ts';
 import { batchOf } from './batches.ts';
 import type { Dataset } from './dataset.ts';
-
-/** How well a model does on recordings that it is not trained on. */
-export interface Evaluation {
-  /** Mean of the utterances' losses. */
-  loss: number;
-  /** All losses by all encoder frames. */
-  lossPerFrame: number;
-  /** Of a greedy search. */
-  words: WordErrors;
-  /** Substitutions, insertions and deletions by the words that were said; null where none were. */
-  wordErrorRate: number | null;
-}
+import type { Evaluation } from './runs.ts';
 
 /** A greedy search over the head that is trained. */
 async function greedySearch(model: Model, head: Head): Promise<(output: Float32Array) => number[]> {

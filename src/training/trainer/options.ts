@@ -1,11 +1,11 @@
 import { RillError } from '../../errors.ts';
 import type { SpecAugmentOptions } from '../augment/spec-augment.ts';
-import type { Head } from '../layout.ts';
-import type { Reduction } from '../losses/loss.ts';
-import type { RnntType } from '../losses/transducer-plan.ts';
+import type { Head } from '../losses/targets.ts';
+import type { Reduction } from '../losses/targets.ts';
+import type { RnntType } from '../losses/targets.ts';
 import { OPTIMIZERS, type Average, type OptimizerName } from '../optimizer-options.ts';
 import type { EdenOptions, PlateauOptions } from '../schedules.ts';
-import type { ShapingOptions } from '../shaping.ts';
+import type { ShapingOptions } from '../shaping-options.ts';
 import { SCHEDULERS, type LrSchedulerType } from './schedule.ts';
 
 /** Noise that is added. */

@@ -1,8 +1,8 @@
 import type { EngineOptions } from '../../engine.ts';
+import type { WordErrors } from '../../text/word-errors.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
 import type { CheckpointFiles, TrainerState } from './checkpoint.ts';
 import type { Dataset } from './dataset.ts';
-import type { Evaluation } from './evaluation.ts';
 
 /** What a step was. */
 export interface StepReport {
@@ -24,6 +24,18 @@ export interface StepReport {
   audioSeconds: number;
   /** Steps of the whole training. */
   totalSteps: number;
+}
+
+/** How well a model does on recordings that it is not trained on. */
+export interface Evaluation {
+  /** Mean of the utterances' losses. */
+  loss: number;
+  /** All losses by all encoder frames. */
+  lossPerFrame: number;
+  /** Of a greedy search. */
+  words: WordErrors;
+  /** Substitutions, insertions and deletions by the words that were said; null where none were. */
+  wordErrorRate: number | null;
 }
 
 /** A validation, and where in the training it was. */

@@ -8,7 +8,8 @@ import type { GpuContext } from '../../webgpu/device/context.ts';
 import { readBoth } from '../../webgpu/device/readback.ts';
 import type { TrainingBatch } from '../batch.ts';
 import { gpuOf } from '../device.ts';
-import { trainingLayouts, type Head } from '../layout.ts';
+import { trainingLayouts } from '../layout.ts';
+import type { Head } from '../losses/targets.ts';
 import type { Capacity } from '../operations.ts';
 import { Optimizer } from '../optimizer.ts';
 import { Parameters } from '../parameters.ts';
@@ -24,11 +25,19 @@ import {
 } from './checkpoint.ts';
 import type { Dataset } from './dataset.ts';
 import { Epoch, type BatchLimits } from './epoch.ts';
-import { evaluateOn, type Evaluation } from './evaluation.ts';
+import { evaluateOn } from './evaluation.ts';
 import { Networks } from './networks.ts';
 import { resolveOptions, type ResolvedOptions, type TrainerOptions } from './options.ts';
 import { epochBatches } from './sampler.ts';
-import type { CheckpointStore, EvaluationReport, StepReport, TrainRun, TrainerDevice, TrainerStart } from './runs.ts';
+import type {
+  Evaluation,
+  CheckpointStore,
+  EvaluationReport,
+  StepReport,
+  TrainRun,
+  TrainerDevice,
+  TrainerStart,
+} from './runs.ts';
 import { Schedule } from './schedule.ts';
 
 const FRAME_SECONDS = 0.01;

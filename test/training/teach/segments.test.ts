@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FBANK_DEFAULTS } from '../../../src/features/fbank.ts';
 import { Randoms } from '../../../src/training/augment/randoms.ts';
-import { isSpike } from '../../../src/training/losses/loss.ts';
+import { isSpike } from '../../../src/training/losses/targets.ts';
 import { SegmentMaker, shortSeconds } from '../../../src/training/teach/segments.ts';
 import { randoms } from '../../support/random.ts';
 
@@ -22,7 +22,6 @@ describe('segments to learn from', () => {
     const { samples } = maker.phrase(drawn(2), 9);
     expect(samples).not.toEqual(maker.phrase(drawn(1), 9).samples);
     expect(samples).toHaveLength(4800);
-    expect(maker.long(drawn(1))).toMatchObject({ samples: { length: 20_000 }, target: [] });
     expect(maker.rehearsal(drawn(1)).target).toEqual([5, 6]);
   });
 
@@ -55,6 +54,18 @@ describe('segments to learn from', () => {
     for (const share of [begun.length / 60, whole.length / 60]) {
       expect(share).toBeGreaterThan(0.1);
       expect(share).toBeLessThan(0.45);
+    }
+  });
+
+  it('say in some streams the phrase, in as many what was known, and in the others nothing', () => {
+    const counts = { phrase: 0, rehearsal: 0, nothing: 0 };
+    for (let index = 0; index < 60; index++) {
+      const { samples, target } = maker.long(drawn(index), 9);
+      expect(samples).toHaveLength(12_000);
+      counts[isSpike(target) ? 'phrase' : target.length > 0 ? 'rehearsal' : 'nothing']++;
+    }
+    for (const [kind, share] of Object.entries({ phrase: 0.25, rehearsal: 0.25, nothing: 0.5 })) {
+      expect(Math.abs(counts[kind as keyof typeof counts] / 60 - share), kind).toBeLessThan(0.2);
     }
   });
 

@@ -11,7 +11,7 @@ import {
   valueAndGrad,
   type Array as JaxArray,
 } from '@jax-js/jax';
-import { ADAM, layerTensors, type OpenLayer } from '../../training/layer-problem.ts';
+import { ADAM, layerTensors, type OpenLayer } from '../../training-speed/layer-problem.ts';
 
 type Parameters = Record<'wIh' | 'wHh' | 'wHr' | 'bias' | 'w1' | 'b1' | 'w2' | 'b2', JaxArray>;
 

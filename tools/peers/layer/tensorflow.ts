@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients';
 import '@tensorflow/tfjs-backend-webgpu';
-import { ADAM, layerTensors, type OpenLayer } from '../../training/layer-problem.ts';
+import { ADAM, layerTensors, type OpenLayer } from '../../training-speed/layer-problem.ts';
 
 export const tensorFlowLayer: OpenLayer = async (problem) => {
   await tf.setBackend('webgpu');

@@ -1,7 +1,7 @@
 /** Checks that all who train the layer come to the same losses, then times them in turns. */
 import { nudged } from '../../../src/webgpu/device/context.ts';
 import { timingOf, type Timing } from '../../runtime/statistics.ts';
-import type { LayerContender, LayerProblem, OpenLayer } from '../../training/layer-problem.ts';
+import type { LayerContender, LayerProblem, OpenLayer } from '../../training-speed/layer-problem.ts';
 import { counted, type Counts } from './counts.ts';
 
 /** One who trains the layer. */
