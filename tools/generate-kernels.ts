@@ -13,8 +13,8 @@ const shaders = new URL('../shaders/', import.meta.url);
 /** Ways to multiply a matrix with rows of inputs. */
 const any = ['weight_type', 'multiply_add', 'four_starts'];
 const inBuffer = [...any, 'matrix_in_buffer', 'unpack', 'inputs_by_vec4', 'four_inputs'];
-const inTexture = [...any, 'matrix_in_texture', 'product_texture', 'four_inputs', 'four_sums'];
-const tiled = [...inBuffer, 'product_plain', 'four_sums'];
+const inTexture = [...any, 'matrix_in_texture', 'product_texture', 'four_inputs', 'four_sums', 'store_four'];
+const tiled = [...inBuffer, 'product_plain', 'four_sums', 'store_four'];
 const plain = [...tiled, 'threads_by_output'];
 const folded = [...tiled, 'threads_folded'];
 const split = [...inBuffer, 'sums_split', 'product_split'];
@@ -85,7 +85,7 @@ const adam = [
 ] as const;
 
 /** Ways to multiply rows with a parameter's matrix: from its buffer, or from a texture that has it too. */
-const trainedAny = ['multiply_add_dot', 'four_starts', 'four_inputs', 'four_sums_looped', 'blocks'];
+const trainedAny = ['multiply_add_dot', 'four_starts', 'four_inputs', 'four_sums', 'store_four_looped', 'blocks'];
 const trainedTexture = [...trainedAny, 'parameter_in_texture', 'product_texture'];
 const WAYS: readonly (readonly [suffix: string, parts: readonly string[]])[] = [
   ['', [...trainedAny, 'parameter_in_buffer', 'product_plain', 'inputs_by_vec4', 'threads_by_output']],

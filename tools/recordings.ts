@@ -6,7 +6,7 @@ import type { Waveform } from '../src/waveform/waveform.ts';
 import { WavStream, readWav } from '../src/waveform/wav.ts';
 import { decodeWithFfmpeg } from './ffmpeg.ts';
 import { readInput, unreadable, withFile } from './files.ts';
-import { concatenated } from './runtime/arrays.ts';
+import { concatenated } from '../src/waveform/arrays.ts';
 import { currentTerminal, note, printable } from './terminal.ts';
 
 /** In the place of a path: what comes through stdin. */

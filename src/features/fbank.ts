@@ -1,3 +1,4 @@
+import { concatenated } from '../waveform/arrays.ts';
 import FFT from 'fft.js';
 import { RillError } from '../errors.ts';
 
@@ -226,10 +227,5 @@ export class Fbank {
 /** The features of a whole waveform, (frames, numMelBins). */
 export function fbank(samples: Float32Array, options: Partial<FbankOptions> = {}): Float32Array<ArrayBuffer> {
   const stream = new Fbank(options);
-  const head = stream.accept(samples);
-  const tail = stream.finish();
-  const all = new Float32Array(head.length + tail.length);
-  all.set(head);
-  all.set(tail, head.length);
-  return all;
+  return concatenated([stream.accept(samples), stream.finish()]);
 }

@@ -21,10 +21,9 @@ import {
   type NetworkParts,
 } from './layer.ts';
 import { EMBED, layerPrefix, trainingLayouts } from './layout.ts';
-import type { Head } from './losses/targets.ts';
 import { CtcHead } from './losses/ctc-head.ts';
 import { reduced, type BatchLoss, type Loss, type LossOptions, type Utterance } from './losses/loss.ts';
-import type { RnntType } from './losses/targets.ts';
+import type { Head, RnntType } from './losses/targets.ts';
 import { TransducerLoss } from './losses/transducer.ts';
 import { Masks } from './masks.ts';
 import {
@@ -54,8 +53,8 @@ export interface NetworkOptions {
    */
   trainable?: readonly string[];
   /**
-   * The first layer that runs, on what batches hold as `hidden`. By default all run, from
-   * features on. What is below takes no memory.
+   * The first layer that runs, on what batches hold as `hidden`. By default all run, from features on. What is below takes no
+   * memory.
    */
   from?: number;
   /**

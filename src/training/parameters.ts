@@ -1,5 +1,5 @@
 import { RillError } from '../errors.ts';
-import { elementCount, readFinite, type TensorSource } from '../model/tensors.ts';
+import { elementCount, readFinite, withTensors, type TensorSource } from '../model/tensors.ts';
 import { BufferScope, type GpuContext } from '../webgpu/device/context.ts';
 import { readBuffers } from '../webgpu/device/readback.ts';
 import { pack, unpack, type Layout } from './layout.ts';
@@ -150,6 +150,19 @@ export class Parameters {
   /** All tensors as they are now, by name, in C order. */
   values(): Promise<Map<string, Float32Array<ArrayBuffer>>> {
     return this.read(this.all, ({ value }) => value);
+  }
+
+  /**
+   * A model's weights with those that are trained in their place.
+   *
+   * @param values of them, by name: such as a running average; by default as they are now
+   */
+  async into(weights: TensorSource, values?: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Promise<TensorSource> {
+    const now = values ?? (await this.read(this.trained, ({ value }) => value));
+    const changed = this.trained.map(
+      ({ name, shape }) => [name, { shape, values: now.get(name) ?? new Float32Array(0) }] as const,
+    );
+    return withTensors(weights, new Map(changed));
   }
 
   /** What lies on the GPU as some parameters do, by name, in C order. */

@@ -1,4 +1,5 @@
 import { RillError } from '../errors.ts';
+import { concatenated } from './arrays.ts';
 import type { Waveform } from './waveform.ts';
 
 const MIN_RATE = 1000;
@@ -175,9 +176,5 @@ export function resampled({ samples, sampleRate }: Waveform, rate: number): Wave
     return { samples, sampleRate };
   }
   const resampler = new Resampler(sampleRate, rate);
-  const [head, tail] = [resampler.accept(samples), resampler.finish()];
-  const all = new Float32Array(head.length + tail.length);
-  all.set(head);
-  all.set(tail, head.length);
-  return { samples: all, sampleRate: rate };
+  return { samples: concatenated([resampler.accept(samples), resampler.finish()]), sampleRate: rate };
 }

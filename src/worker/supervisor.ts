@@ -1,3 +1,4 @@
+import { wasLost } from '../encoder/lost.ts';
 import type { Engine } from '../encoder/engine.ts';
 import { engineFor, isSupported, type EngineOptions } from '../engine.ts';
 import { RillError } from '../errors.ts';
@@ -33,8 +34,6 @@ export interface Survivors {
   failed(cause: unknown): void;
 }
 
-/** How long the notice of a lost device may come after the first failure. */
-const LOSS_NOTICE_MS = 250;
 /** Devices that may be lost within a minute; browsers take WebGPU away from pages that lose more. */
 const MOST_LOSSES = 3;
 const LOSSES_WITHIN_MS = 60_000;
@@ -99,9 +98,7 @@ export class Supervisor {
 
   /** Whether a failure is that of a device which is going: the notice of its loss may come a little later. */
   async isLost(loaded: Loaded): Promise<boolean> {
-    const notice = loaded.engine.lost.then(() => true);
-    const patience = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), LOSS_NOTICE_MS));
-    return this.#loaded !== loaded || Promise.race([notice, patience]);
+    return this.#loaded !== loaded || wasLost(loaded.engine);
   }
 
   /** Makes a loaded model the one in use, and watches its device. */

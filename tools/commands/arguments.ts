@@ -178,11 +178,24 @@ export function count(command: Call, name: string, text: string | undefined): nu
   return text === undefined ? undefined : value;
 }
 
+/** A number from 0 on, or undefined when the option is not there. */
+export const amount = (command: Call, name: string, text: string | undefined) =>
+  numberUpTo(command, name, text, Infinity, 'a number from 0 on');
+
 /** A number from 0 to 1, or undefined when the option is not there. */
-export function fraction(command: Call, name: string, text: string | undefined): number | undefined {
+export const fraction = (command: Call, name: string, text: string | undefined) =>
+  numberUpTo(command, name, text, 1, 'a number from 0 to 1');
+
+function numberUpTo(
+  command: Call,
+  name: string,
+  text: string | undefined,
+  most: number,
+  expected: string,
+): number | undefined {
   const value = text?.trim() === '' ? NaN : Number(text);
-  if (text !== undefined && !(value >= 0 && value <= 1)) {
-    throw usageError(`--${name} ${text} (it must be a number from 0 to 1)`, command);
+  if (text !== undefined && !(value >= 0 && value <= most)) {
+    throw usageError(`--${name} ${text} (it must be ${expected})`, command);
   }
   return text === undefined ? undefined : value;
 }

@@ -23,7 +23,7 @@ import { Progress, note, percent, print, table } from '../terminal.ts';
 import { readExperiments } from '../training/experiments.ts';
 import { lettersOf } from '../training/letters.ts';
 import { TrainingReport, duration } from '../training/report.ts';
-import { adapterChoice, count, oneOf, parse, usageError, type Command, type Options } from './arguments.ts';
+import { adapterChoice, amount, count, oneOf, parse, usageError, type Command, type Options } from './arguments.ts';
 
 const usage =
   'train <list or folder> --out DIR (--model DIR | --config 6x256 | --resume DIR | --experiments FILE) [options]';
@@ -109,14 +109,7 @@ type NumberOption =
   'lr' | 'max-duration' | 'max-grad-norm' | 'dropout' | 'layer-dropout' | 'epochs' | 'seed' | 'warmup-steps';
 
 function optionsOf(values: Values): TrainerOptions {
-  const numberOf = (name: NumberOption) => {
-    const text = values[name];
-    const value = Number(text);
-    if (text !== undefined && (text.trim() === '' || !(value >= 0))) {
-      throw usageError(`--${name} ${text} (it must be a number)`, { usage });
-    }
-    return text === undefined ? undefined : value;
-  };
+  const numberOf = (name: NumberOption) => amount({ usage }, name, values[name]);
   const whole = (name: 'max-steps' | 'batch-size' | 'accumulate' | 'eval-steps' | 'save-steps' | 'keep-last-k') =>
     count({ usage }, name, values[name]);
   const options: TrainerOptions = {

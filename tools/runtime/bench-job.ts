@@ -20,7 +20,8 @@ import {
   type StepSize,
 } from '../../src/webgpu/tuning/rehearsal.ts';
 import { measureBandwidth } from './bandwidth.ts';
-import { gpuOf, startingAtOnce, withKernels } from './gpu-of.ts';
+import { gpuOf } from '../../src/engine.ts';
+import { startingAtOnce, withKernels } from './named-kernels.ts';
 import type { JobContext } from './jobs.ts';
 import { randomModel, randomSource, type RandomSizes } from './random-model.ts';
 import { percentile, time, type Timing } from './statistics.ts';

@@ -5,7 +5,8 @@ import type { Reduction } from '../../src/training/losses/targets.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
 import type { OptimizerName } from '../../src/training/optimizer-options.ts';
-import { gpuOf } from './gpu-of.ts';
+import { takeStep } from '../../src/training/step.ts';
+import { gpuOf } from '../../src/engine.ts';
 import type { JobContext } from './jobs.ts';
 
 /** A batch with its labels, and what is done with it. */
@@ -61,13 +62,11 @@ export async function gradients({ engine, emit }: JobContext, input: GradientsIn
     const optimizing = await Optimizer.create(gpu, network.parameters, { optimizer, weightDecay });
     const losses: number[] = [];
     const norms: number[] = [];
-    const then = (encoder: GPUCommandEncoder) => {
-      optimizing.step(encoder, learningRate);
-    };
+    const training = { context: gpu, network, optimizer: optimizing };
     for (let step = 0; step < count; step++) {
-      network.submit(batch, { reduction }, { isFirst: true, then });
-      losses.push((await network.losses()).loss);
-      norms.push((await optimizing.readState()).gradNorm);
+      const taken = await takeStep(training, [batch], { reduction }, learningRate);
+      losses.push(taken.losses[0].loss);
+      norms.push(taken.state.gradNorm);
       emit({ type: 'progress', done: step + 1, total: count });
     }
     optimizing.dispose();

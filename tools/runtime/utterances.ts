@@ -1,5 +1,6 @@
 /** Any number of utterances, in batches that an encoder takes; and what was heard in one. */
 import type { Decoder } from '../../src/decoder/decoder.ts';
+import { stacked } from '../../src/waveform/arrays.ts';
 import type { Model } from '../../src/model/model.ts';
 
 /** Some utterances of like length, padded. */
@@ -26,11 +27,7 @@ export function* batchesOf(
   const order = utterances.map((_, n) => n).sort((a, b) => utterances[b].length - utterances[a].length);
   for (let first = 0; first < order.length; first += size) {
     const members = order.slice(first, first + size);
-    const stride = utterances[members[0]].length;
-    const features = new Float32Array(members.length * stride);
-    members.forEach((n, lane) => {
-      features.set(utterances[n], lane * stride);
-    });
+    const features = stacked(members.map((n) => utterances[n]));
     yield { members, features, lengths: members.map((n) => utterances[n].length / numFeatures) };
   }
 }

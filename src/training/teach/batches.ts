@@ -1,4 +1,4 @@
-import { encoderFrames, type EncoderSizes } from '../../model/sizes.ts';
+import { stacked } from '../../waveform/arrays.ts';
 import { Randoms } from '../augment/randoms.ts';
 import type { TrainingBatch } from '../batch.ts';
 import { SITES } from '../draws.ts';
@@ -12,14 +12,12 @@ const GROUPS: readonly (readonly (keyof PoolCounts)[])[] = [['phrase', 'rehearsa
 export const LARGEST_BATCH = Math.max(...GROUPS.map((kinds) => kinds.reduce((sum, kind) => sum + BATCH[kind], 0)));
 
 /** A batch of entries. */
-function batchOf(entries: readonly PoolEntry[], { dModel }: EncoderSizes): TrainingBatch {
-  const lens = entries.map(({ frames }) => frames);
-  const length = Math.max(...lens.map(encoderFrames)) * dModel;
-  const hidden = new Float32Array(entries.length * length);
-  entries.forEach((entry, n) => {
-    hidden.set(entry.hidden, n * length);
-  });
-  return { hidden, lens, targets: entries.map(({ target }) => target) };
+function batchOf(entries: readonly PoolEntry[]): TrainingBatch {
+  return {
+    hidden: stacked(entries.map(({ hidden }) => hidden)),
+    lens: entries.map(({ frames }) => frames),
+    targets: entries.map(({ target }) => target),
+  };
 }
 
 /** What a step learns from, drawn from the pool: short recordings, and long ones. */
@@ -33,5 +31,5 @@ export function drawEntries(pool: Pool, seed: number, step: number): PoolEntry[]
 }
 
 /** A step's batches, whose gradients are added up. */
-export const drawBatches = (pool: Pool, seed: number, step: number, sizes: EncoderSizes): TrainingBatch[] =>
-  drawEntries(pool, seed, step).map((entries) => batchOf(entries, sizes));
+export const drawBatches = (pool: Pool, seed: number, step: number): TrainingBatch[] =>
+  drawEntries(pool, seed, step).map(batchOf);

@@ -1,17 +1,18 @@
 import type { Engine } from '../../encoder/engine.ts';
+import { wasLost } from '../../encoder/lost.ts';
 import type { Model } from '../../model/model.ts';
-import { withTensors } from '../../model/tensors.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import { longestFrames } from '../activations.ts';
-import { gpuOf } from '../device.ts';
+import { gpuOf } from '../../engine.ts';
 import { CTC_HEAD, layerPrefix } from '../layout.ts';
 import { isSpike } from '../losses/targets.ts';
 import { TrainingNetwork } from '../network.ts';
 import { Optimizer } from '../optimizer.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
 import { linearFactor } from '../schedules.ts';
+import { takeStep, type Training } from '../step.ts';
 import { LARGEST_BATCH, drawBatches } from './batches.ts';
-import { forwardEngine, wasLost } from './device.ts';
+import { forwardEngine } from './forward-engine.ts';
 import type { Materials } from './materials.ts';
 import type { TeachOptions } from './options.ts';
 import type { SpellingModel } from './phrase-token.ts';
@@ -40,12 +41,6 @@ interface Kept {
   model: Model;
   /** Absent before the first step. */
   optimizer?: SavedOptimizer;
-}
-
-/** A network with its optimizer, on a device. */
-interface Trained {
-  network: TrainingNetwork;
-  optimizer: Optimizer;
 }
 
 /** The training of one phrase: a pool that is made once, then steps over batches of it. */
@@ -125,15 +120,16 @@ export class Lesson {
     const optimizer = await Optimizer.create(context, network.parameters, {
       relativeRate: (name) => (name.startsWith(CTC_HEAD) ? HEAD_RATE : 1),
     });
+    const training = { context, network, optimizer };
     try {
       if (this.#kept.optimizer) {
         await optimizer.load(this.#kept.optimizer);
       }
       for (let step = this.#kept.steps; step < this.#options.steps; step++) {
-        await this.#step({ network, optimizer }, step);
+        await this.#step(training, step);
         const taken = step + 1;
         if (taken % KEEP_STEPS === 0 || taken === this.#options.steps) {
-          await this.#keep({ network, optimizer }, taken);
+          await this.#keep(training, taken);
         }
       }
     } finally {
@@ -141,33 +137,20 @@ export class Lesson {
     }
   }
 
-  async #step({ network, optimizer }: Trained, step: number): Promise<void> {
+  async #step(training: Training, step: number): Promise<void> {
     const { seed, steps, onProgress, signal } = this.#options;
     signal?.throwIfAborted();
     const rate = LEARNING_RATE * linearFactor(step, { warmupSteps: WARMUP_STEPS, totalSteps: steps });
-    const batches = drawBatches(this.#pool.pool, seed, step, this.#model.sizes.encoder);
-    const takeStep = (encoder: GPUCommandEncoder) => {
-      optimizer.step(encoder, rate);
-    };
-    let loss = 0;
-    for (const [i, batch] of batches.entries()) {
-      const isLast = i === batches.length - 1;
-      const options = { reduction: 'sum', scale: 1 / LOSS_DIVISOR } as const;
-      network.submit(batch, options, { isFirst: i === 0, ...(isLast && { then: takeStep }) });
-      loss += (await network.losses()).loss;
-    }
+    const batches = drawBatches(this.#pool.pool, seed, step);
+    const { losses } = await takeStep(training, batches, { reduction: 'sum', scale: 1 / LOSS_DIVISOR }, rate);
+    const loss = losses.reduce((sum, each) => sum + each.loss, 0);
     onProgress?.({ stage: 'train', done: step + 1, total: steps, loss });
   }
 
-  async #keep({ network, optimizer }: Trained, steps: number): Promise<void> {
-    const { trained } = network.parameters;
-    const values = await network.parameters.read(trained, ({ value }) => value);
-    const changed = new Map(
-      trained.map(({ name, shape }) => [name, { shape, values: values.get(name) ?? new Float32Array(0) }]),
-    );
+  async #keep({ network, optimizer }: Training, steps: number): Promise<void> {
     this.#kept = {
       steps,
-      model: { ...this.#model, weights: withTensors(this.#model.weights, changed) },
+      model: { ...this.#model, weights: await network.parameters.into(this.#model.weights) },
       optimizer: await optimizer.save(),
     };
   }

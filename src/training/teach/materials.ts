@@ -1,6 +1,7 @@
 import { RillError } from '../../errors.ts';
 import type { Model } from '../../model/model.ts';
 import type { TokenTable } from '../../model/tokens.ts';
+import { concatenated } from '../../waveform/arrays.ts';
 import { resampled } from '../../waveform/resampler.ts';
 import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
 import type { Rehearsal, TeachOptions } from './options.ts';
@@ -45,16 +46,6 @@ function atRate(waveform: Waveform, sampleRate: number): Float32Array {
   return resampled(waveform, sampleRate).samples;
 }
 
-export function joined(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
 /** Tokens of what is said: that of a phrase the model was taught, or those that spell it. */
 export function tokensOf(text: string, table: TokenTable): readonly number[] {
   const phrase = table.phraseId(text);
@@ -91,7 +82,7 @@ export function prepareMaterials(
   const isSaying = ({ samples, sampleRate: rate }: Waveform) => samples.length <= LONGEST_SAYING * rate;
   const sayings = negatives.filter(isSaying).map((each) => ({ waveform: each, take: checkTake(each) }));
   const others = [...speech, ...negatives.filter((each) => !isSaying(each))];
-  const all = joined(others.map((each) => atRate(each, sampleRate)));
+  const all = concatenated(others.map((each) => atRate(each, sampleRate)));
   if (all.length < LONG_SECONDS * sampleRate) {
     throw unfit(
       `${(all.length / sampleRate).toFixed(1)} s of other people’s speech`,

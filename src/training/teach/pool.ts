@@ -6,7 +6,8 @@ import type { Engine } from '../../encoder/engine.ts';
 import { Randoms } from '../augment/randoms.ts';
 import { SITES } from '../draws.ts';
 import type { Target } from '../losses/targets.ts';
-import { joined, type Materials } from './materials.ts';
+import { concatenated, stacked } from '../../waveform/arrays.ts';
+import type { Materials } from './materials.ts';
 import type { PoolCounts } from './recipe.ts';
 import { SegmentMaker, type Segment } from './segments.ts';
 
@@ -111,11 +112,7 @@ export class PoolMaker {
     const segments = group.map((job) => this.#segment(job));
     const each = segments.map((segment) => this.#features(segment));
     const lens = each.map(({ frames }) => frames);
-    const longest = Math.max(...each.map(({ features }) => features.length));
-    const features = new Float32Array(group.length * longest);
-    each.forEach((own, n) => {
-      features.set(own.features, n * longest);
-    });
+    const features = stacked(each.map((own) => own.features));
     const { encoderOut, lengths, frames } = await encodeBatch(encoder, features, lens);
     const { dModel } = encoder.sizes;
     group.forEach(({ kind }, n) => {
@@ -156,7 +153,7 @@ export class PoolMaker {
 
   #features({ samples }: Segment): { features: Float32Array; frames: number } {
     this.#fbank.reset();
-    const features = joined([this.#fbank.accept(samples), this.#fbank.finish()]);
+    const features = concatenated([this.#fbank.accept(samples), this.#fbank.finish()]);
     return { features, frames: features.length / this.#model.config.features.numMelBins };
   }
 }

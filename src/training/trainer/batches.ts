@@ -1,5 +1,6 @@
+import { stacked } from '../../waveform/arrays.ts';
 import type { TrainingBatch } from '../batch.ts';
-import type { Capacity } from '../operations.ts';
+import { rowsOf, type Capacity } from '../operations.ts';
 import { framesOf, type Dataset } from './dataset.ts';
 
 /**
@@ -27,7 +28,7 @@ export function capacityOf(
 
 /** A capacity for what either is for. */
 export function widened(a: Capacity, b: Capacity): Capacity {
-  const rows = Math.max(a.rows ?? a.utterances * a.frames, b.rows ?? b.utterances * b.frames);
+  const rows = Math.max(rowsOf(a), rowsOf(b));
   return {
     utterances: Math.max(a.utterances, b.utterances),
     frames: Math.max(a.frames, b.frames),
@@ -46,11 +47,5 @@ export function batchOf(
   targets: readonly (readonly number[])[],
   numFeatures: number,
 ): TrainingBatch & { features: Float32Array } {
-  const lens = features.map(({ length }) => length / numFeatures);
-  const longest = Math.max(...lens);
-  const padded = new Float32Array(features.length * longest * numFeatures);
-  features.forEach((own, n) => {
-    padded.set(own, n * longest * numFeatures);
-  });
-  return { features: padded, lens, targets };
+  return { features: stacked(features), lens: features.map(({ length }) => length / numFeatures), targets };
 }

@@ -1,19 +1,18 @@
-import { engineFor, type OpenedEngine } from '../../engine.ts';
+import { engineFor, gpuOf, type OpenedEngine } from '../../engine.ts';
 import { RillError } from '../../errors.ts';
 import { openModel, type Model, type ModelFiles } from '../../model/model.ts';
 import { encoderFrames } from '../../model/sizes.ts';
-import { elementCount, withTensors } from '../../model/tensors.ts';
+import { elementCount } from '../../model/tensors.ts';
 import { writeModel } from '../../model/write.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
-import { readBoth } from '../../webgpu/device/readback.ts';
 import type { TrainingBatch } from '../batch.ts';
-import { gpuOf } from '../device.ts';
 import { trainingLayouts } from '../layout.ts';
 import type { Head } from '../losses/targets.ts';
 import type { Capacity } from '../operations.ts';
 import { Optimizer } from '../optimizer.ts';
 import { Parameters } from '../parameters.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
+import { takeStep } from '../step.ts';
 import { MOST_UTTERANCES, largestBatch } from './batch-size.ts';
 import { capacityOf, widened } from './batches.ts';
 import {
@@ -58,6 +57,8 @@ export class Trainer {
   /** Most utterances of a micro-batch; found out where it is not stated. */
   #batchSize: number | undefined;
   readonly #networks: Networks;
+  /** Names of the checkpoints that were written, the oldest first. */
+  readonly #kept: string[] = [];
   /** The weights with the lowest validation loss, where they are wanted at the end. */
   #best: ModelFiles | undefined;
 
@@ -94,8 +95,7 @@ export class Trainer {
     start: TrainerStart = {},
   ): Promise<Trainer> {
     const resolved = resolveOptions(options);
-    const { learningRate, plateau } = resolved;
-    const scheduler = new Schedule({ ...resolved, learningRate, plateau }).state;
+    const scheduler = new Schedule(resolved).state;
     const state: TrainerState = {
       ...{ step: 0, microStep: 0, epoch: 0, stepInEpoch: 0, bestValidLoss: null, bestStep: null },
       ...{ scheduler, log: [], options },
@@ -247,7 +247,7 @@ export class Trainer {
 
   /** A checkpoint: {@link resume} goes on from it. */
   async save(): Promise<CheckpointFiles> {
-    const model = await writeModel(this.#modelWith(await this.#parameters.values()));
+    const model = await writeModel(await this.#modelWith());
     return writeCheckpoint(model, { optimizer: await this.#optimizer.save(), state: this.state });
   }
 
@@ -276,19 +276,12 @@ export class Trainer {
     }));
     const { training } = await this.#networks.for(batches.map(roomOf).reduce(widened));
     const options = { reduction, utterancesInStep: batches.reduce((sum, { lens }) => sum + lens.length, 0) };
-    const before: Promise<{ losses: number[]; loss: number }>[] = [];
-    batches.forEach((batch, i) => {
-      const isLast = i === batches.length - 1;
-      const then = (encoder: GPUCommandEncoder) => {
-        this.#optimizer.step(encoder, learningRate);
-      };
-      training.submit(batch, options, { isFirst: i === 0, ...(isLast && { then }) });
-      if (!isLast) {
-        before.push(training.losses());
-      }
-    });
-    const [last, taken] = await readBoth(this.#context, training.pendingLosses(), this.#optimizer.pendingState());
-    const losses = [...(await Promise.all(before)), last];
+    const { losses, state: taken } = await takeStep(
+      { context: this.#context, network: training, optimizer: this.#optimizer },
+      batches,
+      options,
+      learningRate,
+    );
     const frames = batches.flatMap(({ lens }) => lens);
     const sum = losses.flatMap((each) => each.losses).reduce((total, loss) => total + loss, 0);
     return {
@@ -325,8 +318,6 @@ export class Trainer {
     return report;
   }
 
-  readonly #kept: string[] = [];
-
   /** Writes a checkpoint, and removes those that are too many. */
   async #keep(store: CheckpointStore | undefined): Promise<void> {
     if (!store) {
@@ -351,23 +342,17 @@ export class Trainer {
   }
 
   async #modelNow(): Promise<Model> {
-    const { average } = this.#options;
-    return this.#modelWith(await (average ? this.#optimizer.averages() : this.#parameters.values()));
+    return this.#modelWith(this.#options.average && (await this.#optimizer.averages()));
   }
 
-  #modelWith(values: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Model {
+  /** @param values of what is trained; as they are by default */
+  async #modelWith(values?: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Promise<Model> {
     const { sizes, weights } = this.#model;
-    const changed = new Map(
-      this.#parameters.trained.map(({ name, shape }) => [
-        name,
-        { shape, values: values.get(name) ?? new Float32Array() },
-      ]),
-    );
     const isEncoderTrained = this.#parameters.trained.some(({ name }) => name.startsWith('encoder.'));
     return {
       ...this.#model,
       sizes: isEncoderTrained ? withHead(sizes, this.#options.loss) : sizes,
-      weights: withTensors(weights, changed),
+      weights: await this.#parameters.into(weights, values),
     };
   }
 
