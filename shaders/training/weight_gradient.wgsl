@@ -51,12 +51,18 @@ fn four_gradients(lane: u32, row: u32, o: u32) -> mat4x4f {
   );
 }
 
-fn value_in(row: u32, i: u32) -> vec4f {
-  return x[min(row, rows() - 1u) * in_vec4s + i];
+// What goes with a row: rows past the end repeat the last one that counts.
+fn value_for(row: u32, delay: u32, i: u32) -> vec4f {
+  return x[(min(row, rows() - 1u) - delay) * in_vec4s + i];
 }
 
-fn four_values(row: u32, i: u32) -> mat4x4f {
-  return mat4x4f(value_in(row, i), value_in(row + 1u, i), value_in(row + 2u, i), value_in(row + 3u, i));
+fn four_values(row: u32, delay: u32, i: u32) -> mat4x4f {
+  return mat4x4f(
+    value_for(row, delay, i),
+    value_for(row + 1u, delay, i),
+    value_for(row + 2u, delay, i),
+    value_for(row + 3u, delay, i)
+  );
 }
 
 fn add_to(o: u32, i: u32, total: mat4x4f) {
@@ -99,8 +105,8 @@ fn two_by_two(o: u32, i: u32, delay: u32, lane: u32) {
     for (var row = first; row < min(first + block_rows, rows()); row += turn_rows) {
       let d1 = four_gradients(lane, row, o);
       let d2 = four_gradients(lane, row, o2);
-      let v1 = four_values(row - delay, i1);
-      let v2 = four_values(row - delay, i2);
+      let v1 = four_values(row, delay, i1);
+      let v2 = four_values(row, delay, i2);
       sum_a = outer_four(d1, v1, sum_a);
       sum_b = outer_four(d1, v2, sum_b);
       sum_c = outer_four(d2, v1, sum_c);
