@@ -23,6 +23,15 @@ export interface CollectionHandlers {
   onChange: () => void;
 }
 
+/** A collection's controls, made of the page's template; their ids begin with what is collected. */
+function controlsOf(kind: keyof typeof KINDS): DocumentFragment {
+  const controls = document.importNode(element('take-controls', HTMLTemplateElement).content, true);
+  for (const each of controls.querySelectorAll<HTMLElement>('[data-part]')) {
+    each.id = `${kind}-${each.dataset.part}`;
+  }
+  return controls;
+}
+
 export class TakeCollection {
   /** Files that are dropped in here are takes. */
   readonly area: HTMLElement;
@@ -44,6 +53,7 @@ export class TakeCollection {
     this.#handlers = handlers;
     this.#list = new TakeList(KINDS[kind].refusals);
     this.area = element(`${kind}-area`, HTMLElement);
+    this.area.append(controlsOf(kind));
     this.#button = button(`${kind}-record`);
     this.#level = new Level(element(`${kind}-level`, HTMLMeterElement), this.#button);
     this.#view = new TakesView(element(`${kind}-takes`, HTMLOListElement), (id) => {
