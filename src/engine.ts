@@ -160,16 +160,3 @@ const isDevice = (device: unknown): device is GPUDevice =>
 function isEngine(device: unknown): device is Engine {
   return typeof (device as Partial<Engine> | null)?.createEncoder === 'function';
 }
-
-/** The GPU of an engine, for what only a GPU has. @throws RillError `bad-argument` for an engine on the CPU. */
-export function gpuOf(engine: Engine): GpuContext {
-  const taken = engine instanceof AutoEngine ? engine.chosen : engine;
-  if (!(taken instanceof WebGpuEngine)) {
-    throw new RillError('bad-argument', {
-      got: engine.device.name,
-      expected: 'an engine on WebGPU, which alone can train and has kernels of several methods',
-      remedy: 'Open the engine for the device webgpu; on the command line leave --device out, or say --device webgpu.',
-    });
-  }
-  return taken.context;
-}

@@ -15,6 +15,7 @@ const ROOMS = [
   'webgpu',
   'wasm',
   'auto-engine.ts',
+  'gpu-of.ts',
   'engine.ts',
   'training',
   'recognizer',
@@ -34,7 +35,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 /** The rooms of the engines, and who may know them: all else names the interfaces of `encoder` only. */
 const ENGINES = ['webgpu', 'wasm'];
-const KNOW_ENGINES = [...ENGINES, 'auto-engine.ts', 'engine.ts', 'training', 'index.ts', 'node'];
+const KNOW_ENGINES = [...ENGINES, 'auto-engine.ts', 'gpu-of.ts', 'engine.ts', 'training', 'index.ts', 'node'];
 
 /** What the demo page is made of beside its own files. */
 const DEMO_PACKAGES = ['rill-asr', 'rill-asr/training', '@zip.js/zip.js'];

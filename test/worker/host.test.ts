@@ -6,7 +6,7 @@ import type { GpuContext } from '../../src/webgpu/device/context.ts';
 import { RecognizerClient, type WorkerHandlers } from '../../src/worker/client.ts';
 import { serveRecognizer } from '../../src/worker/host.ts';
 import type { FromHost, StreamUpdate, ToHost, WorkerModel } from '../../src/worker/messages.ts';
-import { gpuOf } from '../../src/engine.ts';
+import { gpuOf } from '../../src/gpu-of.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { stubPageGpu } from '../support/engines.ts';
 import { failure } from '../support/failure.ts';

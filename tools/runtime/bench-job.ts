@@ -20,7 +20,7 @@ import {
   type StepSize,
 } from '../../src/webgpu/tuning/rehearsal.ts';
 import { measureBandwidth } from './bandwidth.ts';
-import { gpuOf } from '../../src/engine.ts';
+import { gpuOf } from '../../src/gpu-of.ts';
 import { startingAtOnce, withKernels } from './named-kernels.ts';
 import type { JobContext } from './jobs.ts';
 import { randomModel, randomSource, type RandomSizes } from './random-model.ts';

@@ -6,7 +6,7 @@ import { TrainingNetwork } from '../../src/training/network.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
 import type { OptimizerName } from '../../src/training/optimizer-options.ts';
 import { takeStep } from '../../src/training/step.ts';
-import { gpuOf } from '../../src/engine.ts';
+import { gpuOf } from '../../src/gpu-of.ts';
 import type { JobContext } from './jobs.ts';
 
 /** A batch with its labels, and what is done with it. */

@@ -27,7 +27,7 @@ import { concatenated } from '../../src/waveform/arrays.ts';
 import { bench } from './bench-job.ts';
 import { dtypes } from './dtypes-job.ts';
 import { trainBench } from '../training-speed/bench-job.ts';
-import { gpuOf } from '../../src/engine.ts';
+import { gpuOf } from '../../src/gpu-of.ts';
 import { withKernels } from './named-kernels.ts';
 import { gradients } from './gradients-job.ts';
 import { requireKeywords } from './keywords.ts';

@@ -1,5 +1,5 @@
 import type { Engine } from '../../src/encoder/engine.ts';
-import { gpuOf } from '../../src/engine.ts';
+import { gpuOf } from '../../src/gpu-of.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import type { KernelOptions } from '../../src/webgpu/kernel-options.ts';
 

@@ -5,7 +5,7 @@ import { activationBytes } from '../../src/training/activations.ts';
 import type { TrainingBatch } from '../../src/training/batch.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
-import { gpuOf } from '../../src/engine.ts';
+import { gpuOf } from '../../src/gpu-of.ts';
 import type { JobContext } from '../runtime/jobs.ts';
 import { randomModel, randomSource, type RandomSizes } from '../runtime/random-model.ts';
 import { time, timingOf, type Timing } from '../runtime/statistics.ts';

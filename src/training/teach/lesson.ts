@@ -3,7 +3,7 @@ import { wasLost } from '../../encoder/lost.ts';
 import type { Model } from '../../model/model.ts';
 import type { GpuContext } from '../../webgpu/device/context.ts';
 import { longestFrames } from '../activations.ts';
-import { gpuOf } from '../../engine.ts';
+import { gpuOf } from '../../gpu-of.ts';
 import { CTC_HEAD, layerPrefix } from '../layout.ts';
 import { isSpike } from '../losses/targets.ts';
 import { TrainingNetwork } from '../network.ts';

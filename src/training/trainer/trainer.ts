@@ -1,4 +1,5 @@
-import { engineFor, gpuOf, type OpenedEngine } from '../../engine.ts';
+import { engineFor, type OpenedEngine } from '../../engine.ts';
+import { gpuOf } from '../../gpu-of.ts';
 import { RillError } from '../../errors.ts';
 import { openModel, type Model, type ModelFiles } from '../../model/model.ts';
 import { encoderFrames } from '../../model/sizes.ts';

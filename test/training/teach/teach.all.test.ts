@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/encoder/engine.ts';
 import { openNodeEngine } from '../../../src/node/engine.ts';
 import { teachPhrase } from '../../../src/training/teach/teach.ts';
-import { gpuOf } from '../../../src/engine.ts';
+import { gpuOf } from '../../../src/gpu-of.ts';
 import { tinyLesson } from '../../support/teach.ts';
 
 const lesson = { ...tinyLesson, steps: 30 };
