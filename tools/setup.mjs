@@ -42,6 +42,9 @@ function run(command, args, remedy) {
   }
 }
 
+/** Commands of servers, and the Debian packages that have them. */
+const SERVERS = { 'redis-server': 'redis-server', nginx: 'nginx-light', haproxy: 'haproxy' };
+
 /** @param {string} command */
 const has = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 
@@ -51,6 +54,9 @@ function checkNode() {
     fail(`Node ${process.versions.node} is too old.`, 'Install Node 20.19 or later.');
   }
 }
+
+/** Whether a command can be started, whatever it makes of its arguments. @param {string} command */
+const isThere = (command) => !spawnSync(command, ['-v'], { stdio: 'ignore' }).error;
 
 /** `npm ci`, unless what package-lock.json asks for was installed since it last changed. */
 function installPackages() {
@@ -134,9 +140,26 @@ function checkSoftwareAdapter() {
   }
 }
 
+/** What the tests of the server talk to, and what stands before it: the long suite alone needs them. */
+function installServers() {
+  const packages = Object.entries(SERVERS).flatMap(([command, name]) => (isThere(command) ? [] : [name]));
+  if (packages.length === 0) {
+    return;
+  }
+  say(`the long suite tests the server beside ${packages.join(', ')}`);
+  if (isDebian() && mayInstall()) {
+    aptInstall(packages);
+  } else {
+    say(`note: install ${packages.join(', ')}; until then the tests that need them fail`);
+  }
+}
+
 checkNode();
 installPackages();
 generateKernels();
 installChrome();
 installVulkanLoader();
 checkSoftwareAdapter();
+if (process.argv.includes('--servers')) {
+  installServers();
+}
