@@ -62,8 +62,6 @@ export const ENGLISH = {
   teach: 'Teach a phrase',
   teachHelp:
     'Say a phrase of your own ten times, and the model learns it. Recordings and model stay on this device: nothing is sent.',
-  teachMissing:
-    'Teaching needs WebGPU, and this browser has none or finds no GPU for it. Everything else on the page works without.',
   phrase: 'Phrase',
   phraseHelp: 'Two words, or three syllables and more: “hey rill”.',
   takes: 'Your recordings',
@@ -92,9 +90,9 @@ export const ENGLISH = {
   teachNeedsTakes: '{count} of {good} recordings; it takes {fewest} at least.',
   teachFewTakes: '{count} recordings will do; {good} are better.',
   teachTakesTime:
-    'On a graphics card it takes about a minute, without one ten minutes or more; the page can be used meanwhile.',
+    'On a graphics card it takes about a minute, without one a few minutes; the page can be used meanwhile.',
   teachNoRehearsal: 'The page has no recordings of what this model knows already: that may fade.',
-  teachOpening: 'Opening the GPU…',
+  teachOpening: 'Getting ready…',
   teachPreparing: 'Putting together what to learn from…',
   teachTraining: 'Learning “{phrase}”…',
   teachResuming: 'The GPU was lost. Opening another; it goes on from step {done}.',

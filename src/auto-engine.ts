@@ -61,6 +61,11 @@ export class AutoEngine implements Engine {
     return this.chosen.memory;
   }
 
+  /** The GPU, whether it was taken or not. */
+  get gpu(): WebGpuEngine {
+    return this.#gpu;
+  }
+
   /** The engine that was taken; the GPU before a model came. */
   get chosen(): WebGpuEngine | WasmEngine {
     return this.#device.kind === 'webgpu' ? this.#gpu : this.#cpu;

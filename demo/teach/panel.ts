@@ -1,5 +1,4 @@
 /** "Teach a phrase": takes are recorded, the model is taught, tried at once, and kept or not. */
-import { isSupported } from 'rill-asr';
 import { button, input, setText } from '../elements.ts';
 import type { DropTarget } from '../drop-zone.ts';
 import type { DemoModel } from '../model.ts';
@@ -40,8 +39,6 @@ export class TeachPanel {
   readonly #kept: KeptModel;
   #running: AbortController | undefined;
   #isUsable = false;
-  /** Whether there is WebGPU; undefined until that is known. */
-  #canTeach: boolean | undefined;
 
   constructor(parts: TeachParts) {
     this.#parts = parts;
@@ -116,8 +113,7 @@ export class TeachPanel {
     const files = this.#school.current?.files;
     const isTaught = files !== undefined && this.#phrases.all.length > 0;
     const { isFresh } = this.#school;
-    this.#status.reveal('teach-missing', this.#canTeach === false);
-    this.#status.reveal('teach-form', this.#canTeach === true && !this.#running);
+    this.#status.reveal('teach-form', !this.#running);
     this.#status.reveal('taught', (isTaught || isFresh) && !this.#running);
     this.#status.reveal('taught-try', isTaught);
     this.#status.reveal('teach-keep', files !== undefined && !this.#kept.holds(files));
@@ -151,7 +147,7 @@ export class TeachPanel {
   }
 
   async #look(): Promise<void> {
-    [this.#canTeach] = await Promise.all([isSupported('webgpu'), this.#kept.look()]);
+    await this.#kept.look();
     this.sayAgain();
   }
 

@@ -15,3 +15,6 @@ export interface TrainingBatch extends TargetBatch {
   /** How far training has come: 0 at its start, 1 and more behind its warm-up, which is the default. For layer dropout. */
   warmup?: number;
 }
+
+/** A batch by the input of the layer that a network begins at. */
+export type HiddenBatch = TrainingBatch & Required<Pick<TrainingBatch, 'hidden'>>;

@@ -11,6 +11,8 @@ export type Address = number;
 export interface Kernels {
   add(x: Address, y: Address, count: number): void;
   basicNorm(x: Address, rows: number, width: number, stride: number, eps: number): void;
+  basicNormGradient(x: Address, dy: Address, rows: number, width: number, stride: number, eps: number): number;
+  columnSums(x: Address, sums: Address, rows: number, width: number): void;
   conv(
     weight: Address,
     bias: Address,
@@ -33,6 +35,7 @@ export interface Kernels {
     blankPenalty: number,
   ): void;
   doubleSwish(x: Address, count: number): void;
+  doubleSwishGradient(x: Address, dy: Address, count: number): void;
   linear(
     weight: Address,
     bias: Address,
@@ -59,9 +62,20 @@ export interface Kernels {
   ): void;
   logSoftmax(x: Address, rows: number, width: number, stride: number): void;
   lstmCell(gates: Address, c: Address, m: Address, rows: number, hidden: number): void;
+  lstmCellGradient(
+    gates: Address,
+    c: Address,
+    cBefore: Address,
+    dm: Address,
+    dc: Address,
+    rows: number,
+    hidden: number,
+  ): void;
+  panels(x: Address, y: Address, rows: number, width: number): void;
   /** Of figures only: turns * 48 multiplications and additions of four floats. */
   peak(turns: number): number;
   quantizeRows(x: Address, quantized: Address, scale: Address, rows: number, width: number): void;
+  transpose(x: Address, y: Address, rows: number, width: number): void;
 }
 
 /** What the module can address, in pages of 64 KiB; it asks for memory with this maximum. */

@@ -23,7 +23,7 @@ export const tinyLesson: TeachOptions = {
   recordings: [1, 2, 3].map(noisyTake),
   speech: [{ samples: randoms(10 * sampleRate, 9, 0.1), sampleRate }],
   rehearsal: [{ waveform: noisyTake(4), text: 'ab' }],
-  openEngine: () => openNodeEngine({ device: 'webgpu' }),
+  openEngine: () => openNodeEngine({ device: 'cpu' }),
   steps: 3,
   counts: { phrase: 2, rehearsal: 1, short: 1, long: 0 },
 };

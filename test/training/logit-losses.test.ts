@@ -13,10 +13,10 @@ import { byFrame, byUtterance } from '../support/batch-rows.ts';
 import { expectWithinShare } from '../support/close.ts';
 import { randoms } from '../support/random.ts';
 import { trainingArray, trainingJson } from '../support/training.ts';
-import { ctcUtterance } from './twins/ctc.ts';
-import { logSoftmax } from './twins/log-softmax.ts';
+import { ctcUtterance } from '../../src/training/cpu/ctc.ts';
+import { logSoftmax } from '../../src/training/cpu/log-softmax.ts';
 import type { Numbers } from './twins/numbers.ts';
-import { spikeLoss } from './twins/spike.ts';
+import { spikeLoss } from '../../src/training/cpu/spike.ts';
 
 /** PyTorch's own float32 is off by up to 1.1e-5 of the largest gradient. */
 const SHARE = 1e-5;

@@ -2,14 +2,15 @@ import { describe, it } from 'vitest';
 import { expectClose, expectWithinShare } from '../support/close.ts';
 import { expectGradients, randoms64 } from '../support/gradients.ts';
 import { trainingArray, trainingJson } from '../support/training.ts';
-import { spikeLoss } from './twins/spike.ts';
+import { spikeLoss } from '../../src/training/cpu/spike.ts';
+import type { Spike } from '../../src/training/losses/targets.ts';
 
 describe('spikeLoss', () => {
   it("equals PyTorch's float64", async () => {
     const golden = await trainingJson<{
       lens: number[];
       'token (0: none)': number[];
-      'window (first, behind the last)': number[][];
+      'window (first, behind the last)': [number, number][];
       per_utterance: number[];
     }>('spike/loss.json');
     const { data, shape } = await trainingArray('spike/logits');
@@ -18,7 +19,7 @@ describe('spikeLoss', () => {
     const losses = golden.lens.map((length, n) => {
       const start = n * frames * vocabSize;
       const own = data.subarray(start, start + length * vocabSize);
-      const target = {
+      const target: Spike = {
         token: golden['token (0: none)'][n],
         window: golden['window (first, behind the last)'][n],
       };

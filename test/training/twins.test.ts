@@ -11,7 +11,8 @@ import { doubleSwish, doubleSwishBackward } from './twins/double-swish.ts';
 import { dropout } from './twins/dropout.ts';
 import { gradientFilter } from './twins/gradient-filter.ts';
 import { linear, linearBackward } from './twins/linear.ts';
-import { logSoftmax, logSoftmaxBackward } from './twins/log-softmax.ts';
+import { logSoftmax } from '../../src/training/cpu/log-softmax.ts';
+import { logSoftmaxBackward } from './twins/log-softmax.ts';
 import { lstm, lstmBackward, type LstmSizes } from './twins/lstm.ts';
 import { randomCombine, randomCombineBackward } from './twins/random-combine.ts';
 

@@ -31,6 +31,7 @@ const OPTIONS = {
   },
   seed: { type: 'string', value: 'N', help: 'what is drawn by: the same one gives the same model', otherwise: '0' },
   steps: { type: 'string', value: 'N', help: 'steps of training', otherwise: String(DEFAULT_STEPS) },
+  device: { ...RUNTIME_OPTIONS.device, help: 'what learns', otherwise: 'auto, a GPU where there is one, else the CPU' },
   runtime: RUNTIME_OPTIONS.runtime,
   adapter: RUNTIME_OPTIONS.adapter,
 } as const satisfies Options;
@@ -140,7 +141,7 @@ export const teach: Command = {
         report.end();
       });
     };
-    const files = await withRuntime({ usage }, values, learn, 'webgpu');
+    const files = await withRuntime({ usage }, values, learn);
     await writeFolder(out, { ...files });
     const own = takes.map(({ waveform }, i) => ({ name: `${fileName(phrase)}-${i + 1}.wav`, text: phrase, waveform }));
     await writeFolder(join(out, 'samples'), sampleFiles([...samples, ...own]));

@@ -5,13 +5,10 @@ import * as kernels from '../kernels.generated.ts';
 import { linear, linearGradients, maskOf, namesOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
 import { byRow, rowsOf, runAll, type BatchSize, type Operation } from '../operations.ts';
-import { CtcLoss, framesNeeded } from './ctc.ts';
+import { CtcLoss } from './ctc.ts';
 import { utterancesOf, type Loss, type LossOptions, type LossParts, type Utterance } from './loss.ts';
-import { isSpike, type Target, type TargetBatch } from './targets.ts';
-import { SpikeLoss, isSpikeInside } from './spike.ts';
-
-const fits = (target: Target, frames: number) =>
-  isSpike(target) ? isSpikeInside(target, frames) : framesNeeded(target) <= frames;
+import { SpikeLoss } from './spike.ts';
+import { fits, type TargetBatch } from './targets.ts';
 
 /** What the CTC head is made of. */
 interface CtcHeadParts extends LossParts {

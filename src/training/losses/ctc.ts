@@ -7,10 +7,6 @@ import { isSpike } from './targets.ts';
 /** Words of an utterance in the lattice's table, as ctc_lattice.wgsl has them. */
 const UTTERANCE_WORDS = 4;
 
-/** Encoder frames that labels need at least: one each, and a blank between two that are equal. */
-export const framesNeeded = (labels: readonly number[]) =>
-  labels.length + labels.filter((label, i) => i > 0 && label === labels[i - 1]).length;
-
 /** Labels with blanks between and around them. */
 const statesOf = (labels: number) => 2 * labels + 1;
 

@@ -2,21 +2,10 @@ import { BufferScope, type GpuContext } from '../../webgpu/device/context.ts';
 import * as kernels from '../kernels.generated.ts';
 import { byRow, byUtterance, runAll, type BatchSize, type Capacity, type Operation } from '../operations.ts';
 import type { LogitLossParts, Utterance } from './loss.ts';
-import { isSpike, type Spike } from './targets.ts';
+import { isSpike, windowOf } from './targets.ts';
 
 /** Words of an utterance in the table, as spike_targets.wgsl has them. */
 const SPIKE_WORDS = 6;
-
-/** The part of a window that an utterance has: none where nothing is said. */
-function windowOf({ token, window: [first, end] }: Spike, frames: number): [first: number, end: number] {
-  return token === 0 ? [0, 0] : [Math.max(first, 0), Math.min(end, frames)];
-}
-
-/** Whether the window has a frame in the utterance, or none is needed. */
-export function isSpikeInside(spike: Spike, frames: number): boolean {
-  const [first, end] = windowOf(spike, frames);
-  return spike.token === 0 || first < end;
-}
 
 /** The spike loss over the log-probabilities of a batch, and its gradient with respect to logits. */
 export class SpikeLoss {

@@ -31,3 +31,21 @@ export interface TargetBatch<Own extends Target = Target> {
 }
 
 export const isSpike = (target: Target): target is Spike => 'token' in target;
+
+/** The part of a spike's window that an utterance has: none where nothing is said. */
+export function windowOf({ token, window: [first, end] }: Spike, frames: number): [first: number, end: number] {
+  return token === 0 ? [0, 0] : [Math.max(first, 0), Math.min(end, frames)];
+}
+
+/** Encoder frames that labels need at least: one each, and a blank between two that are equal. */
+export const framesNeeded = (labels: readonly number[]) =>
+  labels.length + labels.filter((label, i) => i > 0 && label === labels[i - 1]).length;
+
+/** Whether a target can be said in so many encoder frames: there is room for its labels, or a frame of its window. */
+export function fits(target: Target, frames: number): boolean {
+  if (!isSpike(target)) {
+    return framesNeeded(target) <= frames;
+  }
+  const [first, end] = windowOf(target, frames);
+  return target.token === 0 || first < end;
+}

@@ -1,6 +1,6 @@
 import { stacked } from '../../waveform/arrays.ts';
 import { Randoms } from '../augment/randoms.ts';
-import type { TrainingBatch } from '../batch.ts';
+import type { HiddenBatch } from '../batch.ts';
 import { SITES } from '../draws.ts';
 import type { Pool, PoolEntry } from './pool.ts';
 import { BATCH, type PoolCounts } from './recipe.ts';
@@ -12,7 +12,7 @@ const GROUPS: readonly (readonly (keyof PoolCounts)[])[] = [['phrase', 'rehearsa
 export const LARGEST_BATCH = Math.max(...GROUPS.map((kinds) => kinds.reduce((sum, kind) => sum + BATCH[kind], 0)));
 
 /** A batch of entries. */
-function batchOf(entries: readonly PoolEntry[]): TrainingBatch {
+function batchOf(entries: readonly PoolEntry[]): HiddenBatch {
   return {
     hidden: stacked(entries.map(({ hidden }) => hidden)),
     lens: entries.map(({ frames }) => frames),
@@ -31,5 +31,5 @@ export function drawEntries(pool: Pool, seed: number, step: number): PoolEntry[]
 }
 
 /** A step's batches, whose gradients are added up. */
-export const drawBatches = (pool: Pool, seed: number, step: number): TrainingBatch[] =>
+export const drawBatches = (pool: Pool, seed: number, step: number): HiddenBatch[] =>
   drawEntries(pool, seed, step).map(batchOf);

@@ -1,31 +1,20 @@
 import type { Engine } from '../../encoder/engine.ts';
 import { wasLost } from '../../encoder/lost.ts';
 import type { Model } from '../../model/model.ts';
-import type { GpuContext } from '../../webgpu/device/context.ts';
 import { longestFrames } from '../activations.ts';
-import { gpuOf } from '../../gpu-of.ts';
-import { CTC_HEAD, layerPrefix } from '../layout.ts';
 import { isSpike } from '../losses/targets.ts';
-import { TrainingNetwork } from '../network.ts';
-import { Optimizer } from '../optimizer.ts';
+import type { Capacity } from '../operations.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
 import { linearFactor } from '../schedules.ts';
-import { takeStep, type Training } from '../step.ts';
 import { LARGEST_BATCH, drawBatches } from './batches.ts';
 import { forwardEngine } from './forward-engine.ts';
+import { createLearner } from './learner.ts';
+import type { Learner } from './learning.ts';
 import type { Materials } from './materials.ts';
 import type { TeachOptions } from './options.ts';
 import type { SpellingModel } from './phrase-token.ts';
 import { PoolMaker } from './pool.ts';
-import {
-  HEAD_RATE,
-  KEEP_STEPS,
-  LEARNING_RATE,
-  LOSS_DIVISOR,
-  TRAINED_LAYERS,
-  WARMUP_STEPS,
-  type PoolCounts,
-} from './recipe.ts';
+import { KEEP_STEPS, LEARNING_RATE, TRAINED_LAYERS, WARMUP_STEPS, type PoolCounts } from './recipe.ts';
 
 /** How a lesson goes. */
 type LessonOptions = Pick<TeachOptions, 'engine' | 'onProgress' | 'signal'> &
@@ -39,7 +28,7 @@ interface Kept {
   /** Steps that were taken. */
   steps: number;
   model: Model;
-  /** Absent before the first step. */
+  /** Absent before the first step, and where no device can be lost. */
   optimizer?: SavedOptimizer;
 }
 
@@ -88,70 +77,48 @@ export class Lesson {
 
   async #learnOn(engine: Engine): Promise<void> {
     const { onProgress, signal } = this.#options;
-    const context = gpuOf(engine);
     await this.#pool.make(await forwardEngine(engine), this.#from, () => {
       signal?.throwIfAborted();
       onProgress?.({ stage: 'prepare', done: this.#pool.done, total: this.#pool.total });
     });
-    const network = await this.#createNetwork(context);
+    const { model, optimizer } = this.#kept;
+    const learner = await createLearner(engine, { model, from: this.#from, capacity: this.#capacity, optimizer });
     try {
-      await this.#train(context, network);
+      await this.#train(learner);
     } finally {
-      network.dispose();
+      learner.dispose();
     }
   }
 
-  #createNetwork(context: GpuContext): Promise<TrainingNetwork> {
-    const { model } = this.#kept;
+  /** The largest batch. */
+  get #capacity(): Capacity {
     const entries = Object.values(this.#pool.pool).flat();
-    const layers = Array.from({ length: model.sizes.encoder.numEncoderLayers }, (_, layer) => layer);
-    const capacity = {
+    return {
       utterances: LARGEST_BATCH,
       frames: longestFrames(entries.map(({ frames }) => frames)),
       labels: Math.max(1, ...entries.map(({ target }) => (isSpike(target) ? 1 : target.length))),
     };
-    const trained = layers.slice(this.#from).map((layer) => `${layerPrefix(layer)}.`);
-    return TrainingNetwork.create(context, model, capacity, {
-      ...{ from: this.#from, trainable: [...trained, `${CTC_HEAD}.`] },
-    });
   }
 
-  async #train(context: GpuContext, network: TrainingNetwork): Promise<void> {
-    const optimizer = await Optimizer.create(context, network.parameters, {
-      relativeRate: (name) => (name.startsWith(CTC_HEAD) ? HEAD_RATE : 1),
-    });
-    const training = { context, network, optimizer };
-    try {
-      if (this.#kept.optimizer) {
-        await optimizer.load(this.#kept.optimizer);
+  async #train(learner: Learner): Promise<void> {
+    const { seed, steps, onProgress, signal } = this.#options;
+    for (let step = this.#kept.steps; step < steps; step++) {
+      signal?.throwIfAborted();
+      const rate = LEARNING_RATE * linearFactor(step, { warmupSteps: WARMUP_STEPS, totalSteps: steps });
+      const loss = await learner.step(drawBatches(this.#pool.pool, seed, step), rate);
+      const taken = step + 1;
+      onProgress?.({ stage: 'train', done: taken, total: steps, loss });
+      if (taken % KEEP_STEPS === 0 || taken === steps) {
+        await this.#keep(learner, taken);
       }
-      for (let step = this.#kept.steps; step < this.#options.steps; step++) {
-        await this.#step(training, step);
-        const taken = step + 1;
-        if (taken % KEEP_STEPS === 0 || taken === this.#options.steps) {
-          await this.#keep(training, taken);
-        }
-      }
-    } finally {
-      optimizer.dispose();
     }
   }
 
-  async #step(training: Training, step: number): Promise<void> {
-    const { seed, steps, onProgress, signal } = this.#options;
-    signal?.throwIfAborted();
-    const rate = LEARNING_RATE * linearFactor(step, { warmupSteps: WARMUP_STEPS, totalSteps: steps });
-    const batches = drawBatches(this.#pool.pool, seed, step);
-    const { losses } = await takeStep(training, batches, { reduction: 'sum', scale: 1 / LOSS_DIVISOR }, rate);
-    const loss = losses.reduce((sum, each) => sum + each.loss, 0);
-    onProgress?.({ stage: 'train', done: step + 1, total: steps, loss });
-  }
-
-  async #keep({ network, optimizer }: Training, steps: number): Promise<void> {
+  async #keep(learner: Learner, steps: number): Promise<void> {
     this.#kept = {
       steps,
-      model: { ...this.#model, weights: await network.parameters.into(this.#model.weights) },
-      optimizer: await optimizer.save(),
+      model: { ...this.#model, weights: await learner.into(this.#model.weights) },
+      optimizer: await learner.saveOptimizer(),
     };
   }
 }

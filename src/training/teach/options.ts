@@ -57,14 +57,16 @@ export interface TeachOptions {
   negatives?: readonly Waveform[];
   /** Recordings of what the model is to know as before: its old phrases, one of each at least. What is not among them fades. */
   rehearsal?: readonly Rehearsal[];
-  /** What to train on: an engine on WebGPU, which stays open. Where it is lost, so is the training. */
+  /**
+   * What to train on, which stays open: the GPU of an engine that has one, or the CPU. Where it is lost, so is the training.
+   */
   engine?: Engine;
   /**
-   * In its place: opens the device to train on, which has to be WebGPU; it is called again when the device is lost, and what it opened is
-   * given back at the end. `openEngine({ device: 'webgpu' })` by default.
+   * In its place: opens what to train on; it is called again when the device is lost, and what it opened is given back at
+   * the end. `openEngine()` by default: the GPU where there is one, else the CPU.
    */
   openEngine?: () => Promise<Engine>;
-  /** A whole number: the same one gives the same folder on the same adapter. 0 by default. */
+  /** A whole number: the same one gives the same folder on the same device. 0 by default. */
   seed?: number;
   /** Steps of training; 400 by default, and fewer do worse. */
   steps?: number;

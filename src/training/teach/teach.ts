@@ -9,16 +9,16 @@ import { phraseText, requireTeachable, withPhraseToken } from './phrase-token.ts
 import { DEFAULT_STEPS, POOL } from './recipe.ts';
 
 /**
- * Teaches a model a phrase from recordings of it, on the GPU. The phrase becomes one token of the CTC head; the last two layers and
+ * Teaches a model a phrase from recordings of it, on the GPU, or on the CPU where there is none. The phrase becomes one token of the CTC head; the last two layers and
  * that head are trained, and decoder and joiner are left out. All weights are written as float32.
  *
  * @returns a model folder's files
- * @throws RillError `bad-argument`, `bad-audio` for recordings that {@link checkTake} refuses, `bad-model`, `no-webgpu`,
- * `no-adapter`, `shader`, `gpu`, `device-lost` for a device that is lost again and again; what the signal is aborted with.
+ * @throws RillError `bad-argument`, `bad-audio` for recordings that {@link checkTake} refuses, `bad-model`, `no-wasm`,
+ * `no-memory`, `shader`, `gpu`, `device-lost` for a device that is lost again and again; what the signal is aborted with.
  */
 export async function teachPhrase(options: TeachOptions): Promise<ModelFiles> {
   const { seed = 0, steps = DEFAULT_STEPS, counts = POOL, onProgress, signal } = options;
-  const { engine, openEngine = () => openDefaultEngine({ device: 'webgpu' }) } = options;
+  const { engine, openEngine = () => openDefaultEngine() } = options;
   signal?.throwIfAborted();
   checkNumbers({ seed, steps });
   const before = requireTeachable(options.model);

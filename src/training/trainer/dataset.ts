@@ -3,7 +3,7 @@ import { RillError, shown } from '../../errors.ts';
 import type { Model } from '../../model/model.ts';
 import { encoderFrames } from '../../model/sizes.ts';
 import { resampled } from '../../waveform/resampler.ts';
-import { framesNeeded } from '../losses/ctc.ts';
+import { framesNeeded } from '../losses/targets.ts';
 import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
 
 /** A recording with what is said in it. */

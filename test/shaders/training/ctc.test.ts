@@ -1,8 +1,8 @@
 import * as kernels from '../../../src/training/kernels.generated.ts';
 import type { Tolerance } from '../../support/close.ts';
 import { poison, randoms } from '../../support/random.ts';
-import { ctcUtterance, extendedLabels } from '../../training/twins/ctc.ts';
-import { logSoftmax } from '../../training/twins/log-softmax.ts';
+import { ctcUtterance, extendedLabels } from '../../../src/training/cpu/ctc.ts';
+import { logSoftmax } from '../../../src/training/cpu/log-softmax.ts';
 import { describeKernel, padded, words } from '../harness.ts';
 
 /** States that are hardly possible, at -60, are rounded to 4e-6 in each of up to 90 frames. */

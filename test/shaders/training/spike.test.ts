@@ -1,12 +1,12 @@
 import * as kernels from '../../../src/training/kernels.generated.ts';
 import { byFrame } from '../../support/batch-rows.ts';
 import { poison, randoms } from '../../support/random.ts';
-import { logSoftmax } from '../../training/twins/log-softmax.ts';
-import { logSumExp } from '../../training/twins/numbers.ts';
-import { spikeLoss, type SpikeTarget } from '../../training/twins/spike.ts';
+import { logSoftmax, logSumExp } from '../../../src/training/cpu/log-softmax.ts';
+import { spikeLoss } from '../../../src/training/cpu/spike.ts';
+import type { Spike } from '../../../src/training/losses/targets.ts';
 import { describeKernel, padded, words } from '../harness.ts';
 
-interface Utterance extends Partial<SpikeTarget> {
+interface Utterance extends Partial<Spike> {
   length: number;
   /** Its window is marked as outside: then its gradient is not a number. */
   isOutside?: boolean;

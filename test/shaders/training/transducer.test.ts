@@ -1,7 +1,6 @@
 import * as kernels from '../../../src/training/kernels.generated.ts';
 import { poison, randoms } from '../../support/random.ts';
-import { logSoftmax } from '../../training/twins/log-softmax.ts';
-import { logSumExp } from '../../training/twins/numbers.ts';
+import { logSoftmax, logSumExp } from '../../../src/training/cpu/log-softmax.ts';
 import { transducerLoss, type TransducerKind } from '../../training/twins/transducer.ts';
 import { describeKernel, padded, words } from '../harness.ts';
 

@@ -1,22 +1,12 @@
 /**
- * Log-softmax of each row.
+ * The gradient of log-softmax of each row.
  *
  *     y = x − log Σ_k e^x_k
  *     dx = dy − softmax(x) Σ_k dy_k
  *
  * x and y (rows, width).
  */
-import { logSumExp, type Numbers } from './numbers.ts';
-
-export function logSoftmax(x: Numbers, width: number): Float64Array {
-  const y = Float64Array.from(x);
-  for (let start = 0; start < y.length; start += width) {
-    const row = y.subarray(start, start + width);
-    const sum = logSumExp(row);
-    row.forEach((value, k) => (row[k] = value - sum));
-  }
-  return y;
-}
+import type { Numbers } from './numbers.ts';
 
 /** From y, which forward has made. */
 export function logSoftmaxBackward({ dy, y }: Record<'dy' | 'y', Numbers>, width: number): Float64Array {

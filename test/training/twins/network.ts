@@ -10,7 +10,7 @@ import { ctcLoss, type CtcLoss, type Reduction } from './ctc.ts';
 import { dropout } from './dropout.ts';
 import { encoderLayer, encoderLayerBackward, type LayerDraws, type LayerSaved, type Shaping } from './encoder-layer.ts';
 import { linear, linearBackward } from './linear.ts';
-import { logSoftmax } from './log-softmax.ts';
+import { logSoftmax } from '../../../src/training/cpu/log-softmax.ts';
 import type { Numbers } from './numbers.ts';
 import { randomCombine, randomCombineBackward } from './random-combine.ts';
 import { subsampling, subsamplingBackward } from './subsampling.ts';

@@ -9,8 +9,9 @@
  *
  * lp = log-softmax(logits) and logits (T', U + 1, V).
  */
-import { logSoftmax, logSoftmaxBackward } from './log-softmax.ts';
-import { logSumExp, type Numbers } from './numbers.ts';
+import { logSoftmax, logSumExp } from '../../../src/training/cpu/log-softmax.ts';
+import { logSoftmaxBackward } from './log-softmax.ts';
+import type { Numbers } from './numbers.ts';
 
 export type TransducerKind = 'regular' | 'modified';
 

@@ -1,5 +1,6 @@
 /**
- * The loss that teaches a phrase as one new token k: exactly one frame of a window W says k, all others blank.
+ * The loss that teaches a phrase as one new token k, in float64: the twin of the kernels spike_loss and spike_gradient.
+ * Exactly one frame of a window W says k, all others blank.
  *
  *     r_t = lp_t(k) − lp_t(0);  w = softmax_{t∈W}(r), 0 outside W;  lp = log-softmax(logits)
  *     loss = −Σ_t lp_t(0) − log Σ_{t∈W} e^{r_t}
@@ -7,20 +8,13 @@
  *
  * Without a phrase (k = 0) all frames say blank.
  */
-import { logSoftmax } from './log-softmax.ts';
-import { logSumExp, type Numbers } from './numbers.ts';
-
-export interface SpikeTarget {
-  /** k; 0 where nothing is said. */
-  token: number;
-  /** W: its first frame, and the one behind its last. */
-  window: readonly number[];
-}
+import { windowOf, type Spike } from '../losses/targets.ts';
+import { logSoftmax, logSumExp } from './log-softmax.ts';
 
 /** One utterance: logits (T', V). */
 export function spikeLoss(
-  logits: Numbers,
-  { token, window: [first, end] }: SpikeTarget,
+  logits: ArrayLike<number>,
+  spike: Spike,
   vocabSize: number,
 ): { loss: number; dLogits: Float64Array } {
   const logProbs = logSoftmax(logits, vocabSize);
@@ -31,7 +25,9 @@ export function spikeLoss(
     loss -= logProbs[t * vocabSize];
     dLogits[t * vocabSize] -= 1;
   }
+  const { token } = spike;
   if (token !== 0) {
+    const [first, end] = windowOf(spike, frames);
     const ratio = (t: number) => logProbs[t * vocabSize + token] - logProbs[t * vocabSize];
     const sum = logSumExp(Array.from({ length: end - first }, (_, k) => ratio(first + k)));
     loss -= sum;
