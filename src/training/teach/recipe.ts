@@ -43,6 +43,8 @@ export const VARIETY = {
 
 /** How many phrases follow other speech. */
 export const OTHER_SPEECH_SHARE = 0.4;
+/** How much of the other speech beside a saying stands straight beside it, without a pause. */
+export const CLOSE_SHARE = 0.5;
 /** How many short recordings are phrases that are begun and not ended; as many are what must not be taken for it, where there is any. */
 export const BEGUN_SHARE = 0.25;
 export const NEGATIVES_SHARE = 0.25;
