@@ -79,6 +79,7 @@ export const CHINESE: Readonly<Record<Key, string>> = {
   takeClipped: '音量过大，被削波。请小声些，或调低麦克风。',
   takeTooShort: '太短。请说完整个短语。',
   takeTooLong: '太长。请只说一遍，前后留出静音。',
+  takeSeveral: '说了不止一遍。每段录音请只说一遍。',
   takesTaken: '有 {count} 段录音可用。',
   takesRefused: '{count} 段未采用。{reason}',
   others: '不应唤醒它的声音（可选）',

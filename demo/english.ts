@@ -79,6 +79,7 @@ export const ENGLISH = {
   takeClipped: 'Too loud: it is cut off. Speak more softly, or turn the microphone down.',
   takeTooShort: 'Too short. Say the whole phrase.',
   takeTooLong: 'Too long. Say the phrase once, with silence before and behind it.',
+  takeSeveral: 'Something is said more than once. Say the phrase once in each recording.',
   takesTaken: '{count} recordings can be used.',
   takesRefused: '{count} not used. {reason}',
   others: 'What must not wake it (optional)',

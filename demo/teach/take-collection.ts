@@ -13,7 +13,7 @@ import { TakesView, reasonFor } from './takes-view.ts';
 
 /** What is collected: takes of the phrase, and what must not be taken for it. Each is refused for other problems. */
 const KINDS = {
-  takes: { refusals: ['silent', 'clipped', 'too-short', 'too-long'], record: 'takeRecord' },
+  takes: { refusals: ['silent', 'clipped', 'too-short', 'too-long', 'several'], record: 'takeRecord' },
   others: { refusals: ['silent'], record: 'othersRecord' },
 } as const satisfies Record<string, { refusals: readonly TakeProblem[]; record: Key }>;
 

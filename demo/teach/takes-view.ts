@@ -12,6 +12,7 @@ const REASONS: Readonly<Record<TakeProblem, Key>> = {
   clipped: 'takeClipped',
   'too-short': 'takeTooShort',
   'too-long': 'takeTooLong',
+  several: 'takeSeveral',
 };
 
 export const reasonFor = (problem: TakeProblem) => say(REASONS[problem]);

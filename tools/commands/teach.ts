@@ -5,7 +5,7 @@ import { openNegativeSpeech } from '../../src/node/speech.ts';
 import { LEAST_RECORDINGS } from '../../src/training/teach/materials.ts';
 import type { Rehearsal } from '../../src/training/teach/options.ts';
 import { DEFAULT_STEPS } from '../../src/training/teach/recipe.ts';
-import { TAKE_PROBLEMS, checkTake } from '../../src/training/teach/take.ts';
+import { requireTake } from '../../src/training/teach/take.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
 import { keywordPhrases } from '../evaluation.ts';
 import { readModelFiles, writeFolder } from '../files.ts';
@@ -46,15 +46,22 @@ interface Sample extends Rehearsal {
 
 /** The takes that are fit; others are told of by their names. */
 async function readTakes(paths: readonly string[]): Promise<{ path: string; waveform: Waveform }[]> {
-  const takes = await Promise.all(paths.map(async (path) => ({ path, waveform: await readRecording(path) })));
-  return takes.filter(({ path, waveform }) => {
-    const { problem } = checkTake(waveform);
-    if (problem) {
-      const { got, remedy } = TAKE_PROBLEMS[problem];
-      note(`left out: ${printable(path)}, ${got}. ${remedy}`);
+  const takes = await Promise.all(paths.map(readTake));
+  return takes.filter((take) => take !== undefined);
+}
+
+async function readTake(path: string): Promise<{ path: string; waveform: Waveform } | undefined> {
+  try {
+    const waveform = await readRecording(path);
+    requireTake(waveform, path);
+    return { path, waveform };
+  } catch (error) {
+    if (error instanceof RillError && error.code === 'bad-audio') {
+      note(`left out: ${printable(`${error.got}. ${error.remedy}`)}`);
+      return undefined;
     }
-    return problem === undefined;
-  });
+    throw error;
+  }
 }
 
 /** What the model folder has recordings of, by `samples/list.csv`. */

@@ -214,6 +214,7 @@ async function prepare(device: Engine, path: string, values: Values, options: Tr
 const folderStore = (out: string): CheckpointStore => ({
   write: (name, files) => writeFolder(join(out, name), { ...files }),
   remove: (name) => rm(join(out, name), { recursive: true, force: true }),
+  list: () => readdir(out).catch(() => []),
 });
 
 /** The exit status of what Ctrl-C has ended. */

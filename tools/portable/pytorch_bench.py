@@ -224,7 +224,7 @@ class Training:
         """The last two layers and the head, from what the layers below them gave once."""
         model = Encoder(**self.sizes).to(self.device)
         trained = nn.ModuleList([*model.layers[-2:], model.ctc])
-        batches = [self.batch(model, 9, 240, below=2), self.batch(model, 2, 1000, below=2)]
+        batches = [self.batch(model, 9, 240, below=2), self.batch(model, 4, 600, below=2)]
         return self.steps(lambda: sum(self.ctc(model, *batch, below=2) for batch in batches), list(trained.parameters()))
 
     def batch(self, model, utterances, frames, below=0):

@@ -1,10 +1,14 @@
 /** Training steps, timed: whole, by parts and by kernels; and one layer alone. In Node or in a page. */
 import { encoderFrames, type EncoderSizes } from '../../src/model/sizes.ts';
+import { elementCount } from '../../src/model/tensors.ts';
 import { openModel, type Model, type ModelFiles } from '../../src/model/model.ts';
 import { activationBytes } from '../../src/training/activations.ts';
-import type { TrainingBatch } from '../../src/training/batch.ts';
+import type { HiddenBatch, TrainingBatch } from '../../src/training/batch.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
+import type { Capacity } from '../../src/training/operations.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
+import { isTrained } from '../../src/training/parameters.ts';
+import { CpuLearner } from '../../src/training/teach/cpu-learner.ts';
 import { gpuOf } from '../../src/gpu-of.ts';
 import type { JobContext } from '../runtime/jobs.ts';
 import { randomModel, randomSource, type RandomSizes } from '../runtime/random-model.ts';
@@ -19,6 +23,8 @@ export interface TrainBenchInput {
   model: ModelFiles | RandomSizes;
   /** A step of the network; without it one layer alone is measured. */
   workload?: Workload;
+  /** Whether the CPU trains, as lessons do without a GPU. */
+  onCpu?: boolean;
   /** Seconds to spend, at the most; two steps are always measured. */
   seconds: number;
   /** Whether kernels are timed. */
@@ -37,7 +43,7 @@ export interface TrainFigures {
   stepsPerSecond: number;
   audioSecondsPerSecond?: number;
   /** Of the same: forwards with the losses alone, and all but the optimizer. */
-  forward: Timing;
+  forward?: Timing;
   gradients?: Timing;
   /** GPU memory by part, and what activations were planned to take. */
   memory: Readonly<Record<string, number>>;
@@ -52,26 +58,87 @@ const LABELS = 8;
 
 const framesOf = ({ seconds }: MicroBatch) => Math.round(FRAMES_PER_SECOND * seconds);
 
-/** Noise, with a few tokens to say. */
-function madeUp(batch: MicroBatch, { encoder, vocabSize = 0 }: Model['sizes'], from?: number): TrainingBatch {
+function noise(count: number, scale: number, mean: number): Float32Array {
   const next = randomSource(7);
-  const { utterances } = batch;
-  const len = framesOf(batch);
-  const made = (count: number, scale: number, mean: number) =>
-    Float32Array.from({ length: count }, () => scale * next() + mean);
-  const targets = Array.from({ length: utterances }, (_, n) =>
+  return Float32Array.from({ length: count }, () => scale * next() + mean);
+}
+
+/** A few tokens to say. */
+function madeUpTargets(batch: MicroBatch, { vocabSize = 0 }: Model['sizes']) {
+  const targets = Array.from({ length: batch.utterances }, (_, n) =>
     Array.from({ length: LABELS }, (_, u) => 1 + ((3 * n + 5 * u) % (vocabSize - 1))),
   );
-  const input =
-    from === undefined
-      ? { features: made(utterances * len * encoder.numFeatures, 4, -8) }
-      : { hidden: made(utterances * encoderFrames(len) * encoder.dModel, 1, 0) };
-  return { ...input, lens: new Array<number>(utterances).fill(len), targets };
+  return { lens: new Array<number>(batch.utterances).fill(framesOf(batch)), targets };
+}
+
+/** A batch of noise, by its features. */
+function madeUpFeatures(batch: MicroBatch, sizes: Model['sizes']): TrainingBatch {
+  const features = noise(batch.utterances * framesOf(batch) * sizes.encoder.numFeatures, 4, -8);
+  return { features, ...madeUpTargets(batch, sizes) };
+}
+
+/** The same by the input of a layer. */
+function madeUpHidden(batch: MicroBatch, sizes: Model['sizes']): HiddenBatch {
+  const hidden = noise(batch.utterances * encoderFrames(framesOf(batch)) * sizes.encoder.dModel, 1, 0);
+  return { hidden, ...madeUpTargets(batch, sizes) };
 }
 
 /** A step, or a layer's. */
 export async function trainBench(context: JobContext, input: TrainBenchInput): Promise<TrainFigures> {
-  return input.workload ? network(context, input, input.workload) : layer(context, input);
+  const { workload } = input;
+  if (!workload) {
+    return layer(context, input);
+  }
+  return input.onCpu ? onCpu(context, input, workload) : network(context, input, workload);
+}
+
+const modelOf = ({ model }: TrainBenchInput) => ('dModel' in model ? randomModel(model) : openModel(model));
+
+/** What a step of so many recordings comes to. */
+const stepFigures = (times: readonly number[], batches: readonly MicroBatch[]) => {
+  const step = timingOf(times);
+  const audio = batches.reduce((sum, batch) => sum + batch.utterances * batch.seconds, 0);
+  return { step, stepsPerSecond: 1000 / step.medianMs, audioSecondsPerSecond: (1000 * audio) / step.medianMs };
+};
+
+/** A lesson's steps without a GPU. */
+async function onCpu(
+  { emit }: JobContext,
+  input: TrainBenchInput,
+  { name, batches, from = 0, trainable }: Workload,
+): Promise<TrainFigures> {
+  const model = modelOf(input);
+  const micro = batches.map((batch) => madeUpHidden(batch, model.sizes));
+  const capacity = capacityOf(batches);
+  const start = performance.now();
+  const learner = await CpuLearner.create({ model, from, capacity });
+  await learner.step(micro, LEARNING_RATE);
+  const coldMs = performance.now() - start;
+  const times: number[] = [];
+  const end = performance.now() + 1000 * input.seconds;
+  while (times.length < 2 || performance.now() < end) {
+    const begun = performance.now();
+    await learner.step(micro, LEARNING_RATE);
+    times.push(performance.now() - begun);
+    emit({ type: 'progress', done: times.length });
+  }
+  return {
+    ...{ name: `${name}, on the CPU`, sizes: model.sizes.encoder, coldMs, memory: {} },
+    trained: [...model.weights.tensors]
+      .filter(([tensor]) => isTrained(tensor, trainable))
+      .reduce((sum, [, { shape }]) => sum + elementCount(shape), 0),
+    ...stepFigures(times, batches),
+  };
+}
+
+function capacityOf(batches: readonly MicroBatch[]): Capacity {
+  const frames = batches.map((batch) => encoderFrames(framesOf(batch)));
+  return {
+    utterances: Math.max(...batches.map(({ utterances }) => utterances)),
+    frames: Math.max(...frames),
+    rows: Math.max(...batches.map(({ utterances }, i) => utterances * frames[i])),
+    labels: LABELS,
+  };
 }
 
 const memoryOf = (memory: ReadonlyMap<string, number>) =>
@@ -95,19 +162,15 @@ async function layer({ engine }: JobContext, { seconds }: TrainBenchInput): Prom
 
 async function network(
   { engine, emit }: JobContext,
-  { model: given, seconds, kernels }: TrainBenchInput,
+  input: TrainBenchInput,
   { name, batches, from, trainable }: Workload,
 ): Promise<TrainFigures> {
+  const { seconds, kernels } = input;
   const gpu = gpuOf(engine);
-  const model = 'dModel' in given ? randomModel(given) : openModel(given);
-  const micro = batches.map((batch) => madeUp(batch, model.sizes, from));
-  const frames = batches.map((batch) => encoderFrames(framesOf(batch)));
-  const capacity = {
-    utterances: Math.max(...batches.map(({ utterances }) => utterances)),
-    frames: Math.max(...frames),
-    rows: Math.max(...batches.map(({ utterances }, i) => utterances * frames[i])),
-    labels: LABELS,
-  };
+  const model = modelOf(input);
+  const madeUp = from === undefined ? madeUpFeatures : madeUpHidden;
+  const micro = batches.map((batch) => madeUp(batch, model.sizes));
+  const capacity = capacityOf(batches);
   const start = performance.now();
   const training = await TrainingNetwork.create(gpu, model, capacity, { trainable, from });
   const optimizer = await Optimizer.create(gpu, training.parameters);
@@ -138,17 +201,13 @@ async function network(
       await timed('step', true, true);
       emit({ type: 'progress', done: times.step.length });
     }
-    const step = timingOf(times.step);
-    const audio = batches.reduce((sum, batch) => sum + batch.utterances * batch.seconds, 0);
     const hasTimes = kernels && gpu.device.features.has('timestamp-query');
     return {
       name,
       sizes: model.sizes.encoder,
       trained: training.parameters.trained.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
       coldMs,
-      step,
-      stepsPerSecond: 1000 / step.medianMs,
-      audioSecondsPerSecond: (1000 * audio) / step.medianMs,
+      ...stepFigures(times.step, batches),
       forward: timingOf(times.forward),
       gradients: timingOf(times.gradients),
       memory: memoryOf(gpu.memory),

@@ -31,7 +31,7 @@ const command = {
   program: 'npm run bench:train --',
   summary: 'time steps of training, and one layer beside TensorFlow.js, jax-js and PyTorch',
   usage:
-    '[--what teach,fine-tune,full,layer,peers,pytorch] [--seconds 10] [--rounds 5] [--who tensorflow,jax]' +
+    '[--what teach,teach-cpu,fine-tune,full,layer,peers,pytorch] [--seconds 10] [--rounds 5] [--who tensorflow,jax]' +
     ' [--runtime node|chrome|firefox] [--adapter gpu|software] [--markdown] [--json]',
 };
 const PARTS = [...TRAINED, 'full', 'peers', 'pytorch'] as const;

@@ -8,8 +8,8 @@ import type { TrainBenchInput, TrainFigures } from './bench-job.ts';
 import { kernelTable, stepTable } from './train-table.ts';
 import { fineTuneStep, teachStep } from './workloads.ts';
 
-/** What of training is measured: one layer alone, a step of all, a step of teaching a phrase. */
-export const TRAINED = ['layer', 'fine-tune', 'teach'] as const;
+/** What of training is measured: one layer alone, a step of all, a step of teaching a phrase; and that on the CPU. */
+export const TRAINED = ['layer', 'fine-tune', 'teach', 'teach-cpu'] as const;
 export type Trained = (typeof TRAINED)[number];
 
 /** @param model a folder's files, or sizes of one to make up */
@@ -20,8 +20,9 @@ export function trainingInputs(
   seconds: number,
 ): TrainBenchInput[] {
   const base = { model, seconds, kernels: true };
-  const workloads = { layer: undefined, 'fine-tune': fineTuneStep(), teach: teachStep(sizes) };
-  return names.map((name) => ({ ...base, workload: workloads[name] }));
+  const teach = teachStep(sizes);
+  const workloads = { layer: undefined, 'fine-tune': fineTuneStep(), teach, 'teach-cpu': teach };
+  return names.map((name) => ({ ...base, workload: workloads[name], onCpu: name === 'teach-cpu' }));
 }
 
 /** Steps of training, one after the other. */

@@ -13,9 +13,9 @@ export function stepTable(figures: readonly TrainFigures[]): Rows {
   const row = ({ name, step, forward, gradients, coldMs, ...rest }: TrainFigures) => [
     name,
     ms(step),
-    ms(forward),
+    forward ? ms(forward) : '–',
     gradients ? ms(gradients) : '–',
-    ((gradients ?? step).p10Ms / forward.p10Ms).toFixed(2),
+    forward ? ((gradients ?? step).p10Ms / forward.p10Ms).toFixed(2) : '–',
     rest.stepsPerSecond.toFixed(2),
     rest.audioSecondsPerSecond?.toFixed(1) ?? '–',
     coldMs.toFixed(0),

@@ -1,4 +1,5 @@
 import { layerPrefix } from '../../src/training/layout.ts';
+import { BATCH, LONG_SECONDS, SHORT_SECONDS, TRAINED_LAYERS } from '../../src/training/teach/recipe.ts';
 import type { EncoderSizes } from '../../src/model/sizes.ts';
 
 /** Utterances of one length that go through the network side by side. */
@@ -18,13 +19,13 @@ export interface Workload {
   trainable?: readonly string[];
 }
 
-/** A step of teaching a phrase: four times the phrase, two that the model knew, three other and two long ones; the last two layers and the head. */
+/** A step of teaching a phrase: short recordings, and long ones; the last two layers and the head. */
 export function teachStep({ numEncoderLayers: layers }: Pick<EncoderSizes, 'numEncoderLayers'>): Workload {
-  const from = Math.max(layers - 2, 0);
+  const from = Math.max(layers - TRAINED_LAYERS, 0);
   const names = Array.from({ length: layers - from }, (_, i) => `${layerPrefix(from + i)}.`);
   const batches = [
-    { utterances: 9, seconds: 2.4 },
-    { utterances: 2, seconds: 10 },
+    { utterances: BATCH.phrase + BATCH.rehearsal + BATCH.short, seconds: SHORT_SECONDS },
+    { utterances: BATCH.long, seconds: LONG_SECONDS },
   ];
   return { name: 'teach', batches, from, trainable: [...names, 'ctc_output.'] };
 }

@@ -2,7 +2,7 @@ import { RillError } from '../../errors.ts';
 import { checkWaveform, type Waveform } from '../../waveform/waveform.ts';
 
 /** Why a recording cannot teach a phrase. */
-export type TakeProblem = 'silent' | 'clipped' | 'too-short' | 'too-long';
+export type TakeProblem = 'silent' | 'clipped' | 'too-short' | 'too-long' | 'several';
 
 /** Where a phrase stands in a recording. */
 export interface Take {
@@ -35,6 +35,9 @@ const QUIETEST = 0.1;
 /** Seconds: a pause within a phrase, and a click. */
 const LONGEST_PAUSE = 0.3;
 const LONGEST_CLICK = 0.06;
+/** Seconds between two sayings, and how much of the phrase's length and energy another stretch has that is one, too. */
+const BETWEEN_SAYINGS = 0.5;
+const SHARE_OF_A_SAYING = 0.5;
 /** Samples this near to full scale may be cut off, and the share of the phrase's that make it clipped. */
 const FULL_SCALE = 0.998;
 const CLIPPED_SHARE = 0.002;
@@ -54,11 +57,12 @@ export function checkTake(waveform: Waveform): Take {
   const powers = framePowers(samples, sampleRate);
   const levels = powers.map((power) => 10 * Math.log10(power));
   const loudest = Math.max(-Infinity, ...levels);
-  const [first, end] = loudest < SILENT_LEVEL ? [0, 0] : phraseOf(levels, powers, loudest);
+  const stretches = loudest < SILENT_LEVEL ? [] : stretchesOf(levels, loudest);
+  const [first, end] = phraseOf(stretches, powers);
   const seconds = (frame: number) => Math.min(frame * HOP_SECONDS, samples.length / sampleRate);
   // A frame covers twice as much as lies between two.
   const take = { start: seconds(first), end: end > first ? seconds(end + 1) : 0, level: loudest };
-  const problem = problemOf(take, waveform);
+  const problem = problemOf(take, waveform) ?? (isAlone([first, end], stretches, powers) ? undefined : 'several');
   return problem ? { ...take, problem } : take;
 }
 
@@ -96,6 +100,10 @@ export const TAKE_PROBLEMS: Readonly<Record<TakeProblem, TakeAdvice>> = {
     got: `in which more than ${LONGEST_PHRASE} s is said`,
     remedy: 'Say the phrase once, with silence before and after.',
   },
+  several: {
+    got: 'in which something is said more than once',
+    remedy: 'Say the phrase once in each recording; cut this one into its parts.',
+  },
 };
 
 function problemOf({ start, end, level }: Take, { samples, sampleRate }: Waveform): TakeProblem | undefined {
@@ -127,8 +135,8 @@ function framePowers(samples: Float32Array, sampleRate: number): number[] {
   return powers;
 }
 
-/** The stretch with the most energy of those that stand out, pauses of a phrase bridged. */
-function phraseOf(levels: readonly number[], powers: readonly number[], loudest: number): Stretch {
+/** What stands out, pauses of a phrase bridged. */
+function stretchesOf(levels: readonly number[], loudest: number): Stretch[] {
   const sorted = [...levels].sort((a, b) => a - b);
   const noise = Math.min(sorted[Math.floor(QUIETEST * sorted.length)], loudest - ABOVE_NOISE - LEAST_CONTRAST);
   const threshold = Math.max(loudest - BELOW_LOUDEST, noise + ABOVE_NOISE);
@@ -152,6 +160,26 @@ function phraseOf(levels: readonly number[], powers: readonly number[], loudest:
       joined.push(stretch);
     }
   }
-  const energy = ([first, end]: Stretch) => powers.slice(first, end).reduce((sum, power) => sum + power, 0);
-  return joined.reduce<Stretch>((best, each) => (energy(each) > energy(best) ? each : best), [0, 0]);
+  return joined;
+}
+
+const energyOf = ([first, end]: Stretch, powers: readonly number[]) =>
+  powers.slice(first, end).reduce((sum, power) => sum + power, 0);
+
+/** The stretch with the most energy. */
+const phraseOf = (stretches: readonly Stretch[], powers: readonly number[]) =>
+  stretches.reduce<Stretch>((best, each) => (energyOf(each, powers) > energyOf(best, powers) ? each : best), [0, 0]);
+
+/** Whether nothing else is about as long and as loud, a moment before or behind. */
+function isAlone(phrase: Stretch, stretches: readonly Stretch[], powers: readonly number[]): boolean {
+  const [first, end] = phrase;
+  return !stretches.some((other) => {
+    const apart = Math.max(other[0] - end, first - other[1]) * HOP_SECONDS;
+    const length = (other[1] - other[0]) / (end - first);
+    return (
+      apart > BETWEEN_SAYINGS &&
+      length > SHARE_OF_A_SAYING &&
+      energyOf(other, powers) > SHARE_OF_A_SAYING * energyOf(phrase, powers)
+    );
+  });
 }

@@ -1,4 +1,5 @@
 import type { EngineOptions } from '../../engine.ts';
+import type { ModelFiles } from '../../model/model.ts';
 import type { WordErrors } from '../../text/word-errors.ts';
 import type { SavedOptimizer } from '../saved-optimizer.ts';
 import type { CheckpointFiles, TrainerState } from './checkpoint.ts';
@@ -50,10 +51,17 @@ export interface EvaluationReport extends Evaluation {
 
 /** Where checkpoints are kept. */
 export interface CheckpointStore {
-  /** Writes one. @param name `best`, or `checkpoint-` with the step; what is there of that name is replaced */
-  write: (name: string, files: CheckpointFiles) => Promise<void>;
+  /**
+   * Writes one; what is there of that name is replaced.
+   *
+   * @param name `best`, or `checkpoint-` with the step
+   * @param files with an average `best` is a model folder alone, of the averages that were validated
+   */
+  write: (name: string, files: CheckpointFiles | ModelFiles) => Promise<void>;
   /** Removes one that is no longer among the last. */
   remove: (name: string) => Promise<void>;
+  /** Names of those that are there already, which a training that is gone on with has written before; none by default. */
+  list?: () => Promise<readonly string[]>;
 }
 
 /** What a training is told. */

@@ -58,10 +58,12 @@ export class Trainer {
   /** Most utterances of a micro-batch; found out where it is not stated. */
   #batchSize: number | undefined;
   readonly #networks: Networks;
-  /** Names of the checkpoints that were written, the oldest first. */
-  readonly #kept: string[] = [];
+  /** Names of the checkpoints that are there, the oldest first; unknown until one is written. */
+  #kept: string[] | undefined;
   /** The weights with the lowest validation loss, where they are wanted at the end. */
   #best: ModelFiles | undefined;
+  /** Whether they stand in the place of the last, averages among them. */
+  #isBestTaken = false;
 
   private constructor(
     opened: OpenedEngine,
@@ -266,6 +268,7 @@ export class Trainer {
     const state = this.#state;
     const { reduction, seed, modelWarmupSteps: warmup } = this.#options;
     const { step, microStep } = state;
+    this.#isBestTaken = false;
     const learningRate = this.#schedule.rate(step, state.epoch, totalSteps);
     // Before anything is waited for: the next step's batches may be drawn meanwhile.
     state.step++;
@@ -307,16 +310,23 @@ export class Trainer {
     if (isBest) {
       state.bestValidLoss = lossPerFrame;
       state.bestStep = state.step;
-      const files = run.checkpoints ? await this.save() : undefined;
-      if (files) {
-        await run.checkpoints?.write('best', files);
-      }
-      if (this.#options.loadBestModelAtEnd) {
-        this.#best = files ?? (await this.toModel());
-      }
+      await this.#keepBest(run.checkpoints);
     }
     run.onEvaluate?.(report);
     return report;
+  }
+
+  async #keepBest(store: CheckpointStore | undefined): Promise<void> {
+    const { average, loadBestModelAtEnd } = this.#options;
+    if (!store && !loadBestModelAtEnd) {
+      return;
+    }
+    // What was validated are the averages, where they are kept; training goes on from other weights than those.
+    const files = average ? await this.toModel() : await this.save();
+    await store?.write('best', files);
+    if (loadBestModelAtEnd) {
+      this.#best = files;
+    }
   }
 
   /** Writes a checkpoint, and removes those that are too many. */
@@ -325,10 +335,11 @@ export class Trainer {
       return;
     }
     const name = `checkpoint-${this.#state.step}`;
+    const kept = (this.#kept ??= checkpointsBefore(this.#state.step, (await store.list?.()) ?? []));
     await store.write(name, await this.save());
-    this.#kept.push(name);
-    while (this.#kept.length > (this.#options.saveTotalLimit ?? Infinity)) {
-      await store.remove(this.#kept.splice(0, 1)[0]);
+    kept.push(name);
+    while (kept.length > (this.#options.saveTotalLimit ?? Infinity)) {
+      await store.remove(kept.splice(0, 1)[0]);
     }
   }
 
@@ -343,7 +354,7 @@ export class Trainer {
   }
 
   async #modelNow(): Promise<Model> {
-    return this.#modelWith(this.#options.average && (await this.#optimizer.averages()));
+    return this.#modelWith(this.#options.average && !this.#isBestTaken ? await this.#optimizer.averages() : undefined);
   }
 
   /** @param values of what is trained; as they are by default */
@@ -360,6 +371,7 @@ export class Trainer {
   /** Puts weights in the place of those that are there. */
   async #take(files: ModelFiles): Promise<void> {
     await this.#parameters.write(openModel(files).weights);
+    this.#isBestTaken = true;
   }
 
   #checkModel({ model }: Dataset): void {
@@ -397,6 +409,12 @@ export class Trainer {
 function scalesOf(saved: SavedOptimizer | undefined): ReadonlyMap<string, number> | undefined {
   const names = [...(saved?.tensors.tensors.keys() ?? [])].filter((name) => name.startsWith('scale.'));
   return names.length > 0 ? new Map(names.map((name) => [name.slice('scale.'.length), 0])) : undefined;
+}
+
+/** Names of checkpoints of fewer steps, the oldest first. */
+function checkpointsBefore(step: number, names: readonly string[]): string[] {
+  const stepOf = (name: string) => Number(/^checkpoint-(\d+)$/.exec(name)?.[1] ?? NaN);
+  return names.filter((name) => stepOf(name) < step).sort((a, b) => stepOf(a) - stepOf(b));
 }
 
 /** Sizes with one head alone. */

@@ -42,6 +42,16 @@ describe('checkTake', () => {
     ['too-short', recording([[0.6, 0.8, 0.3]])],
     ['too-long', recording([[0.5, 3.8, 0.3]], 4)],
     [
+      'several',
+      recording(
+        [
+          [0.3, 0.9, 0.2],
+          [1.6, 2.1, 0.3],
+        ],
+        3,
+      ),
+    ],
+    [
       'clipped',
       {
         ...recording([[0.6, 1.2, 0.9]]),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openModel, type Model } from '../../../src/model/model.ts';
+import { openModel, type Model, type ModelFiles } from '../../../src/model/model.ts';
 import { TokenTable } from '../../../src/model/tokens.ts';
 import { WebGpuEngine } from '../../../src/webgpu/engine.ts';
 import type { CheckpointFiles } from '../../../src/training/trainer/checkpoint.ts';
@@ -94,32 +94,42 @@ describe('a training', () => {
     expect(Buffer.compare(saved['model.safetensors'], expected['model.safetensors'])).not.toBe(0);
   });
 
-  it('learns what it is shown, keeps its best and its last checkpoints, and gives the best back', async () => {
-    const trainer = await Trainer.create(model, {
-      ...{ device, maxSteps: 20, batchSize: 5, learningRate: 1e-2, lrSchedulerType: 'constant' },
-      ...{ saveSteps: 5, saveTotalLimit: 1, evalSteps: 10, loadBestModelAtEnd: true },
-    });
-    const store = new Map<string, CheckpointFiles>();
-    const evaluations: number[] = [];
-    const before = await trainer.evaluate(dataset);
-    const last = await trainer.train(dataset, {
-      evalDataset: dataset,
-      onEvaluate: ({ lossPerFrame }) => evaluations.push(lossPerFrame),
-      checkpoints: {
-        write: async (name, written) => void store.set(name, written),
-        remove: async (name) => void store.delete(name),
-      },
-    });
-    expect([...store.keys()].sort()).toEqual(['best', 'checkpoint-20']);
-    expect(last?.step).toBe(20);
-    expect(evaluations).toHaveLength(2);
-    expect(Math.min(...evaluations)).toBeLessThan(before.lossPerFrame / 2);
-    const best = store.get('best');
-    expect(best).toBeDefined();
-    expect((await trainer.toModel())['model.safetensors']).toEqual(best?.['model.safetensors']);
-    expect(openModel(await trainer.toModel()).tokens?.size).toBe(5);
-    trainer.dispose();
-  });
+  it.each([
+    ['', {}],
+    [', of the averages', { average: { decay: 0.8 } }],
+  ])(
+    'learns what it is shown, keeps its best and its last checkpoints, and gives the best back%s',
+    async (_, options) => {
+      const trainer = await Trainer.create(model, {
+        ...{ device, maxSteps: 20, batchSize: 5, learningRate: 1e-2, lrSchedulerType: 'constant' },
+        ...{ saveSteps: 5, saveTotalLimit: 1, evalSteps: 10, loadBestModelAtEnd: true },
+        ...options,
+      });
+      // One is there of before.
+      const store = new Map<string, CheckpointFiles | ModelFiles>([['checkpoint-0', await trainer.save()]]);
+      const evaluations: number[] = [];
+      const before = await trainer.evaluate(dataset);
+      const last = await trainer.train(dataset, {
+        evalDataset: dataset,
+        onEvaluate: ({ lossPerFrame }) => evaluations.push(lossPerFrame),
+        checkpoints: {
+          write: async (name, written) => void store.set(name, written),
+          remove: async (name) => void store.delete(name),
+          list: async () => [...store.keys()],
+        },
+      });
+      expect([...store.keys()].sort()).toEqual(['best', 'checkpoint-20']);
+      expect(last?.step).toBe(20);
+      expect(evaluations).toHaveLength(2);
+      expect(Math.min(...evaluations)).toBeLessThan(before.lossPerFrame / 2);
+      const best = store.get('best');
+      expect(best).toBeDefined();
+      expect((await trainer.toModel())['model.safetensors']).toEqual(best?.['model.safetensors']);
+      expect(best && 'trainer_state.json' in best).toBe(!('average' in options));
+      expect(openModel(await trainer.toModel()).tokens?.size).toBe(5);
+      trainer.dispose();
+    },
+  );
 
   it('leaves out what it cannot train on, with a reason, and refuses a set of nothing else', async () => {
     const wrong = [
