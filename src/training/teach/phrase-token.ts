@@ -72,6 +72,18 @@ async function withRows({ weights, sizes }: Model, rows: readonly number[]): Pro
   );
 }
 
+/** A model in which the odds of all phrases that it was taught, against all else, are so many times what they were. */
+export async function withPhraseOdds<Of extends Model>(model: Of, factor: number): Promise<Of> {
+  const name = `${CTC_HEAD}.bias`;
+  const ids = model.tokens?.phraseIds ?? [];
+  const values = await model.weights.read(name);
+  const shifted = values.map((bias, id) => (ids.includes(id) ? bias + Math.log(factor) : bias));
+  return {
+    ...model,
+    weights: withTensors(model.weights, new Map([[name, { shape: [values.length], values: shifted }]])),
+  };
+}
+
 /** A model over the CTC head alone, with these tokens, whose rows of the head are the old ones. */
 async function withTokens(model: Model, tokens: TokenTable, rows: readonly number[]): Promise<SpellingModel> {
   const { encoder } = model.sizes;

@@ -8,7 +8,6 @@ import type { Target } from '../losses/targets.ts';
 import type { Materials, Saying } from './materials.ts';
 import {
   BEGUN_SHARE,
-  CLOSE_SHARE,
   ENDED_SHARE,
   LEAST_TAIL,
   LONG_SECONDS,
@@ -131,7 +130,7 @@ export class SegmentMaker {
     const segment = new Float32Array(length);
     segment.set(loud.subarray(0, length - offset), offset);
     const level = levelOf(loud);
-    const pause = () => (randoms.chance(CLOSE_SHARE) ? 0 : Math.round(between(randoms, VARIETY.pause) * sampleRate));
+    const pause = () => Math.round(between(randoms, VARIETY.pause) * sampleRate);
     if (within === 'stream' || randoms.chance(OTHER_SPEECH_SHARE)) {
       segment.set(this.#beside(randoms, Math.max(0, offset - pause()), level), 0);
     }

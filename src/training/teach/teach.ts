@@ -5,8 +5,8 @@ import { writeModel } from '../../model/write.ts';
 import { Lesson } from './lesson.ts';
 import { prepareMaterials } from './materials.ts';
 import type { TeachOptions } from './options.ts';
-import { phraseText, requireTeachable, withPhraseToken } from './phrase-token.ts';
-import { DEFAULT_STEPS, POOL } from './recipe.ts';
+import { phraseText, requireTeachable, withPhraseOdds, withPhraseToken } from './phrase-token.ts';
+import { DEFAULT_STEPS, POOL, PRIOR_CORRECTION } from './recipe.ts';
 
 /**
  * Teaches a model a phrase from recordings of it, on the GPU, or on the CPU where there is none. The phrase becomes one token of the CTC head; the last two layers and
@@ -22,10 +22,11 @@ export async function teachPhrase(options: TeachOptions): Promise<ModelFiles> {
   signal?.throwIfAborted();
   checkNumbers({ seed, steps });
   const before = requireTeachable(options.model);
-  const model = await withPhraseToken(before, phraseText(options.phrase));
+  // Of phrases that were taught before the odds are those of training, too.
+  const model = await withPhraseToken(await withPhraseOdds(before, PRIOR_CORRECTION), phraseText(options.phrase));
   const materials = prepareMaterials(model, before.tokens, options);
   const lesson = new Lesson(model, materials, { seed, steps, counts, engine, openEngine, onProgress, signal });
-  return writeModel(await lesson.learn());
+  return writeModel(await withPhraseOdds(await lesson.learn(), 1 / PRIOR_CORRECTION));
 }
 
 function checkNumbers({ seed, steps }: { seed: number; steps: number }): void {

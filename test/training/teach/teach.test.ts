@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { openModel } from '../../../src/model/model.ts';
+import { openModel, type Model } from '../../../src/model/model.ts';
 import type { TeachOptions, TeachProgress } from '../../../src/training/teach/options.ts';
+import { requireTeachable, withPhraseOdds, withPhraseToken } from '../../../src/training/teach/phrase-token.ts';
 import { teachPhrase } from '../../../src/training/teach/teach.ts';
 import { unteachPhrase } from '../../../src/training/teach/unteach.ts';
 import { failure } from '../../support/failure.ts';
@@ -34,6 +35,14 @@ describe('teachPhrase', () => {
     const biases = await Promise.all([left, model].map(({ weights }) => weights.read('ctc_output.1.bias')));
     expect(biases[0]).toEqual(biases[1].slice(0, 4));
     await failure('bad-argument', () => unteachPhrase(left, 'hey rill'));
+  });
+
+  it('gives what a phrase says fewer odds, and nothing else', async () => {
+    const model = await withPhraseToken(requireTeachable(tinyLesson.model), 'hey rill');
+    const biases = ({ weights }: Model) => weights.read('ctc_output.1.bias');
+    const [before, after] = await Promise.all([model, await withPhraseOdds(model, 1 / 3)].map(biases));
+    expect([...after.subarray(0, 4)]).toEqual([...before.subarray(0, 4)]);
+    expect(after[4] - before[4]).toBeCloseTo(-Math.log(3), 5);
   });
 
   it('ends when it is aborted, with the signal’s reason', async () => {
