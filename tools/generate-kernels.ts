@@ -13,8 +13,16 @@ const shaders = new URL('../shaders/', import.meta.url);
 /** Ways to multiply a matrix with rows of inputs. */
 const any = ['weight_type', 'multiply_add', 'four_starts'];
 const inBuffer = [...any, 'matrix_in_buffer', 'unpack', 'inputs_by_vec4', 'four_inputs'];
-const inTexture = [...any, 'matrix_in_texture', 'product_texture', 'four_inputs', 'four_sums', 'store_four'];
-const tiled = [...inBuffer, 'product_plain', 'four_sums', 'store_four'];
+const inTexture = [
+  ...any,
+  'matrix_in_texture',
+  'one_matrix',
+  'product_texture',
+  'four_inputs',
+  'four_sums',
+  'store_four',
+];
+const tiled = [...inBuffer, 'one_matrix', 'product_plain', 'four_sums', 'store_four'];
 const plain = [...tiled, 'threads_by_output'];
 const folded = [...tiled, 'threads_folded'];
 const split = [...inBuffer, 'sums_split', 'product_split'];
@@ -92,15 +100,16 @@ const WAYS: readonly (readonly [suffix: string, parts: readonly string[]])[] = [
   ['_texels', [...trainedTexture, 'inputs_by_vec4', 'threads_of_eight']],
   ['_quads', [...trainedTexture, 'inputs_by_quad', 'threads_of_quad']],
 ];
-const allRows = ['product_rows', ...rows];
 const ofFrame = ['frame_rows', 'step', 'at'];
+const productOfAll = ['product_sizes', 'product_rows', ...rows];
+const productOfFrame = ['product_sizes', ...ofFrame];
 const PRODUCTS: KernelTable = {
-  input_gradient: ['training/input_gradient', 'by_transpose', ...allRows],
-  linear: ['training/linear', 'by_matrix', ...allRows],
-  lstm_cell: ['training/lstm_cell', 'by_matrix', 'activations', ...ofFrame],
-  lstm_cell_gradient: ['training/lstm_cell_gradient', 'lstm_back', 'by_transpose', 'activations', ...ofFrame],
-  lstm_output_gradient: ['training/lstm_output_gradient', 'by_transpose', ...ofFrame],
-  lstm_projection: ['training/lstm_projection', 'by_matrix', ...ofFrame],
+  input_gradient: ['training/input_gradient', 'by_transpose', ...productOfAll],
+  linear: ['training/linear', 'by_matrix', ...productOfAll],
+  lstm_cell: ['training/lstm_cell', 'by_matrix', 'activations', ...productOfFrame],
+  lstm_cell_gradient: ['training/lstm_cell_gradient', 'lstm_back', 'by_transpose', 'activations', ...productOfFrame],
+  lstm_output_gradient: ['training/lstm_output_gradient', 'by_transpose', ...productOfFrame],
+  lstm_projection: ['training/lstm_projection', 'by_matrix', ...productOfFrame],
 };
 /** Each product by each way. */
 const products = Object.fromEntries(

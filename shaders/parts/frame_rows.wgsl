@@ -3,9 +3,6 @@
 //
 // Needs step, at.
 
-fn enter(z: u32) {
-}
-
 fn rows() -> u32 {
   return step.lanes;
 }

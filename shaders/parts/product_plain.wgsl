@@ -3,16 +3,17 @@
 // the tile: its bits do not depend on its neighbours.
 //
 // Needs weights_at, multiply_add, multiply_add_four, start_of, inputs_at, four_starts, four_at, block_vec4s, block_start,
-// four_block_starts, input_place, rows, store, store_four, in_vec4s, out_vec4s.
+// four_block_starts, input_place, rows, store, store_four, summed_vec4s, out_vec4s.
 
 override tile: u32; // 1, 4 or 16
 
 fn one_row(row: u32, o: u32) {
+  let inputs = summed_vec4s();
   let start = start_of(row);
   var total = vec4f(0.0);
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_vec4s) {
     var s = block_start(o);
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+    for (var k = first; k < min(first + block_vec4s, inputs); k++) {
       s = multiply_add(weights_at(k, o), inputs_at(start, input_place(k)), s);
     }
     total += s;
@@ -21,11 +22,12 @@ fn one_row(row: u32, o: u32) {
 }
 
 fn four_rows(row: u32, o: u32) {
+  let inputs = summed_vec4s();
   let starts = four_starts(row);
   var total = mat4x4f();
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_vec4s) {
     var s = four_block_starts(o);
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+    for (var k = first; k < min(first + block_vec4s, inputs); k++) {
       s = multiply_add_four(weights_at(k, o), four_at(starts, input_place(k)), s);
     }
     total = total + s;
@@ -34,6 +36,7 @@ fn four_rows(row: u32, o: u32) {
 }
 
 fn sixteen_rows(row: u32, o: u32) {
+  let inputs = summed_vec4s();
   let starts_a = four_starts(row);
   let starts_b = four_starts(row + 4u);
   let starts_c = four_starts(row + 8u);
@@ -42,12 +45,12 @@ fn sixteen_rows(row: u32, o: u32) {
   var total_b = mat4x4f();
   var total_c = mat4x4f();
   var total_d = mat4x4f();
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_vec4s) {
     var sum_a = four_block_starts(o);
     var sum_b = sum_a;
     var sum_c = sum_a;
     var sum_d = sum_a;
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+    for (var k = first; k < min(first + block_vec4s, inputs); k++) {
       let w = weights_at(k, o);
       let place = input_place(k);
       sum_a = multiply_add_four(w, four_at(starts_a, place), sum_a);

@@ -2,9 +2,6 @@
 //
 // Needs in_vec4s.
 
-fn enter(z: u32) {
-}
-
 fn row_start(row: u32) -> u32 {
   return row * in_vec4s;
 }

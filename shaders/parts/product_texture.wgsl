@@ -4,18 +4,19 @@
 // One thread: eight outputs, two texels, of `tile` rows, which all threads of a workgroup have the same.
 //
 // Needs weights_at, multiply_add, multiply_add_four, start_of, inputs_at, four_starts, four_at, threads, block_vec4s,
-// block_start, four_block_starts, input_place, store_inside, store_four, in_vec4s.
+// block_start, four_block_starts, input_place, store_inside, store_four, summed_vec4s.
 
 override tile: u32; // 1, 4 or 8
 
 fn one_row(row: u32, o: u32, quad_lane: u32) {
+  let inputs = summed_vec4s();
   let start = start_of(row) + quad_lane;
   var total_a = vec4f(0.0);
   var total_b = vec4f(0.0);
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_vec4s) {
     var sum_a = block_start(o);
     var sum_b = block_start(o + threads);
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+    for (var k = first; k < min(first + block_vec4s, inputs); k++) {
       let own = inputs_at(start, input_place(k));
       sum_a = multiply_add(weights_at(k, o), own, sum_a);
       sum_b = multiply_add(weights_at(k, o + threads), own, sum_b);
@@ -28,13 +29,14 @@ fn one_row(row: u32, o: u32, quad_lane: u32) {
 }
 
 fn four_rows(row: u32, o: u32, quad_lane: u32) {
+  let inputs = summed_vec4s();
   let starts = four_starts(row) + quad_lane;
   var total_a = mat4x4f();
   var total_b = mat4x4f();
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_vec4s) {
     var sum_a = four_block_starts(o);
     var sum_b = four_block_starts(o + threads);
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+    for (var k = first; k < min(first + block_vec4s, inputs); k++) {
       let four = four_at(starts, input_place(k));
       sum_a = multiply_add_four(weights_at(k, o), four, sum_a);
       sum_b = multiply_add_four(weights_at(k, o + threads), four, sum_b);
@@ -47,18 +49,19 @@ fn four_rows(row: u32, o: u32, quad_lane: u32) {
 }
 
 fn eight_rows(row: u32, o: u32, quad_lane: u32) {
+  let inputs = summed_vec4s();
   let starts_a = four_starts(row) + quad_lane;
   let starts_c = four_starts(row + 4u) + quad_lane;
   var total_a = mat4x4f();
   var total_b = mat4x4f();
   var total_c = mat4x4f();
   var total_d = mat4x4f();
-  for (var first = 0u; first < in_vec4s; first += block_vec4s) {
+  for (var first = 0u; first < inputs; first += block_vec4s) {
     var sum_a = four_block_starts(o);
     var sum_b = four_block_starts(o + threads);
     var sum_c = sum_a;
     var sum_d = sum_b;
-    for (var k = first; k < min(first + block_vec4s, in_vec4s); k++) {
+    for (var k = first; k < min(first + block_vec4s, inputs); k++) {
       let place = input_place(k);
       let rows_a = four_at(starts_a, place);
       let rows_c = four_at(starts_c, place);

@@ -1,7 +1,5 @@
 // Linear layer, all rows of a batch: y = x W^T + b. A product (product_plain.wgsl, product_texture.wgsl).
 
-override in_vec4s: u32; // ceil(inputs / 4)
-override out_vec4s: u32; // ceil(outputs / 4)
 
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (out_vec4s)
 @group(0) @binding(2) var<storage, read> x: array<Input>; // (rows, in_vec4s)

@@ -6,8 +6,6 @@
 // The gates take the place of gates_x, for the way back. A product (product_plain.wgsl, product_texture.wgsl) of a row for
 // each utterance; four outputs are the gates of a unit, which lie side by side, i f g o.
 
-override in_vec4s: u32; // of h
-override out_vec4s: u32; // units, padded to whole vec4s
 
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (units)
 @group(0) @binding(2) var<storage, read> h: array<Input>; // (rows, in_vec4s)

@@ -1,8 +1,6 @@
 // On the way back through the LSTM, one frame of all utterances: dm = W_hr^T dh, and through the cell (lstm_back.wgsl). A
 // product (product_plain.wgsl, product_texture.wgsl), backwards: dh goes in.
 
-override in_vec4s: u32; // of h
-override out_vec4s: u32; // of m: units
 
 @group(0) @binding(1) var<storage, read> dh: array<Input>; // (rows, in_vec4s)
 

@@ -4,8 +4,6 @@
 //
 // A product (product_plain.wgsl, product_texture.wgsl), backwards: dz goes in. Not dispatched for the last frame.
 
-override in_vec4s: u32; // units: four gates each
-override out_vec4s: u32; // of h
 
 @group(0) @binding(1) var<storage, read> dz: array<Input>; // (rows, in_vec4s)
 @group(0) @binding(2) var<storage, read_write> dh: array<vec4f>; // (rows, out_vec4s)

@@ -1,8 +1,6 @@
 // The LSTM's output, one frame of all utterances: h = W_hr m. A product (product_plain.wgsl, product_texture.wgsl) of a row
 // for each utterance.
 
-override in_vec4s: u32; // of m
-override out_vec4s: u32; // of h
 
 @group(0) @binding(1) var<storage, read> m: array<Input>; // (rows, in_vec4s)
 @group(0) @binding(2) var<storage, read_write> h: array<vec4f>; // (rows, out_vec4s)

@@ -6,10 +6,19 @@
 //
 // Needs inputs_at, threads, rows.
 
-override in_vec4s: u32; // ceil(inputs / 4)
-override out_vec4s: u32; // ceil(outputs / 4)
-override is_delayed: bool;
 override tile: u32; // 1 or 2
+
+// Of one of the network's matrices, as product_sizes.wgsl has them.
+struct Sizes {
+  in_vec4s: u32, // ceil(inputs / 4)
+  out_vec4s: u32, // ceil(outputs / 4)
+  is_delayed: u32,
+}
+
+@group(0) @binding(10) var<uniform> sizes: Sizes;
+
+var<private> in_vec4s: u32;
+var<private> out_vec4s: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<Input>; // (rows, out_vec4s)
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // (rows, in_vec4s)
@@ -36,33 +45,28 @@ fn outer_four(d: mat4x4f, v: mat4x4f, sum: mat4x4f) -> mat4x4f {
   return outer(d[3], v[3], outer(d[2], v[2], outer(d[1], v[1], outer(d[0], v[0], sum))));
 }
 
+// Four rows from one on: those past the end repeat the last one that counts.
+fn four_from(row: u32) -> vec4u {
+  return min(row + vec4u(0u, 1u, 2u, 3u), vec4u(rows() - 1u));
+}
+
 // Rows past the end add nothing.
-fn gradient_in(lane: u32, row: u32, o: u32) -> vec4f {
-  let value = inputs_at(lane, min(row, rows() - 1u) * out_vec4s + o);
-  return select(vec4f(0.0), value, row < rows());
+fn gradient_in(lane: u32, place: u32, row: u32) -> vec4f {
+  return select(vec4f(0.0), inputs_at(lane, place), row < rows());
 }
 
-fn four_gradients(lane: u32, row: u32, o: u32) -> mat4x4f {
+// Of four rows that start there, from `row` on.
+fn four_gradients(lane: u32, starts: vec4u, row: u32, o: u32) -> mat4x4f {
   return mat4x4f(
-    gradient_in(lane, row, o),
-    gradient_in(lane, row + 1u, o),
-    gradient_in(lane, row + 2u, o),
-    gradient_in(lane, row + 3u, o)
+    gradient_in(lane, starts.x + o, row),
+    gradient_in(lane, starts.y + o, row + 1u),
+    gradient_in(lane, starts.z + o, row + 2u),
+    gradient_in(lane, starts.w + o, row + 3u)
   );
 }
 
-// What goes with a row: rows past the end repeat the last one that counts.
-fn value_for(row: u32, delay: u32, i: u32) -> vec4f {
-  return x[(min(row, rows() - 1u) - delay) * in_vec4s + i];
-}
-
-fn four_values(row: u32, delay: u32, i: u32) -> mat4x4f {
-  return mat4x4f(
-    value_for(row, delay, i),
-    value_for(row + 1u, delay, i),
-    value_for(row + 2u, delay, i),
-    value_for(row + 3u, delay, i)
-  );
+fn four_values(starts: vec4u, i: u32) -> mat4x4f {
+  return mat4x4f(x[starts.x + i], x[starts.y + i], x[starts.z + i], x[starts.w + i]);
 }
 
 fn add_to(o: u32, i: u32, total: mat4x4f) {
@@ -103,10 +107,13 @@ fn two_by_two(o: u32, i: u32, delay: u32, lane: u32) {
     var sum_c = mat4x4f();
     var sum_d = mat4x4f();
     for (var row = first; row < min(first + block_rows, rows()); row += turn_rows) {
-      let d1 = four_gradients(lane, row, o);
-      let d2 = four_gradients(lane, row, o2);
-      let v1 = four_values(row, delay, i1);
-      let v2 = four_values(row, delay, i2);
+      let four = four_from(row);
+      let d_starts = four * out_vec4s;
+      let v_starts = (four - delay) * in_vec4s;
+      let d1 = four_gradients(lane, d_starts, row, o);
+      let d2 = four_gradients(lane, d_starts, row, o2);
+      let v1 = four_values(v_starts, i1);
+      let v2 = four_values(v_starts, i2);
       sum_a = outer_four(d1, v1, sum_a);
       sum_b = outer_four(d1, v2, sum_b);
       sum_c = outer_four(d2, v1, sum_c);
@@ -124,7 +131,9 @@ fn two_by_two(o: u32, i: u32, delay: u32, lane: u32) {
 }
 
 fn outputs_and_inputs(o: u32, i: u32, lane: u32) {
-  let delay = select(0u, step.lanes, is_delayed);
+  in_vec4s = sizes.in_vec4s;
+  out_vec4s = sizes.out_vec4s;
+  let delay = sizes.is_delayed * step.lanes;
   if (tile == 2u) {
     two_by_two(o, i, delay, lane);
   } else {

@@ -95,9 +95,9 @@ export function linearGradients(
     const [kernel, tile, threads] = maker.hasSubgroups
       ? ([kernels.weightGradientQuads, 2, 4] as const)
       : ([kernels.weightGradient, 1, 32] as const);
-    const overrides = { in_vec4s: inVec4s, out_vec4s: outVec4s, is_delayed: isDelayed ? 1 : 0, tile };
+    const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, is_delayed: isDelayed ? 1 : 0, tile };
     const workgroups = [Math.ceil(inVec4s / tile / threads), Math.ceil(outVec4s / tile), 1] as const;
-    operations.push(maker.make<KernelSource>(kernel, overrides, { dy, x, gradient, step }, () => workgroups));
+    operations.push(maker.make<KernelSource>(kernel, sizes, { dy, x, gradient, step }, () => workgroups));
   }
   for (const bias of biases) {
     const { gradient } = parameters.of(bias);
@@ -108,8 +108,7 @@ export function linearGradients(
   }
   if (dx) {
     const backwards = { inVec4s: outVec4s, outVec4s: inVec4s };
-    const overrides = { accumulate: accumulate ? 1 : 0 };
-    operations.push(makeProduct(maker, INPUT_GRADIENT, weight, backwards, { dy, dx, step }, allRows, overrides));
+    operations.push(makeProduct(maker, INPUT_GRADIENT, weight, backwards, { dy, dx, step }, allRows, { accumulate }));
   }
   return operations;
 }

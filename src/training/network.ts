@@ -205,7 +205,7 @@ export class TrainingNetwork {
 
   async #compile(): Promise<void> {
     const { sizes } = this.#model;
-    const maker = new OperationMaker(this.#context);
+    const maker = new OperationMaker(this.#scope);
     const { parameters, activations } = this;
     const { dropout, from, loss, rnntType } = this.#options;
     const shared = { maker, parameters, step: this.#step, dropout };

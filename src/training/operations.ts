@@ -1,12 +1,7 @@
 import type { MemoryPart } from '../encoder/engine.ts';
 import type { BufferScope, GpuContext } from '../webgpu/device/context.ts';
-import {
-  Kernel,
-  type BindingNames,
-  type KernelSource,
-  type Resource,
-  type Workgroups,
-} from '../webgpu/device/kernel.ts';
+import { Kernel, type KernelSource, type Resource, type Workgroups } from '../webgpu/device/kernel.ts';
+import { partSizes, type ResourceNames, type SizeNames } from './kernel-sizes.ts';
 
 /** How large a batch is. */
 export interface BatchSize {
@@ -73,12 +68,18 @@ type Kernels = Map<string, Promise<Kernel<KernelSource>>>;
 /** What was compiled for a device, kept for its next network: compiling takes as long as many steps. */
 const compiled = new WeakMap<GpuContext, Kernels>();
 
-/** Compiles kernels, those of the same sizes once for a device, and binds them. */
+/** Compiles kernels, those of the same overrides once for a device, and binds them. */
 export class OperationMaker {
+  readonly #scope: BufferScope;
   readonly #context: GpuContext;
   readonly #kernels: Kernels;
+  /** Blocks of sizes, by their words. */
+  readonly #sizes = new Map<string, GPUBuffer>();
 
-  constructor(context: GpuContext) {
+  /** @param scope that the kernels' sizes live and die with */
+  constructor(scope: BufferScope) {
+    const { context } = scope;
+    this.#scope = scope;
     this.#context = context;
     this.#kernels = compiled.get(context) ?? new Map<string, Promise<Kernel<KernelSource>>>();
     compiled.set(context, this.#kernels);
@@ -90,27 +91,42 @@ export class OperationMaker {
   }
 
   /**
+   * @param sizes its overrides, and what its block of sizes has
    * @param workgroups of a dispatch, for a batch
    * @throws RillError `shader`.
    */
   async make<Source extends KernelSource>(
     source: Source,
-    overrides: Readonly<Record<Source['overrides'][number], number>>,
-    resources: Readonly<Record<BindingNames<Source>, Resource>>,
+    sizes: Readonly<Record<SizeNames<Source>, number>>,
+    resources: Readonly<Record<ResourceNames<Source>, Resource>>,
     workgroups: (size: BatchSize) => Workgroups,
   ): Promise<Operation> {
+    const { overrides, words } = partSizes(source, sizes);
+    const block = words && { sizes: this.#blockOf(words) };
     const key = JSON.stringify([source.name, source.files, overrides]);
     const compiling = this.#kernels.get(key) ?? Kernel.create<KernelSource>(this.#context, source, overrides);
     this.#kernels.set(key, compiling);
     // What failed is compiled anew when it is asked for again.
     compiling.catch(() => this.#kernels.delete(key));
-    const kernel = (await compiling).bind(resources);
+    const kernel = (await compiling).bind({ ...resources, ...block });
     return {
       name: source.name,
       run(pass, size, ordinal = 0) {
         kernel.dispatch(pass, workgroups(size), ordinal * ORDINAL_STRIDE);
       },
     };
+  }
+
+  #blockOf(words: Uint32Array<ArrayBuffer>): GPUBuffer {
+    const key = words.join();
+    const known = this.#sizes.get(key);
+    if (known) {
+      return known;
+    }
+    const block = createUniform(this.#scope, 'activations', 'sizes', words.byteLength);
+    this.#context.device.queue.writeBuffer(block, 0, words);
+    this.#sizes.set(key, block);
+    return block;
   }
 }
 

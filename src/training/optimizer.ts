@@ -116,8 +116,8 @@ export class Optimizer {
   }
 
   async #compile(relativeRate: (name: string) => number = () => 1): Promise<void> {
-    const maker = new OperationMaker(this.#context);
     const scope = this.#scope;
+    const maker = new OperationMaker(scope);
     const stepped = this.#stepped;
     const count = stepped.length;
     const groupsOf = ({ layout }: TrainedParameter) => Math.ceil(layout.length / 4 / GROUP_VEC4S);

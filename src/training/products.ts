@@ -40,19 +40,28 @@ interface ProductSizes {
   outVec4s: number;
 }
 
-/** Rows of a thread, and vec4s of outputs of a workgroup. */
-const TILES = {
-  buffer: { tile: 4, outputs: 32 },
-  texels: { tile: 8, outputs: 16 },
-  quads: { tile: 8, outputs: 8 },
-} as const;
+/** vec4s of outputs of a workgroup. */
+const OUTPUTS = { buffer: 32, texels: 16, quads: 8 } as const;
+/** Rows of a thread where the matrix lies in a buffer. */
+const BUFFER_TILE = 4;
+
+/** The rows of a product. */
+interface ProductRows {
+  of: (size: BatchSize) => number;
+  /** Those of a thread where the matrix lies in a texture. */
+  tile: number;
+}
+
+/** Those of a whole batch. */
+export const allRows: ProductRows = { of: ({ utterances, frames }) => utterances * frames, tile: 8 };
+
+/** Those of a frame: few, so that a larger tile is half empty, and takes twice as long to compile. */
+export const frameRows: ProductRows = { of: ({ utterances }) => utterances, tile: 4 };
 
 /**
  * A product of rows with a parameter's matrix, by the kernel that goes with where it lies.
  *
- * @param overrides beside the sizes
  * @param resources beside the matrix
- * @param rowsOf rows of the product
  * @throws RillError `shader`.
  */
 export function makeProduct(
@@ -61,22 +70,16 @@ export function makeProduct(
   { value, texture }: Parameter,
   { inVec4s, outVec4s }: ProductSizes,
   resources: Readonly<Record<string, Resource>>,
-  rowsOf: (size: BatchSize) => number,
-  overrides: Readonly<Record<string, number>> = {},
+  rows: ProductRows,
+  { accumulate = false } = {},
 ): Promise<Operation> {
   const way = texture ? (maker.hasSubgroups ? 'quads' : 'texels') : 'buffer';
-  const { tile, outputs } = TILES[way];
+  const tile = texture ? rows.tile : BUFFER_TILE;
   const workgroups = (size: BatchSize): Workgroups => [
-    Math.ceil(outVec4s / outputs),
-    Math.ceil(rowsOf(size) / tile),
+    Math.ceil(outVec4s / OUTPUTS[way]),
+    Math.ceil(rows.of(size) / tile),
     1,
   ];
-  const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, tile };
-  return maker.make(ways[way], { ...sizes, ...overrides }, { weight: texture ?? value, ...resources }, workgroups);
+  const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, accumulate: accumulate ? 1 : 0, tile };
+  return maker.make(ways[way], sizes, { weight: texture ?? value, ...resources }, workgroups);
 }
-
-/** Rows of a whole batch. */
-export const allRows = ({ utterances, frames }: BatchSize) => utterances * frames;
-
-/** Rows of a frame. */
-export const frameRows = ({ utterances }: BatchSize) => utterances;

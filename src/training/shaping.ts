@@ -144,9 +144,7 @@ export class Shaping {
     const filtered = (y: GPUBuffer, rowVec4s: number) =>
       maker.make(kernels.filterWeights, { row_vec4s: rowVec4s }, { y, factors, step }, byRow);
     return [
-      makeProduct(maker, INPUT_GRADIENT, weight, { inVec4s: units, outVec4s: d }, { dy: dz, dx, step }, allRows, {
-        accumulate: 0,
-      }),
+      makeProduct(maker, INPUT_GRADIENT, weight, { inVec4s: units, outVec4s: d }, { dy: dz, dx, step }, allRows),
       maker.make(kernels.filterNorms, row, { dx, norms, step }, byUtterance),
       maker.make(kernels.filterFactors, {}, { norms, factors, step }, () => [1, 1, 1]),
       ...(dOut ? [maker.make(kernels.filterAdd, row, { x: dx, y: dOut, factors, step }, byRow)] : []),

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { BufferScope, type GpuContext } from '../../src/webgpu/device/context.ts';
-import { Kernel, type BindingNames, type KernelSource, type Workgroups } from '../../src/webgpu/device/kernel.ts';
+import { partSizes, type ResourceNames, type SizeNames } from '../../src/training/kernel-sizes.ts';
+import { Kernel, type KernelSource, type Workgroups } from '../../src/webgpu/device/kernel.ts';
 import { readBuffers } from '../../src/webgpu/device/readback.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { expectClose, expectSameBytes, type Tolerance } from '../support/close.ts';
@@ -21,9 +22,10 @@ type Given = Values | Texels;
 /** A kernel with its inputs, and what its float64 twin makes of them. */
 export interface KernelCase<Source extends KernelSource> {
   name: string;
-  overrides: Readonly<Record<Source['overrides'][number], number>>;
-  /** A value for each binding; outputs poisoned, uniforms as their words. */
-  buffers: Readonly<Record<BindingNames<Source>, Given>>;
+  /** And what its block of sizes has, if it is one of training's that has one. */
+  overrides: Readonly<Record<SizeNames<Source>, number>>;
+  /** A value for each other binding; outputs poisoned, uniforms as their words. */
+  buffers: Readonly<Record<ResourceNames<Source>, Given>>;
   workgroups: Workgroups;
   /** Each output by name; NaN where the poison must have stayed. */
   expected: Readonly<Record<string, Float64Array>>;
@@ -39,10 +41,11 @@ export async function runOnGpu<Source extends KernelSource>(
 ) {
   const gpu = await openContext();
   const scope = new BufferScope(gpu);
-  const kernel = await Kernel.create(gpu, source, overrides);
+  const { overrides: constants, words: sizes } = partSizes(source, overrides);
+  const kernel = await Kernel.create<KernelSource>(gpu, source, constants);
   const created: Record<string, GPUBuffer> = {};
   const textures: Record<string, GPUTexture> = {};
-  for (const [name, values] of Object.entries<Given>(buffers)) {
+  for (const [name, values] of Object.entries<Given>({ ...buffers, ...(sizes && { sizes }) })) {
     if ('texels' in values) {
       const { texels, format, size } = values;
       const texture = scope.createTexture('activations', name, texels.byteLength, format, size);
@@ -55,10 +58,9 @@ export async function runOnGpu<Source extends KernelSource>(
     created[name] = scope.createBuffer('activations', name, values.byteLength, usage | GPUBufferUsage.COPY_DST);
     gpu.device.queue.writeBuffer(created[name], 0, values);
   }
-  const bound = { ...created, ...textures } as Record<BindingNames<Source>, GPUBuffer | GPUTexture>;
   const encoder = gpu.device.createCommandEncoder();
   const pass = encoder.beginComputePass();
-  kernel.bind(bound).dispatch(pass, workgroups);
+  kernel.bind({ ...created, ...textures }).dispatch(pass, workgroups);
   pass.end();
   gpu.device.queue.submit([encoder.finish()]);
   const outputs: Record<string, Float32Array> = {};
@@ -79,11 +81,13 @@ function findRaces<Source extends KernelSource>(
 ) {
   const groups: Record<string, Record<string, unknown>> = {};
   const left: Record<string, Values> = {};
+  const { overrides: constants, words: sizes } = partSizes(source, overrides);
+  const all: Readonly<Record<string, Given>> = { ...buffers, ...(sizes && { sizes }) };
   for (const [name, { group, binding, type }] of Object.entries(source.bindings)) {
     if (type === 'sampler') {
       continue;
     }
-    const given: Given = buffers[name as keyof typeof buffers];
+    const given = all[name];
     const values: Values = 'texels' in given ? new Float32Array(4 * given.size[0] * given.size[1]) : given.slice();
     left[name] = values;
     (groups[group] ??= {})[binding] = type === 'uniform' ? { uniform: values } : values;
@@ -91,7 +95,7 @@ function findRaces<Source extends KernelSource>(
   // What it does not understand it writes to the console, and goes on without.
   const complaints = vi.spyOn(console, 'error').mockImplementation(() => undefined);
   const code = forRaceDetector(source.code);
-  const { races, errors } = detectRaces(code, 'main', [...workgroups], groups, { constants: overrides });
+  const { races, errors } = detectRaces(code, 'main', [...workgroups], groups, { constants });
   const notUnderstood = complaints.mock.calls.map(String);
   complaints.mockRestore();
   return { races: races.map(({ message }) => message), errors: [...errors, ...notUnderstood], left };

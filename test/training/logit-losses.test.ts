@@ -42,7 +42,7 @@ async function lossesOf(logits: Numbers, utterances: readonly Utterance[], width
   queue.writeBuffer(dLogits, 0, new Float32Array(bytes / 4).fill(NaN));
   queue.writeBuffer(step, 0, Uint32Array.of(size.utterances, frames));
   const buffers = { logProbs, dLogits, losses, step };
-  const maker = new OperationMaker(context);
+  const maker = new OperationMaker(scope);
   const parts = { context, maker, capacity: { ...size, labels: 4 }, vocabSize: width, ...buffers };
   const each = [await CtcLoss.create(parts), await SpikeLoss.create(parts)];
   const encoder = context.device.createCommandEncoder();

@@ -112,7 +112,7 @@ async function runLoss(
   const parameters = await Parameters.load(context, weights, transducerLayouts(sizes));
   const loss = await TransducerLoss.create(
     {
-      ...{ context, maker: new OperationMaker(context), sizes, parameters, step, dropout: 0 },
+      ...{ context, maker: new OperationMaker(scope), sizes, parameters, step, dropout: 0 },
       ...{ capacity: capacity ?? { ...rows, labels: 9 }, encoderOut: given, dEncoderOut: gradient },
     },
     type,

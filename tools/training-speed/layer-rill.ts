@@ -38,7 +38,7 @@ export const rillLayer =
     device.queue.writeBuffer(step, 0, Uint32Array.of(utterances, frames));
     device.queue.writeBuffer(activations.alpha, 0, Float32Array.of(1));
     device.queue.writeBuffer(goal, 0, wanted);
-    const maker = new OperationMaker(context);
+    const maker = new OperationMaker(scope);
     const { out, dOut, layers } = activations;
     const parts = { maker, sizes, parameters, activations, step, at, dropout: 0 };
     const [forward, backward, meanSquare, optimizer] = await Promise.all([

@@ -17,12 +17,14 @@ interface ProductCase extends Omit<KernelCase<KernelSource>, 'overrides' | 'work
   columns: number;
 }
 
-/** What each way takes: rows of a thread, vec4s of a workgroup. */
-const TILES = [
-  ['buffer', 4, 32],
-  ['quads', 8, 8],
-  ['texels', 8, 16],
+/** vec4s of a workgroup of each way. */
+const OUTPUTS = [
+  ['buffer', 32],
+  ['quads', 8],
+  ['texels', 16],
 ] as const;
+/** Rows of a thread: more where the matrix lies in a texture, and the product is one of all rows. */
+const tileOf = (way: keyof Ways<unknown>, buffers: object) => (way === 'buffer' || 'at' in buffers ? 4 : 8);
 
 /**
  * A product in all its ways, against its twin, and that in a buffer through the race detector. Kernels of tiles of eight take long to compile: of these the last case with
@@ -33,8 +35,9 @@ export function describeProduct(
   cases: readonly ProductCase[],
   isRaced?: (each: { name: string }) => boolean,
 ): void {
-  for (const [way, tile, outputs] of TILES) {
+  for (const [way, outputs] of OUTPUTS) {
     const own = cases.map(({ rows, columns, overrides, buffers, ...rest }): KernelCase<KernelSource> => {
+      const tile = tileOf(way, buffers);
       const workgroups: Workgroups = [ceilDiv(overrides.out_vec4s, outputs), ceilDiv(rows, tile), 1];
       const { weight } = buffers;
       const texels = weight instanceof Float32Array && {
