@@ -18,7 +18,10 @@ const PERIODS = 60;
  * KEYS: done, results, counts, rate. ARGV: index, line, seconds heard, seconds expected, 1 if set aside, period, periods.
  */
 const KEEP = `
-if redis.call('SETBIT', KEYS[1], ARGV[1], 1) == 1 then return 0 end
+if redis.call('SETBIT', KEYS[1], ARGV[1], 1) == 1 then
+  redis.call('HINCRBY', KEYS[3], 'again', 1)
+  return 0
+end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HINCRBY', KEYS[3], 'files', 1)
 redis.call('HINCRBY', KEYS[3], 'setAside', ARGV[5])
@@ -60,6 +63,8 @@ export interface CorpusCounts {
   bytes: number;
   /** Results that were taken out of Redis. */
   taken: number;
+  /** Files that were heard once more, for nothing: their line was there. */
+  again: number;
 }
 
 /** A line, and what it counts for. */
@@ -212,6 +217,7 @@ export class CorpusStore {
       expected: count('expected'),
       bytes: count('bytes'),
       taken: count('taken'),
+      again: count('again'),
     };
   }
 
