@@ -9,7 +9,7 @@ export interface HereOptions {
   /** Where their lines go; what it has already is not done again. */
   results: ResultsFile;
   /** Hears the files. */
-  hearing: Hearing;
+  hearing: Pick<Hearing, 'hear'>;
   /** A file's line: JSON. */
   lineOf: (file: CorpusFile, heard: Heard) => string;
   /** Called when a file is done. */

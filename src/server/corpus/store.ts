@@ -90,8 +90,8 @@ export function checkName(name: string): void {
   }
 }
 
-/** Redis, as it is at this address. @throws RillError `bad-argument` for an address of something else, `network`. */
-export async function connect({ Redis }: QueuePackages, url: string): Promise<Redis> {
+/** @throws RillError `bad-argument` for the address of something else. */
+export function checkAddress(url: string): void {
   if (!/^rediss?:\/\//.test(url)) {
     throw new RillError('bad-argument', {
       got: `the queue ${JSON.stringify(url)}`,
@@ -99,6 +99,10 @@ export async function connect({ Redis }: QueuePackages, url: string): Promise<Re
       remedy: 'Name the Redis that all workers reach.',
     });
   }
+}
+
+/** @throws RillError `network` where no Redis answers. */
+export async function connect({ Redis }: QueuePackages, url: string): Promise<Redis> {
   const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null });
   let problem: unknown;
   redis.on('error', (error) => {

@@ -9,7 +9,7 @@ import { waitFor } from './wait.ts';
 /** What a worker is told. */
 export interface CorpusWorkerOptions {
   /** Hears the files. */
-  hearing: Hearing;
+  hearing: Pick<Hearing, 'ready' | 'hear'>;
   /** A file's line: JSON. */
   lineOf: (file: CorpusFile, heard: Heard) => string;
   /** Jobs at a time: the second fills the lanes that the end of the first leaves idle; 2 by default. */
