@@ -14,14 +14,24 @@ const PERIOD_SECONDS = 10;
 const PERIODS = 60;
 
 /**
- * Keeps a line of a file that has none yet, and counts it.
- * KEYS: done, results, counts, rate. ARGV: index, line, seconds heard, seconds expected, 1 if set aside, period, periods.
+ * Keeps a line of a file that has none yet, and counts it. What was heard takes the place of an error: a worker that got no
+ * processor for long was taken for dead, and was not.
+ * KEYS: done, results, counts, rate, aside. ARGV: index, line, seconds heard, seconds expected, 1 if set aside, period,
+ * periods.
  */
 const KEEP = `
 if redis.call('SETBIT', KEYS[1], ARGV[1], 1) == 1 then
-  redis.call('HINCRBY', KEYS[3], 'again', 1)
-  return 0
+  local isError = redis.call('GETBIT', KEYS[5], ARGV[1]) == 1 and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1
+  if ARGV[5] == '1' or not isError then
+    redis.call('HINCRBY', KEYS[3], 'again', 1)
+    return 0
+  end
+  redis.call('HINCRBY', KEYS[3], 'files', -1)
+  redis.call('HINCRBY', KEYS[3], 'setAside', -1)
+  redis.call('HINCRBY', KEYS[3], 'bytes', -redis.call('HSTRLEN', KEYS[2], ARGV[1]))
+  redis.call('HINCRBYFLOAT', KEYS[3], 'expected', -ARGV[4])
 end
+redis.call('SETBIT', KEYS[5], ARGV[1], ARGV[5])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HINCRBY', KEYS[3], 'files', 1)
 redis.call('HINCRBY', KEYS[3], 'setAside', ARGV[5])
@@ -132,14 +142,16 @@ const withoutPassword = (url: string) => url.replace(/\/\/[^@/]*@/, '//…@');
 /** A corpus's own keys. */
 export class CorpusStore {
   readonly #redis: Redis;
-  readonly #keys: Readonly<Record<'about' | 'done' | 'results' | 'counts' | 'rate', string>>;
+  readonly #keys: Readonly<Record<'about' | 'done' | 'aside' | 'results' | 'counts' | 'rate', string>>;
 
+  /** @internal */
   constructor(redis: Redis, name: string) {
     const key = (part: string) => `${KEY_PREFIX}:${name}:files:${part}`;
     this.#redis = redis;
     this.#keys = {
       about: key('about'),
       done: key('done'),
+      aside: key('aside'),
       results: key('results'),
       counts: key('counts'),
       rate: key('rate'),
@@ -174,11 +186,11 @@ export class CorpusStore {
     return files.filter((_, i) => bits[i] === 0);
   }
 
-  /** Keeps the line of a file that has none yet. @returns whether it had none */
+  /** Keeps the line of a file that has none yet, or an error. @returns whether it was kept */
   async keep({ index, line, seconds, expected, isSetAside }: KeptLine): Promise<boolean> {
-    const { done, results, counts, rate } = this.#keys;
+    const { done, results, counts, rate, aside } = this.#keys;
     const values = [index, line, seconds, expected, isSetAside ? 1 : 0, PERIOD_SECONDS, PERIODS];
-    return (await this.#redis.eval(KEEP, 4, done, results, counts, rate, ...values)) === 1;
+    return (await this.#redis.eval(KEEP, 5, done, results, counts, rate, aside, ...values)) === 1;
   }
 
   /** Lines of neighbours in the list; null where there is none, or it was taken. */

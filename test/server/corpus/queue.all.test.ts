@@ -10,7 +10,7 @@ import type { CorpusDescription } from '../../../src/server/corpus/description.t
 import { CorpusQueue } from '../../../src/server/corpus/queue.ts';
 import { ResultsFile } from '../../../src/server/corpus/results-file.ts';
 import { CorpusWorker, type CorpusWorkerOptions } from '../../../src/server/corpus/worker.ts';
-import { startRedis, type OwnRedis } from '../../../tools/corpus/redis.ts';
+import { startRedis, type OwnRedis } from '../../../tools/corpus-campaign/redis.ts';
 import { failure } from '../../support/failure.ts';
 import { FakeHearing, corpusFiles, fakeLine } from './support.ts';
 
@@ -146,7 +146,10 @@ describe('a corpus in a queue', () => {
   it('gives a job back when the recognizer cannot be opened, and the worker ends with the reason', async () => {
     await submit(plain(4));
     const hearing = new FakeHearing();
-    hearing.ready = vi.fn(hearing.ready).mockResolvedValueOnce(undefined).mockRejectedValue(new Error('no GPU'));
+    hearing.ready = vi
+      .fn<() => Promise<void>>()
+      .mockResolvedValueOnce(undefined)
+      .mockRejectedValue(new Error('no GPU'));
     await expect(work({ hearing })).rejects.toThrow('no GPU');
     expect((await queue.status()).jobs).toEqual({ waiting: 1, active: 0, delayed: 0 });
   });
@@ -162,32 +165,36 @@ describe('a corpus in a queue', () => {
     expect(await queue.status()).toMatchObject({ files: 1, again: 1, seconds: 1 });
   });
 
+  it('takes what was heard after all for the line of a file that was set aside, and never an error for what was heard', async () => {
+    await submit(plain(2));
+    const kept = { index: 1, seconds: 0, expected: 1 };
+    await queue.store.keep({ ...kept, line: '{"error":"its worker ended"}', isSetAside: true });
+    await queue.store.keep({ ...kept, line: '{"audio":"heard"}', seconds: 3, isSetAside: false });
+    await queue.store.keep({ ...kept, line: '{"error":"its worker ended"}', isSetAside: true });
+    expect(await lines()).toEqual([{ audio: 'heard' }]);
+    const counts = { files: 1, setAside: 0, again: 1, seconds: 3, expected: 1, bytes: '{"audio":"heard"}'.length };
+    expect(await queue.store.counts()).toMatchObject(counts);
+  });
+
   it('makes workers wait when Redis holds enough results, until who follows has taken them', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'rill-collect-'));
     const path = join(folder, 'results.jsonl');
-    await submit(plain(60), { heldBytes: 100 });
+    await submit(plain(20), { heldBytes: 100 });
     const notes: string[] = [];
     const working = work({ onNote: (text) => notes.push(text) });
-    await vi.waitFor(() => {
-      expect(notes.join()).toContain('waiting');
-    });
-    expect((await queue.status()).files).toBeLessThan(60);
+    await vi.waitUntil(() => notes.join().includes('waiting'), { timeout: 60_000 });
+    expect((await queue.status()).files).toBeLessThan(20);
     const stop = new AbortController();
     const collect = async () =>
-      collectAll(queue.store, await ResultsFile.open(path, 'this'), 60, () => stop.abort(), stop.signal);
+      collectAll(queue.store, await ResultsFile.open(path, 'this'), 20, () => stop.abort(), stop.signal);
     await expect(collect()).rejects.toThrow();
-    const rest = collectAll(
-      queue.store,
-      await ResultsFile.open(path, 'this'),
-      60,
-      () => 0,
-      new AbortController().signal,
-    );
+    const results = await ResultsFile.open(path, 'this');
+    const rest = collectAll(queue.store, results, 20, () => undefined, new AbortController().signal);
     await Promise.all([working, rest]);
     const written = (await readFile(path, 'utf8')).split('\n').filter(Boolean);
-    expect(written.map((line) => (JSON.parse(line) as Line).audio)).toEqual(plain(60));
-    expect(await queue.status()).toMatchObject({ bytes: 0, taken: 60 });
-    expect(await failure('bad-argument', () => lines())).toMatch(/60 results that were taken/);
+    expect(written.map((line) => (JSON.parse(line) as Line).audio)).toEqual(plain(20));
+    expect(await queue.status()).toMatchObject({ bytes: 0, taken: 20 });
+    expect(await failure('bad-argument', () => lines())).toMatch(/20 results that were taken/);
     await rm(folder, { recursive: true });
   });
 });

@@ -29,8 +29,8 @@ export interface CampaignReport {
   /** Seconds that each took, process starts among them. */
   took: { inOneProcess: number; byWorkers: number; withKills: number };
   kills: number;
-  /** Files that were heard twice because of the kills, and counted once. */
-  again: number;
+  /** Files that were heard twice and counted once: a worker that gets no processor for long loses its jobs to others. */
+  again: { byWorkers: number; withKills: number };
   setAside: number;
   /** Lines that differ from those of one process, or are not there. */
   wrong: { byWorkers: number; withKills: number };
@@ -110,7 +110,7 @@ class Campaign {
       seconds: calm.seconds,
       took: { inOneProcess, byWorkers: calm.took, withKills: killed.took },
       kills: this.#kills,
-      again: killed.again,
+      again: { byWorkers: calm.again, withKills: killed.again },
       setAside: killed.setAside,
       wrong: { byWorkers: wrongOf(calm.lines), withKills: wrongOf(killed.lines) },
     };

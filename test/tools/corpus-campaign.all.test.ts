@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runCampaign } from '../../tools/corpus/campaign.ts';
+import { runCampaign } from '../../tools/corpus-campaign/campaign.ts';
 
 describe('bench:corpus', () => {
   it('finds every line the same in one process, by workers, and by workers that are killed', async () => {

@@ -26,7 +26,7 @@ function report({ files, seconds, took, kills, again, setAside, wrong }: Campaig
     ['by workers', speed(took.byWorkers)],
     ['by workers of which some are killed', speed(took.withKills)],
     ['kills', String(kills)],
-    ['files heard twice, counted once', String(again)],
+    ['files heard twice, counted once', `${again.byWorkers}, with kills ${again.withKills}`],
     ['files set aside', String(setAside)],
     ['lines that differ', `${wrong.byWorkers}, with kills ${wrong.withKills}`],
   ]);
