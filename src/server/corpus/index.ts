@@ -4,7 +4,7 @@ export type { CorpusFile } from './corpus-file.ts';
 export type { CorpusDescription } from './description.ts';
 export { Hearing, type Heard, type HearingParts, type HearingReports, type OpenAudio } from './hearing.ts';
 export { transcribeHere, type HereOptions } from './here.ts';
-export { CorpusQueue, type CorpusStatus } from './queue.ts';
+export { CorpusQueue, type CorpusJobs, type CorpusStatus } from './queue.ts';
 export { ResultsFile } from './results-file.ts';
 export type { JobSize } from './split.ts';
 export type { CorpusCounts, CorpusStore, KeptLine } from './store.ts';

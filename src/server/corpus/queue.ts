@@ -20,6 +20,16 @@ const BULK = 500;
 /** Events that BullMQ keeps; nobody reads them here. */
 const EVENTS = 100;
 
+/** How many jobs there are. */
+export interface CorpusJobs {
+  /** For a worker. */
+  waiting: number;
+  /** Workers are at them. */
+  active: number;
+  /** For another attempt. */
+  delayed: number;
+}
+
 /** How far a corpus is, as people ask. */
 export interface CorpusStatus extends CorpusCounts {
   /** `submitting`, `running`, `paused` or `finished`. */
@@ -28,8 +38,8 @@ export interface CorpusStatus extends CorpusCounts {
   total: number;
   /** Seconds that the list probably lasts. */
   totalSeconds: number;
-  /** Jobs that wait, that workers are at, and that wait for another attempt. */
-  jobs: { waiting: number; active: number; delayed: number };
+  /** Jobs that are not done. */
+  jobs: CorpusJobs;
   /** Workers that are connected. */
   workers: number;
   /** Seconds of audio a second, over the last ten minutes. */

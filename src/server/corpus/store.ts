@@ -1,6 +1,7 @@
 /** What is known of a corpus in Redis, beside its jobs: what it is, what is done, and the results until they are taken. */
 import type { Redis } from 'ioredis';
 import { RillError } from '../../errors.ts';
+import type { CorpusFile } from './corpus-file.ts';
 import { formatDescription, parseDescription, type CorpusDescription } from './description.ts';
 import type { QueuePackages } from './packages.ts';
 
@@ -79,6 +80,7 @@ export interface CorpusCounts {
 
 /** A line, and what it counts for. */
 export interface KeptLine {
+  /** The file's place in the list, from 0. */
   index: number;
   /** JSON. */
   line: string;
@@ -86,6 +88,7 @@ export interface KeptLine {
   seconds: number;
   /** Seconds that it was expected to last. */
   expected: number;
+  /** Whether it says why the file was set aside. */
   isSetAside: boolean;
 }
 
@@ -181,7 +184,7 @@ export class CorpusStore {
   }
 
   /** Of some files those that have no line yet. */
-  async undone<File extends { index: number }>(files: readonly File[]): Promise<File[]> {
+  async undone(files: readonly CorpusFile[]): Promise<CorpusFile[]> {
     const bits = await Promise.all(files.map(({ index }) => this.#redis.getbit(this.#keys.done, index)));
     return files.filter((_, i) => bits[i] === 0);
   }
@@ -200,7 +203,7 @@ export class CorpusStore {
   }
 
   /** Lines that wait, in no order: each at least once, in pages. */
-  async *waiting(): AsyncGenerator<{ index: number; line: string }[]> {
+  async *waiting(): AsyncGenerator<Pick<KeptLine, 'index' | 'line'>[]> {
     let cursor = '0';
     do {
       const [next, flat] = await this.#redis.hscan(this.#keys.results, cursor, 'COUNT', PAGE);
@@ -223,6 +226,7 @@ export class CorpusStore {
     }
   }
 
+  /** How far it is. */
   async counts(): Promise<CorpusCounts> {
     const counts = await this.#redis.hgetall(this.#keys.counts);
     const count = (name: keyof CorpusCounts) => Number(counts[name] ?? 0);
