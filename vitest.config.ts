@@ -8,11 +8,12 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 const END_TO_END = [
   'test/{demo,runtimes}/**/*.test.ts',
   'test/{one-file,package}*.test.ts',
-  'test/tools/{cli,command-line,portable,pytorch,soak,train}*.test.ts',
+  'test/server/corpus/queue.all.test.ts',
+  'test/tools/{cli,command-line,corpus-campaign,portable,pytorch,soak,train}*.test.ts',
 ];
 /** Without a GPU, a browser or another process: seconds. */
 const UNIT = [
-  'test/{checkpoint,decoder,features,model,text,tools,wasm,waveform}/**/*.test.ts',
+  'test/{checkpoint,decoder,features,model,server,text,tools,wasm,waveform}/**/*.test.ts',
   'test/{documents,imports}.test.ts',
 ];
 

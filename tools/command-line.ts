@@ -4,6 +4,7 @@ import { RillError } from '../src/errors.ts';
 import { helpOf, type Command } from './commands/arguments.ts';
 import { bench } from './commands/bench.ts';
 import { convert } from './commands/convert.ts';
+import { corpus } from './commands/corpus.ts';
 import { decode } from './commands/decode.ts';
 import { dtypes } from './commands/dtypes.ts';
 import { encode } from './commands/encode.ts';
@@ -29,6 +30,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   encode,
   decode,
   transcribe,
+  corpus,
   spot,
   eval: evaluate,
   'eval-keywords': evaluateKeywords,
@@ -41,7 +43,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 function help(): string {
-  const lines = Object.values(COMMANDS).map(({ usage, summary }) => `  rill ${usage}\n      ${summary}`);
+  const commands = Object.values(COMMANDS).flatMap((command) => Object.values(command.commands ?? { command }));
+  const lines = commands.map(({ usage, summary }) => `  rill ${usage}\n      ${summary}`);
   return [
     'Streaming speech recognition on the GPU or the CPU.',
     lines.join('\n'),
@@ -73,6 +76,13 @@ function findCommand(name: string | undefined): Command {
   return COMMANDS[name];
 }
 
+/** The command that is meant, where one has others below it, and what stands behind its name. */
+function innermost(command: Command, args: readonly string[]): { command: Command; rest: string[] } {
+  const [name = '', ...rest] = args;
+  const { commands = {} } = command;
+  return Object.hasOwn(commands, name) ? { command: commands[name], rest } : { command, rest: [...args] };
+}
+
 /** Options stand in front of `--`; behind it there are only names. */
 const asksForHelp = (args: readonly string[]) => {
   const end = args.indexOf('--');
@@ -89,12 +99,12 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
     return 0;
   }
   try {
-    const command = findCommand(name);
-    if (asksForHelp(args)) {
+    const { command, rest } = innermost(findCommand(name), args);
+    if (asksForHelp(rest)) {
       print(helpOf(command));
       return 0;
     }
-    return (await command.run(args)) ?? 0;
+    return (await command.run(rest)) ?? 0;
   } catch (error) {
     note(failureLine(error));
     return exitStatus(error);

@@ -19,7 +19,7 @@ export interface Item {
 /** Headings of lists: Rill's own, and Hugging Face's audiofolder. */
 const HEADINGS: readonly string[] = ['audio,text', 'file_name,transcription'];
 /** What a folder's list is called: audiofolder's name. */
-const FOLDER_LIST = 'metadata.csv';
+export const FOLDER_LIST = 'metadata.csv';
 
 /**
  * Reads a list: lines of `audio,text` (CSV), a folder with Hugging Face's `metadata.csv` (`file_name,transcription`), or

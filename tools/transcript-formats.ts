@@ -19,7 +19,7 @@ const SHORTEST_CUE_SECONDS = 1;
 export function formatTranscript(format: TranscriptFormat, audio: string, transcript: Transcript): string {
   switch (format) {
     case 'json':
-      return `${json(audio, transcript)}\n`;
+      return `${jsonLine({ audio }, transcript)}\n`;
     case 'srt':
       return cuesOf(transcript.segments)
         .map(({ start, end, lines }, i) => `${i + 1}\n${time(start, ',')} --> ${time(end, ',')}\n${lines.join('\n')}\n`)
@@ -31,9 +31,19 @@ export function formatTranscript(format: TranscriptFormat, audio: string, transc
   }
 }
 
-function json(audio: string, { text, tokens, timestamps, probabilities, words, segments }: Transcript): string {
-  const bounds = segments.map(({ text, start, end }) => ({ text, start, end }));
-  return JSON.stringify({ audio, text, tokens, timestamps, probabilities, words, segments: bounds });
+/**
+ * A transcript as a line of JSON, without its end.
+ *
+ * @param source the recording, and which part of it where that is not the whole
+ */
+export function jsonLine(source: { audio: string; start?: number; duration?: number }, transcript: Transcript): string {
+  const { text, tokens, timestamps, probabilities, words, segments } = transcript;
+  const { audio, start, duration } = source;
+  const bounds = segments.map((segment) => ({ text: segment.text, start: segment.start, end: segment.end }));
+  return JSON.stringify({
+    ...{ audio, start, duration, text },
+    ...{ tokens, timestamps, probabilities, words, segments: bounds },
+  });
 }
 
 interface Cue {

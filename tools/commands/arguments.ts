@@ -34,6 +34,8 @@ export interface Command {
   options?: Options;
   /** A call that does something useful, without `rill`. */
   example?: string;
+  /** Commands below this one, by the word behind its name. */
+  commands?: Readonly<Record<string, Command>>;
   /** @returns the exit status, where it is another than 0 */
   run(args: string[]): Promise<number | undefined>;
 }
@@ -54,7 +56,11 @@ function optionHelp(option: Option): string {
 }
 
 /** What `--help` says of a command. */
-export function helpOf({ usage, summary, options = {}, example }: Omit<Command, 'run'>): string {
+export function helpOf({ usage, summary, options = {}, example, commands }: Omit<Command, 'run'>): string {
+  if (commands) {
+    const inner = Object.values(commands).map((each) => `  rill ${each.usage}\n      ${each.summary}`);
+    return [`rill ${usage}\n  ${summary}`, inner.join('\n')].join('\n\n');
+  }
   const rows = Object.entries(options).map((entry) => [flagOf(entry), optionHelp(entry[1])]);
   const width = Math.max(0, ...rows.map(([flag]) => flag.length).filter((length) => length <= WIDEST_FLAG));
   const lines = rows.map(([flag, help]) =>
@@ -71,7 +77,10 @@ export function helpOf({ usage, summary, options = {}, example }: Omit<Command, 
 const WIDEST_FLAG = 30;
 
 /** The call whose help tells more: `rill spot --help`, `npm run bench:soak -- --help`. */
-const helpCall = ({ usage, program }: Call) => `${program ?? `rill ${usage.split(' ')[0]}`} --help`;
+const helpCall = ({ usage, program }: Call) => `${program ?? `rill ${nameIn(usage)}`} --help`;
+
+/** The words that a usage begins with: `spot`, `corpus submit`. */
+const nameIn = (usage: string) => /^[a-z-]+(?: [a-z]+(?= |$))*/.exec(usage)?.[0] ?? '';
 
 /** A usage error: what was got, and how the command is called. */
 export function usageError(got: string, call: Call): RillError {

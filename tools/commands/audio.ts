@@ -1,5 +1,6 @@
 /** What the commands over recordings share: each file through a job, what it says on the way, what it gives. */
 import { RillError } from '../../src/errors.ts';
+import { clock } from '../clock.ts';
 import { failureLine, exitStatus, BAD_INPUT } from '../failures.ts';
 import { readModelFiles } from '../files.ts';
 import { STDIN, nameOf, openRecording, type Recording } from '../recordings.ts';
@@ -135,13 +136,6 @@ function rawRateOf(
     throw usageError(`--raw-rate ${rate} (it must be ${RAW_RATES.lowest} to ${RAW_RATES.highest})`, command);
   }
   return rate;
-}
-
-/** `1:02:03` or `2:03` */
-function clock(seconds: number): string {
-  const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
-  const two = (value: number) => String(value).padStart(2, '0');
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
 /** How far into a recording its decoding is, and how fast. */

@@ -332,7 +332,7 @@ export interface TranscribeOutput extends Transcript {
 }
 
 /** A recording is cut at pauses only: no word is cut in two because it was long. */
-const RECORDING_ENDPOINTS: RecognizerOptions['endpointRules'] = {
+export const RECORDING_ENDPOINTS: RecognizerOptions['endpointRules'] = {
   rule3: { mustContainNonSilence: true, minTrailingSilence: 0.5, minUtteranceLength: 20 },
 };
 

@@ -1,0 +1,23 @@
+import { RillError } from '../../errors.ts';
+import { reasonOf } from './corpus-file.ts';
+
+/** The packages that a queue needs, loaded when one is opened. @throws RillError `bad-argument` where one is missing. */
+export async function loadQueuePackages() {
+  try {
+    const [bullmq, ioredis] = await Promise.all([import('bullmq'), import('ioredis')]);
+    return { ...bullmq, Redis: ioredis.Redis };
+  } catch (cause) {
+    throw new RillError(
+      'bad-argument',
+      {
+        got: `a queue without its packages (${reasonOf(cause).split('\n')[0]})`,
+        expected: 'bullmq and ioredis',
+        remedy: 'Install both (npm install bullmq ioredis), or leave out the queue and work in one process.',
+      },
+      { cause },
+    );
+  }
+}
+
+/** What {@link loadQueuePackages} gives. */
+export type QueuePackages = Awaited<ReturnType<typeof loadQueuePackages>>;
