@@ -65,7 +65,7 @@ it('has the same bytes where layers keep their input alone', async () => {
   }
 });
 
-it('takes the memory that is planned, little more than half of that of f32', async () => {
+it('takes the memory that is planned, layers under two thirds of that of f32', async () => {
   const each = await trainingCase('deep');
   const model = openModel(each.files);
   const capacity = capacityOf(each);
