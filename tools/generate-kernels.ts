@@ -103,37 +103,67 @@ const WAYS: readonly (readonly [suffix: string, parts: readonly string[]])[] = [
 const ofFrame = ['frame_rows', 'step', 'at'];
 const productOfAll = ['product_sizes', 'product_rows', ...rows];
 const productOfFrame = ['product_sizes', ...ofFrame];
-const PRODUCTS: KernelTable = {
+/** Products that only gradients go into. */
+const BACKWARD_PRODUCTS: KernelTable = {
   input_gradient: ['training/input_gradient', 'by_transpose', ...productOfAll],
-  linear: ['training/linear', 'by_matrix', ...productOfAll],
-  lstm_cell: ['training/lstm_cell', 'by_matrix', 'activations', ...productOfFrame],
-  lstm_cell_gradient: ['training/lstm_cell_gradient', 'lstm_back', 'by_transpose', 'activations', ...productOfFrame],
   lstm_output_gradient: ['training/lstm_output_gradient', 'by_transpose', ...productOfFrame],
-  lstm_projection: ['training/lstm_projection', 'by_matrix', ...productOfFrame],
 };
-/** Each product by each way. */
-const products = Object.fromEntries(
-  Object.entries(PRODUCTS).flatMap(([name, [operation, ...parts]]) =>
-    WAYS.map(([suffix, way]): [string, KernelTable[string]] => [name + suffix, [operation, ...parts, ...way]]),
-  ),
-);
+/** Each of some products by some ways. */
+const byWay = (products: KernelTable, ways: typeof WAYS, dtype: string): KernelTable =>
+  Object.fromEntries(
+    Object.entries(products).flatMap(([name, [operation, ...parts]]) =>
+      ways.map(([suffix, way]): [string, KernelTable[string]] => [
+        name + suffix + dtype,
+        [operation, ...parts, ...way],
+      ]),
+    ),
+  );
+
+/** Kernels that read or write what is kept of the way forward, by how it is kept. Quads share inputs in f32. */
+function keeping(dtype: 'f32' | 'f16'): KernelTable {
+  const isHalf = dtype === 'f16';
+  const stored = `stored_${dtype}`;
+  const input = [`input_${dtype}`, stored];
+  const dz = isHalf ? ['dz_apart', stored] : ['dz_in_place'];
+  const products: KernelTable = {
+    linear: ['training/linear', 'by_matrix', ...input, ...productOfAll],
+    lstm_cell: ['training/lstm_cell', 'by_matrix', 'activations', ...input, ...productOfFrame],
+    lstm_cell_gradient: [
+      'training/lstm_cell_gradient',
+      ...['lstm_back', ...dz, 'by_transpose', 'activations'],
+      ...productOfFrame,
+    ],
+    lstm_projection: ['training/lstm_projection', 'by_matrix', stored, ...productOfFrame],
+  };
+  const others: KernelTable = {
+    add: ['training/add', stored, ...byRow],
+    bypass: ['training/bypass', stored, ...norm],
+    bypass_gradient: ['training/bypass_gradient', stored, ...norm],
+    combine: ['training/combine', stored, ...byRow, 'at'],
+    lstm_carry: ['training/lstm_carry', stored, ...ofFrame],
+    lstm_carry_gradient: ['training/lstm_carry_gradient', 'lstm_back', ...dz, 'activations', ...ofFrame],
+    residual: ['training/residual', 'dropout_mask', stored, ...byRow],
+    swish: ['training/swish', 'activations', 'dropout_mask', stored, ...byRow],
+    swish_gradient: ['training/swish_gradient', 'dropout_mask', stored, ...byRow],
+    weight_gradient: ['training/weight_gradient', 'inputs_by_vec4', 'inputs_by_32', stored, ...rows],
+  };
+  const suffix = isHalf ? '_f16' : '';
+  const named = Object.entries(others).map(([name, parts]) => [name + suffix, parts] as const);
+  return { ...byWay(products, isHalf ? WAYS.slice(0, 2) : WAYS, suffix), ...Object.fromEntries(named) };
+}
 
 /** Training's kernels. */
 export const TRAINING_KERNELS: KernelTable = {
   adam: [...adam, 'not_averaged'],
   adam_averaged: [...adam, 'averaged'],
-  add: ['training/add', ...byRow],
   balancer: ['training/balancer', 'balancer_push', ...convolved],
   balancer_pushes: ['training/balancer_pushes', 'balancer_push', 'workgroup_total', ...convolved],
   begin_step: ['training/begin_step', 'workgroup_sum', 'optimizer_state', 'optimizer_totals'],
   bias_gradient: ['training/bias_gradient', 'workgroup_total', ...rows],
-  bypass: ['training/bypass', ...norm],
-  bypass_gradient: ['training/bypass_gradient', ...norm],
   conv: ['training/conv', 'conv_places', 'activations', ...convolved],
   conv_bias_gradient: ['training/bias_gradient', 'workgroup_total', ...convolved],
   conv_input_gradient: ['training/conv_input_gradient', ...convolved],
   conv_weight_gradient: ['training/conv_weight_gradient', 'workgroup_total', 'conv_places', ...convolved],
-  combine: ['training/combine', ...byRow, 'at'],
   ctc_alpha: ['training/ctc_alpha', ...ctc],
   ctc_beta: ['training/ctc_beta', ...ctc],
   ctc_gradient: ['training/ctc_gradient', ...ctc, 'workgroup_rows'],
@@ -146,27 +176,24 @@ export const TRAINING_KERNELS: KernelTable = {
   filter_factors: ['training/filter_factors', 'workgroup_sum', 'step'],
   filter_norms: ['training/filter_norms', 'workgroup_sum', 'step'],
   filter_weights: ['training/filter_weights', ...byRow],
+  keep_f16: ['training/keep', 'stored_f16', ...byRow],
   join: ['training/join', 'lattice_rows', 'activations', ...byRow],
   join_gradient: ['training/join_gradient', 'lattice_rows', ...byRow],
-  ...products,
+  ...byWay(BACKWARD_PRODUCTS, WAYS, ''),
+  ...keeping('f32'),
+  ...keeping('f16'),
   log_softmax: KERNELS.log_softmax,
-  lstm_carry: ['training/lstm_carry', ...ofFrame],
-  lstm_carry_gradient: ['training/lstm_carry_gradient', 'lstm_back', 'activations', ...ofFrame],
   mean_square: ['training/mean_square', 'workgroup_sum', 'workgroup_rows', 'step'],
   relu_gradient: ['training/relu_gradient', ...byRow],
-  residual: ['training/residual', 'dropout_mask', ...byRow],
   scale_step: ['training/scale_step', 'adam_step', 'optimizer_state', 'optimizer_totals', 'optimizer_parameters'],
   spike_gradient: ['training/spike_gradient', ...spike, 'workgroup_rows'],
   spike_loss: ['training/spike_loss', ...spike, 'workgroup_log_sum'],
   squares: ['training/squares', 'workgroup_total'],
-  swish: ['training/swish', 'activations', 'dropout_mask', ...byRow],
-  swish_gradient: ['training/swish_gradient', 'dropout_mask', ...byRow],
   totals: ['training/totals', 'workgroup_total', 'optimizer_totals', 'optimizer_parameters'],
   transducer_alpha: ['training/transducer_alpha', ...transducer, 'workgroup_log_sum'],
   transducer_beta: ['training/transducer_beta', ...transducer, 'workgroup_log_sum'],
   transducer_gradient: ['training/transducer_gradient', ...transducer, 'workgroup_rows'],
-  weight_gradient: ['training/weight_gradient', 'inputs_by_vec4', 'inputs_by_32', ...rows],
-  weight_gradient_quads: ['training/weight_gradient', 'inputs_by_quad', 'inputs_of_quad', ...rows],
+  weight_gradient_quads: ['training/weight_gradient', 'inputs_by_quad', 'inputs_of_quad', 'stored_f32', ...rows],
 };
 
 /** Where the kernels of each table go. */

@@ -4,18 +4,19 @@
 //   dc = dc(t + 1) * f(t + 1) + dm * o * (1 - tanh(c)^2)
 //   dz = ( dc * g * i (1 - i),  dc * c(t - 1) * f (1 - f),  dc * i * (1 - g^2),  dm * tanh(c) * o (1 - o) )
 //
-// dz takes the place of the gates; `carried` holds dc * f for the frame before.
+// `carried` holds dc * f for the frame before.
 //
-// Needs tanh_exact, frame_row, unit_vec4s, step, at.
+// Needs gates_at, put_dz, tanh_exact, frame_row, unit_vec4s, step, at.
 
 @group(0) @binding(3) var<storage, read> c: array<vec4f>; // (rows, unit_vec4s)
-@group(0) @binding(4) var<storage, read_write> gates: array<vec4f>; // (rows, 4 * unit_vec4s)
 @group(0) @binding(5) var<storage, read_write> carried: array<vec4f>; // (utterances, unit_vec4s)
 
 fn back(lane: u32, unit: u32, dm: vec4f) {
   let place = frame_row(lane) * unit_vec4s() + unit;
   // Rows of the four units; their columns are i, f, g, o.
-  let z = transpose(mat4x4f(gates[4u * place], gates[4u * place + 1u], gates[4u * place + 2u], gates[4u * place + 3u]));
+  let z = transpose(
+    mat4x4f(gates_at(4u * place), gates_at(4u * place + 1u), gates_at(4u * place + 2u), gates_at(4u * place + 3u))
+  );
   let i = z[0];
   let f = z[1];
   let g = z[2];
@@ -30,10 +31,10 @@ fn back(lane: u32, unit: u32, dm: vec4f) {
     before = c[place - step.lanes * unit_vec4s()];
   }
   carried[lane * unit_vec4s() + unit] = dc * f;
-  let dz = transpose(
+  let d = transpose(
     mat4x4f(dc * g * i * (1.0 - i), dc * before * f * (1.0 - f), dc * i * (1.0 - g * g), dm * t * o * (1.0 - o))
   );
   for (var u = 0u; u < 4u; u++) {
-    gates[4u * place + u] = dz[u];
+    put_dz(4u * place + u, d[u]);
   }
 }

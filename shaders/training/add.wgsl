@@ -1,8 +1,8 @@
-// Two gradients of one value: y += x.
+// What joins: two gradients of one value, or the last layer and the encoder's output: y += x.
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>; // (rows, row_vec4s)
+@group(0) @binding(0) var<storage, read> x: array<Stored>; // (rows, row_vec4s)
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>; // (rows, row_vec4s)
 
 fn each_vec4(row: u32, k: u32, place: u32) {
-  y[place] += x[place];
+  y[place] += unstored(x[place]);
 }

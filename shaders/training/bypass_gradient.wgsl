@@ -8,7 +8,7 @@ override width: u32; // elements of a row
 
 @group(0) @binding(0) var<storage, read> eps: array<f32>; // (1), a logarithm
 @group(0) @binding(1) var<storage, read> alpha: array<f32>; // (layers)
-@group(0) @binding(2) var<storage, read> x2: array<vec4f>; // (rows, ceil(width / 4))
+@group(0) @binding(2) var<storage, read> x2: array<Stored>; // (rows, ceil(width / 4))
 @group(0) @binding(3) var<storage, read_write> dout: array<vec4f>; // (rows, ceil(width / 4)): dx takes its place
 @group(0) @binding(4) var<storage, read_write> dx2: array<vec4f>; // (rows, ceil(width / 4))
 @group(0) @binding(5) var<storage, read_write> deps: array<vec4f>; // (rows): in x
@@ -23,8 +23,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var squares = 0.0;
   var products = 0.0;
   for (var k = thread; k < count; k += threads) {
-    squares += dot(x2[start + k], x2[start + k]);
-    products += dot(a * dout[start + k], x2[start + k]);
+    let v = unstored(x2[start + k]);
+    squares += dot(v, v);
+    products += dot(a * dout[start + k], v);
   }
   let small = exp(eps[0]);
   let r = inverseSqrt(sum_of_threads(thread, squares) / f32(width) + small);
@@ -33,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let cubed = r * r * r;
   for (var k = thread; k < count; k += threads) {
     let d = dout[start + k];
-    dx2[start + k] = r * a * d - x2[start + k] * (cubed * q / f32(width));
+    dx2[start + k] = r * a * d - unstored(x2[start + k]) * (cubed * q / f32(width));
     dout[start + k] = (1.0 - a) * d;
   }
   if (thread == 0u && is_inside(row)) {

@@ -8,8 +8,8 @@
 
 
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>; // (units)
-@group(0) @binding(2) var<storage, read> h: array<Input>; // (rows, in_vec4s)
-@group(0) @binding(3) var<storage, read_write> gates: array<vec4f>; // (rows, units)
+@group(0) @binding(2) var<storage, read> h: array<StoredInput>; // (rows, in_vec4s)
+@group(0) @binding(3) var<storage, read_write> gates: array<Stored>; // (rows, units)
 @group(0) @binding(4) var<storage, read_write> c: array<f32>; // (rows, units)
 @group(0) @binding(5) var<storage, read_write> m: array<f32>; // (rows, units)
 
@@ -19,12 +19,12 @@ fn row_start(lane: u32) -> u32 {
 
 // There is nothing before the first frame.
 fn load(place: u32) -> Input {
-  return select(no_input, h[place], at.frame > 0u);
+  return select(no_input, input_of(h[place]), at.frame > 0u);
 }
 
 fn store(lane: u32, unit: u32, sum: vec4f) {
   let place = frame_row(lane) * out_vec4s + unit;
-  let z = gates[place] + bias[unit] + sum;
+  let z = unstored(gates[place]) + bias[unit] + sum;
   let i = sigmoid(z.x);
   let f = sigmoid(z.y);
   let g = tanh_exact(z.z);
@@ -33,7 +33,7 @@ fn store(lane: u32, unit: u32, sum: vec4f) {
   if (at.frame > 0u) {
     next += f * c[place - step.lanes * out_vec4s];
   }
-  gates[place] = vec4f(i, f, g, o);
+  gates[place] = stored(vec4f(i, f, g, o));
   c[place] = next;
   m[place] = o * tanh_exact(next);
 }

@@ -3,7 +3,7 @@
 
 
 @group(0) @binding(1) var<storage, read> m: array<Input>; // (rows, in_vec4s)
-@group(0) @binding(2) var<storage, read_write> h: array<vec4f>; // (rows, out_vec4s)
+@group(0) @binding(2) var<storage, read_write> h: array<Stored>; // (rows, out_vec4s)
 
 fn row_start(lane: u32) -> u32 {
   return frame_row(lane) * in_vec4s;
@@ -14,5 +14,5 @@ fn load(place: u32) -> Input {
 }
 
 fn store(lane: u32, o: u32, sum: vec4f) {
-  h[frame_row(lane) * out_vec4s + o] = sum;
+  h[frame_row(lane) * out_vec4s + o] = stored(sum);
 }

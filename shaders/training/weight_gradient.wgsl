@@ -4,7 +4,7 @@
 // tile)), ceil(out_vec4s / tile), 1). Sums in blocks of 64 rows, block sums one after the other; rows beyond the utterances'
 // ends add zeros at the end, so that padding changes nothing. The same order, and so the same bytes, whatever the tile.
 //
-// Needs inputs_at, threads, rows.
+// Needs inputs_at, threads, rows, Stored, unstored.
 
 override tile: u32; // 1 or 2
 
@@ -21,7 +21,7 @@ var<private> in_vec4s: u32;
 var<private> out_vec4s: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<Input>; // (rows, out_vec4s)
-@group(0) @binding(1) var<storage, read> x: array<vec4f>; // (rows, in_vec4s)
+@group(0) @binding(1) var<storage, read> x: array<Stored>; // (rows, in_vec4s)
 @group(0) @binding(2) var<storage, read_write> gradient: array<vec4f>; // (4 * out_vec4s, in_vec4s)
 
 const block_rows = 64u;
@@ -66,7 +66,12 @@ fn four_gradients(lane: u32, starts: vec4u, row: u32, o: u32) -> mat4x4f {
 }
 
 fn four_values(starts: vec4u, i: u32) -> mat4x4f {
-  return mat4x4f(x[starts.x + i], x[starts.y + i], x[starts.z + i], x[starts.w + i]);
+  return mat4x4f(
+    unstored(x[starts.x + i]),
+    unstored(x[starts.y + i]),
+    unstored(x[starts.z + i]),
+    unstored(x[starts.w + i])
+  );
 }
 
 fn add_to(o: u32, i: u32, total: mat4x4f) {
@@ -85,7 +90,7 @@ fn one_by_one(o: u32, i: u32, delay: u32, lane: u32) {
   for (var first = delay; first < rows(); first += block_rows) {
     var sum = mat4x4f();
     for (var row = first; row < min(first + block_rows, rows()); row++) {
-      sum = outer(inputs_at(lane, row * out_vec4s + o), x[(row - delay) * in_vec4s + own], sum);
+      sum = outer(inputs_at(lane, row * out_vec4s + o), unstored(x[(row - delay) * in_vec4s + own]), sum);
     }
     total = total + sum;
   }

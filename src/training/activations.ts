@@ -2,14 +2,17 @@ import { encoderFrames, subsampledFreqs, type EncoderSizes } from '../model/size
 import { CONV_TIMES } from '../webgpu/buffers.ts';
 import { padded } from '../webgpu/weights.ts';
 import { rowsOf, type Room } from './operations.ts';
+import type { Precision } from './precision.ts';
 
-/** What is within a layer on its way forward; rows are frame by frame, the utterances of each side by side. */
+/** What is within a layer on its way forward, in the network's precision; rows are frame by frame, the utterances of each side by side. */
 interface WithinLayer<Buffer> {
-  /** (rows, hidden, 4) i f g o; on the way back their gradients take their place. */
+  /** (rows, hidden, 4) i f g o; on the way back in f32 their gradients take their place. */
   gates: Buffer;
-  /** (rows, hidden) */
+  /** (rows, hidden, 4) those gradients; in f16 all layers share them. */
+  dz: Buffer;
+  /** (rows, hidden) in f32 always. */
   c: Buffer;
-  /** (rows, hidden) what is projected. */
+  /** (rows, hidden) what is projected; in f32 always, since units write it one by one. */
   m: Buffer;
   /** (rows, d) */
   h: Buffer;
@@ -29,7 +32,7 @@ export interface LayerActivations<Buffer = GPUBuffer> extends WithinLayer<Buffer
   masks: { lstm: Buffer; ffInner: Buffer; ff: Buffer };
 }
 
-/** Everything that a batch needs beside the parameters. */
+/** Everything that a batch needs beside the parameters; in f32, where nothing else is said. */
 export interface Activations<Buffer = GPUBuffer> {
   /** (times, utterances, freqs, 1 padded to 4) */
   features: Buffer;
@@ -37,9 +40,11 @@ export interface Activations<Buffer = GPUBuffer> {
   convs: readonly { z: Buffer; y: Buffer; dz: Buffer }[];
   /** Those of layers whose inner values are not kept share them. */
   layers: readonly LayerActivations<Buffer>[];
-  /** (rows, d) before and behind the embedding's norm; the latter is the first layer's input. */
+  /** (rows, d) before the embedding's norm. */
   embed: Buffer;
-  /** (rows, d) the last layer's output. */
+  /** (rows, d) the input of the first layer that runs, before it is kept: the same as its `x`, if that is in f32. */
+  input: Buffer;
+  /** (rows, d) the last layer's output, in the network's precision. */
   out: Buffer;
   /** (rows, d) the encoder's output. */
   encoderOut: Buffer;
@@ -49,7 +54,10 @@ export interface Activations<Buffer = GPUBuffer> {
   alpha: Buffer;
   /** (rows, combined layers) */
   combineWeights: Buffer;
-  /** What lives within one layer: (rows, ff), (rows, d) twice, (rows, d), (utterances, hidden), (rows) vec4s. */
+  /**
+   * What lives within one layer: (rows, ff), (rows, d) twice, (rows, d), (utterances, hidden), (rows) vec4s. Of these `u`, and
+   * `branch` on the way forward, are in the network's precision.
+   */
   u: Buffer;
   du: Buffer;
   branch: Buffer;
@@ -73,6 +81,8 @@ export interface Keeping {
   hasDropout: boolean;
   /** How many layers RandomCombine combines. */
   combined: number;
+  /** How layers keep what the way back reads; f32 by default. */
+  precision?: Precision;
 }
 
 /** Encoder frames of the longest of some utterances. @param lens feature frames of each */
@@ -86,7 +96,7 @@ export function createActivations<Buffer>(
   keeping: Keeping,
 ): Activations<Buffer> {
   const { numFeatures, channels, numEncoderLayers } = sizes;
-  const { from, lowest, recompute, hasDropout, combined } = keeping;
+  const { from, lowest, recompute, hasDropout, combined, precision = 'f32' } = keeping;
   const first = from ?? 0;
   const [d, hidden, ff] = [sizes.dModel, sizes.rnnHiddenSize, sizes.dimFeedforward].map(padded);
   const { utterances } = room;
@@ -97,29 +107,36 @@ export function createActivations<Buffer>(
     const mask = (label: string, width: number) => make(`${label} mask${name}`, Math.ceil((rows * width) / 32));
     return { lstm: mask('lstm', d), ffInner: mask('ff inner', ff), ff: mask('ff', d) };
   };
-  const within = (name: string): WithinLayer<Buffer> => ({
-    gates: make(`gates${name}`, rows * 4 * hidden),
-    c: make(`c${name}`, rows * hidden),
-    m: make(`m${name}`, rows * hidden),
-    h: make(`h${name}`, rows * d),
-    x1: make(`x1${name}`, rows * d),
-    a: make(`a${name}`, rows * ff),
-    x2: make(`x2${name}`, rows * d),
-  });
+  const isHalf = precision === 'f16';
+  const keep = (label: string, width: number) => make(label, (rows * width) / (isHalf ? 2 : 1));
+  const sharedDz = isHalf && lowest < numEncoderLayers ? make('gradient of gates', rows * 4 * hidden) : undefined;
+  const within = (name: string): WithinLayer<Buffer> => {
+    const gates = keep(`gates${name}`, 4 * hidden);
+    return {
+      ...{ gates, dz: sharedDz ?? gates },
+      c: make(`c${name}`, rows * hidden),
+      m: make(`m${name}`, rows * hidden),
+      h: keep(`h${name}`, d),
+      x1: keep(`x1${name}`, d),
+      a: keep(`a${name}`, ff),
+      x2: keep(`x2${name}`, d),
+    };
+  };
   const shared = lowest > first || recompute ? within('') : undefined;
-  const sharedXs = lowest > first ? [make('x', rows * d), make('x', rows * d)] : undefined;
+  const sharedXs = lowest > first ? [keep('x', d), keep('x', d)] : undefined;
   const ran = Array.from({ length: numEncoderLayers - first }, (_, i): LayerActivations<Buffer> => {
     const name = ` of layer ${first + i}`;
     const isKept = first + i >= lowest;
     return {
       ...((!isKept || recompute ? shared : undefined) ?? within(name)),
-      x: (isKept ? undefined : sharedXs?.[i % 2]) ?? make(`x${name}`, rows * d),
+      x: (isKept ? undefined : sharedXs?.[i % 2]) ?? keep(`x${name}`, d),
       masks: masksOf(name, hasDropout ? rows : 0),
     };
   });
   // Layers that do not run have nothing of their own.
   const layers = [...new Array<LayerActivations<Buffer>>(first).fill(ran[0]), ...ran];
   const embeds = from === undefined;
+  const branch = make('branch', rows * d);
   return {
     features: make('features', embeds ? (4 * rows + 5 * utterances) * numFeatures * 4 : 0),
     convs: CONV_TIMES.map((times, i) => {
@@ -128,14 +145,15 @@ export function createActivations<Buffer>(
     }),
     layers,
     embed: make('embedding', embeds ? rows * d : 0),
-    out: make('output of the last layer', rows * d),
+    input: isHalf ? branch : ran[0].x,
+    out: keep('output of the last layer', d),
     encoderOut: make('encoder_out', rows * d),
     headMask: make('head mask', hasDropout ? Math.ceil((rows * d) / 32) : 0),
     alpha: make('alpha', numEncoderLayers + 1),
     combineWeights: make('combine weights', rows * combined),
-    u: make('u', rows * ff),
+    u: keep('u', ff),
     du: make('gradient of u', rows * ff),
-    branch: make('branch', rows * d),
+    branch,
     dEncoderOut: make('gradient of encoder_out', rows * d),
     dOut: make('gradient of x', rows * d),
     dX2: make('gradient of x2', rows * d),

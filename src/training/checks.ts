@@ -4,6 +4,7 @@ import type { TrainingBatch } from './batch.ts';
 import type { Draws } from './draws.ts';
 import { isSpike, type Target } from './losses/targets.ts';
 import { rowsOf, type BatchSize, type Room } from './operations.ts';
+import type { Precision } from './precision.ts';
 import type { ShapingOptions } from './shaping-options.ts';
 import { BALANCERS } from './shaping.ts';
 
@@ -113,8 +114,20 @@ export function checkOptions(
     layerDropout,
     auxLayers,
     from = 0,
-  }: { dropout: number; layerDropout: number; auxLayers: readonly number[]; from?: number },
+    shaping,
+    precision = 'f32',
+  }: {
+    dropout: number;
+    layerDropout: number;
+    auxLayers: readonly number[];
+    from?: number;
+    shaping?: ShapingOptions;
+    precision?: Precision;
+  },
 ): void {
+  if (precision === 'f16' && shaping?.balancers) {
+    throw unfit('balancers in f16', 'balancers in f32: they read what layers keep', 'Leave one of the two out.');
+  }
   if (!(dropout >= 0 && dropout < 1 && layerDropout >= 0 && layerDropout <= 1)) {
     throw unfit(
       `dropout ${dropout}, layer dropout ${layerDropout}`,

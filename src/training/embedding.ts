@@ -52,7 +52,7 @@ const NORM = `${EMBED}.out_norm.eps`;
 /** @throws RillError `shader`. */
 export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan> {
   const { maker, sizes, parameters, activations, step, at } = parts;
-  const { convs, embed, alpha, layers } = activations;
+  const { convs, embed, alpha, input } = activations;
   const shapes = shapesOf(parts);
   const [, , last] = shapes;
   const forward = shapes.map((shape) => {
@@ -73,7 +73,7 @@ export async function planEmbedding(parts: NetworkParts): Promise<EmbeddingPlan>
   const norm = maker.make(
     kernels.bypass,
     { width: sizes.dModel },
-    { eps: parameters.of(NORM).value, alpha, x2: embed, x: embed, y: layers[0].x, step, at },
+    { eps: parameters.of(NORM).value, alpha, x2: embed, x: embed, y: input, step, at },
     byRow,
   );
   return { operations: await Promise.all([...forward, out]), norm: await norm };

@@ -6,6 +6,7 @@ import * as kernels from './kernels.generated.ts';
 import { layerPrefix } from './layout.ts';
 import { byRow, byThread, type BatchSize, type Operation, type OperationMaker, runAll } from './operations.ts';
 import type { Parameters } from './parameters.ts';
+import { KEEPING_KERNELS, type Precision } from './precision.ts';
 import {
   CELL,
   CELL_GRADIENT,
@@ -30,6 +31,8 @@ export interface NetworkParts {
   at: GPUBuffer;
   /** Probability of dropout. */
   dropout: number;
+  /** How layers keep what the way back reads. */
+  precision: Precision;
 }
 
 /** What the operations of the way back are made of. */
@@ -70,10 +73,17 @@ export function linear(
   { weight, bias }: { weight: string; bias: string },
   inVec4s: number,
   outVec4s: number,
-  { x, y }: { x: GPUBuffer; y: GPUBuffer },
+  { x, y, precision = 'f32' }: LinearBuffers,
 ): Promise<Operation> {
   const resources = { bias: parameters.of(bias).value, x, y, step };
-  return makeProduct(maker, LINEAR, parameters.of(weight), { inVec4s, outVec4s }, resources, allRows);
+  return makeProduct(maker, LINEAR[precision], parameters.of(weight), { inVec4s, outVec4s }, resources, allRows);
+}
+
+interface LinearBuffers {
+  x: GPUBuffer;
+  y: GPUBuffer;
+  /** How both are kept; f32 by default. */
+  precision?: Precision;
 }
 
 /** The weight and the bias of a linear layer by PyTorch's names. */
@@ -86,15 +96,18 @@ export function linearGradients(
   biases: readonly string[],
   inVec4s: number,
   outVec4s: number,
-  { dy, x, dx, isDelayed = false, accumulate = false }: LinearGradientBuffers,
+  { dy, x, dx, isDelayed = false, accumulate = false, precision = 'f32' }: LinearGradientBuffers,
 ): Promise<Operation>[] {
   const weight = parameters.of(matrix);
   const { gradient } = weight;
   const operations: Promise<Operation>[] = [];
   if (gradient) {
-    const [kernel, tile, threads] = maker.hasSubgroups
-      ? ([kernels.weightGradientQuads, 2, 4] as const)
-      : ([kernels.weightGradient, 1, 32] as const);
+    const [kernel, tile, threads] =
+      precision === 'f16'
+        ? ([kernels.weightGradientF16, 1, 32] as const)
+        : maker.hasSubgroups
+          ? ([kernels.weightGradientQuads, 2, 4] as const)
+          : ([kernels.weightGradient, 1, 32] as const);
     const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, is_delayed: isDelayed ? 1 : 0, tile };
     const workgroups = [Math.ceil(inVec4s / tile / threads), Math.ceil(outVec4s / tile), 1] as const;
     operations.push(maker.make<KernelSource>(kernel, sizes, { dy, x, gradient, step }, () => workgroups));
@@ -119,6 +132,8 @@ interface LinearGradientBuffers {
   /** The input, of the frame before where it is delayed. */
   x: GPUBuffer;
   isDelayed?: boolean;
+  /** How it is kept; f32 by default. */
+  precision?: Precision;
   /** The input's gradient, if it is wanted; added to where it accumulates. */
   dx?: GPUBuffer;
   accumulate?: boolean;
@@ -126,7 +141,8 @@ interface LinearGradientBuffers {
 
 /** @throws RillError `shader`. */
 export async function planForward(parts: NetworkParts, layer: number): Promise<ForwardPlan> {
-  const { maker, sizes, parameters, activations, step, at, dropout } = parts;
+  const { maker, sizes, parameters, activations, step, at, dropout, precision } = parts;
+  const kept = KEEPING_KERNELS[precision];
   const { layers, out, u, branch, alpha } = activations;
   const own = layers[layer];
   const next = layers[layer + 1]?.x ?? out;
@@ -138,11 +154,11 @@ export async function planForward(parts: NetworkParts, layer: number): Promise<F
   const mask = maskOf(dropout);
   const [gatesX, cell, projection, afterLstm, ff1, swish, ff2, afterFf, bypass] = await Promise.all([
     linear(parts, { weight: name('lstm.weight_ih_l0'), bias: name('lstm.bias_ih_l0') }, d, units, {
-      ...{ x: own.x, y: own.gates },
+      ...{ x: own.x, y: own.gates, precision },
     }),
     makeProduct(
       maker,
-      CELL,
+      CELL[precision],
       parameters.of(name('lstm.weight_hh_l0')),
       { inVec4s: d, outVec4s: units },
       { bias: value('lstm.bias_hh_l0'), h: own.h, gates: own.gates, c: own.c, m: own.m, step, at },
@@ -151,30 +167,30 @@ export async function planForward(parts: NetworkParts, layer: number): Promise<F
     sizes.hasProjection
       ? makeProduct(
           maker,
-          PROJECTION,
+          PROJECTION[precision],
           parameters.of(name('lstm.weight_hr_l0')),
           { inVec4s: hidden, outVec4s: d },
           { m: own.m, h: own.h, step, at },
           frameRows,
         )
-      : maker.make(kernels.lstmCarry, { vec4s: d }, { m: own.m, h: own.h, step, at }, threadsOfFrame(d)),
+      : maker.make(kept.lstmCarry, { vec4s: d }, { m: own.m, h: own.h, step, at }, threadsOfFrame(d)),
     maker.make(
-      kernels.residual,
+      kept.residual,
       { ...mask, row_vec4s: d },
       { x: own.x, branch: own.h, y: own.x1, mask: own.masks.lstm, step },
       byRow,
     ),
-    linear(parts, namesOf(name('feed_forward.0')), d, ff, { x: own.x1, y: own.a }),
-    maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
-    linear(parts, namesOf(name('feed_forward.4')), ff, d, { x: u, y: branch }),
+    linear(parts, namesOf(name('feed_forward.0')), d, ff, { x: own.x1, y: own.a, precision }),
+    maker.make(kept.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
+    linear(parts, namesOf(name('feed_forward.4')), ff, d, { x: u, y: branch, precision }),
     maker.make(
-      kernels.residual,
+      kept.residual,
       { ...mask, row_vec4s: d },
       { x: own.x1, branch, y: own.x2, mask: own.masks.ff, step },
       byRow,
     ),
     maker.make(
-      kernels.bypass,
+      kept.bypass,
       { width: sizes.dModel },
       { eps: value('norm_final.eps'), alpha, x2: own.x2, x: own.x, y: next, step, at },
       byRow,
@@ -194,7 +210,8 @@ const threadsOfFrame =
  * @throws RillError `shader`.
  */
 export async function planBackward(parts: BackwardParts, layer: number, isLowest: boolean): Promise<BackwardPlan> {
-  const { maker, sizes, parameters, activations, step, at, dropout, shaping } = parts;
+  const { maker, sizes, parameters, activations, step, at, dropout, shaping, precision } = parts;
+  const kept = KEEPING_KERNELS[precision];
   const own = activations.layers[layer];
   const { u, du, branch, alpha, dOut, dX2, dh, dc, dEps } = activations;
   const prefix = layerPrefix(layer);
@@ -204,10 +221,10 @@ export async function planBackward(parts: BackwardParts, layer: number, isLowest
   const name = (tensor: string) => `${prefix}.${tensor}`;
   const eps = parameters.of(name('norm_final.eps'));
   const gradients = (matrix: string, biases: string[], inVec4s: number, outVec4s: number, on: LinearGradientBuffers) =>
-    linearGradients(parts, name(matrix), biases.map(name), inVec4s, outVec4s, on);
+    linearGradients(parts, name(matrix), biases.map(name), inVec4s, outVec4s, { precision, ...on });
 
   const bypassGradient = maker.make(
-    kernels.bypassGradient,
+    kept.bypassGradient,
     { width: sizes.dModel },
     { eps: eps.value, alpha, x2: own.x2, dout: dOut, dx2: dX2, deps: dEps, step, at },
     byRow,
@@ -226,14 +243,9 @@ export async function planBackward(parts: BackwardParts, layer: number, isLowest
     ...shaping.balancer(parts, BALANCERS.beforeNorm(layer), { x: own.x2, dx: dX2 }, d),
     // The branch's gradient, then back through the feed-forward; dX2 becomes the gradient of x1.
     maker.make(kernels.dropout, { ...mask, row_vec4s: d }, { x: dX2, y: branch, mask: own.masks.ff, step }, byRow),
-    maker.make(kernels.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
+    maker.make(kept.swish, { ...mask, row_vec4s: ff }, { a: own.a, u, mask: own.masks.ffInner, step }, byRow),
     ...gradients('feed_forward.4.weight', ['feed_forward.4.bias'], ff, d, { dy: branch, x: u, dx: du }),
-    maker.make(
-      kernels.swishGradient,
-      { ...mask, row_vec4s: ff },
-      { a: own.a, du, mask: own.masks.ffInner, step },
-      byRow,
-    ),
+    maker.make(kept.swishGradient, { ...mask, row_vec4s: ff }, { a: own.a, du, mask: own.masks.ffInner, step }, byRow),
     ...shaping.balancer(parts, BALANCERS.feedForward(layer), { x: own.a, dx: du }, ff),
     ...gradients('feed_forward.0.weight', ['feed_forward.0.bias'], d, ff, {
       ...{ dy: du, x: own.x1, dx: dX2 },
@@ -246,33 +258,36 @@ export async function planBackward(parts: BackwardParts, layer: number, isLowest
     OUTPUT_GRADIENT,
     parameters.of(name('lstm.weight_hh_l0')),
     { inVec4s: units, outVec4s: d },
-    { dz: own.gates, dh, step, at },
+    { dz: own.dz, dh, step, at },
     frameRows,
   );
-  const ofCell = { dh, c: own.c, gates: own.gates, carried: dc, step, at };
+  // In f32 dz takes the place of the gates, and the kernels have no binding of its own for it.
+  const ofCell = { dh, c: own.c, gates: own.gates, dz: own.dz, carried: dc, step, at };
   const perFrame = sizes.hasProjection
     ? makeProduct(
         maker,
-        CELL_GRADIENT,
+        CELL_GRADIENT[precision],
         parameters.of(name('lstm.weight_hr_l0')),
         { inVec4s: d, outVec4s: hidden },
         ofCell,
         frameRows,
       )
-    : maker.make(kernels.lstmCarryGradient, { vec4s: hidden }, ofCell, threadsOfFrame(hidden));
+    : maker.make(kept.lstmCarryGradient, { vec4s: hidden }, ofCell, threadsOfFrame(hidden));
   const filter = shaping.filter(parts, {
-    ...{ weight: parameters.of(name('lstm.weight_ih_l0')), dz: own.gates, dx: branch, d, units },
+    ...{ weight: parameters.of(name('lstm.weight_ih_l0')), dz: own.dz, dx: branch, d, units },
     ...(sizes.hasProjection && { dh }),
     ...(!isLowest && { dOut }),
   });
   const isFiltered = filter.length > 0;
   const after = Promise.all([
     ...filter,
-    ...gradients('lstm.weight_hh_l0', [], d, units, { dy: own.gates, x: own.h, isDelayed: true }),
-    ...(sizes.hasProjection ? gradients('lstm.weight_hr_l0', [], hidden, d, { dy: dh, x: own.m }) : []),
+    ...gradients('lstm.weight_hh_l0', [], d, units, { dy: own.dz, x: own.h, isDelayed: true }),
+    ...(sizes.hasProjection
+      ? gradients('lstm.weight_hr_l0', [], hidden, d, { dy: dh, x: own.m, precision: 'f32' })
+      : []),
     ...(isLowest ? [] : [maker.make(kernels.add, { row_vec4s: d }, { x: dX2, y: dOut, step }, byRow)]),
     ...gradients('lstm.weight_ih_l0', ['lstm.bias_ih_l0', 'lstm.bias_hh_l0'], d, units, {
-      ...{ dy: own.gates, x: own.x },
+      ...{ dy: own.dz, x: own.x },
       ...(!isLowest && !isFiltered && { dx: dOut, accumulate: true }),
     }),
   ]);

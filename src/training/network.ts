@@ -37,6 +37,7 @@ import {
   type Operation,
 } from './operations.ts';
 import { Parameters } from './parameters.ts';
+import { KEEPING_KERNELS, type Precision } from './precision.ts';
 import type { ShapingOptions } from './shaping-options.ts';
 import { Shaping } from './shaping.ts';
 
@@ -62,6 +63,11 @@ export interface NetworkOptions {
    * the time of another way forward. By default where all of it does not fit.
    */
   recompute?: boolean;
+  /**
+   * How layers keep what the way back reads; f32 by default. In f16 layers take two thirds of the memory. Sums, parameters,
+   * gradients and the optimizer's state are in f32 all the same.
+   */
+  precision?: Precision;
   /** icefall's shaping of gradients; none by default. */
   shaping?: ShapingOptions;
   /** Which head is trained; `ctc` by default. Over the CTC head an utterance's target may be a spike, too. */
@@ -72,7 +78,9 @@ export interface NetworkOptions {
 
 /** Options as a network has them. */
 type Resolved = NetworkOptions &
-  Required<Pick<NetworkOptions, 'dropout' | 'auxLayers' | 'layerDropout' | 'recompute' | 'loss' | 'rnntType'>>;
+  Required<
+    Pick<NetworkOptions, 'dropout' | 'auxLayers' | 'layerDropout' | 'recompute' | 'precision' | 'loss' | 'rnntType'>
+  >;
 
 /** How a batch is run. */
 export interface Submission {
@@ -115,6 +123,7 @@ export class TrainingNetwork {
   #backwards: readonly BackwardPlan[] = [];
   #masks!: Masks;
   #combinations: readonly Combination[] = [];
+  #keeping: Operation | undefined;
   #loss!: Loss;
   /** Of the batch that was submitted last. */
   #submitted: { lens: readonly number[]; utterances: readonly Utterance[]; options: LossOptions } | undefined;
@@ -136,10 +145,10 @@ export class TrainingNetwork {
     const scope = (this.#scope = new BufferScope(context, { ownErrors: true }));
     const { encoder } = model.sizes;
     const { numEncoderLayers: layers } = encoder;
-    const { from, recompute, dropout } = options;
+    const { from, recompute, dropout, precision } = options;
     const combined = options.auxLayers.length;
     const lowest = (this.#lowest = lowestTrained(parameters, layers));
-    const keeping = { from, lowest, recompute, hasDropout: dropout > 0, combined };
+    const keeping = { from, lowest, recompute, hasDropout: dropout > 0, combined, precision };
     const storage = (label: string, floats: number) => scope.createStorage('activations', label, 4 * floats);
     this.activations = scope.make(() => createActivations(storage, encoder, capacity, keeping));
     this.#shaping = new Shaping(scope, encoder, capacity, options.shaping);
@@ -162,12 +171,12 @@ export class TrainingNetwork {
     shared?: Parameters,
   ): Promise<TrainingNetwork> {
     const { dropout = 0, layerDropout = 0, auxLayers = [], trainable = [''] } = options;
-    const { from, recompute, shaping, loss = 'ctc', rnntType = 'modified' } = options;
-    checkOptions(model.sizes.encoder, { dropout, layerDropout, auxLayers, from });
+    const { from, recompute, shaping, precision = 'f32', loss = 'ctc', rnntType = 'modified' } = options;
+    checkOptions(model.sizes.encoder, { dropout, layerDropout, auxLayers, from, shaping, precision });
     const layouts = trainingLayouts(model.sizes, loss, { from });
     const parameters = shared ?? (await Parameters.load(context, model.weights, layouts, trainable));
     const isOwn = shared === undefined;
-    const resolved = { dropout, layerDropout, auxLayers, from, shaping, loss, rnntType };
+    const resolved = { dropout, layerDropout, auxLayers, from, shaping, precision, loss, rnntType };
     try {
       checkTrained(parameters, trainable);
       const network = await this.#fitting(
@@ -207,9 +216,9 @@ export class TrainingNetwork {
     const { sizes } = this.#model;
     const maker = new OperationMaker(this.#scope);
     const { parameters, activations } = this;
-    const { dropout, from, loss, rnntType } = this.#options;
+    const { dropout, from, precision, loss, rnntType } = this.#options;
     const shared = { maker, parameters, step: this.#step, dropout };
-    const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at };
+    const parts = { ...shared, sizes: sizes.encoder, activations, at: this.#at, precision };
     const backward = { ...parts, shaping: this.#shaping };
     const { encoderOut, dEncoderOut, headMask } = activations;
     const ofLoss = { ...shared, context: this.#context, sizes, capacity: this.#capacity, encoderOut, dEncoderOut };
@@ -221,15 +230,23 @@ export class TrainingNetwork {
       this.#loss = await (loss === 'ctc'
         ? CtcHead.create({ ...ofLoss, headMask })
         : TransducerLoss.create(ofLoss, rnntType));
-      [this.#masks, this.#combinations, this.#embedding, this.#embeddingBackward, this.#forwards, this.#backwards] =
-        await Promise.all([
-          Masks.create(parts, this.#scope, from ?? 0),
-          this.#planCombinations(parts),
-          from === undefined ? planEmbedding(parts) : undefined,
-          lowest < 0 ? planEmbeddingBackward(backward) : undefined,
-          Promise.all(layersFrom(from ?? 0).map((layer) => planForward(parts, layer))),
-          Promise.all(layersFrom(Math.max(lowest, 0)).map((layer) => planBackward(backward, layer, isLowest(layer)))),
-        ]);
+      [
+        this.#masks,
+        this.#combinations,
+        this.#keeping,
+        this.#embedding,
+        this.#embeddingBackward,
+        this.#forwards,
+        this.#backwards,
+      ] = await Promise.all([
+        Masks.create(parts, this.#scope, from ?? 0),
+        this.#planCombinations(parts),
+        this.#planKeeping(parts),
+        from === undefined ? planEmbedding(parts) : undefined,
+        lowest < 0 ? planEmbeddingBackward(backward) : undefined,
+        Promise.all(layersFrom(from ?? 0).map((layer) => planForward(parts, layer))),
+        Promise.all(layersFrom(Math.max(lowest, 0)).map((layer) => planBackward(backward, layer, isLowest(layer)))),
+      ]);
     } catch (error) {
       this.#loss?.dispose();
       this.#scope.dispose();
@@ -237,24 +254,33 @@ export class TrainingNetwork {
     }
   }
 
-  #planCombinations({ maker, sizes, activations, step, at }: NetworkParts): Promise<Combination[]> {
+  /** The first layer's input, as layers keep it; undefined where that is as it comes. */
+  async #planKeeping({ maker, sizes, activations, step, precision }: NetworkParts): Promise<Operation | undefined> {
+    const { input, layers } = activations;
+    const buffers = { x: input, y: layers[this.#options.from ?? 0].x, step };
+    return precision === 'f16'
+      ? maker.make(kernels.keepF16, { row_vec4s: vec4s(sizes.dModel) }, buffers, byRow)
+      : undefined;
+  }
+
+  #planCombinations({ maker, sizes, activations, step, at, precision }: NetworkParts): Promise<Combination[]> {
     const { encoderOut, dEncoderOut, dOut, combineWeights } = activations;
     const row = { row_vec4s: vec4s(sizes.dModel) };
     const { auxLayers } = this.#options;
     const outputOf = (layer: number) => activations.layers[layer + 1]?.x ?? activations.out;
-    const join = (x: GPUBuffer, y: GPUBuffer) =>
-      auxLayers.length > 0
-        ? maker.make(
-            kernels.combine,
-            { inputs: auxLayers.length, ...row },
-            { weights: combineWeights, x, y, step, at },
-            byRow,
-          )
-        : maker.make(kernels.add, row, { x, y, step }, byRow);
+    const join = (x: GPUBuffer, y: GPUBuffer, kept: Precision) => {
+      const { add, combine } = KEEPING_KERNELS[kept];
+      return auxLayers.length > 0
+        ? maker.make(combine, { inputs: auxLayers.length, ...row }, { weights: combineWeights, x, y, step, at }, byRow)
+        : maker.make(add, row, { x, y, step }, byRow);
+    };
     const layers = auxLayers.length > 0 ? auxLayers : [sizes.numEncoderLayers - 1];
     return Promise.all(
       layers.map(async (layer) => {
-        const [take, giveBack] = await Promise.all([join(outputOf(layer), encoderOut), join(dEncoderOut, dOut)]);
+        const [take, giveBack] = await Promise.all([
+          join(outputOf(layer), encoderOut, precision),
+          join(dEncoderOut, dOut, 'f32'),
+        ]);
         return { layer, take, giveBack };
       }),
     );
@@ -356,6 +382,7 @@ export class TrainingNetwork {
       runAll(this.#embedding.operations, pass, size);
       this.#embedding.norm.run(pass, size, layers);
     }
+    this.#keeping?.run(pass, size);
     this.#forwards.forEach((plan, i) => {
       const layer = layers - this.#forwards.length + i;
       runForward(plan, pass, size, layer);
@@ -403,7 +430,7 @@ export class TrainingNetwork {
       queue.writeBuffer(this.activations.features, 0, spreadFeatures(features, lens, encoder.numFeatures, size));
     }
     if (hidden && from !== undefined) {
-      queue.writeBuffer(this.activations.layers[from].x, 0, spreadHidden(hidden, lens, encoder.dModel, size));
+      queue.writeBuffer(this.activations.input, 0, spreadHidden(hidden, lens, encoder.dModel, size));
     }
     this.#shaping.begin(lens, draws);
     const { alpha, combine } = this.#random(draws, size, warmup);

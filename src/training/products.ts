@@ -2,31 +2,40 @@ import type { KernelSource, Resource, Workgroups } from '../webgpu/device/kernel
 import * as kernels from './kernels.generated.ts';
 import type { BatchSize, Operation, OperationMaker } from './operations.ts';
 import type { Parameter } from './parameters.ts';
+import type { Precision } from './precision.ts';
 
-/** A product's kernel by where the matrix lies: in a buffer, or in a texture, with subgroups or without. */
+/** A product's kernel by where the matrix lies: in a buffer, or in a texture; and there with subgroups, where it has one. */
 export interface ProductKernels {
   buffer: KernelSource;
   texels: KernelSource;
-  quads: KernelSource;
+  quads?: KernelSource;
 }
 
-/** Linear layers, LSTM cells and projections, and the ways back through them. */
-export const LINEAR = { buffer: kernels.linear, texels: kernels.linearTexels, quads: kernels.linearQuads };
+/** Linear layers, LSTM cells and projections, and the ways back through them; by how a layer keeps what they read or write. */
+export const LINEAR: Record<Precision, ProductKernels> = {
+  f32: { buffer: kernels.linear, texels: kernels.linearTexels, quads: kernels.linearQuads },
+  f16: { buffer: kernels.linearF16, texels: kernels.linearTexelsF16 },
+};
 export const INPUT_GRADIENT = {
   buffer: kernels.inputGradient,
   texels: kernels.inputGradientTexels,
   quads: kernels.inputGradientQuads,
 };
-export const CELL = { buffer: kernels.lstmCell, texels: kernels.lstmCellTexels, quads: kernels.lstmCellQuads };
-export const CELL_GRADIENT = {
-  buffer: kernels.lstmCellGradient,
-  texels: kernels.lstmCellGradientTexels,
-  quads: kernels.lstmCellGradientQuads,
+export const CELL: Record<Precision, ProductKernels> = {
+  f32: { buffer: kernels.lstmCell, texels: kernels.lstmCellTexels, quads: kernels.lstmCellQuads },
+  f16: { buffer: kernels.lstmCellF16, texels: kernels.lstmCellTexelsF16 },
 };
-export const PROJECTION = {
-  buffer: kernels.lstmProjection,
-  texels: kernels.lstmProjectionTexels,
-  quads: kernels.lstmProjectionQuads,
+export const CELL_GRADIENT: Record<Precision, ProductKernels> = {
+  f32: {
+    buffer: kernels.lstmCellGradient,
+    texels: kernels.lstmCellGradientTexels,
+    quads: kernels.lstmCellGradientQuads,
+  },
+  f16: { buffer: kernels.lstmCellGradientF16, texels: kernels.lstmCellGradientTexelsF16 },
+};
+export const PROJECTION: Record<Precision, ProductKernels> = {
+  f32: { buffer: kernels.lstmProjection, texels: kernels.lstmProjectionTexels, quads: kernels.lstmProjectionQuads },
+  f16: { buffer: kernels.lstmProjectionF16, texels: kernels.lstmProjectionTexelsF16 },
 };
 export const OUTPUT_GRADIENT = {
   buffer: kernels.lstmOutputGradient,
@@ -73,7 +82,9 @@ export function makeProduct(
   rows: ProductRows,
   { accumulate = false } = {},
 ): Promise<Operation> {
-  const way = texture ? (maker.hasSubgroups ? 'quads' : 'texels') : 'buffer';
+  const quads = maker.hasSubgroups ? ways.quads : undefined;
+  const way = texture ? (quads ? 'quads' : 'texels') : 'buffer';
+  const source = texture ? (quads ?? ways.texels) : ways.buffer;
   const tile = texture ? rows.tile : BUFFER_TILE;
   const workgroups = (size: BatchSize): Workgroups => [
     Math.ceil(outVec4s / OUTPUTS[way]),
@@ -81,5 +92,5 @@ export function makeProduct(
     1,
   ];
   const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, accumulate: accumulate ? 1 : 0, tile };
-  return maker.make(ways[way], sizes, { weight: texture ?? value, ...resources }, workgroups);
+  return maker.make(source, sizes, { weight: texture ?? value, ...resources }, workgroups);
 }

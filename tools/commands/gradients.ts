@@ -8,6 +8,7 @@ import { writeSafetensors } from '../../src/model/safetensors.ts';
 import { expectedTensors } from '../../src/model/sizes.ts';
 import type { Draws } from '../../src/training/draws.ts';
 import type { OptimizerName } from '../../src/training/optimizer-options.ts';
+import { PRECISIONS } from '../../src/training/precision.ts';
 import { readText, withFile, writeOutput } from '../files.ts';
 import type { GradientsInput } from '../runtime/gradients-job.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -36,6 +37,12 @@ const OPTIONS = {
     value: MODES.join('|'),
     help: 'eval: gradients of the sum; train: of the mean, with the draws of the folder train/',
     otherwise: 'eval; of steps as adam/steps.json says',
+  },
+  precision: {
+    type: 'string',
+    value: PRECISIONS.join('|'),
+    help: 'how layers keep what the way back reads',
+    otherwise: 'f32',
   },
   steps: { type: 'string', value: 'N', help: 'take so many steps of Adam, and write the weights behind them' },
   runtime: RUNTIME_OPTIONS.runtime,
@@ -140,7 +147,8 @@ export const gradients: Command = {
       throw usageError(`${positionals.length} folders and ${output ? 'an' : 'no'} output`, { usage });
     }
     const steps = count({ usage }, 'steps', values.steps);
-    const input = await readCase(folder, oneOf({ usage }, 'mode', values.mode, MODES), steps);
+    const precision = oneOf({ usage }, 'precision', values.precision, PRECISIONS);
+    const input = { ...(await readCase(folder, oneOf({ usage }, 'mode', values.mode, MODES), steps)), precision };
     const shapes = expectedTensors(openModel(input.model).sizes);
     const train = async (runtime: Runtime) => {
       const progress = new Progress('training');

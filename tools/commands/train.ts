@@ -12,6 +12,7 @@ import type { CheckpointFiles } from '../../src/training/trainer/checkpoint.ts';
 import { Dataset } from '../../src/training/trainer/dataset.ts';
 import type { TrainerOptions } from '../../src/training/trainer/options.ts';
 import { OPTIMIZERS } from '../../src/training/optimizer-options.ts';
+import { PRECISIONS } from '../../src/training/precision.ts';
 import { SCHEDULERS } from '../../src/training/trainer/schedule.ts';
 import { startFrom } from '../../src/training/trainer/start.ts';
 import type { CheckpointStore, EvaluationReport } from '../../src/training/trainer/runs.ts';
@@ -76,6 +77,12 @@ const OPTIONS = {
     otherwise: '0; from scratch 0.075',
   },
   'spec-augment': { type: 'boolean', help: 'mask features as icefall does' },
+  precision: {
+    type: 'string',
+    value: PRECISIONS.join('|'),
+    help: 'how layers keep what the way back reads; f16 saves memory',
+    otherwise: 'f32',
+  },
   seed: { type: 'string', value: 'N', help: 'what is random is drawn by it', otherwise: '0' },
   'save-steps': { type: 'string', value: 'N', help: 'steps between checkpoints', otherwise: 'none but the best' },
   'keep-last-k': { type: 'string', value: 'K', help: 'checkpoints to keep', otherwise: 'all' },
@@ -127,6 +134,7 @@ function optionsOf(values: Values): TrainerOptions {
     trainable: values.trainable?.split(','),
     dropout: numberOf('dropout'),
     layerDropout: numberOf('layer-dropout'),
+    precision: oneOf({ usage }, 'precision', values.precision, PRECISIONS),
     augmentation: values['spec-augment'] ? { specAugment: ICEFALL_SPEC_AUGMENT } : undefined,
     seed: numberOf('seed'),
     evalSteps: whole('eval-steps'),

@@ -14,7 +14,8 @@ import { writeOutput } from '../files.ts';
 import { readManifest } from '../manifest.ts';
 import { curves } from '../plot.ts';
 import { runProgram } from '../program.ts';
-import { Progress, note, print, table } from '../terminal.ts';
+import { note, print, table } from '../terminal.ts';
+import { apart, lossesOf } from '../training/curve.ts';
 import { lettersOf } from '../training/letters.ts';
 import { PYTORCH_DTYPES, pytorchLosses, writeRun, type SharedRun } from './pytorch-curve.ts';
 
@@ -30,31 +31,6 @@ const program = {
     '[--python /usr/bin/python3] [--adapter gpu|software]',
   summary: 'trains a small model from scratch in Rill and in PyTorch, and compares the losses of all steps',
 };
-
-/** The losses of Rill's steps. */
-async function rillLosses(trainer: Trainer, dataset: Dataset): Promise<number[]> {
-  const losses: number[] = [];
-  const progress = new Progress('training');
-  try {
-    await trainer.train(dataset, {
-      onStep({ step, totalSteps, loss }) {
-        losses.push(loss);
-        progress.update(step, totalSteps, `step ${step}/${totalSteps}, loss ${loss.toFixed(4)}`);
-      },
-    });
-  } finally {
-    progress.end();
-  }
-  return losses;
-}
-
-/** The largest difference of two curves, as a share of the second, and the step that it is at. */
-function apart(got: readonly number[], expected: readonly number[]): { difference: number; step: number } {
-  const shares = expected.map((loss, i) => Math.abs(got[i] - loss) / Math.abs(loss));
-  // What is not a number counts as far apart.
-  const difference = shares.reduce((most, share) => (share <= most ? most : share), 0);
-  return { difference, step: shares.indexOf(difference) + 1 };
-}
 
 async function main(args: string[]): Promise<void> {
   const { values, positionals } = parse(program, args, {
@@ -90,7 +66,7 @@ async function main(args: string[]): Promise<void> {
     await writeRun(folder, files, dataset, run);
     const pytorch = await pytorchLosses(values.python, folder);
     const trainer = await Trainer.create(model, { ...run, device });
-    const rill = await rillLosses(trainer, dataset).finally(() => {
+    const rill = await lossesOf(trainer, dataset).finally(() => {
       trainer.dispose();
     });
     const names = { rill, ...pytorch };

@@ -5,6 +5,7 @@ import type { Reduction } from '../../src/training/losses/targets.ts';
 import { TrainingNetwork } from '../../src/training/network.ts';
 import { Optimizer } from '../../src/training/optimizer.ts';
 import type { OptimizerName } from '../../src/training/optimizer-options.ts';
+import type { Precision } from '../../src/training/precision.ts';
 import { takeStep } from '../../src/training/step.ts';
 import { gpuOf } from '../../src/gpu-of.ts';
 import type { JobContext } from './jobs.ts';
@@ -23,6 +24,8 @@ export interface GradientsInput {
   draws?: Draws;
   /** Prefixes of what is trained; all by default. */
   trainable?: string[];
+  /** How layers keep what the way back reads; f32 by default. */
+  precision?: Precision;
   /** Steps of an optimizer over the same batch; without them gradients alone. */
   steps?: { count: number; optimizer: OptimizerName; learningRate: number; weightDecay?: number };
 }
@@ -42,7 +45,7 @@ const listed = (tensors: ReadonlyMap<string, Float32Array<ArrayBuffer>>) =>
 
 /** Gradients of a batch's CTC loss, or the steps that an optimizer takes by them. */
 export async function gradients({ engine, emit }: JobContext, input: GradientsInput): Promise<GradientsOutput> {
-  const { features, lens, targets, reduction, dropout, auxLayers, draws, trainable, steps } = input;
+  const { features, lens, targets, reduction, dropout, auxLayers, draws, trainable, precision, steps } = input;
   const gpu = gpuOf(engine);
   const capacity = {
     utterances: lens.length,
@@ -50,7 +53,7 @@ export async function gradients({ engine, emit }: JobContext, input: GradientsIn
     labels: Math.max(...targets.map(({ length }) => length)),
   };
   const network = await TrainingNetwork.create(gpu, openModel(input.model), capacity, {
-    ...{ dropout, auxLayers, trainable },
+    ...{ dropout, auxLayers, trainable, precision },
   });
   try {
     const batch = { features, lens, targets, draws };

@@ -40,7 +40,7 @@ export const rillLayer =
     device.queue.writeBuffer(goal, 0, wanted);
     const maker = new OperationMaker(scope);
     const { out, dOut, layers } = activations;
-    const parts = { maker, sizes, parameters, activations, step, at, dropout: 0 };
+    const parts = { maker, sizes, parameters, activations, step, at, dropout: 0, precision: 'f32' as const };
     const [forward, backward, meanSquare, optimizer] = await Promise.all([
       planForward(parts, 0),
       planBackward({ ...parts, shaping: new Shaping(scope, sizes, size) }, 0, true),

@@ -51,7 +51,7 @@ export class Networks {
       return before;
     }
     this.dispose();
-    const { dropout, layerDropout, recompute, shaping, loss, rnntType, trainable } = this.#options;
+    const { dropout, layerDropout, recompute, shaping, precision, loss, rnntType, trainable } = this.#options;
     const make = (more: object) =>
       TrainingNetwork.create(
         this.#context,
@@ -60,9 +60,9 @@ export class Networks {
         { loss, rnntType, trainable, ...more },
         this.#parameters,
       );
-    const training = await make({ dropout, layerDropout, recompute, shaping, auxLayers: this.#auxLayers });
+    const training = await make({ dropout, layerDropout, recompute, shaping, precision, auxLayers: this.#auxLayers });
     try {
-      const evaluating = this.isRandom ? await make({ recompute: true }) : training;
+      const evaluating = this.isRandom ? await make({ recompute: true, precision }) : training;
       return (this.#pair = { capacity, training, evaluating });
     } catch (error) {
       training.dispose();
@@ -72,8 +72,9 @@ export class Networks {
 
   /** A network with other weights, that is only evaluated. */
   async withWeights(model: Model, wanted: Capacity): Promise<TrainingNetwork> {
-    const { loss, rnntType, trainable } = this.#options;
-    return TrainingNetwork.create(this.#context, model, wanted, { loss, rnntType, trainable, recompute: true });
+    const { loss, rnntType, trainable, precision } = this.#options;
+    const options = { loss, rnntType, trainable, precision, recompute: true };
+    return TrainingNetwork.create(this.#context, model, wanted, options);
   }
 
   /**
