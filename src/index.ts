@@ -17,6 +17,7 @@ export {
   type Session,
   type SessionManagerOptions,
   type SessionOptions,
+  type SessionStep,
 } from './recognizer/sessions.ts';
 export { RillError, type RillErrorCode } from './errors.ts';
 
