@@ -44,6 +44,9 @@ interface Waiter {
   reject: (error: RillError) => void;
 }
 
+/** What a chunk of a session cost. */
+type ChunkCost = Omit<SessionStep, 'sessions'>;
+
 /** A piece of audio this long is always taken from a session of which none waits: its features take some 50 ms. */
 const LONG_PIECE_SECONDS = 60;
 const IDLE_CHECKS = 4;
@@ -61,7 +64,9 @@ export class Session {
   #lastActive = performance.now();
   readonly #reports: StreamReports;
   #closed: CloseReason | undefined;
-  #costTaken = { audioSeconds: 0, engineMs: 0 };
+  /** Of all chunks so far, and of those whose step nobody was told of yet. */
+  #costBefore: ChunkCost = { audioSeconds: 0, engineMs: 0 };
+  readonly #costs: ChunkCost[] = [];
   /** Who waits for room. */
   readonly #waiters: Waiter[] = [];
   /** Who waits until nothing is left to decode for now. */
@@ -76,6 +81,7 @@ export class Session {
     this.#options = options;
     stream.onAdvance = () => {
       this.#lastActive = performance.now();
+      this.#addCost();
       this.report();
       this.#tellRoom();
       this.#tellSettled();
@@ -227,13 +233,19 @@ export class Session {
     return this.#stream.stats;
   }
 
-  /** @internal What it has cost since this was last asked. */
-  takeCost(): { audioSeconds: number; engineMs: number } {
+  /** @internal What the oldest chunk cost that was not asked for yet. */
+  takeCost(): ChunkCost | undefined {
+    return this.#costs.shift();
+  }
+
+  #addCost(): void {
     const { audioSeconds, computeMs, readbackMs } = this.stats;
-    const before = this.#costTaken;
-    this.#costTaken = { audioSeconds, engineMs: computeMs + readbackMs };
-    const { engineMs } = this.#costTaken;
-    return { audioSeconds: audioSeconds - before.audioSeconds, engineMs: engineMs - before.engineMs };
+    const before = this.#costBefore;
+    this.#costBefore = { audioSeconds, engineMs: computeMs + readbackMs };
+    this.#costs.push({
+      audioSeconds: audioSeconds - before.audioSeconds,
+      engineMs: this.#costBefore.engineMs - before.engineMs,
+    });
   }
 
   /** @internal */
@@ -476,7 +488,7 @@ export class SessionManager {
       });
       return;
     }
-    this.#onStep?.(stepOf(sessions.map((session) => session.takeCost())));
+    this.#onStep?.(stepOf(sessions.flatMap((session) => session.takeCost() ?? [])));
   }
 
   #watchIdle(): void {
@@ -498,11 +510,11 @@ export class SessionManager {
 }
 
 /** A step, by what it cost each of its sessions. */
-function stepOf(costs: readonly { audioSeconds: number; engineMs: number }[]): SessionStep {
+function stepOf(costs: readonly ChunkCost[]): SessionStep {
   return {
     sessions: costs.length,
     audioSeconds: costs.reduce((sum, { audioSeconds }) => sum + audioSeconds, 0),
     // A step's time is that of each of its streams.
-    engineMs: Math.max(...costs.map(({ engineMs }) => engineMs)),
+    engineMs: Math.max(0, ...costs.map(({ engineMs }) => engineMs)),
   };
 }
