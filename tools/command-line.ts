@@ -13,6 +13,7 @@ import { exportModel } from './commands/export.ts';
 import { features } from './commands/features.ts';
 import { gradients } from './commands/gradients.ts';
 import { inspect } from './commands/inspect.ts';
+import { serve } from './commands/serve.ts';
 import { spot } from './commands/spot.ts';
 import { teach } from './commands/teach.ts';
 import { trainModel } from './commands/train.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   decode,
   transcribe,
   spot,
+  serve,
   eval: evaluate,
   'eval-keywords': evaluateKeywords,
   bench,
