@@ -76,8 +76,11 @@ async function hear(host: RouteHost, request: IncomingMessage, response: ServerR
     const place = host.admission.enter();
     const entry = host.begin('http', request.socket.remoteAddress);
     try {
-      const { body, contentType } = await transcribe({ request, response }, url.searchParams, host.maxBodyBytes, (options) =>
-        host.open(options, entry),
+      const { body, contentType } = await transcribe(
+        { request, response },
+        url.searchParams,
+        host.maxBodyBytes,
+        (options) => host.open(options, entry),
       );
       response.writeHead(200, { 'content-type': contentType }).end(body);
       entry.end({});
