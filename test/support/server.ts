@@ -49,8 +49,9 @@ export class Client {
   readonly closed: Promise<{ code: number; reason: string }>;
   #waiting: (() => void)[] = [];
 
-  constructor(address: string, headers: Readonly<Record<string, string>> = {}) {
-    this.socket = new WebSocket(address, { headers });
+  /** @param options of TLS */
+  constructor(address: string, headers: Readonly<Record<string, string>> = {}, options: { ca?: string } = {}) {
+    this.socket = new WebSocket(address, { headers, ...options });
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', () => {
         resolve();
@@ -121,9 +122,9 @@ export function* piecesOf({ samples, sampleRate }: Waveform, seconds: number): G
 export async function speakSherpa(
   address: string,
   wave: Waveform,
-  { pieceSeconds = 0.1, pauseMs = 0, headers = {} } = {},
+  { pieceSeconds = 0.1, pauseMs = 0, headers = {}, options = {} } = {},
 ): Promise<SherpaMessage[]> {
-  const client = new Client(address, headers);
+  const client = new Client(address, headers, options);
   await client.opened;
   for (const piece of piecesOf(wave, pieceSeconds)) {
     client.socket.send(floatBytes(piece));
@@ -140,9 +141,9 @@ export async function speakSherpa(
 export async function speakVosk(
   address: string,
   wave: Waveform,
-  { config = {}, pieceSeconds = 0.2 }: { config?: object; pieceSeconds?: number } = {},
+  { config = {}, pieceSeconds = 0.2, options = {} } = {},
 ): Promise<Record<string, unknown>[]> {
-  const client = new Client(address);
+  const client = new Client(address, {}, options);
   await client.opened;
   client.socket.send(JSON.stringify({ config: { sample_rate: wave.sampleRate, ...config } }));
   let count = 0;
