@@ -9,7 +9,7 @@ const MOST_WAITING = 4;
 /** Bytes that a reason of a close may have. */
 const LONGEST_REASON = 123;
 /** Whoever does not answer a close is gone. */
-const CLOSE_MS = 2000;
+const CLOSE_MS = 5000;
 /** Whatever is to be looked at now and then is looked at so often. */
 const CHECKS = 4;
 
@@ -107,7 +107,7 @@ export class Connection implements Line {
   close(code: number, reason: string): void {
     if (!this.#isClosing) {
       this.#isClosing = true;
-      this.#socket.close(code, Buffer.from(reason).subarray(0, LONGEST_REASON));
+      this.#socket.close(code, shortened(reason));
       // Whoever stopped reading or answering does not hold a place.
       setTimeout(() => {
         this.#socket.terminate();
@@ -177,6 +177,10 @@ export class Connection implements Line {
     }
   }
 }
+
+/** As much of it as a close may have; no character is cut in two. */
+const shortened = (reason: string) =>
+  new TextDecoder().decode(Buffer.from(reason).subarray(0, LONGEST_REASON), { stream: true });
 
 function bytesOf(data: RawData): Buffer {
   if (Array.isArray(data)) {

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sample, wakeWordsFolder } from '../support/fixtures.ts';
 import { Client, floatBytes, speakSherpa, speakVosk, startServer } from '../support/server.ts';
 
@@ -81,14 +81,19 @@ describe.each(['nginx', 'haproxy'] as const)('behind %s', (name) => {
     const config = await configure(name, ports);
     proxy = spawn(PROXIES[name].command, PROXIES[name].args(config), { stdio: ['ignore', 'pipe', 'pipe'] });
     [proxy.stdout, proxy.stderr].forEach((stream) => stream?.on('data', (text) => (said += String(text))));
-    await expect
-      .poll(() => get('/readyz').catch(() => said), { timeout: 60_000, interval: 100 })
-      .toMatchObject({ status: 200 });
+    await vi.waitFor(
+      async () => {
+        expect(await get('/readyz').catch(() => said)).toMatchObject({ status: 200 });
+      },
+      { timeout: 60_000, interval: 100 },
+    );
   });
   afterAll(async () => {
-    const ended = once(proxy, 'exit');
-    proxy.kill();
-    await ended;
+    if (proxy.exitCode === null) {
+      const ended = once(proxy, 'exit');
+      proxy.kill();
+      await ended;
+    }
     await running.server.close();
   });
   afterEach(() => {
