@@ -245,8 +245,12 @@ describe('the packed package', () => {
     const project = join(folder, 'server');
     await mkdir(project, { recursive: true });
     await cp(join(root, 'examples', 'embeddings.ts'), join(project, 'embeddings.ts'));
-    const [, code] = /```ts\n(import \{ RillServer.*?)```/s.exec(await readFile(join(root, 'docs/server.md'), 'utf8')) ?? [];
-    await writeFile(join(project, 'serve.ts'), code.replace('6006', '0').replace('2700', '0').replace('weights/wake-words', wakeWordsFolder));
+    const [, code] =
+      /```ts\n(import \{ RillServer.*?)```/s.exec(await readFile(join(root, 'docs/server.md'), 'utf8')) ?? [];
+    await writeFile(
+      join(project, 'serve.ts'),
+      code.replace('6006', '0').replace('2700', '0').replace('weights/wake-words', wakeWordsFolder),
+    );
     await writeFile(join(project, 'package.json'), JSON.stringify({ type: 'module' }));
     // The package webgpu brings types of WebGPU that clash with those in TypeScript's own library.
     const clash = { skipLibCheck: true };

@@ -52,7 +52,7 @@ export class RillServer {
     });
     this.ended.catch(() => undefined);
     givenUp.catch(async (error: unknown) => {
-      await this.close();
+      await this.#shut();
       this.#end.reject(error);
     });
   }
@@ -130,6 +130,11 @@ export class RillServer {
 
   /** Closes at once; open calls lose their last words. */
   async close(): Promise<void> {
+    await this.#shut();
+    this.#end.resolve();
+  }
+
+  async #shut(): Promise<void> {
     this.#core.admission.drain();
     this.#core.parts.calls.dispose();
     const servers = [this.#servers.main, ...(this.#servers.vosk ? [this.#servers.vosk] : [])];
@@ -141,7 +146,6 @@ export class RillServer {
         return closed;
       }),
     );
-    this.#end.resolve();
   }
 
   async #drain(): Promise<void> {

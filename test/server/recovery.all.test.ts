@@ -24,7 +24,8 @@ it('a call goes on when its device is lost, hears all that was said, and nothing
   }));
   const address = server.http.replace('http', 'ws');
   const wave = await sample('stream');
-  const saidIn = (results: Client['results']) => results.flatMap(({ text, is_final }) => (is_final && text ? [text] : []));
+  const saidIn = (results: Client['results']) =>
+    results.flatMap(({ text, is_final }) => (is_final && text ? [text] : []));
   const expected = saidIn(await speakSherpa(address, wave));
 
   const client = new Client(address);
@@ -53,21 +54,19 @@ it('a call goes on when its device is lost, hears all that was said, and nothing
 });
 
 it('a server that finds no other device ends its calls and itself, and says why', async () => {
+  let engine: Engine = new WasmEngine();
   const server = (running = await startServer({
     openEngine: async (losses) => {
       if (losses > 0) {
         throw new Error('no more devices');
       }
-      const engine = new WebGpuEngine(await createNodeContext());
-      setTimeout(() => {
-        gpuOf(engine).device.destroy();
-      }, 3000);
-      return engine;
+      return (engine = new WebGpuEngine(await createNodeContext()));
     },
   }));
   const client = new Client(server.http.replace('http', 'ws'));
   await client.opened;
   client.socket.send(Buffer.alloc(3200));
+  gpuOf(engine).device.destroy();
   await expect(server.server.ended).rejects.toThrow('no more devices');
   expect((await client.closed).code).toBe(1011);
 });

@@ -54,6 +54,8 @@ export function randomModel(
 
 /** A token table for such a network: the blank, then a character for each token. */
 export function madeUpTokens(vocabSize: number): TokenTable {
-  const symbols = Array.from({ length: vocabSize }, (_, id) => (id === 0 ? '<blk>' : String.fromCodePoint(0x4e00 + id)));
+  const symbols = Array.from({ length: vocabSize }, (_, id) =>
+    id === 0 ? '<blk>' : String.fromCodePoint(0x4e00 + id),
+  );
   return TokenTable.parse(symbols.map((symbol, id) => `${symbol} ${id}\n`).join(''));
 }

@@ -61,7 +61,11 @@ async function* search(run: (calls: number) => Promise<Trial>): AsyncGenerator<T
   let [holds, fails] = [0, Infinity];
   while (fails / Math.max(1, holds) > CLOSE && fails - holds > 1) {
     const calls =
-      fails === Infinity ? Math.max(FIRST_CALLS, 2 * holds) : holds === 0 ? fails >> 1 : Math.round((holds + fails) / 2);
+      fails === Infinity
+        ? Math.max(FIRST_CALLS, 2 * holds)
+        : holds === 0
+          ? fails >> 1
+          : Math.round((holds + fails) / 2);
     const trial = await run(calls);
     if (trial.p99 < BOUND_MS) {
       holds = calls;
@@ -120,7 +124,9 @@ async function main(args: string[]): Promise<void> {
     const found = values.calls ? each(numbersOf(values.calls, 'calls'), run) : search(run);
     for await (const trial of found) {
       trials.push(trial);
-      note(`${threads} threads, ${trial.calls} calls: ${trial.p50.toFixed(0)} ms, ${trial.p99.toFixed(0)} ms at 99 of 100`);
+      note(
+        `${threads} threads, ${trial.calls} calls: ${trial.p50.toFixed(0)} ms, ${trial.p99.toFixed(0)} ms at 99 of 100`,
+      );
     }
     await server.stop();
   }

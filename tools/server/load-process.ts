@@ -56,7 +56,9 @@ async function answer(child: ChildProcess): Promise<LoadServerReply> {
     throw new Error('the server ended');
   });
   try {
-    const [reply] = (await Promise.race([once(child, 'message', { signal: stop.signal }), failed])) as [LoadServerReply];
+    const [reply] = (await Promise.race([once(child, 'message', { signal: stop.signal }), failed])) as [
+      LoadServerReply,
+    ];
     return reply;
   } finally {
     stop.abort();

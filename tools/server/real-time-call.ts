@@ -9,7 +9,8 @@ const CHUNK_SECONDS = 0.16;
 const AHEAD_SECONDS = 0.07;
 
 /** Audio that is decoded, in whole chunks, where so much of it has come; in seconds. */
-const decodedOf = (seconds: number) => CHUNK_SECONDS * Math.max(0, Math.floor((seconds - AHEAD_SECONDS) / CHUNK_SECONDS));
+const decodedOf = (seconds: number) =>
+  CHUNK_SECONDS * Math.max(0, Math.floor((seconds - AHEAD_SECONDS) / CHUNK_SECONDS));
 
 /**
  * Speaks for a while, piece by piece, whether answers come or not.
