@@ -34,7 +34,6 @@ export class Refusal extends RillError {
   /** Why. */
   readonly reason: RefusalReason;
 
-  /** @param code of the error */
   constructor(reason: RefusalReason, complaint: Complaint) {
     super(reason === 'full' || reason === 'draining' || reason === 'recovering' ? 'busy' : 'bad-argument', complaint);
     this.reason = reason;

@@ -68,5 +68,6 @@ it('a server that finds no other device ends its calls and itself, and says why'
   client.socket.send(Buffer.alloc(3200));
   gpuOf(engine).device.destroy();
   await expect(server.server.ended).rejects.toThrow('no more devices');
-  expect((await client.closed).code).toBe(1011);
+  // Whichever comes first: the call's failure, or the server's end.
+  expect([1001, 1011]).toContain((await client.closed).code);
 });
