@@ -8,6 +8,7 @@ export { KeywordSpotter, type KeywordSpotterOptions } from './recognizer/spotter
 export type { LoadOptions } from './recognizer/load.ts';
 export type { OnlineStream, StreamStats } from './recognizer/stream.ts';
 export type { RecognitionResult, TimedKeyword, TimedWord } from './recognizer/results.ts';
+export type { SearchSettings } from './recognizer/search.ts';
 export type { DecodingMethod } from './decoder/methods.ts';
 export type { Keyword } from './decoder/keywords.ts';
 export { parseKeywords } from './decoder/phrase-files.ts';
@@ -17,6 +18,7 @@ export {
   type Session,
   type SessionManagerOptions,
   type SessionOptions,
+  type SessionStep,
 } from './recognizer/sessions.ts';
 export { RillError, type RillErrorCode } from './errors.ts';
 

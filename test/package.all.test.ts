@@ -91,7 +91,7 @@ describe('the packed package', () => {
 
   it('is small, and holds no tests, models or shaders twice', async () => {
     expect((await stat(tarball)).size).toBeLessThan(LARGEST_PACKAGE);
-    for (const entry of ['src', 'src/node', 'src/training'].map((room) => `${room}/index.d.ts`)) {
+    for (const entry of ['src', 'src/node', 'src/server', 'src/training'].map((room) => `${room}/index.d.ts`)) {
       expect(packed).toContain(`dist/${entry}`);
     }
     expect(packed).toContain('dist/src/waveform/capture.worklet.js');
@@ -241,12 +241,16 @@ describe('the packed package', () => {
     }
   });
 
-  it('type-checks and runs in an empty Node project: embeddings, and calls over HTTP', async () => {
+  it('type-checks and runs in an empty Node project: embeddings, and a server', async () => {
     const project = join(folder, 'server');
     await mkdir(project, { recursive: true });
-    for (const name of ['calls.ts', 'embeddings.ts']) {
-      await cp(join(root, 'examples', name), join(project, name));
-    }
+    await cp(join(root, 'examples', 'embeddings.ts'), join(project, 'embeddings.ts'));
+    const [, code] =
+      /```ts\n(import \{ RillServer.*?)```/s.exec(await readFile(join(root, 'docs/server.md'), 'utf8')) ?? [];
+    await writeFile(
+      join(project, 'serve.ts'),
+      code.replace('6006', '0').replace('2700', '0').replace('weights/wake-words', wakeWordsFolder),
+    );
     await writeFile(join(project, 'package.json'), JSON.stringify({ type: 'module' }));
     // The package webgpu brings types of WebGPU that clash with those in TypeScript's own library.
     const clash = { skipLibCheck: true };
@@ -260,45 +264,33 @@ describe('the packed package', () => {
     );
     expect(embeddings.stdout).toContain('h of 512 values, c of 1024');
 
-    const port = 20_000 + (process.pid % 20_000);
-    const server = execFile(process.execPath, [TSX, 'calls.ts', wakeWordsFolder, String(port)], { cwd: project });
+    const server = execFile(process.execPath, ['--import', 'tsx', 'serve.ts'], { cwd: project });
     try {
-      await new Promise<void>((resolve, reject) => {
-        server.stdout?.once('data', () => {
-          resolve();
+      const port = await new Promise<number>((resolve, reject) => {
+        server.stdout?.once('data', (line: string) => {
+          resolve((JSON.parse(line.split('\n')[0]) as { port: number }).port);
         });
         server.once('exit', (status) => {
           reject(new Error(`the server ended with ${status}`));
         });
       });
-      const recording = (await readFile(`${wakeWordsFolder}/samples/alexa.wav`)).subarray(44);
-      // One hangs up when it has been answered, another before.
-      for (const waitForAnswer of [true, false]) {
-        const hangUp = new AbortController();
-        const body = new ReadableStream({
-          start: (controller) => controller.enqueue(waitForAnswer ? recording : recording.subarray(0, 2000)),
-        });
-        const init = { method: 'POST', body, duplex: 'half', signal: hangUp.signal } as const;
-        const call = fetch(`http://127.0.0.1:${port}`, init);
-        if (waitForAnswer) {
-          await (await call).body?.getReader().read();
-        }
-        hangUp.abort();
-        await call.catch(() => undefined);
-      }
-      const answers = await Promise.all(
-        [1, 2, 3].map(async () => {
-          const response = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: recording });
-          return (await response.text()).trim().split('\n');
-        }),
-      );
-      for (const lines of answers) {
-        expect(lines).toContain(JSON.stringify({ text: 'alexa', segment: 0, isFinal: true }));
-        expect(lines[lines.length - 1]).toBe(JSON.stringify({ closed: 'finished' }));
-      }
+      const recording = await readFile(`${wakeWordsFolder}/samples/alexa.wav`);
+      const answer = await fetch(`http://127.0.0.1:${port}/transcribe?format=txt&token=my-token`, {
+        method: 'POST',
+        body: recording,
+      });
+      expect(await answer.text()).toBe('alexa\n');
     } finally {
       server.kill();
     }
+  });
+
+  it('says what to install where a server’s packages are missing', async () => {
+    const rill = installed('dist', 'tools', 'rill.js');
+    const failed = await run(process.execPath, [rill, 'serve', wakeWordsFolder, '--vosk-port', 'none']).catch(
+      ({ stderr }: { stderr: string }) => stderr,
+    );
+    expect(failed).toContain('npm install ws prom-client pino');
   });
 
   it('has a command line', async () => {

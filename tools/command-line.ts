@@ -14,6 +14,7 @@ import { exportModel } from './commands/export.ts';
 import { features } from './commands/features.ts';
 import { gradients } from './commands/gradients.ts';
 import { inspect } from './commands/inspect.ts';
+import { serve } from './commands/serve.ts';
 import { spot } from './commands/spot.ts';
 import { teach } from './commands/teach.ts';
 import { trainModel } from './commands/train.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   transcribe,
   corpus,
   spot,
+  serve,
   eval: evaluate,
   'eval-keywords': evaluateKeywords,
   bench,

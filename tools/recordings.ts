@@ -2,11 +2,20 @@
 import { createReadStream, type Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { RillError } from '../src/errors.ts';
-import type { Waveform } from '../src/waveform/waveform.ts';
-import { WavStream, readWav } from '../src/waveform/wav.ts';
-import { decodeWithFfmpeg } from './ffmpeg.ts';
-import { readInput, unreadable, withFile } from './files.ts';
+import { decodeWithFfmpeg } from '../src/node/ffmpeg.ts';
+import {
+  WAV_START,
+  WAV_START_BYTES,
+  latin,
+  soundOf,
+  wavSamples,
+  type Bytes,
+  type SoundHandlers,
+} from '../src/node/sound.ts';
 import { concatenated } from '../src/waveform/arrays.ts';
+import { readWav } from '../src/waveform/wav.ts';
+import type { Waveform } from '../src/waveform/waveform.ts';
+import { readInput, unreadable, withFile } from './files.ts';
 import { currentTerminal, note, printable } from './terminal.ts';
 
 /** In the place of a path: what comes through stdin. */
@@ -24,11 +33,6 @@ export interface Recording {
   /** Nobody wants more of it. */
   close(): void;
 }
-
-type Bytes = AsyncIterable<Uint8Array>;
-
-const WAV_START = /^(RIFF|RF64|BW64)....WAVE$/s;
-const WAV_START_BYTES = 12;
 
 /**
  * Opens a recording: a WAV file, anything else through ffmpeg. What is wrong with its beginning is told here.
@@ -81,21 +85,31 @@ async function piecesOf(
 ): Promise<AsyncGenerator<Waveform>> {
   if (path === STDIN) {
     const stdin: Bytes = currentTerminal().stdin;
-    return rawRate === undefined ? fromPipe(stdin, nameOf(path), onDuration) : rawSamples(stdin, rawRate);
+    return rawRate === undefined
+      ? soundOf(stdin, nameOf(path), handlersOf(nameOf(path), onDuration))
+      : rawSamples(stdin, rawRate);
   }
   const about: Stats = await stat(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
   if (!about.isFile() && !about.isDirectory()) {
-    return fromPipe(createReadStream(path), path, onDuration);
+    return soundOf(createReadStream(path), path, handlersOf(path, onDuration));
   }
   return fromFile(path, onDuration);
 }
 
+/** Whom a recording tells of itself: of bytes that are missing its reader. */
+const handlersOf = (name: string, onDuration: (seconds: number) => void): SoundHandlers => ({
+  onDuration,
+  onMissing: (bytes) => {
+    noteMissing(name, bytes);
+  },
+});
+
 async function* fromFile(path: string, onDuration: (seconds: number) => void): AsyncGenerator<Waveform> {
   const start = await withFile(path, (source) => source.read(0, WAV_START_BYTES));
   if (start.length > 0 && !WAV_START.test(latin(start))) {
-    yield* wavSamples(decodeWithFfmpeg(path, path, onDuration), path);
+    yield* wavSamples(decodeWithFfmpeg(path, path, onDuration), handlersOf(path, onDuration));
     return;
   }
   const bytes = await readInput(path);
@@ -103,7 +117,7 @@ async function* fromFile(path: string, onDuration: (seconds: number) => void): A
   try {
     wave = readWav(bytes);
   } catch (error) {
-    yield* otherwise(error, wavSamples(decodeWithFfmpeg(path, path, onDuration), path));
+    yield* otherwise(error, wavSamples(decodeWithFfmpeg(path, path, onDuration), handlersOf(path, onDuration)));
     return;
   }
   noteMissing(path, wave.missingBytes);
@@ -120,58 +134,6 @@ async function* otherwise(refusal: unknown, pieces: AsyncGenerator<Waveform>): A
     yield first.value;
   }
   yield* pieces;
-}
-
-async function* fromPipe(bytes: Bytes, name: string, onDuration: (seconds: number) => void): AsyncGenerator<Waveform> {
-  const { start, all } = await peek(bytes, WAV_START_BYTES);
-  const isWav = start.length === 0 || WAV_START.test(latin(start));
-  yield* wavSamples(isWav ? all : decodeWithFfmpeg(all, name, onDuration), name);
-}
-
-const latin = (bytes: Uint8Array) => String.fromCharCode(...bytes);
-
-/** The first bytes, and all of them once more. */
-async function peek(bytes: Bytes, count: number): Promise<{ start: Uint8Array; all: Bytes }> {
-  const pieces = bytes[Symbol.asyncIterator]();
-  let held = Buffer.alloc(0);
-  while (held.length < count) {
-    const next = await pieces.next();
-    if (next.done) {
-      break;
-    }
-    held = Buffer.concat([held, next.value]);
-  }
-  async function* all() {
-    yield held;
-    yield* { [Symbol.asyncIterator]: () => pieces };
-  }
-  return { start: held.subarray(0, count), all: all() };
-}
-
-/** The samples of a WAV stream, as they come. */
-async function* wavSamples(bytes: Bytes, name: string): AsyncGenerator<Waveform> {
-  const stream = new WavStream();
-  let count = 0;
-  for await (const piece of bytes) {
-    const samples = stream.accept(piece);
-    const { sampleRate } = stream;
-    if (sampleRate !== undefined && samples.length > 0) {
-      count += samples.length;
-      yield { samples, sampleRate };
-    }
-    if (stream.isComplete) {
-      break;
-    }
-  }
-  const { missingBytes } = stream.finish();
-  if (count === 0) {
-    throw new RillError('bad-audio', {
-      got: 'a recording without samples',
-      expected: 'at least one sample',
-      remedy: 'Check how it was made.',
-    });
-  }
-  noteMissing(name, missingBytes);
 }
 
 /** Samples of 16 bits, little-endian, without a header. */

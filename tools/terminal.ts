@@ -1,6 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Readable, Writable } from 'node:stream';
+import { printable } from '../src/text/printable.ts';
 import type { JobEvent } from './runtime/jobs.ts';
+
+export { printable };
 
 /** Where a command reads and writes: the process's own streams, or others in their place. */
 export interface Terminal {
@@ -102,10 +105,6 @@ export function markdownTable(rows: Rows): string {
   const [heading, ...body] = cells;
   return [heading, rule, ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
-
-/** A name out of an untrusted file: what a terminal would take for commands is shown as \\u…. */
-export const printable = (text: string) =>
-  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** A table for a terminal. */
 export function table(rows: Rows): string {

@@ -129,6 +129,11 @@ export abstract class Listener {
     this.dispose();
   }
 
+  /** What another listener over the same encoder is made of. */
+  protected partsFor(input: HeadOutput): ListenerParts {
+    return { ...this.#parts, steps: new StreamSteps(this.encoder, this.chunkFrames, input) };
+  }
+
   protected get model(): Model {
     return this.#parts.model;
   }

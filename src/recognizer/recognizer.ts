@@ -83,6 +83,17 @@ export class OnlineRecognizer extends Listener {
     return new OnlineRecognizer(parts, prepared, endpointRules);
   }
 
+  /**
+   * Another search over the same encoder, beside this one: weights and places for streams are shared, and disposing of
+   * one disposes of both.
+   *
+   * @throws RillError as {@link create}, for the head and the settings.
+   */
+  async withSearch(settings: SearchSettings): Promise<OnlineRecognizer> {
+    const search = await Search.attach(this.encoder, this.model, settings);
+    return new OnlineRecognizer(this.partsFor(search.input), search, this.#endpointRules);
+  }
+
   /** @internal The text of token ids. */
   textOf(tokens: readonly number[]): string {
     return this.tokens.text(tokens);

@@ -14,6 +14,18 @@ export interface SessionManagerOptions {
   idleSeconds?: number;
   /** Audio, in seconds, that may wait in a session before it takes no more; 30 by default. */
   maxBacklogSeconds?: number;
+  /** Called after each step, for whoever measures. */
+  onStep?: (step: SessionStep) => void;
+}
+
+/** What a step of a {@link SessionManager} was. */
+export interface SessionStep {
+  /** Sessions that it advanced. */
+  sessions: number;
+  /** Seconds of audio that it decoded, all sessions together. */
+  audioSeconds: number;
+  /** Milliseconds that the engine took for it. */
+  engineMs: number;
 }
 
 export interface SessionOptions extends StreamOptions {
@@ -25,6 +37,15 @@ export interface SessionOptions extends StreamOptions {
 
 /** Why a session has ended: all of it was decoded, it was discarded, it was idle, or it failed. */
 export type CloseReason = Parameters<NonNullable<SessionOptions['onClose']>>[0];
+
+/** Who waits for something of a session. */
+interface Waiter {
+  resolve: () => void;
+  reject: (error: RillError) => void;
+}
+
+/** What a chunk of a session cost. */
+type ChunkCost = Omit<SessionStep, 'sessions'>;
 
 /** A piece of audio this long is always taken from a session of which none waits: its features take some 50 ms. */
 const LONG_PIECE_SECONDS = 60;
@@ -43,8 +64,13 @@ export class Session {
   #lastActive = performance.now();
   readonly #reports: StreamReports;
   #closed: CloseReason | undefined;
+  /** Of all chunks so far, and of those whose step nobody was told of yet. */
+  #costBefore: ChunkCost = { audioSeconds: 0, engineMs: 0 };
+  readonly #costs: ChunkCost[] = [];
   /** Who waits for room. */
-  #waiters: { resolve: () => void; reject: (error: RillError) => void }[] = [];
+  readonly #waiters: Waiter[] = [];
+  /** Who waits until nothing is left to decode for now. */
+  readonly #settling: Waiter[] = [];
 
   /** @internal */
   constructor(id: number, manager: SessionManager, stream: OnlineStream, options: SessionOptions) {
@@ -55,8 +81,10 @@ export class Session {
     this.#options = options;
     stream.onAdvance = () => {
       this.#lastActive = performance.now();
+      this.#addCost();
       this.report();
       this.#tellRoom();
+      this.#tellSettled();
     };
     stream.state.onClose = (error = this.#recognizerClosed()) => {
       this.end('failed', error);
@@ -83,6 +111,19 @@ export class Session {
     }
   }
 
+  /**
+   * Waits until all that was pushed is decoded, but for what does not fill a chunk: what was heard in it has been told
+   * then.
+   *
+   * @throws RillError `closed` when the session has ended, or ends meanwhile.
+   */
+  async settled(): Promise<void> {
+    this.#check();
+    if (this.#isBusy) {
+      await new Promise<void>((resolve, reject) => this.#settling.push({ resolve, reject }));
+    }
+  }
+
   get #isBusy(): boolean {
     return this.isUnderWay || this.isReady;
   }
@@ -94,6 +135,14 @@ export class Session {
   #tellRoom(): void {
     if (this.isOpen && this.#hasRoom) {
       this.#waiters.splice(0).forEach(({ resolve }) => {
+        resolve();
+      });
+    }
+  }
+
+  #tellSettled(): void {
+    if (this.isOpen && !this.#isBusy) {
+      this.#settling.splice(0).forEach(({ resolve }) => {
         resolve();
       });
     }
@@ -184,6 +233,21 @@ export class Session {
     return this.#stream.stats;
   }
 
+  /** @internal What the oldest chunk cost that was not asked for yet. */
+  takeCost(): ChunkCost | undefined {
+    return this.#costs.shift();
+  }
+
+  #addCost(): void {
+    const { audioSeconds, computeMs, readbackMs } = this.stats;
+    const before = this.#costBefore;
+    this.#costBefore = { audioSeconds, engineMs: computeMs + readbackMs };
+    this.#costs.push({
+      audioSeconds: audioSeconds - before.audioSeconds,
+      engineMs: this.#costBefore.engineMs - before.engineMs,
+    });
+  }
+
   /** @internal */
   get stream(): OnlineStream {
     return this.#stream;
@@ -204,6 +268,7 @@ export class Session {
     if (this.isOpen && this.#stream.isInputFinished) {
       this.report();
     }
+    this.#tellSettled();
   }
 
   /** @internal Tells what the last chunk brought. */
@@ -271,7 +336,7 @@ export class Session {
   end(reason: CloseReason, error?: RillError): void {
     if (this.isOpen) {
       this.#closed = reason;
-      this.#waiters.splice(0).forEach(({ reject }) => {
+      [...this.#waiters.splice(0), ...this.#settling.splice(0)].forEach(({ reject }) => {
         reject(this.#ended(reason));
       });
       this.#stream.dispose();
@@ -314,7 +379,8 @@ export class SessionManager {
   /** What all sessions run on. */
   readonly recognizer: OnlineRecognizer;
   /** Its limits, defaults filled in. */
-  readonly options: Readonly<Required<SessionManagerOptions>>;
+  readonly options: Readonly<Required<Omit<SessionManagerOptions, 'onStep'>>>;
+  readonly #onStep: SessionManagerOptions['onStep'];
   readonly #sessions = new Map<number, Session>();
   readonly #scheduler: Scheduler<Session>;
   #nextId = 1;
@@ -327,8 +393,10 @@ export class SessionManager {
       maxSessions = recognizer.encoder.capacity.maxStreams,
       idleSeconds = 60,
       maxBacklogSeconds = 30,
+      onStep,
     }: SessionManagerOptions = {},
   ) {
+    this.#onStep = onStep;
     this.recognizer = recognizer;
     this.options = { maxSessions, idleSeconds, maxBacklogSeconds };
     this.#scheduler = new Scheduler(
@@ -418,7 +486,9 @@ export class SessionManager {
       (failed.length > 0 ? failed : sessions).forEach((session) => {
         session.fail(error);
       });
+      return;
     }
+    this.#onStep?.(stepOf(sessions.flatMap((session) => session.takeCost() ?? [])));
   }
 
   #watchIdle(): void {
@@ -437,4 +507,14 @@ export class SessionManager {
       Math.min((1000 * idleSeconds) / IDLE_CHECKS, LONGEST_CHECK_MS),
     );
   }
+}
+
+/** A step, by what it cost each of its sessions. */
+function stepOf(costs: readonly ChunkCost[]): SessionStep {
+  return {
+    sessions: costs.length,
+    audioSeconds: costs.reduce((sum, { audioSeconds }) => sum + audioSeconds, 0),
+    // A step's time is that of each of its streams.
+    engineMs: Math.max(0, ...costs.map(({ engineMs }) => engineMs)),
+  };
 }

@@ -3,7 +3,12 @@ import type { Engine } from '../../src/encoder/engine.ts';
 import { openModel, type Model } from '../../src/model/model.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import type { RecognitionResult } from '../../src/recognizer/results.ts';
-import { SessionManager, type CloseReason, type SessionOptions } from '../../src/recognizer/sessions.ts';
+import {
+  SessionManager,
+  type CloseReason,
+  type SessionOptions,
+  type SessionStep,
+} from '../../src/recognizer/sessions.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
 import { createNodeContext } from '../../tools/runtime/node-gpu.ts';
 import { randomSource } from '../../tools/runtime/random-model.ts';
@@ -177,6 +182,55 @@ describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
     expect(most).toBeGreaterThan(0.5);
     expect(results[results.length - 1]).toEqual(alone.get('smart-mirror'));
     await failure('closed', () => session.ready());
+  });
+
+  it('lets a source wait until all that it pushed is decoded and told', async () => {
+    const { samples, sampleRate } = await sample('computer');
+    const { session, results, closed } = open(new SessionManager(recognizer));
+    await session.settled();
+    for (const at of [0, samples.length >> 1]) {
+      session.push({ samples: samples.subarray(at, at + (samples.length >> 1)), sampleRate });
+      await session.settled();
+      // Less than a chunk of 8 frames is left.
+      expect(session.backlogSeconds).toBeLessThan(8 * 0.04);
+    }
+    expect(results.at(-1)?.text).toMatch(/^comp/);
+    session.discard();
+    await closed;
+    await failure('closed', () => session.settled());
+  });
+
+  it('tells who measures of each step, and nothing twice', async () => {
+    const steps: SessionStep[] = [];
+    const manager = new SessionManager(recognizer, { onStep: (step) => steps.push(step) });
+    const waves = await Promise.all(['alexa', 'stream'].map(sample));
+    const calls = waves.map((wave) => ({ ...open(manager), wave }));
+    for (const { session, wave } of calls) {
+      session.push(wave);
+      session.finish();
+    }
+    await Promise.all(calls.map(({ closed }) => closed));
+    const decoded = calls.reduce((sum, { session }) => sum + session.stats.audioSeconds, 0);
+    // The last one is told of behind the sessions' end.
+    await expect.poll(() => steps.reduce((sum, { audioSeconds }) => sum + audioSeconds, 0)).toBeCloseTo(decoded, 6);
+    expect(new Set(steps.map(({ sessions }) => sessions))).toEqual(new Set([1, 2]));
+    expect(Math.min(...steps.map(({ engineMs }) => engineMs))).toBeGreaterThan(0);
+  });
+
+  it('favours phrases in a search beside its own, over the same encoder', async () => {
+    const beside = await recognizer.withSearch({ decodingMethod: 'modified_beam_search' });
+    expect([beside.decodingMethod, recognizer.decodingMethod]).toEqual(['modified_beam_search', 'ctc_greedy']);
+    const [favouring, plain] = [
+      open(new SessionManager(beside), { hotwords: 'computer :4' }),
+      open(new SessionManager(recognizer)),
+    ];
+    for (const { session } of [favouring, plain]) {
+      session.push(await sample('computer'));
+      session.finish();
+    }
+    await Promise.all([favouring, plain].map(({ closed }) => closed));
+    expect(favouring.results.at(-1)?.text).toBe('computer');
+    expect(plain.results.at(-1)).toEqual(alone.get('computer'));
   });
 
   it('tells who waits for room that the session has ended', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RecognitionResult } from '../../src/recognizer/results.ts';
-import { TranscriptBuilder, type Segment, type Transcript } from '../../tools/runtime/transcript.ts';
-import { formatTranscript } from '../../tools/transcript-formats.ts';
+import { TranscriptBuilder, type Segment, type Transcript } from '../../src/recognizer/transcript.ts';
+import { formatTranscript } from '../../src/recognizer/transcript-formats.ts';
 
 const word = (text: string, start: number, end: number) => ({ word: text, start, end });
 

@@ -11,9 +11,9 @@ import { readItem } from '../audio-features.ts';
 import type { SearchChoice } from '../commands/search-options.ts';
 import { openRecording } from '../recordings.ts';
 import { RECORDING_ENDPOINTS } from '../runtime/jobs.ts';
-import { TranscriptBuilder } from '../runtime/transcript.ts';
+import { TranscriptBuilder } from '../../src/recognizer/transcript.ts';
 import { note } from '../terminal.ts';
-import { jsonLine } from '../transcript-formats.ts';
+import { jsonLine } from '../../src/recognizer/transcript-formats.ts';
 
 /** What decides on the texts, beside the model: the submitter's, for all workers. */
 export interface CorpusSettings extends SearchChoice {

@@ -32,7 +32,7 @@ import { withKernels } from './named-kernels.ts';
 import { gradients } from './gradients-job.ts';
 import { requireKeywords } from './keywords.ts';
 import { teach, type TeachEvent } from './teach-job.ts';
-import { TranscriptBuilder, type Transcript } from './transcript.ts';
+import { TranscriptBuilder, type Transcript } from '../../src/recognizer/transcript.ts';
 import { batchesOf, heardText } from './utterances.ts';
 
 /** Utterances side by side in one step; more go in groups. */

@@ -2,6 +2,7 @@
 import { FBANK_DEFAULTS } from '../../src/features/fbank.ts';
 import type { Model } from '../../src/model/model.ts';
 import { expectedTensors, type EncoderSizes } from '../../src/model/sizes.ts';
+import { TokenTable } from '../../src/model/tokens.ts';
 import { elementCount } from '../../src/model/tensors.ts';
 
 /** Sizes of a network to make up. */
@@ -49,4 +50,12 @@ export function randomModel(
       },
     },
   };
+}
+
+/** A token table for such a network: the blank, then a character for each token. */
+export function madeUpTokens(vocabSize: number): TokenTable {
+  const symbols = Array.from({ length: vocabSize }, (_, id) =>
+    id === 0 ? '<blk>' : String.fromCodePoint(0x4e00 + id),
+  );
+  return TokenTable.parse(symbols.map((symbol, id) => `${symbol} ${id}\n`).join(''));
 }

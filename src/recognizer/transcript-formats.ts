@@ -1,8 +1,8 @@
 /** A transcript as a text, as subtitles, or as a line of JSON. */
-import { joinTexts } from '../src/model/tokens.ts';
-import type { TimedWord } from '../src/recognizer/results.ts';
-import type { Segment, Transcript } from './runtime/transcript.ts';
-import { printable } from './terminal.ts';
+import { joinTexts } from '../model/tokens.ts';
+import { printable } from '../text/printable.ts';
+import type { TimedWord } from './results.ts';
+import type { Segment, Transcript } from './transcript.ts';
 
 export const TRANSCRIPT_FORMATS = ['txt', 'srt', 'vtt', 'json'] as const;
 export type TranscriptFormat = (typeof TRANSCRIPT_FORMATS)[number];

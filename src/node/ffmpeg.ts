@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { RillError } from '../src/errors.ts';
+import { RillError } from '../errors.ts';
 
 /** Of what ffmpeg says; its last line is the reason of a failure. */
 const KEPT_CHARACTERS = 4096;
@@ -24,8 +24,9 @@ export async function* decodeWithFfmpeg(
 ): AsyncGenerator<Uint8Array> {
   const isPath = typeof input === 'string';
   const source = isPath ? `file:${input}` : 'pipe:0';
-  // A playlist may name addresses: nothing but files and the pipe is opened.
-  const reading = ['-hide_banner', '-nostats', '-protocol_whitelist', 'file,pipe', '-i', source];
+  // A playlist may name addresses, or files of this machine: bytes from elsewhere open nothing but the pipe.
+  const protocols = isPath ? 'file,pipe' : 'pipe';
+  const reading = ['-hide_banner', '-nostats', '-protocol_whitelist', protocols, '-i', source];
   const writing = ['-vn', '-sn', '-dn', '-c:a', 'pcm_f32le', '-f', 'wav', 'pipe:1'];
   const child = spawn('ffmpeg', [...(isPath ? ['-nostdin'] : []), ...reading, ...writing], {
     stdio: [isPath ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -1,6 +1,6 @@
 /** What was said in a recording, put together from the results of its segments. */
-import { joinTexts } from '../../src/model/tokens.ts';
-import type { TimedKeyword, RecognitionResult, TimedWord } from '../../src/recognizer/results.ts';
+import { joinTexts } from '../model/tokens.ts';
+import type { TimedKeyword, RecognitionResult, TimedWord } from './results.ts';
 
 /** What was said between two pauses. */
 export interface Segment {

@@ -1,0 +1,100 @@
+import type { TokenTable } from '../model/tokens.ts';
+import type { Access } from './access.ts';
+import type { Admission } from './admission.ts';
+import type { Calls } from './calls.ts';
+import type { Connection, ConnectionHost } from './connection.ts';
+import type { CallOptions, HeardCall } from './dialogue.ts';
+import type { Journal, JournalEntry } from './journal.ts';
+import type { ServerLimits } from './limits.ts';
+import type { Metrics, Protocol } from './metrics.ts';
+import type { RefusalReason } from './refusal.ts';
+import type { RouteHost } from './routes.ts';
+
+/** What a server is made of. */
+export interface ServerParts {
+  access: Access;
+  admission: Admission;
+  calls: Calls;
+  journal: Journal;
+  limits: Readonly<ServerLimits>;
+  metrics: Metrics;
+  /** Samples per second that the model hears. */
+  modelRate: number;
+  tokens: TokenTable;
+}
+
+/** What all protocols share: who may come, what is counted, and who is there. */
+export class ServerCore implements RouteHost {
+  readonly parts: ServerParts;
+  /** WebSockets that are open. */
+  readonly connections = new Set<Connection>();
+
+  constructor(parts: ServerParts) {
+    this.parts = parts;
+  }
+
+  get access(): Access {
+    return this.parts.access;
+  }
+
+  get admission(): Admission {
+    return this.parts.admission;
+  }
+
+  get metrics(): Metrics {
+    return this.parts.metrics;
+  }
+
+  get maxBodyBytes(): number {
+    return this.parts.limits.maxBodyBytes;
+  }
+
+  /** Whether a call would be taken now. */
+  get isReady(): boolean {
+    return this.parts.calls.current !== undefined && !this.admission.isDraining;
+  }
+
+  requireReady(): void {
+    this.admission.requireOpen();
+    this.parts.calls.requireDevice();
+  }
+
+  refused(reason: RefusalReason): void {
+    this.metrics.refused(reason);
+  }
+
+  begin(protocol: Protocol, remote: string | undefined): JournalEntry {
+    return this.parts.journal.begin(protocol, remote);
+  }
+
+  open(options: CallOptions, entry: JournalEntry): HeardCall {
+    const call = this.parts.calls.open({
+      ...options,
+      onResult: (result) => {
+        entry.heard(result);
+        options.onResult(result);
+      },
+      onEnd: (end, error) => {
+        entry.listened(call.seconds);
+        options.onEnd(end, error);
+      },
+    });
+    return call;
+  }
+
+  /** What a connection of one client needs. @param leave gives its place back */
+  hostOf(entry: JournalEntry, leave: () => void): ConnectionHost {
+    return {
+      limits: this.parts.limits,
+      open: (options) => this.open(options, entry),
+      refused: (reason) => {
+        this.refused(reason);
+      },
+      gone: (connection, outcome) => {
+        this.connections.delete(connection);
+        leave();
+        entry.end(outcome);
+      },
+    };
+  }
+}

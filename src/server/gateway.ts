@@ -1,0 +1,60 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocketServer } from 'ws';
+import { Connection } from './connection.ts';
+import type { ServerCore } from './core.ts';
+import type { Dialogue, Line } from './dialogue.ts';
+import type { Protocol } from './metrics.ts';
+import { Refusal } from './refusal.ts';
+import { checkAccess, refusalResponse, urlOf } from './routes.ts';
+
+/** A protocol behind an address. */
+export interface Gate {
+  protocol: Protocol;
+  /** Makes its side of a conversation; what is wrong with the address is said before. @throws Refusal */
+  speaker(url: URL): (line: Line) => Dialogue;
+}
+
+/** Lets WebSockets of a server in, or answers why not in words of HTTP. */
+export function acceptSockets(server: Server, sockets: WebSocketServer, core: ServerCore, gate: Gate): void {
+  server.on('upgrade', (request, socket, head) => {
+    // Whoever goes while it is answered is no failure of the server's.
+    socket.on('error', () => undefined);
+    try {
+      letIn(request, socket, head, sockets, core, gate);
+    } catch (error) {
+      if (error instanceof Refusal) {
+        core.refused(error.reason);
+      }
+      refuse(socket, error);
+    }
+  });
+}
+
+function letIn(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  sockets: WebSocketServer,
+  core: ServerCore,
+  gate: Gate,
+): void {
+  const url = urlOf(request);
+  checkAccess(core.access, request, url);
+  core.requireReady();
+  const speak = gate.speaker(url);
+  const place = core.admission.enter();
+  // Also where the handshake fails: then nobody has come.
+  socket.once('close', place.leave);
+  sockets.handleUpgrade(request, socket, head, (webSocket) => {
+    const entry = core.begin(gate.protocol, request.socket.remoteAddress);
+    core.connections.add(new Connection(webSocket, core.hostOf(entry, place.leave), speak));
+  });
+}
+
+function refuse(socket: Duplex, error: unknown): void {
+  const { status, headers, body } = refusalResponse(error);
+  const lines = Object.entries({ ...headers, 'content-length': String(Buffer.byteLength(body)) });
+  const head = [`HTTP/1.1 ${status} Refused`, ...lines.map(([name, value]) => `${name}: ${value}`)].join('\r\n');
+  socket.end(`${head}\r\n\r\n${body}`);
+}

@@ -1,0 +1,91 @@
+/** The page at `/`: a microphone, and what the server hears. All of it is in this text, so that there is nothing to host. */
+import { createHash } from 'node:crypto';
+
+const STYLE = `
+  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }
+  button { font: inherit; padding: 0.4rem 1.2rem; }
+  #text { min-height: 6rem; margin-top: 1.5rem; white-space: pre-wrap; }
+  #now { opacity: 0.6; }
+`;
+
+/** What the audio thread runs: pieces of a tenth of a second, as they are captured. */
+const WORKLET = `
+  registerProcessor('capture', class extends AudioWorkletProcessor {
+    constructor() { super(); this.piece = new Float32Array(Math.round(sampleRate / 10)); this.filled = 0; }
+    process([[samples]]) {
+      for (const sample of samples ?? []) {
+        this.piece[this.filled++] = sample;
+        if (this.filled === this.piece.length) { this.port.postMessage(this.piece.slice()); this.filled = 0; }
+      }
+      return true;
+    }
+  });
+`;
+
+const SCRIPT = `
+  const [button, token, status, said, now] = ['button', 'token', 'status', 'said', 'now'].map((id) =>
+    document.getElementById(id));
+  token.value = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
+  let stop;
+
+  async function start() {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+    const context = new AudioContext();
+    await context.audioWorklet.addModule(URL.createObjectURL(new Blob([${JSON.stringify(WORKLET)}], { type: 'text/javascript' })));
+    const query = new URLSearchParams({ sample_rate: String(context.sampleRate) });
+    if (token.value) query.set('token', token.value);
+    const address = new URL('?' + query, location.href);
+    address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    address.hash = '';
+    const socket = new WebSocket(address);
+    const end = () => { stop = undefined; stream.getTracks().forEach((track) => track.stop()); context.close(); button.textContent = 'Speak'; };
+    socket.onclose = ({ code, reason }) => { end(); status.textContent = code === 1000 ? '' : 'closed: ' + (reason || code); };
+    socket.onmessage = ({ data }) => {
+      if (data === 'Done!') return;
+      const { text, is_final } = JSON.parse(data);
+      now.textContent = is_final ? '' : text;
+      if (is_final && text) said.textContent += text + '\\n';
+    };
+    socket.onopen = () => {
+      status.textContent = 'listening';
+      const capture = new AudioWorkletNode(context, 'capture');
+      capture.port.onmessage = ({ data }) => { if (socket.readyState === WebSocket.OPEN && stop) socket.send(data); };
+      context.createMediaStreamSource(stream).connect(capture);
+    };
+    button.textContent = 'Stop';
+    stop = () => { stop = undefined; status.textContent = ''; socket.send('Done'); };
+  }
+
+  button.onclick = () => { if (stop) stop(); else start().catch((error) => { status.textContent = error.message; }); };
+`;
+
+/** Its HTML. */
+export const PAGE = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Rill</title><style>${STYLE}</style></head>
+<body>
+<h1>Rill</h1>
+<p><button id="button">Speak</button> <label>Token <input id="token" type="password" autocomplete="off"></label></p>
+<p id="status" role="status"></p>
+<div id="text" aria-live="polite"><span id="said"></span><span id="now"></span></div>
+<script>${SCRIPT}</script>
+</body>
+</html>
+`;
+
+const hashOf = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+
+/** What it may do: run its own script, and speak to where it came from. */
+export const PAGE_HEADERS: Readonly<Record<string, string>> = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': [
+    `default-src 'none'`,
+    `script-src ${hashOf(SCRIPT)} blob:`,
+    `style-src ${hashOf(STYLE)}`,
+    `connect-src 'self' ws: wss:`,
+    `base-uri 'none'`,
+    `frame-ancestors 'none'`,
+  ].join('; '),
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};

@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { wakeWordsFolder } from '../support/fixtures.ts';
+import { refused } from '../support/rill.ts';
+
+it.each([
+  [[], 'no model folder'],
+  [[wakeWordsFolder, 'other'], '2 model folders'],
+  [[wakeWordsFolder, '--port', '65536'], '--port 65536'],
+  [[wakeWordsFolder, '--vosk-port', 'some'], '--vosk-port some'],
+  [[wakeWordsFolder, '--max-sessions', '0'], '--max-sessions 0'],
+  [[wakeWordsFolder, '--device', 'tpu'], '--device tpu'],
+  [[wakeWordsFolder, '--token-file', 'nowhere.txt'], 'nowhere.txt'],
+  [['nowhere', '--vosk-port', 'none'], 'nowhere'],
+])('rill serve %j is refused before anything is opened', async (args, words) => {
+  expect(await refused('serve', ...args)).toContain(words);
+});
