@@ -12,7 +12,7 @@ const END_TO_END = [
 ];
 /** Without a GPU, a browser or another process: seconds. */
 const UNIT = [
-  'test/{checkpoint,decoder,features,model,text,tools,wasm,waveform}/**/*.test.ts',
+  'test/{checkpoint,decoder,features,model,snapshot,text,tools,wasm,waveform}/**/*.test.ts',
   'test/{documents,imports}.test.ts',
 ];
 
