@@ -131,8 +131,8 @@ export class Resampler {
   /** @internal Goes on where another between the same rates was saved. @throws RillError `bad-snapshot`. */
   restore(from: SnapshotReader): void {
     const { consumed, produced, kept } = TAIL.read(from);
-    const { start, weights } = this.#window(produced);
-    this.#keptFrom = Math.min(Math.max(0, start), consumed);
+    const { first, weights } = this.#phase(produced % this.#outputUnit);
+    this.#keptFrom = Math.min(Math.max(0, first + this.#unitStart(produced)), consumed);
     if (kept.length !== consumed - this.#keptFrom || kept.length > weights.length) {
       throw badSnapshot(`${kept.length} samples of ${consumed} kept for output sample ${produced}`, 'its window');
     }
@@ -146,7 +146,8 @@ export class Resampler {
     const within = Math.ceil((this.#consumed * this.#outputUnit) / this.#inputUnit);
     const output = new Float32Array(Math.max(0, within - this.#produced));
     for (let count = 0; ; count++, this.#produced++) {
-      const { start, weights } = this.#window(this.#produced);
+      const { first, weights } = this.#phase(this.#produced % this.#outputUnit);
+      const start = first + this.#unitStart(this.#produced);
       if (this.#produced >= within || start + weights.length > end) {
         this.#forgetBefore(start);
         return output.slice(0, count);
@@ -155,11 +156,9 @@ export class Resampler {
     }
   }
 
-  /** The input sample that the window of an output sample starts with, and its weights. */
-  #window(produced: number): { start: number; weights: Float64Array } {
-    const unit = Math.floor(produced / this.#outputUnit);
-    const { first, weights } = this.#phase(produced % this.#outputUnit);
-    return { start: first + unit * this.#inputUnit, weights };
+  /** The first input sample of the unit that an output sample lies in. */
+  #unitStart(produced: number): number {
+    return Math.floor(produced / this.#outputUnit) * this.#inputUnit;
   }
 
   #phase(phase: number): { first: number; weights: Float64Array } {
