@@ -13,7 +13,7 @@ const END_TO_END = [
 ];
 /** Without a GPU, a browser or another process: seconds. */
 const UNIT = [
-  'test/{checkpoint,decoder,features,model,server,text,tools,wasm,waveform}/**/*.test.ts',
+  'test/{checkpoint,decoder,features,model,server,snapshot,text,tools,wasm,waveform}/**/*.test.ts',
   'test/{documents,imports}.test.ts',
 ];
 

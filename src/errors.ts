@@ -4,6 +4,7 @@ export type RillErrorCode =
   | 'bad-audio' // an audio file or waveform that cannot be read
   | 'bad-checkpoint' // a checkpoint that is damaged, foreign, hostile or of another network
   | 'bad-model' // a model folder that is damaged or does not fit together
+  | 'bad-snapshot' // a stored stream or call that is damaged, or of another model or other options
   | 'network' // a file of a model folder, or the converter, could not be fetched
   | 'busy' // a limit is reached for now: try again later
   | 'closed' // something was used after it was closed

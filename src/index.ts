@@ -7,6 +7,7 @@ export { OnlineRecognizer, type RecognizerOptions, type StreamOptions } from './
 export { KeywordSpotter, type KeywordSpotterOptions } from './recognizer/spotter.ts';
 export type { LoadOptions } from './recognizer/load.ts';
 export type { OnlineStream, StreamStats } from './recognizer/stream.ts';
+export type { StreamSnapshot } from './recognizer/stream-snapshot.ts';
 export type { RecognitionResult, TimedKeyword, TimedWord } from './recognizer/results.ts';
 export type { SearchSettings } from './recognizer/search.ts';
 export type { DecodingMethod } from './decoder/methods.ts';

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 const ROOMS = [
   'dom-types.ts',
   'errors.ts',
+  'snapshot',
   'waveform',
   'features',
   'model',

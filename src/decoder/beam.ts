@@ -1,3 +1,5 @@
+import { list, type Field } from '../snapshot/fields.ts';
+import { tokenIdField } from './decoder.ts';
 import { logSoftmax, type TransducerJoiner } from './joiner.ts';
 import { largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
 
@@ -20,6 +22,13 @@ export interface Extension<Path> {
   own: number;
   total: number;
 }
+
+/** A path's last tokens in a snapshot. */
+export const contextField = ({
+  vocabSize,
+  contextSize,
+}: Pick<TransducerJoiner, 'vocabSize' | 'contextSize'>): Field<readonly number[]> =>
+  list(tokenIdField(vocabSize, -1), contextSize);
 
 /** The most probable ways for paths to go on with one frame, at most `maxActivePaths`. */
 export function extendPaths<Path extends BeamPath>(

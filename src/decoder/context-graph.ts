@@ -1,3 +1,5 @@
+import { absent, optional, whole, type Field } from '../snapshot/fields.ts';
+
 /** A phrase that a search should favour. */
 export interface ContextPhrase {
   tokens: readonly number[];
@@ -14,6 +16,10 @@ export interface ContextState<Phrase extends ContextPhrase = ContextPhrase> {
   /** The longest phrase that ends here, if any does. */
   readonly matched: Phrase | undefined;
 }
+
+/** How much of which phrases has been matched, in a snapshot; nothing without a graph. */
+export const phrasesField = (graph: ContextGraph | undefined): Field<ContextState | undefined> =>
+  graph ? optional(graph.stateField) : absent;
 
 interface Node<Phrase extends ContextPhrase> extends ContextState<Phrase> {
   next: Map<number, Node<Phrase>>;
@@ -45,6 +51,8 @@ function createNode<Phrase extends ContextPhrase>(depth: number, pending: number
  */
 export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
   readonly #root = createNode<Phrase>(0, 0, 0);
+  /** All of them, in the order that the phrases bring them. */
+  readonly #nodes: Node<Phrase>[] = [this.#root];
 
   constructor(phrases: readonly Phrase[]) {
     for (const phrase of phrases) {
@@ -54,10 +62,8 @@ export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
         const tokenScore = Math.max(phrase.score, known?.tokenScore ?? -Infinity);
         if (known) {
           known.tokenScore = tokenScore;
-        } else {
-          node.next.set(token, createNode(node.depth + 1, 0, tokenScore));
         }
-        node = node.next.get(token) ?? node;
+        node = known ?? this.#grow(node, token, tokenScore);
       }
       node.matched = phrase;
     }
@@ -66,6 +72,20 @@ export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
 
   get root(): ContextState<Phrase> {
     return this.#root;
+  }
+
+  /** A place in a snapshot, by its number: the same in every graph of the same phrases. */
+  get stateField(): Field<ContextState<Phrase>> {
+    const place = whole({ most: this.#nodes.length - 1 });
+    return {
+      write: (to, state) => {
+        place.write(
+          to,
+          this.#nodes.findIndex((node) => node === state),
+        );
+      },
+      read: (from) => this.#nodes[place.read(from)],
+    };
   }
 
   /** The state after a token. */
@@ -92,6 +112,13 @@ export class ContextGraph<Phrase extends ContextPhrase = ContextPhrase> {
     return to.earned === undefined
       ? { state: to, score: to.pending - state.pending }
       : { state: this.#root, score: to.earned - state.pending };
+  }
+
+  #grow(node: Node<Phrase>, token: number, tokenScore: number): Node<Phrase> {
+    const child = createNode<Phrase>(node.depth + 1, 0, tokenScore);
+    node.next.set(token, child);
+    this.#nodes.push(child);
+    return child;
   }
 
   /** Breadth first: a node's suffix is shorter than the node, so its own links are there already. */

@@ -1,9 +1,20 @@
 import { CTC_LOG_PROBS } from '../encoder/outputs.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { logarithm, optional, real, record, whole } from '../snapshot/fields.ts';
 import { DEFAULT_ACTIVE_PATHS } from './beam.ts';
-import type { ContextState } from './context-graph.ts';
-import { argMax, countsAsBlank, type DecodedToken, type Decoder, type DecoderEnding } from './decoder.ts';
+import { phrasesField, type ContextState } from './context-graph.ts';
+import { argMax, countsAsBlank, tokenIdField, type DecodedToken, type Decoder, type DecoderEnding } from './decoder.ts';
 import type { BeamSearchOptions } from './modified-beam-search.ts';
-import { chainTokens, commonChain, extendChain, largest, logAdd, sameTokens, type TokenChain } from './token-chain.ts';
+import {
+  chainTokens,
+  commonChain,
+  extendChain,
+  largest,
+  logAdd,
+  pathsField,
+  sameTokens,
+  type TokenChain,
+} from './token-chain.ts';
 
 /** A prefix with the log-probability of all alignments that end in a blank, and of those that end in its last token. */
 interface Prefix {
@@ -31,7 +42,7 @@ export class CtcBeamDecoder implements Decoder {
   readonly #options: BeamSearchOptions;
   #prefixes: Prefix[];
   /** Stands before the first token, as its predecessor. */
-  readonly #held: number | undefined;
+  #held: number | undefined;
   #frame = 0;
   #trailingBlanks = 0;
 
@@ -79,6 +90,35 @@ export class CtcBeamDecoder implements Decoder {
       this.#trailingBlanks = countsAsBlank(this.#options, argMax(frame)) ? this.#trailingBlanks + 1 : 0;
       this.#frame++;
     }
+  }
+
+  save(to: SnapshotWriter): void {
+    const [held, frame, trailingBlanks] = [this.#held, this.#frame, this.#trailingBlanks];
+    this.#state.write(to, { prefixes: this.#prefixes, held, frame, trailingBlanks });
+  }
+
+  restore(from: SnapshotReader): void {
+    const { prefixes, held, frame, trailingBlanks } = this.#state.read(from);
+    this.#prefixes = prefixes;
+    this.#held = held;
+    this.#frame = frame;
+    this.#trailingBlanks = trailingBlanks;
+  }
+
+  get #state() {
+    const { vocabSize, hotwords, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
+    const prefix = record({
+      blank: logarithm,
+      nonBlank: logarithm,
+      bonus: real,
+      hotwords: phrasesField(hotwords),
+    });
+    return record({
+      prefixes: pathsField(vocabSize, prefix, maxActivePaths),
+      held: optional(tokenIdField(vocabSize)),
+      frame: whole(),
+      trailingBlanks: whole(),
+    });
   }
 
   #best(): Prefix {

@@ -1,7 +1,11 @@
 import { CTC_LOG_PROBS, CTC_TOKENS, type HeadOutput } from '../encoder/outputs.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { list, logarithm, record, whole } from '../snapshot/fields.ts';
 import {
   argMax,
   countsAsBlank,
+  tokenField,
+  tokenIdField,
   type DecodedToken,
   type Decoder,
   type DecoderEnding,
@@ -15,7 +19,7 @@ import {
 abstract class CtcGreedy implements Decoder {
   abstract readonly input: HeadOutput;
   protected readonly options: SearchOptions;
-  readonly #tokens: DecodedToken[] = [];
+  #tokens: DecodedToken[] = [];
   #previous: number;
   #frame = 0;
   #trailingBlanks = 0;
@@ -53,6 +57,36 @@ abstract class CtcGreedy implements Decoder {
   }
 
   abstract accept(output: Float32Array): void;
+
+  save(to: SnapshotWriter): void {
+    this.#state.write(to, {
+      tokens: this.#tokens,
+      previous: this.#previous,
+      frame: this.#frame,
+      trailingBlanks: this.#trailingBlanks,
+      logProb: this.#logProb,
+    });
+  }
+
+  restore(from: SnapshotReader): void {
+    const state = this.#state.read(from);
+    this.#tokens = state.tokens;
+    this.#previous = state.previous;
+    this.#frame = state.frame;
+    this.#trailingBlanks = state.trailingBlanks;
+    this.#logProb = state.logProb;
+  }
+
+  get #state() {
+    const { vocabSize } = this.options;
+    return record({
+      tokens: list(tokenField(vocabSize)),
+      previous: tokenIdField(vocabSize),
+      frame: whole(),
+      trailingBlanks: whole(),
+      logProb: logarithm,
+    });
+  }
 
   /** The choice of the next frame. */
   protected take(id: number, logProb: number): void {

@@ -1,7 +1,10 @@
 import { CTC_LOG_PROBS } from '../encoder/outputs.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { list, logarithm, optional, record, whole } from '../snapshot/fields.ts';
 import type { DecodedToken, DecoderEnding } from './decoder.ts';
 import {
   FORGET_AFTER_FRAMES,
+  hitField,
   placeWithin,
   resolveSpotterOptions,
   type Keyword,
@@ -24,6 +27,8 @@ interface Place {
 
 const ENTRANCE: Readonly<Place> = { ratio: 0, first: 0, last: 0, blanks: 0 };
 const NOWHERE: Readonly<Place> = { ...ENTRANCE, ratio: -Infinity };
+
+const placeField = record({ ratio: logarithm, first: whole(), last: whole(), blanks: whole() });
 
 const better = (a: Readonly<Place>, b: Readonly<Place>) => (b.ratio > a.ratio ? b : a);
 
@@ -97,6 +102,22 @@ class Tracker {
     return this.#waiting;
   }
 
+  save(to: SnapshotWriter): void {
+    this.#state.write(to, { spoken: [...this.#spoken], paused: [...this.#paused], waiting: this.#waiting });
+  }
+
+  restore(from: SnapshotReader): void {
+    const { spoken, paused, waiting } = this.#state.read(from);
+    this.#spoken = spoken;
+    this.#paused = paused;
+    this.#waiting = waiting;
+  }
+
+  get #state() {
+    const places = list(placeField, this.keyword.tokens.length);
+    return record({ spoken: places, paused: places, waiting: optional(hitField) });
+  }
+
   /** Whether a path is under way that has said so many tokens and began no later than a frame. */
   mayComplete(tokens: number, begunBy: number): boolean {
     return [...this.#spoken.slice(tokens - 1), ...this.#paused.slice(tokens - 1)].some(
@@ -114,6 +135,8 @@ class Tracker {
     }
   }
 }
+
+const STATE = record({ hits: list(hitField), frames: whole(), logProb: logarithm, trailingBlanks: whole() });
 
 /** A keyword's tracker, and those of the keywords that contain it. */
 interface Candidate {
@@ -201,6 +224,30 @@ export class CtcKeywordSpotter implements KeywordDecoder {
   finish(): void {
     this.#hits.push(...this.#phrases.flatMap((phrase) => phrase.finish() ?? []));
     this.#fire(() => true);
+  }
+
+  save(to: SnapshotWriter): void {
+    const [hits, frames, logProb, trailingBlanks] = [this.#hits, this.#frames, this.#logProb, this.#trailingBlanks];
+    STATE.write(to, { hits, frames, logProb, trailingBlanks });
+    this.#followers.forEach((follower) => {
+      follower.save(to);
+    });
+  }
+
+  restore(from: SnapshotReader): void {
+    const { hits, frames, logProb, trailingBlanks } = STATE.read(from);
+    this.#hits = hits;
+    this.#frames = frames;
+    this.#logProb = logProb;
+    this.#trailingBlanks = trailingBlanks;
+    this.#followers.forEach((follower) => {
+      follower.restore(from);
+    });
+  }
+
+  /** Of each keyword, in their order but phrases last. */
+  get #followers() {
+    return [...this.#candidates.map(({ tracker }) => tracker), ...this.#phrases];
   }
 
   #advance(logProbs: Float32Array): void {

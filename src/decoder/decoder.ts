@@ -1,5 +1,7 @@
 import type { HeadOutput } from '../encoder/outputs.ts';
 import { RillError } from '../errors.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { logarithm, record, whole, type Field } from '../snapshot/fields.ts';
 
 /** A decoded token and the encoder frame it was decoded on, counted from where its decoder began. */
 export interface DecodedToken {
@@ -27,6 +29,14 @@ export interface Decoder {
   readonly trailingBlanks: number;
   /** What a search that goes on from here has to know. */
   readonly ending: DecoderEnding;
+  /** Writes where it stands. */
+  save: (to: SnapshotWriter) => void;
+  /**
+   * Goes on where another stood that was made of the same model, options and phrases.
+   *
+   * @throws RillError `bad-snapshot`.
+   */
+  restore: (from: SnapshotReader) => void;
 }
 
 /** Where a search stood at the end of a segment. */
@@ -75,6 +85,13 @@ export interface SearchOptions {
   /** Subtracted from the blank's logit: more for fewer deletions. */
   blankPenalty?: number;
 }
+
+/** A token's id in a snapshot. @param least -1 where there may be none */
+export const tokenIdField = (vocabSize: number, least = 0): Field<number> => whole({ least, most: vocabSize - 1 });
+
+/** A decoded token in a snapshot. */
+export const tokenField = (vocabSize: number): Field<DecodedToken> =>
+  record({ id: tokenIdField(vocabSize), frame: whole(), logProb: logarithm });
 
 /** Whether a token says nothing: the blank, or `<unk>`. */
 export const countsAsBlank = ({ blankId, unkId }: Pick<SearchOptions, 'blankId' | 'unkId'>, id: number) =>

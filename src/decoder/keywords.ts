@@ -1,4 +1,6 @@
-import { checkSearchNumbers, type DecodedToken, type Decoder, type SearchOptions } from './decoder.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { list, optional, real, record, text, whole, type Field } from '../snapshot/fields.ts';
+import { checkSearchNumbers, tokenField, type DecodedToken, type Decoder, type SearchOptions } from './decoder.ts';
 
 /** Score that a keyword must reach, unless its line says otherwise. docs/keywords.md has the curves. */
 export const DEFAULT_KEYWORD_THRESHOLD = 0.5;
@@ -37,6 +39,14 @@ export interface KeywordHit {
   /** How much it is to be believed, 0 to 1. What it is made of is up to the search. */
   score: number;
 }
+
+/** A hit in a snapshot. */
+export const hitField: Field<KeywordHit> = record({
+  keyword: text,
+  startFrame: whole(),
+  endFrame: whole(),
+  score: real,
+});
 
 /** How to look for keywords. */
 export interface SpotterOptions extends SearchOptions {
@@ -100,7 +110,7 @@ export class KeywordReport {
   #recent: DecodedToken[] = [];
   #waiting: Match | undefined;
   /** Frame at which each phrase was heard last. */
-  readonly #phraseFrames = new Map<Keyword, number>();
+  #phraseFrames = new Map<Keyword, number>();
 
   constructor(keywords: readonly Keyword[]) {
     this.#keywords = keywords;
@@ -121,6 +131,31 @@ export class KeywordReport {
   /** Nothing follows. @returns the keywords that have waited for longer ones */
   finish(): KeywordHit[] {
     return this.#forget(Infinity);
+  }
+
+  /** Writes what was said and is not decided. */
+  save(to: SnapshotWriter): void {
+    const phraseFrames = this.#keywords.map((keyword) => this.#phraseFrames.get(keyword));
+    this.#state.write(to, { recent: this.#recent, waiting: this.#waiting, phraseFrames });
+  }
+
+  /** Goes on where another for the same keywords was saved. @throws RillError `bad-snapshot`. */
+  restore(from: SnapshotReader): void {
+    const { recent, waiting, phraseFrames } = this.#state.read(from);
+    this.#recent = recent;
+    this.#waiting = waiting;
+    this.#phraseFrames = new Map(
+      phraseFrames.flatMap((frame, i) => (frame === undefined ? [] : [[this.#keywords[i], frame]])),
+    );
+  }
+
+  get #state() {
+    return record({
+      // Tokens are compared, and never looked up.
+      recent: list(tokenField(Infinity)),
+      waiting: optional(record({ hit: hitField, begun: whole() })),
+      phraseFrames: list(optional(whole()), this.#keywords.length),
+    });
   }
 
   #take(token: DecodedToken): KeywordHit[] {

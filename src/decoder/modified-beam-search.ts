@@ -1,9 +1,11 @@
 import { JOINER_ENCODER_PROJ } from '../encoder/outputs.ts';
-import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
-import type { ContextGraph, ContextState } from './context-graph.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { logarithm, record, whole } from '../snapshot/fields.ts';
+import { DEFAULT_ACTIVE_PATHS, contextField, extendPaths, mergePaths, type BeamPath } from './beam.ts';
+import { phrasesField, type ContextGraph, type ContextState } from './context-graph.ts';
 import { countsAsBlank, type DecodedToken, type Decoder, type DecoderEnding, type SearchOptions } from './decoder.ts';
 import { initialContext, type TransducerJoiner } from './joiner.ts';
-import { chainTokens, commonChain, extendChain } from './token-chain.ts';
+import { chainTokens, commonChain, extendChain, pathsField } from './token-chain.ts';
 
 interface Path extends BeamPath {
   /** How much of which hotwords has been matched. */
@@ -73,6 +75,26 @@ export class ModifiedBeamSearchDecoder implements Decoder {
       this.#advance(encoderProj.subarray(start, start + joinerDim));
       this.#frame++;
     }
+  }
+
+  save(to: SnapshotWriter): void {
+    this.#state.write(to, { paths: this.#paths, frame: this.#frame });
+  }
+
+  restore(from: SnapshotReader): void {
+    const { paths, frame } = this.#state.read(from);
+    this.#paths = paths;
+    this.#frame = frame;
+  }
+
+  get #state() {
+    const { vocabSize, hotwords, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#options;
+    const path = record({
+      context: contextField(this.#joiner),
+      logProb: logarithm,
+      hotwords: phrasesField(hotwords),
+    });
+    return record({ paths: pathsField(vocabSize, path, maxActivePaths), frame: whole() });
   }
 
   #best(): Path {

@@ -1,4 +1,8 @@
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { optional, real, record, whole } from '../snapshot/fields.ts';
 import { DEFAULT_PHRASE_THRESHOLD, PHRASE_GAP_FRAMES, type Keyword, type KeywordHit } from './keywords.ts';
+
+const STATE = record({ from: whole(), peak: optional(record({ first: whole(), frame: whole(), score: real })) });
 
 /**
  * Follows a phrase that is one token of the CTC head: it is heard where the token's probability has a peak of at least the
@@ -36,6 +40,16 @@ export class PhraseTracker {
       this.#peak = { first: peak?.first ?? frame, frame, score };
     }
     return undefined;
+  }
+
+  save(to: SnapshotWriter): void {
+    STATE.write(to, { from: this.#from, peak: this.#peak });
+  }
+
+  restore(from: SnapshotReader): void {
+    const state = STATE.read(from);
+    this.#from = state.from;
+    this.#peak = state.peak;
   }
 
   /** Nothing follows. @returns the phrase, where its peak was not over yet */

@@ -1,17 +1,20 @@
 import { JOINER_ENCODER_PROJ } from '../encoder/outputs.ts';
-import { extendPaths, mergePaths, type BeamPath } from './beam.ts';
+import { badSnapshot, type SnapshotReader, type SnapshotWriter } from '../snapshot/bytes.ts';
+import { list, logarithm, optional, record, whole, type Field } from '../snapshot/fields.ts';
+import { DEFAULT_ACTIVE_PATHS, contextField, extendPaths, mergePaths, type BeamPath } from './beam.ts';
 import { ContextGraph, type ContextState } from './context-graph.ts';
 import { countsAsBlank, type DecodedToken, type DecoderEnding } from './decoder.ts';
 import { initialContext, type TransducerJoiner } from './joiner.ts';
 import {
   FORGET_AFTER_FRAMES,
+  hitField,
   resolveSpotterOptions,
   type Keyword,
   type KeywordDecoder,
   type KeywordHit,
   type SpotterOptions,
 } from './keywords.ts';
-import { chainTokens, extendChain } from './token-chain.ts';
+import { chainTokens, extendChain, pathsField } from './token-chain.ts';
 
 type Settings = ReturnType<typeof resolveSpotterOptions>;
 
@@ -34,6 +37,8 @@ interface Path extends BeamPath {
   steps: readonly Step[];
   trailingBlanks: number;
 }
+
+const stepsField: Field<readonly Step[]> = list(record({ frame: whole(), own: logarithm, free: logarithm }));
 
 /** Tokens after which free paths forget what they have said: only the last ones matter. */
 const FREE_TOKENS = 500;
@@ -65,6 +70,19 @@ class FreePaths {
       node = node.before;
     }
     return last !== undefined && last.token.frame >= frame;
+  }
+
+  save(to: SnapshotWriter): void {
+    this.#state.write(to, [...this.#paths]);
+  }
+
+  restore(from: SnapshotReader): void {
+    this.#paths = this.#state.read(from);
+  }
+
+  get #state() {
+    const { vocabSize, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#settings;
+    return pathsField(vocabSize, record({ context: contextField(this.#joiner), logProb: logarithm }), maxActivePaths);
   }
 
   advance(encoderProj: Float32Array, frame: number): void {
@@ -161,6 +179,42 @@ export class TransducerKeywordSpotter implements KeywordDecoder {
     if (this.#waiting) {
       this.#fire(this.#waiting);
     }
+  }
+
+  save(to: SnapshotWriter): void {
+    const [paths, waiting, hits, frame] = [this.#paths, this.#waiting, this.#hits, this.#frame];
+    this.#state.write(to, { paths, waiting, hits, frame });
+    this.#free.save(to);
+  }
+
+  restore(from: SnapshotReader): void {
+    const { paths, waiting, hits, frame } = this.#state.read(from);
+    const broken = paths.find(({ steps, keyword }) => steps.length !== keyword.depth);
+    if (broken) {
+      throw badSnapshot(`a path of ${broken.steps.length} steps in a snapshot`, `${broken.keyword.depth}`);
+    }
+    this.#paths = paths;
+    this.#waiting = waiting;
+    this.#hits = hits;
+    this.#frame = frame;
+    this.#free.restore(from);
+  }
+
+  get #state() {
+    const { vocabSize, maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#settings;
+    const path = record({
+      context: contextField(this.#joiner),
+      keyword: this.#graph.stateField,
+      steps: stepsField,
+      logProb: logarithm,
+      trailingBlanks: whole(),
+    });
+    return record({
+      paths: pathsField(vocabSize, path, maxActivePaths),
+      waiting: optional(hitField),
+      hits: list(hitField),
+      frame: whole(),
+    });
   }
 
   #fresh(): Path {

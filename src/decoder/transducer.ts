@@ -1,7 +1,11 @@
 import { GREEDY_TOKENS, JOINER_ENCODER_PROJ, type HeadOutput } from '../encoder/outputs.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { list, logarithm, record, whole } from '../snapshot/fields.ts';
 import {
   argMax,
   countsAsBlank,
+  tokenField,
+  tokenIdField,
   type DecodedToken,
   type Decoder,
   type DecoderEnding,
@@ -13,7 +17,7 @@ import { initialContext, logSoftmax, type TransducerJoiner } from './joiner.ts';
 abstract class GreedyDecoder implements Decoder {
   abstract readonly input: HeadOutput;
   readonly #options: SearchOptions;
-  readonly #tokens: DecodedToken[] = [];
+  #tokens: DecodedToken[] = [];
   /** The last tokens, as the joiner's decoder sees them. */
   protected context: readonly number[];
   #frame = 0;
@@ -49,6 +53,33 @@ abstract class GreedyDecoder implements Decoder {
 
   get trailingBlanks(): number {
     return this.#frame - (this.#tokens.at(-1)?.frame ?? -1) - 1;
+  }
+
+  save(to: SnapshotWriter): void {
+    this.#state.write(to, {
+      tokens: this.#tokens,
+      context: [...this.context],
+      frame: this.#frame,
+      logProb: this.#logProb,
+    });
+  }
+
+  restore(from: SnapshotReader): void {
+    const { tokens, context, frame, logProb } = this.#state.read(from);
+    this.#tokens = tokens;
+    this.context = context;
+    this.#frame = frame;
+    this.#logProb = logProb;
+  }
+
+  get #state() {
+    const { vocabSize } = this.#options;
+    return record({
+      tokens: list(tokenField(vocabSize)),
+      context: list(tokenIdField(vocabSize, -1), this.context.length),
+      frame: whole(),
+      logProb: logarithm,
+    });
   }
 
   /** The choice of the next frame. */

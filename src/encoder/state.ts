@@ -1,6 +1,7 @@
 import { RillError } from '../errors.ts';
-import type { EncoderSizes } from '../model/sizes.ts';
+import { CONTEXT_FRAMES, type EncoderSizes } from '../model/sizes.ts';
 import { requireFinite } from '../model/tensors.ts';
+import { floats, optional, record } from '../snapshot/fields.ts';
 
 /** The recurrent states of one stream, as PyTorch has them for N = 1. */
 export interface StateValues {
@@ -9,6 +10,25 @@ export interface StateValues {
   /** (num_layers, rnn_hidden_size) */
   c: Float32Array<ArrayBuffer>;
 }
+
+/** All that an encoder keeps of a stream, heads aside. */
+export interface KeptValues extends StateValues {
+  /** (5, num_features): the left context. */
+  context: Float32Array<ArrayBuffer>;
+}
+
+/** What is kept of a stream between two steps; the left context only behind the first chunk. */
+export interface SavedState extends StateValues {
+  context: Float32Array<ArrayBuffer> | undefined;
+}
+
+/** A stream's state in a snapshot. */
+export const savedStateField = ({ numFeatures, numEncoderLayers: layers, dModel, rnnHiddenSize }: EncoderSizes) =>
+  record<SavedState>({
+    h: floats(layers * dModel),
+    c: floats(layers * rnnHiddenSize),
+    context: optional(floats(CONTEXT_FRAMES * numFeatures)),
+  });
 
 /** @throws RillError `bad-argument` naming the first value that is not finite. */
 export function requireFiniteStates({ h, c }: StateValues): void {
@@ -101,7 +121,29 @@ export abstract class StreamState {
   /** Reads h and c as they are after the steps begun so far. */
   async read(): Promise<StateValues> {
     this.check();
-    return this.load();
+    const { h, c } = await this.load();
+    return { h, c };
+  }
+
+  /** @internal Reads all that is kept of the stream, as it is after the steps begun so far. */
+  async save(): Promise<SavedState> {
+    this.check();
+    const started = this.#started;
+    const { h, c, context } = await this.load();
+    return { h, c, context: started ? context : undefined };
+  }
+
+  /**
+   * @internal Goes on as a stream that was saved.
+   *
+   * @param saved whose lengths fit
+   * @param tokens the last ones, for a transducer search in the encoder's steps
+   */
+  resume({ h, c, context }: SavedState, tokens?: readonly number[]): void {
+    this.check();
+    this.restart(tokens);
+    this.store(context ? { h, c, context } : { h, c });
+    this.#started = context !== undefined;
   }
 
   /** Gives its place back. */
@@ -128,11 +170,11 @@ export abstract class StreamState {
     }
   }
 
-  /** Keeps h and c, whose lengths fit. */
-  protected abstract store(values: StateValues): void;
-  protected abstract load(): Promise<StateValues>;
-  /** Forgets what heads keep of the stream. */
-  protected abstract restart(): void;
+  /** Keeps what is given, whose lengths fit. */
+  protected abstract store(values: StateValues & Partial<KeptValues>): void;
+  protected abstract load(): Promise<KeptValues>;
+  /** What heads keep of the stream begins anew. @param tokens the last ones before, if there were any */
+  protected abstract restart(tokens?: readonly number[]): void;
   /** Its place is free. */
   protected abstract release(): void;
 }

@@ -1,6 +1,8 @@
 import { concatenated } from '../waveform/arrays.ts';
 import FFT from 'fft.js';
 import { RillError } from '../errors.ts';
+import { badSnapshot, type SnapshotReader, type SnapshotWriter } from '../snapshot/bytes.ts';
+import { floats, record, whole } from '../snapshot/fields.ts';
 
 /** Options of Kaldi's `compute-fbank-feats`, with the defaults of this model family. */
 export interface FbankOptions {
@@ -55,6 +57,9 @@ const WINDOWS: Readonly<Record<FbankOptions['window'], (phase: number) => number
   hamming: (phase) => 0.54 - 0.46 * Math.cos(phase),
   rectangular: () => 1,
 };
+
+/** What is between two calls; all else follows from the number of samples. */
+const TAIL = record({ received: whole(), kept: floats() });
 
 const mel = (hertz: number) => 1127 * Math.log(1 + hertz / 700);
 
@@ -141,9 +146,7 @@ export class Fbank {
     kept.set(samples, this.#kept.length);
     this.#kept = kept;
     this.#received += samples.length;
-    // A frame is complete once all of its samples are there: no mirroring at the end is needed then.
-    const shifted = this.#received - this.#frameStart(0) - this.#frameLength;
-    return this.#emit(shifted < 0 ? 0 : Math.floor(shifted / this.#frameShift) + 1);
+    return this.#emit(this.#completeFrames);
   }
 
   /** Ends the waveform: returns the last frames, (frames, numMelBins), and starts afresh. */
@@ -156,10 +159,33 @@ export class Fbank {
     return rest;
   }
 
+  /** @internal Writes what the next frames need of the samples so far. */
+  save(to: SnapshotWriter): void {
+    TAIL.write(to, { received: this.#received, kept: this.#kept });
+  }
+
+  /** @internal Goes on where another with the same options was saved. @throws RillError `bad-snapshot`. */
+  restore(from: SnapshotReader): void {
+    const { received, kept } = TAIL.read(from);
+    this.#received = received;
+    this.#frames = this.#completeFrames;
+    this.#keptFrom = Math.min(Math.max(0, this.#frameStart(this.#frames) - 1), received);
+    this.#kept = kept;
+    if (kept.length !== received - this.#keptFrom) {
+      throw badSnapshot(`${kept.length} samples of ${received} kept`, `${received - this.#keptFrom}`);
+    }
+  }
+
   /** Forgets all samples. */
   reset(): void {
     this.#kept = new Float32Array(0);
     this.#keptFrom = this.#received = this.#frames = 0;
+  }
+
+  /** A frame is complete once all of its samples are there: no mirroring at the end is needed then. */
+  get #completeFrames(): number {
+    const shifted = this.#received - this.#frameStart(0) - this.#frameLength;
+    return shifted < 0 ? 0 : Math.floor(shifted / this.#frameShift) + 1;
   }
 
   #frameStart(frame: number): number {

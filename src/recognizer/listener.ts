@@ -5,9 +5,13 @@ import type { DeviceInfo, Engine } from '../encoder/engine.ts';
 import type { HeadOutput } from '../encoder/outputs.ts';
 import type { Model } from '../model/model.ts';
 import type { TokenTable } from '../model/tokens.ts';
+import { SnapshotWriter } from '../snapshot/bytes.ts';
+import { seal, unseal } from '../snapshot/seal.ts';
 import { resolveStreamingOptions, type StreamingOptions } from './options.ts';
+import { originOf, requireOrigin, writeOrigin, type Origin } from './origin.ts';
 import { StreamSteps } from './stream-steps.ts';
-import { OnlineStream, type StreamSetup } from './stream.ts';
+import { readTexts, restoring, writeTexts, type StreamSnapshot } from './stream-snapshot.ts';
+import { OnlineStream, type StreamKeywords, type StreamSearch } from './stream.ts';
 
 /** Options of everything that listens. */
 export interface ListenerOptions extends StreamingOptions, EncoderOptions {
@@ -54,6 +58,7 @@ export async function createListener<Prepared extends { input: HeadOutput }>(
 export abstract class Listener {
   readonly #parts: ListenerParts;
   #ownsEngine = false;
+  #origin: Promise<Origin> | undefined;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
@@ -92,7 +97,7 @@ export abstract class Listener {
    * @throws RillError `bad-model` for lines that the model cannot spell: nothing has changed then.
    */
   setKeywords(stream: OnlineStream, keywords: string): void {
-    stream.setKeywords(this.parseKeywords(keywords));
+    stream.setKeywords({ text: keywords, list: this.parseKeywords(keywords) });
   }
 
   /** @internal Reads a keyword file's text. */
@@ -114,6 +119,54 @@ export abstract class Listener {
    */
   decode(streams: OnlineStream | readonly OnlineStream[]): Promise<void> {
     return this.#parts.steps.decode(streams instanceof OnlineStream ? [streams] : streams);
+  }
+
+  /**
+   * All of a stream as bytes, between two of its steps: steps that are under way end first, steps that are asked for
+   * meanwhile wait. {@link restoreStream} makes a stream of it that hears byte for byte what this one would have heard, on
+   * the same engine; on the other one its numbers differ by rounding. Hotwords and keywords of its own come with it.
+   *
+   * @throws RillError `closed`, `device-lost`, `gpu`; what its last step failed with.
+   */
+  async snapshot(stream: OnlineStream): Promise<StreamSnapshot> {
+    const to = new SnapshotWriter();
+    writeOrigin(to, await this.#originHere());
+    return this.#parts.steps.whilePaused(stream, async () => {
+      const { samples, told } = stream;
+      writeTexts(to, stream.texts);
+      await stream.save(to);
+      return { bytes: seal('RLST', to.written), samples, results: told.count };
+    });
+  }
+
+  /**
+   * A stream that goes on where another was when {@link snapshot} gave these bytes, here or on another machine. Model and
+   * options have to be the same; `maxStreams` and the like may be others. `chunkFrames` may, too, but then endpoints are
+   * looked for at other places.
+   *
+   * @param bytes may come from anywhere: whatever they are, nothing is run, and no more is made of them than they hold
+   * @throws RillError `bad-snapshot` for bytes that are damaged, or of another model or other options, `busy` when all slots
+   * are taken.
+   */
+  async restoreStream(bytes: Uint8Array): Promise<OnlineStream> {
+    const from = unseal('RLST', bytes);
+    requireOrigin(from, await this.#originHere());
+    const { keywords, hotwords, nextHotwords } = readTexts(from);
+    const parsed = restoring(() => this.#keywords(keywords));
+    const search = restoring(() => this.searchFor(hotwords));
+    const next = nextHotwords === hotwords ? undefined : restoring(() => this.searchFor(nextHotwords));
+    const stream = this.#createStream(parsed, search);
+    try {
+      stream.restore(from);
+      from.end();
+      if (next) {
+        stream.setSearch(next);
+      }
+      return stream;
+    } catch (error) {
+      stream.dispose();
+      throw error;
+    }
   }
 
   /** Frees the encoder's memory, and the device if it was opened for this alone. */
@@ -152,16 +205,33 @@ export abstract class Listener {
     return this.#parts.steps.hasEnded(stream);
   }
 
-  /** @param keywords as the text of a keyword file; the listener's own by default */
-  protected openStream(keywords: string | undefined, createDecoder: StreamSetup['createDecoder']): OnlineStream {
+  /** What decides about what its streams hear, beside the model and the texts of a stream: by name. */
+  protected abstract get settings(): Readonly<Record<string, unknown>>;
+
+  /** The searches of a stream. @param hotwords as the text of a hotwords file; the listener's own by default */
+  protected abstract searchFor(hotwords: string | undefined): StreamSearch;
+
+  /**
+   * @param keywords as the text of a keyword file; the listener's own by default
+   * @param hotwords as the text of a hotwords file; the listener's own by default
+   */
+  protected openStream(keywords: string | undefined, hotwords: string | undefined): OnlineStream {
+    return this.#createStream(this.#keywords(keywords), this.searchFor(hotwords));
+  }
+
+  #createStream(keywords: StreamKeywords, search: StreamSearch): OnlineStream {
     const { model, tailPaddingSeconds } = this.#parts;
-    const own = keywords === undefined ? this.#parts.keywords : this.parseKeywords(keywords);
-    return new OnlineStream({
-      model,
-      state: this.encoder.createState(),
-      createDecoder,
-      keywords: own,
-      tailPaddingSeconds,
-    });
+    return new OnlineStream({ model, state: this.encoder.createState(), search, keywords, tailPaddingSeconds });
+  }
+
+  #keywords(text: string | undefined): StreamKeywords {
+    return text === undefined ? { list: this.#parts.keywords } : { text, list: this.parseKeywords(text) };
+  }
+
+  /** Made when it is asked for first: it reads some of the weights. */
+  #originHere(): Promise<Origin> {
+    const { model, keywords, tailPaddingSeconds } = this.#parts;
+    this.#origin ??= originOf(model, { keywords, tailPaddingSeconds, ...this.settings });
+    return this.#origin;
   }
 }

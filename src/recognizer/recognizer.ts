@@ -12,7 +12,7 @@ import { load, type LoadOptions } from './load.ts';
 import { StreamReports } from './reports.ts';
 import { seconds, timedKeywords, type RecognitionResult } from './results.ts';
 import { Search, type SearchSettings } from './search.ts';
-import { OnlineStream } from './stream.ts';
+import type { OnlineStream, StreamSearch } from './stream.ts';
 
 /** What a recognizer is told. */
 export interface RecognizerOptions extends SearchSettings, ListenerOptions {
@@ -109,7 +109,15 @@ export class OnlineRecognizer extends Listener {
    * for phrases that the model cannot spell.
    */
   createStream({ hotwords, keywords }: StreamOptions = {}): OnlineStream {
-    return this.openStream(keywords, this.#search.decoderFactory(hotwords));
+    return this.openStream(keywords, hotwords);
+  }
+
+  protected override get settings(): Readonly<Record<string, unknown>> {
+    return { ...this.#search.decisive, endpointRules: this.#endpointRules };
+  }
+
+  protected override searchFor(hotwords: string | undefined): StreamSearch {
+    return { hotwords, createDecoder: this.#search.decoderFactory(hotwords) };
   }
 
   /** What was heard in the current segment so far. May be asked for as often as one likes. */
@@ -287,6 +295,6 @@ export class OnlineRecognizer extends Listener {
    * cannot spell; the stream goes on as before then.
    */
   setHotwords(stream: OnlineStream, hotwords: string): void {
-    stream.setSearch(this.#search.decoderFactory(hotwords));
+    stream.setSearch(this.searchFor(hotwords));
   }
 }

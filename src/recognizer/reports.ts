@@ -15,8 +15,6 @@ export interface Teller {
 export class StreamReports {
   readonly #recognizer: Teller;
   readonly #stream: OnlineStream;
-  /** What the last result told, in short. */
-  #told = '';
   #ended = false;
 
   constructor(recognizer: Teller, stream: OnlineStream) {
@@ -38,24 +36,30 @@ export class StreamReports {
     if (result.isFinal) {
       this.#ended = true;
       // Behind other segments an empty last one says nothing.
-      return result.text !== '' || result.segment === 0 ? result : undefined;
+      return result.text !== '' || result.segment === 0 ? this.#tell(result, '') : undefined;
     }
     if (this.#recognizer.isEndpoint(this.#stream)) {
       return this.close();
     }
     const { text, words, keywords } = result;
     const saying = `${text} ${words.length} ${keywords.length}`;
-    if (saying === this.#told || (text === '' && this.#told === '')) {
-      return undefined;
-    }
-    this.#told = saying;
-    return result;
+    const { last } = this.#stream.told;
+    return saying === last || (text === '' && last === '') ? undefined : this.#tell(result, saying);
   }
 
   /** Closes the segment here; its last result, if it says something. */
   close(): RecognitionResult | undefined {
-    this.#told = '';
     const closed = this.#recognizer.reset(this.#stream);
-    return closed.text !== '' ? closed : undefined;
+    if (closed.text !== '') {
+      return this.#tell(closed, '');
+    }
+    this.#stream.told = { ...this.#stream.told, last: '' };
+    return undefined;
+  }
+
+  /** @param last what it says, in short */
+  #tell(result: RecognitionResult, last: string): RecognitionResult {
+    this.#stream.told = { last, count: this.#stream.told.count + 1 };
+    return result;
   }
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_ACTIVE_PATHS } from '../decoder/beam.ts';
 import { ContextGraph } from '../decoder/context-graph.ts';
 import { checkSearchNumbers, type Decoder, type DecoderEnding } from '../decoder/decoder.ts';
 import { TransducerJoiner } from '../decoder/joiner.ts';
@@ -116,6 +117,13 @@ export class Search {
     const parts = await partsOf(model, input);
     await encoder.provide(input, { blankPenalty });
     return new Search(model, method, parts, settings);
+  }
+
+  /** What decides about what is heard, defaults filled in. */
+  get decisive(): Readonly<Record<string, unknown>> {
+    const { blankPenalty = 0, hotwords = '', hotwordsScore = DEFAULT_HOTWORDS_SCORE } = this.#settings;
+    const { maxActivePaths = DEFAULT_ACTIVE_PATHS } = this.#settings;
+    return { decodingMethod: this.method, maxActivePaths, blankPenalty, hotwords, hotwordsScore };
   }
 
   /**

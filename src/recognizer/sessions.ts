@@ -4,6 +4,7 @@ import type { OnlineRecognizer, StreamOptions } from './recognizer.ts';
 import { StreamReports } from './reports.ts';
 import type { RecognitionResult } from './results.ts';
 import { Scheduler } from './scheduler.ts';
+import type { StreamSnapshot } from './stream-snapshot.ts';
 import type { OnlineStream, StreamStats } from './stream.ts';
 
 /** Limits of a {@link SessionManager}. */
@@ -165,7 +166,7 @@ export class Session {
     }
     this.#stream.acceptWaveform(chunk);
     this.#lastActive = performance.now();
-    this.#manager.wake(this);
+    this.wake();
   }
 
   #checkRoom(seconds: number): void {
@@ -192,7 +193,7 @@ export class Session {
   finish(): void {
     this.#check();
     this.#stream.inputFinished();
-    this.#manager.wake(this);
+    this.wake();
   }
 
   /**
@@ -206,6 +207,38 @@ export class Session {
   /** As {@link discard}. */
   [Symbol.dispose](): void {
     this.discard();
+  }
+
+  /**
+   * The session as bytes, with how far it was: {@link SessionManager.restore} makes a session of it that goes on from there,
+   * and tells byte for byte what this one would have told. Results that were told are counted, and not told again.
+   *
+   * @throws RillError `closed` when it has ended, or ends meanwhile; `device-lost`, `gpu`.
+   */
+  async snapshot(): Promise<StreamSnapshot> {
+    this.#check();
+    try {
+      return await this.#manager.recognizer.snapshot(this.#stream);
+    } finally {
+      this.wake();
+    }
+  }
+
+  /** @internal Audio of it may wait. */
+  wake(): void {
+    if (this.isOpen) {
+      this.#manager.wake(this);
+    }
+  }
+
+  /** Samples taken so far, at the rate that they came at; also those before a snapshot that it was restored from. */
+  get samples(): number {
+    return this.#stream.samples;
+  }
+
+  /** Results told so far, also those before a snapshot that it was restored from. */
+  get results(): number {
+    return this.#stream.told.count;
   }
 
   /** Whether it can take audio, or has any left to decode. */
@@ -255,12 +288,12 @@ export class Session {
 
   /** @internal */
   get isReady(): boolean {
-    return this.isOpen && this.#manager.recognizer.isReady(this.#stream);
+    return this.isOpen && !this.#stream.pause && this.#manager.recognizer.isReady(this.#stream);
   }
 
   /** @internal */
   get isUnderWay(): boolean {
-    return this.#stream.isUnderWay;
+    return this.#stream.isUnderWay || this.#stream.pause !== undefined;
   }
 
   /** @internal One that ended without a frame left to decode has its last result already. */
@@ -426,6 +459,32 @@ export class SessionManager {
    * @throws RillError `busy` when there are as many as allowed, `bad-argument` for hotwords that do not fit.
    */
   create(options: SessionOptions = {}): Session {
+    this.#requireRoom();
+    return this.#open(this.recognizer.createStream(options), options);
+  }
+
+  /**
+   * Opens a session that goes on where another was when {@link Session.snapshot} gave these bytes, here or on another
+   * machine with the same model and options. Its first sample is the one behind those of the snapshot.
+   *
+   * @param handlers as for {@link create}; hotwords and keywords of its own come with the snapshot
+   * @throws RillError `bad-snapshot` as {@link OnlineRecognizer.restoreStream}, `busy` when there are as many as allowed.
+   */
+  async restore(bytes: Uint8Array, handlers: Pick<SessionOptions, 'onResult' | 'onClose'> = {}): Promise<Session> {
+    this.#requireRoom();
+    const stream = await this.recognizer.restoreStream(bytes);
+    try {
+      this.#requireRoom();
+    } catch (error) {
+      stream.dispose();
+      throw error;
+    }
+    const session = this.#open(stream, handlers);
+    session.wake();
+    return session;
+  }
+
+  #requireRoom(): void {
     const { maxSessions } = this.options;
     if (this.#sessions.size >= maxSessions) {
       throw new RillError('busy', {
@@ -434,7 +493,10 @@ export class SessionManager {
         remedy: 'Try again when another has ended, or take it to another machine.',
       });
     }
-    const session = new Session(this.#nextId++, this, this.recognizer.createStream(options), options);
+  }
+
+  #open(stream: OnlineStream, options: SessionOptions): Session {
+    const session = new Session(this.#nextId++, this, stream, options);
     this.#sessions.set(session.id, session);
     this.#watchIdle();
     return session;

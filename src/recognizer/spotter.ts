@@ -1,6 +1,6 @@
 import { CtcKeywordSpotter } from '../decoder/ctc-keyword-spotter.ts';
 import { TransducerJoiner } from '../decoder/joiner.ts';
-import type { Keyword, KeywordDecoder, SpotterOptions } from '../decoder/keywords.ts';
+import { resolveSpotterOptions, type Keyword, type KeywordDecoder, type SpotterOptions } from '../decoder/keywords.ts';
 import { TransducerKeywordSpotter } from '../decoder/transducer-keyword-spotter.ts';
 import { requireCtc } from '../encoder/checks.ts';
 import type { Engine } from '../encoder/engine.ts';
@@ -10,7 +10,7 @@ import { Listener, createListener, type ListenerOptions, type ListenerParts } fr
 import { load, type LoadOptions } from './load.ts';
 import type { StreamOptions } from './recognizer.ts';
 import { timedKeywords, type TimedKeyword } from './results.ts';
-import type { OnlineStream } from './stream.ts';
+import type { OnlineStream, StreamSearch } from './stream.ts';
 
 /** The heads that keywords can be looked for in. */
 export const KEYWORD_HEADS = ['ctc', 'transducer'] as const;
@@ -23,18 +23,23 @@ export interface KeywordSpotterOptions
   head?: KeywordHead;
 }
 
-/** Makes a search for keywords. */
-type CreateKeywordDecoder = (keywords: readonly Keyword[]) => KeywordDecoder;
+/** Makes searches for keywords. */
+interface KeywordSearches {
+  create: (keywords: readonly Keyword[]) => KeywordDecoder;
+  /** What decides about what they hear. */
+  decisive: Readonly<Record<string, unknown>>;
+}
 
-async function decoderFactory(model: Model, options: KeywordSpotterOptions): Promise<CreateKeywordDecoder> {
+async function keywordSearches(model: Model, options: KeywordSpotterOptions): Promise<KeywordSearches> {
   const { blankId, unkId } = model.config;
   const { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty } = options;
   const numbers = { maxActivePaths, keywordsScore, keywordsThreshold, numTrailingBlanks, blankPenalty };
   const search: SpotterOptions = { vocabSize: model.sizes.vocabSize ?? 0, blankId, unkId, ...numbers };
   const { head = model.sizes.hasCtc ? 'ctc' : 'transducer' } = options;
+  const decisive = { head, ...resolveSpotterOptions(search) };
   if (head === 'ctc') {
     requireCtc(model.sizes);
-    return (keywords) => new CtcKeywordSpotter(keywords, search);
+    return { create: (keywords) => new CtcKeywordSpotter(keywords, search), decisive };
   }
   if (head !== 'transducer') {
     throw new RillError('bad-argument', {
@@ -44,7 +49,7 @@ async function decoderFactory(model: Model, options: KeywordSpotterOptions): Pro
     });
   }
   const joiner = await TransducerJoiner.load(model);
-  return (keywords) => new TransducerKeywordSpotter(joiner, keywords, search);
+  return { create: (keywords) => new TransducerKeywordSpotter(joiner, keywords, search), decisive };
 }
 
 /**
@@ -60,11 +65,11 @@ async function decoderFactory(model: Model, options: KeywordSpotterOptions): Pro
  * ```
  */
 export class KeywordSpotter extends Listener {
-  readonly #createDecoder: CreateKeywordDecoder;
+  readonly #searches: KeywordSearches;
 
-  private constructor(parts: ListenerParts, createDecoder: CreateKeywordDecoder) {
+  private constructor(parts: ListenerParts, searches: KeywordSearches) {
     super(parts);
-    this.#createDecoder = createDecoder;
+    this.#searches = searches;
   }
 
   /**
@@ -90,14 +95,14 @@ export class KeywordSpotter extends Listener {
    * range, `shader`, `gpu`, `device-lost`.
    */
   static async create(engine: Engine, model: Model, options: KeywordSpotterOptions = {}): Promise<KeywordSpotter> {
-    const createDecoder = await decoderFactory(model, options);
+    const searches = await keywordSearches(model, options);
     // Options out of range are refused here, not at the first stream.
-    const { input } = createDecoder([]);
+    const { input } = searches.create([]);
     const { parts } = await createListener(engine, model, options, async (encoder) => {
       await encoder.provide(input);
       return { input };
     });
-    return new KeywordSpotter(parts, createDecoder);
+    return new KeywordSpotter(parts, searches);
   }
 
   /**
@@ -105,7 +110,15 @@ export class KeywordSpotter extends Listener {
    * @throws RillError `busy` when all slots are taken, `bad-model` for tokens that the model does not have.
    */
   createStream({ keywords }: Pick<StreamOptions, 'keywords'> = {}): OnlineStream {
-    return this.openStream(keywords, (_, current) => this.#createDecoder(current));
+    return this.openStream(keywords, undefined);
+  }
+
+  protected override get settings(): Readonly<Record<string, unknown>> {
+    return this.#searches.decisive;
+  }
+
+  protected override searchFor(hotwords: string | undefined): StreamSearch {
+    return { hotwords, createDecoder: (_, keywords) => this.#searches.create(keywords) };
   }
 
   /** Keywords heard since the start or the last reset. */

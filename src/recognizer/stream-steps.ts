@@ -11,6 +11,8 @@ interface Taken {
   epoch: number;
 }
 
+const pausesOf = (streams: readonly OnlineStream[]) => streams.flatMap(({ pause }) => pause ?? []);
+
 /**
  * Steps for streams: which are ready, one chunk of each at a time. Calls are submitted in order and may overlap: on a
  * GPU the next step runs while the results of the one before are read back. Results arrive in order.
@@ -64,6 +66,9 @@ export class StreamSteps {
    * once the others have theirs.
    */
   async decode(streams: readonly OnlineStream[]): Promise<void> {
+    for (let pauses = pausesOf(streams); pauses.length > 0; pauses = pausesOf(streams)) {
+      await Promise.all(pauses);
+    }
     streams.forEach((stream) => {
       stream.check();
     });
@@ -78,6 +83,28 @@ export class StreamSteps {
     const failed = outcomes.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') {
       throw failed.reason;
+    }
+  }
+
+  /** Does something with a stream while no step over it is under way; steps that are asked for meanwhile wait. */
+  async whilePaused<Done>(stream: OnlineStream, act: () => Promise<Done>): Promise<Done> {
+    const before = stream.pause;
+    const acting = this.#afterSteps(stream, before).then(act);
+    const pause = acting.catch(() => undefined);
+    stream.pause = pause;
+    try {
+      return await acting;
+    } finally {
+      if (stream.pause === pause) {
+        stream.pause = undefined;
+      }
+    }
+  }
+
+  async #afterSteps(stream: OnlineStream, before: Promise<unknown> | undefined): Promise<void> {
+    await before;
+    while (stream.isUnderWay && !stream.hasFailed) {
+      await this.#last;
     }
   }
 

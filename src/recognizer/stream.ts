@@ -1,13 +1,13 @@
 import type { DecodedToken, Decoder, DecoderEnding } from '../decoder/decoder.ts';
-import { KeywordReport, isKeywordDecoder, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
-import type { StateValues, StreamState } from '../encoder/state.ts';
-import { RillError } from '../errors.ts';
-import { Fbank } from '../features/fbank.ts';
+import { KeywordReport, hitField, isKeywordDecoder, type Keyword, type KeywordHit } from '../decoder/keywords.ts';
+import { savedStateField, type StateValues, type StreamState } from '../encoder/state.ts';
 import { secondsPerFrame } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { CONTEXT_FRAMES, SUBSAMPLING_FACTOR } from '../model/sizes.ts';
-import { checkWaveform, type Waveform } from '../waveform/waveform.ts';
-import { Resampler } from '../waveform/resampler.ts';
+import type { SnapshotReader, SnapshotWriter } from '../snapshot/bytes.ts';
+import { list, real, record, text, whole } from '../snapshot/fields.ts';
+import type { Waveform } from '../waveform/waveform.ts';
+import { StreamFeatures } from './stream-features.ts';
 
 /** What a stream has cost so far. */
 export interface StreamStats {
@@ -31,72 +31,84 @@ export function withRealTimeFactor(cost: Omit<StreamStats, 'realTimeFactor'>): S
   return { ...cost, realTimeFactor: audioSeconds > 0 ? (computeMs + readbackMs) / 1000 / audioSeconds : 0 };
 }
 
-/** What a recognizer gives each of its streams. */
-export interface StreamSetup {
-  model: Model;
-  state: StreamState;
+/** Makes a stream's searches, one for each segment. */
+export interface StreamSearch {
+  /** The text of a hotwords file, where they favour others than the recognizer's. */
+  hotwords?: string;
   /**
    * A search that goes on from where another ended, or a fresh one. One that looks for keywords by itself gets the
    * stream's.
    */
   createDecoder: (before: DecoderEnding | undefined, keywords: readonly Keyword[]) => Decoder;
-  keywords: readonly Keyword[];
+}
+
+/** Keywords of a stream. */
+export interface StreamKeywords {
+  /** Their text, where they are others than the listener's. */
+  text?: string;
+  list: readonly Keyword[];
+}
+
+/** Texts that a stream is made of, each where it is not the listener's own. */
+export interface StreamTexts {
+  keywords: string | undefined;
+  /** Of the search that goes on, and of the one of the next segment. */
+  hotwords: string | undefined;
+  nextHotwords: string | undefined;
+}
+
+/** What a recognizer gives each of its streams. */
+export interface StreamSetup {
+  model: Model;
+  state: StreamState;
+  search: StreamSearch;
+  keywords: StreamKeywords;
   tailPaddingSeconds: number;
 }
 
-/** Values that come and go in order. Room is doubled, so that a value is copied a few times at most. */
-class FloatQueue {
-  #values = new Float32Array(1024);
-  #start = 0;
-  #end = 0;
-
-  get length(): number {
-    return this.#end - this.#start;
-  }
-
-  append(values: Float32Array): void {
-    if (this.#end + values.length > this.#values.length) {
-      const kept = this.peek(this.length);
-      const room = Math.max(2 * (kept.length + values.length), this.#values.length >> 1);
-      const target = room > this.#values.length ? new Float32Array(room) : this.#values;
-      target.set(kept);
-      this.#values = target;
-      [this.#start, this.#end] = [0, kept.length];
-    }
-    this.#values.set(values, this.#end);
-    this.#end += values.length;
-  }
-
-  /** `count` values behind the first `skip`, valid until the next append. */
-  peek(count: number, skip = 0): Float32Array<ArrayBuffer> {
-    return this.#values.subarray(this.#start + skip, this.#start + skip + count);
-  }
-
-  drop(count: number): void {
-    this.#start += count;
-  }
+/** What was told of a stream so far. */
+export interface Told {
+  /** The last result, in short. */
+  last: string;
+  /** How many there were. */
+  count: number;
 }
+
+/** What a stream itself keeps, beside its parts. */
+const STATE = record({
+  reported: whole(),
+  hits: list(hitField),
+  segment: whole(),
+  segmentStart: whole(),
+  told: record({ last: text, count: whole() }),
+  chunks: whole(),
+  frames: whole(),
+  computeMs: real,
+  readbackMs: real,
+});
 
 /** One speaker: waveform in, tokens out. Made by {@link OnlineRecognizer.createStream}. */
 export class OnlineStream {
-  #setup: StreamSetup;
-  readonly #fbank: Fbank;
-  #resampler: Resampler | undefined;
-  readonly #features = new FloatQueue();
+  readonly #setup: StreamSetup;
+  readonly #features: StreamFeatures;
   /** @internal Called with new log-mel features, (frames, num_features), before they are decoded. */
   onFeatures?: (features: Float32Array) => void;
   /** @internal Called after each chunk, before the next one can come. */
   onAdvance?: () => void;
   /** @internal Chunks that are asked for and not taken yet: their steps wait for their turn. */
   chunksAsked = 0;
+  /** @internal Until it is resolved no step over the stream begins. */
+  pause: Promise<unknown> | undefined;
+  /** @internal What was told of it. */
+  told: Readonly<Told> = { last: '', count: 0 };
   #failure: { error: unknown } | undefined;
-  /** Values at the start of the features that are in a step whose result is not there yet. */
-  #underWay = 0;
-  #finished = false;
   #epoch = 0;
 
   #decoder: Decoder;
-  #keywords: readonly Keyword[];
+  /** What {@link #decoder} was made by, and what the next one will be made by. */
+  #search: StreamSearch;
+  #nextSearch: StreamSearch;
+  #keywords: StreamKeywords;
   #report: KeywordReport;
   /** Tokens of the segment that the report has seen. */
   #reported = 0;
@@ -114,10 +126,11 @@ export class OnlineStream {
   constructor(setup: StreamSetup) {
     this.#setup = setup;
     this.#keywords = setup.keywords;
+    this.#search = this.#nextSearch = setup.search;
     try {
-      this.#fbank = new Fbank(setup.model.config.features);
-      this.#decoder = setup.createDecoder(undefined, setup.keywords);
-      this.#report = new KeywordReport(setup.keywords);
+      this.#features = new StreamFeatures(setup.model.config.features);
+      this.#decoder = setup.search.createDecoder(undefined, setup.keywords.list);
+      this.#report = new KeywordReport(setup.keywords.list);
     } catch (error) {
       setup.state.dispose();
       throw error;
@@ -138,45 +151,23 @@ export class OnlineStream {
    */
   acceptWaveform(chunk: Waveform): void {
     this.state.check();
-    if (this.#finished) {
-      throw new RillError('closed', {
-        got: 'samples after inputFinished()',
-        expected: 'none',
-        remedy: 'Create a new stream, or restart this one, for the next recording.',
-      });
-    }
-    checkWaveform(chunk);
-    const { samples, sampleRate } = chunk;
-    const resampler = this.#resampler ?? new Resampler(sampleRate, this.#setup.model.config.features.sampleRate);
-    if (resampler.inputRate !== sampleRate) {
-      throw new RillError('bad-audio', {
-        got: `${sampleRate} Hz in a stream of ${resampler.inputRate} Hz`,
-        expected: 'one sample rate for a whole stream',
-        remedy: 'Create a new stream when the source changes.',
-      });
-    }
-    this.#resampler = resampler;
-    this.#addFeatures(this.#fbank.accept(resampler.accept(samples)));
+    const features = this.#features.accept(chunk);
+    this.onFeatures?.(features);
   }
 
   /** Ends the input: silence is added so that the last words come out, and the rest becomes ready. */
   inputFinished(): void {
     this.state.check();
-    if (!this.#finished) {
-      this.#finished = true;
-      const rest = this.#resampler?.finish() ?? new Float32Array(0);
-      this.#addFeatures(this.#fbank.accept(rest));
-      const { sampleRate } = this.#setup.model.config.features;
-      this.#addFeatures(this.#fbank.accept(new Float32Array(Math.round(this.#setup.tailPaddingSeconds * sampleRate))));
-      this.#addFeatures(this.#fbank.finish());
+    if (!this.isInputFinished) {
+      const features = this.#features.finish(this.#setup.tailPaddingSeconds);
+      this.onFeatures?.(features);
     }
   }
 
   /** Encoder frames that can be computed from the features there are. */
   get framesReady(): number {
-    const rows = (this.#features.length - this.#underWay) / this.#setup.model.sizes.encoder.numFeatures;
     const context = this.state.started ? 0 : CONTEXT_FRAMES;
-    return Math.max(0, Math.floor((rows - context) / SUBSAMPLING_FACTOR));
+    return Math.max(0, Math.floor((this.#features.rows - context) / SUBSAMPLING_FACTOR));
   }
 
   /** Seconds of audio that wait for a step. */
@@ -186,12 +177,17 @@ export class OnlineStream {
 
   /** @internal Whether a step over this stream is under way, or waits for its turn. */
   get isUnderWay(): boolean {
-    return this.#underWay > 0 || this.chunksAsked > 0;
+    return this.#features.isUnderWay || this.chunksAsked > 0;
   }
 
   /** Whether {@link inputFinished} was called. */
   get isInputFinished(): boolean {
-    return this.#finished;
+    return this.#features.finished;
+  }
+
+  /** Samples taken so far, at the rate that they came at. */
+  get samples(): number {
+    return this.#features.samples;
   }
 
   /** @internal Tokens of this segment, frames counted from the start of the stream. */
@@ -247,21 +243,27 @@ export class OnlineStream {
   }
 
   /** @internal Looks for other keywords from now on; what was heard so far stays. */
-  setKeywords(keywords: readonly Keyword[]): void {
+  setKeywords(keywords: StreamKeywords): void {
     this.#keywords = keywords;
-    this.#report = new KeywordReport(keywords);
+    this.#report = new KeywordReport(keywords.list);
     if (isKeywordDecoder(this.#decoder)) {
       this.#segmentStart += this.#decoder.frames;
-      this.#decoder = this.#setup.createDecoder(undefined, keywords);
+      this.#begin();
     }
   }
 
   /** @internal Another search, from the next segment on; at once where this one has heard nothing yet. */
-  setSearch(createDecoder: StreamSetup['createDecoder']): void {
-    this.#setup = { ...this.#setup, createDecoder };
+  setSearch(search: StreamSearch): void {
+    this.#nextSearch = search;
     if (this.#decoder.frames === 0) {
-      this.#decoder = createDecoder(this.#decoder.ending, this.#keywords);
+      this.#begin(this.#decoder.ending);
     }
+  }
+
+  /** @internal Texts that its searches and keywords are made of, where they are not the listener's. */
+  get texts(): StreamTexts {
+    const [hotwords, nextHotwords] = [this.#search.hotwords, this.#nextSearch.hotwords];
+    return { hotwords, nextHotwords, keywords: this.#keywords.text };
   }
 
   /** @internal Starts the next segment in the results alone: the search goes on in what it half heard. */
@@ -277,11 +279,7 @@ export class OnlineStream {
 
   /** @internal The features of the next `frames` encoder frames, for a step; kept until its result is there. */
   takeFeatures(frames: number): Float32Array {
-    const context = this.state.started ? 0 : CONTEXT_FRAMES;
-    const rows = SUBSAMPLING_FACTOR * frames + context;
-    const features = this.#features.peek(rows * this.#setup.model.sizes.encoder.numFeatures, this.#underWay);
-    this.#underWay += features.length;
-    return features;
+    return this.#features.take(SUBSAMPLING_FACTOR * frames + (this.state.started ? 0 : CONTEXT_FRAMES));
   }
 
   /** @internal @throws RillError `closed`; what its last step failed with, until it is restarted. */
@@ -307,7 +305,7 @@ export class OnlineStream {
   /** @internal The step with the last features taken was never run: they are still there for another. */
   giveBack(values: number, epoch: number): void {
     if (epoch === this.#epoch) {
-      this.#underWay = Math.max(0, this.#underWay - values);
+      this.#features.giveBack(values);
     }
   }
 
@@ -323,7 +321,6 @@ export class OnlineStream {
       return;
     }
     this.#features.drop(values);
-    this.#underWay -= values;
     this.#decoder.accept(output);
     this.#hits.push(...this.#newHits(this.#decoder.settled));
     this.#chunks++;
@@ -355,7 +352,7 @@ export class OnlineStream {
     }
     this.#segmentStart += this.#decoder.frames;
     this.#segment++;
-    this.#decoder = this.#setup.createDecoder(this.#decoder.ending, this.#keywords);
+    this.#begin(this.#decoder.ending);
     // A keyword may begin in one segment and end in the next.
     this.#clearResults();
   }
@@ -364,16 +361,50 @@ export class OnlineStream {
   restart(): void {
     this.state.reset();
     this.#epoch++;
-    this.#fbank.reset();
-    this.#resampler = undefined;
-    this.#features.drop(this.#features.length);
-    this.#underWay = 0;
+    this.#features.restart();
     this.#failure = undefined;
-    this.#finished = false;
+    this.told = { last: '', count: 0 };
     this.#segment = this.#segmentStart = 0;
-    this.#decoder = this.#setup.createDecoder(undefined, this.#keywords);
-    this.#report = new KeywordReport(this.#keywords);
+    this.#begin();
+    this.#report = new KeywordReport(this.#keywords.list);
     this.#clearResults();
+  }
+
+  /** @internal Writes all of it as it is now; for this no step may be under way. */
+  async save(to: SnapshotWriter): Promise<void> {
+    this.check();
+    const saving = this.state.save();
+    const [reported, hits, segment, segmentStart] = [this.#reported, this.#hits, this.#segment, this.#segmentStart];
+    const [chunks, frames, computeMs, readbackMs] = [this.#chunks, this.#frames, this.#computeMs, this.#readbackMs];
+    const { told } = this;
+    STATE.write(to, { reported, hits, segment, segmentStart, told, chunks, frames, computeMs, readbackMs });
+    this.#features.save(to);
+    this.#report.save(to);
+    this.#decoder.save(to);
+    this.#encoderState.write(to, await saving);
+  }
+
+  /** @internal Goes on where another over the same texts was saved. @throws RillError `bad-snapshot`. */
+  restore(from: SnapshotReader): void {
+    const { told, ...state } = STATE.read(from);
+    this.told = told;
+    this.#reported = state.reported;
+    this.#hits = state.hits;
+    this.#segment = state.segment;
+    this.#segmentStart = state.segmentStart;
+    this.#chunks = state.chunks;
+    this.#frames = state.frames;
+    this.#computeMs = state.computeMs;
+    this.#readbackMs = state.readbackMs;
+    this.#features.restore(from);
+    this.#report.restore(from);
+    this.#decoder.restore(from);
+    const { tokens } = this.#decoder.ending;
+    this.state.resume(this.#encoderState.read(from), tokens.length > 0 ? tokens : undefined);
+  }
+
+  get #encoderState() {
+    return savedStateField(this.#setup.model.sizes.encoder);
   }
 
   /** Gives the stream's slot back. */
@@ -406,9 +437,10 @@ export class OnlineStream {
     return tokens.map((token) => ({ ...token, frame: token.frame + this.#segmentStart }));
   }
 
-  #addFeatures(features: Float32Array): void {
-    this.#features.append(features);
-    this.onFeatures?.(features);
+  /** A search, of the kind that was asked for last. */
+  #begin(before?: DecoderEnding): void {
+    this.#search = this.#nextSearch;
+    this.#decoder = this.#search.createDecoder(before, this.#keywords.list);
   }
 
   #clearResults(): void {

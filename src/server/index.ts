@@ -7,5 +7,12 @@ export type { ServerLog } from './log.ts';
 export { parseTokens } from './access.ts';
 export { canListen } from './ports.ts';
 
+// Calls that survive their server: docs/scale.md.
+export { DurableCalls, type DurableCallsOptions } from './durable/calls.ts';
+export type { CallEnd, CallHandlers, CallOptions, DurableCall } from './durable/call.ts';
+export type { CloseReason } from '../recognizer/sessions.ts';
+export { MemoryCallStore, type CallStore, type Claim } from './durable/store.ts';
+export { RedisCallStore, type RedisCallStoreOptions, type RedisClient } from './durable/redis.ts';
+
 // Many recordings as jobs: docs/corpus.md.
 export * from './corpus/index.ts';

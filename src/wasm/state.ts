@@ -1,4 +1,4 @@
-import { StreamState, type StateValues } from '../encoder/state.ts';
+import { StreamState, type KeptValues, type StateValues } from '../encoder/state.ts';
 import { CONTEXT_FRAMES, type EncoderSizes } from '../model/sizes.ts';
 import type { Turns } from './turns.ts';
 
@@ -52,14 +52,17 @@ export class LaneState extends StreamState {
     this.advance();
   }
 
-  protected override store({ h, c }: StateValues): void {
+  protected override store({ h, c, context }: StateValues & Partial<KeptValues>): void {
     this.#writes++;
     this.h.set(h);
     this.c.set(c);
+    if (context) {
+      this.context.set(context);
+    }
   }
 
-  protected override load(): Promise<StateValues> {
-    return this.#turns.take(() => ({ h: this.h.slice(), c: this.c.slice() }));
+  protected override load(): Promise<KeptValues> {
+    return this.#turns.take(() => ({ h: this.h.slice(), c: this.c.slice(), context: this.context.slice() }));
   }
 
   protected override restart(): void {

@@ -1,4 +1,6 @@
 import { RillError } from '../errors.ts';
+import { badSnapshot, type SnapshotReader, type SnapshotWriter } from '../snapshot/bytes.ts';
+import { floats, record, whole } from '../snapshot/fields.ts';
 import { concatenated } from './arrays.ts';
 import type { Waveform } from './waveform.ts';
 
@@ -6,6 +8,9 @@ const MIN_RATE = 1000;
 const MAX_RATE = 768_000;
 /** Zero crossings of the windowed sinc on each side, as Kaldi and sherpa-onnx set it. */
 const NUM_ZEROS = 6;
+
+/** What is between two calls. */
+const TAIL = record({ consumed: whole(), produced: whole(), kept: floats() });
 
 /**
  * The samples under a window that begins at `at`, weighted; what is before the first or behind the last counts as zero.
@@ -117,20 +122,43 @@ export class Resampler {
     return rest;
   }
 
+  /** @internal Writes what the next output samples need of the input so far. */
+  save(to: SnapshotWriter): void {
+    // float32, as samples come.
+    TAIL.write(to, { consumed: this.#consumed, produced: this.#produced, kept: Float32Array.from(this.#kept) });
+  }
+
+  /** @internal Goes on where another between the same rates was saved. @throws RillError `bad-snapshot`. */
+  restore(from: SnapshotReader): void {
+    const { consumed, produced, kept } = TAIL.read(from);
+    const { first, weights } = this.#phase(produced % this.#outputUnit);
+    this.#keptFrom = Math.min(Math.max(0, first + this.#unitStart(produced)), consumed);
+    if (kept.length !== consumed - this.#keptFrom || kept.length > weights.length) {
+      throw badSnapshot(`${kept.length} samples of ${consumed} kept for output sample ${produced}`, 'its window');
+    }
+    this.#consumed = consumed;
+    this.#produced = produced;
+    this.#kept = Float64Array.from(kept);
+  }
+
   /** Output samples whose window ends before input sample `end`, and that lie within the waveform. */
   #produce(end: number): Float32Array {
     const within = Math.ceil((this.#consumed * this.#outputUnit) / this.#inputUnit);
     const output = new Float32Array(Math.max(0, within - this.#produced));
     for (let count = 0; ; count++, this.#produced++) {
-      const unit = Math.floor(this.#produced / this.#outputUnit);
       const { first, weights } = this.#phase(this.#produced % this.#outputUnit);
-      const start = first + unit * this.#inputUnit;
+      const start = first + this.#unitStart(this.#produced);
       if (this.#produced >= within || start + weights.length > end) {
         this.#forgetBefore(start);
         return output.slice(0, count);
       }
       output[count] = sumOf(weights, this.#kept, start - this.#keptFrom);
     }
+  }
+
+  /** The first input sample of the unit that an output sample lies in. */
+  #unitStart(produced: number): number {
+    return Math.floor(produced / this.#outputUnit) * this.#inputUnit;
   }
 
   #phase(phase: number): { first: number; weights: Float64Array } {

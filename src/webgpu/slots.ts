@@ -111,9 +111,9 @@ export class Slots {
           write(this.#workspace.buffers);
         });
       },
-      reset: () => {
+      reset: (tokens) => {
         whenInRoom(() => {
-          this.#workspace.reset(slot);
+          this.#workspace.reset(slot, tokens);
         });
       },
       release: () => {

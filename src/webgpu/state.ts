@@ -1,12 +1,12 @@
-import { StreamState, type StateValues } from '../encoder/state.ts';
-import type { EncoderSizes } from '../model/sizes.ts';
+import { StreamState, type KeptValues, type StateValues } from '../encoder/state.ts';
+import { CONTEXT_FRAMES, type EncoderSizes } from '../model/sizes.ts';
 import type { EncoderBuffers } from './buffers.ts';
 import type { GpuContext } from './device/context.ts';
 import { readBuffers } from './device/readback.ts';
 import { padded, restride } from './weights.ts';
 
 /** Buffers of all streams' states. */
-export type Arena = Pick<EncoderBuffers, 'h' | 'c'>;
+export type Arena = Pick<EncoderBuffers, 'h' | 'c' | 'context'>;
 
 /** The slots as one of their streams sees them. */
 export interface SlotOwner {
@@ -16,8 +16,8 @@ export interface SlotOwner {
   roomComing(): Promise<void> | undefined;
   /** Changes the arena, now or as soon as it has room for the slot. */
   change(write: (arena: Arena) => void): void;
-  /** The stream in the slot starts afresh. */
-  reset(): void;
+  /** The stream in the slot starts afresh, or behind some tokens. */
+  reset(tokens?: readonly number[]): void;
   /** The slot is free. */
   release(): void;
 }
@@ -38,7 +38,7 @@ export class SlotState extends StreamState {
   }
 
   /** Padded values into this stream's part of the arenas. */
-  protected override store(values: StateValues): void {
+  protected override store(values: StateValues & Partial<KeptValues>): void {
     const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
     const h = restride(values.h, layers, dModel, dModel, padded(dModel));
     const c = restride(values.c, layers, rnnHiddenSize, rnnHiddenSize, padded(rnnHiddenSize));
@@ -46,32 +46,38 @@ export class SlotState extends StreamState {
     this.#owner.change((arena) => {
       queue.writeBuffer(arena.h, this.slot * h.byteLength, h);
       queue.writeBuffer(arena.c, this.slot * c.byteLength, c);
+      if (values.context) {
+        queue.writeBuffer(arena.context, this.slot * values.context.byteLength, values.context);
+      }
     });
   }
 
-  protected override async load(): Promise<StateValues> {
+  protected override async load(): Promise<KeptValues> {
     // Room may be growing again when it has grown.
     for (let coming = this.#owner.roomComing(); coming; coming = this.#owner.roomComing()) {
       await coming;
       this.check();
     }
     this.#context.check();
-    const { numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
+    const { numFeatures, numEncoderLayers: layers, dModel, rnnHiddenSize } = this.#sizes;
     const hSize = 4 * layers * padded(dModel);
     const cSize = 4 * layers * padded(rnnHiddenSize);
-    const { h, c } = this.#owner.arena();
+    const contextSize = 4 * CONTEXT_FRAMES * numFeatures;
+    const { h, c, context } = this.#owner.arena();
     const values = await readBuffers(this.#context, [
       { buffer: h, offset: this.slot * hSize, bytes: hSize },
       { buffer: c, offset: this.slot * cSize, bytes: cSize },
+      { buffer: context, offset: this.slot * contextSize, bytes: contextSize },
     ]);
     return {
       h: restride(values, layers, dModel, padded(dModel), dModel),
       c: restride(values.subarray(hSize / 4), layers, rnnHiddenSize, padded(rnnHiddenSize), rnnHiddenSize),
+      context: values.slice((hSize + cSize) / 4),
     };
   }
 
-  protected override restart(): void {
-    this.#owner.reset();
+  protected override restart(tokens?: readonly number[]): void {
+    this.#owner.reset(tokens);
   }
 
   protected override release(): void {

@@ -37,8 +37,8 @@ export interface BoundHead {
   readonly widest?: number;
   /** What the head keeps of each stream, by slot. */
   readonly states?: GPUBuffer;
-  /** Called when the stream in a slot starts afresh. */
-  reset?(slot: number): void;
+  /** Called when the stream in a slot starts afresh, or behind some tokens. */
+  reset?(slot: number, tokens?: readonly number[]): void;
 }
 
 /** What one lane of a step brings. */
@@ -147,9 +147,9 @@ export class Workspace {
     this.#context.device.queue.submit([encoder.finish()]);
   }
 
-  /** Tells the heads that the stream in a slot starts afresh. */
-  reset(slot: number): void {
-    this.#heads.forEach((head) => head.reset?.(slot));
+  /** Tells the heads that the stream in a slot starts afresh, or behind some tokens. */
+  reset(slot: number, tokens?: readonly number[]): void {
+    this.#heads.forEach((head) => head.reset?.(slot, tokens));
   }
 
   /** Dispatches of a step, and bytes of weights that they read, each once per dispatch. */

@@ -83,7 +83,7 @@ export class HostStream implements Scheduled {
   setKeywords(keywords: string): void {
     const parsed = this.#recognizer.parseKeywords(keywords);
     this.#options = { ...this.#options, keywords };
-    this.#stream?.setKeywords(parsed);
+    this.#stream?.setKeywords({ text: keywords, list: parsed });
   }
 
   /** @throws RillError `bad-argument`, `bad-model` for hotwords that do not fit; the stream goes on as before then. */

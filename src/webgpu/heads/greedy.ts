@@ -55,8 +55,9 @@ export async function loadGreedyHead(host: HeadHost, options: HeadOptions): Prom
         // The logits are of one frame, all else of all.
         widest: Math.max(joinerDim, Math.ceil(vocabSize / room.frames)),
         states: contexts,
-        reset: (slot) => {
-          scope.context.device.queue.writeBuffer(contexts, slot * initial.byteLength, initial);
+        reset: (slot, tokens) => {
+          const last = tokens ? Int32Array.from(tokens) : initial;
+          scope.context.device.queue.writeBuffer(contexts, slot * initial.byteLength, last);
         },
       };
     },
