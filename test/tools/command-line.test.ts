@@ -8,6 +8,15 @@ import { COMMANDS } from '../../tools/command-line.ts';
 import { fixturePath, wakeWordsFolder } from '../support/fixtures.ts';
 import { printed, refused, rill } from '../support/rill.ts';
 
+/** By their names, as they are called; `corpus` has commands of its own. */
+const LISTED = new Map(
+  Object.entries(COMMANDS).flatMap(([name, command]) =>
+    command.commands
+      ? Object.entries(command.commands).map(([inner, each]) => [`${name} ${inner}`, each] as const)
+      : [[name, command] as const],
+  ),
+);
+
 describe('rill', () => {
   it('tells its version, that of the package', async () => {
     const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -18,17 +27,18 @@ describe('rill', () => {
 
   it('lists its commands', async () => {
     const help = await printed('--help');
-    Object.values(COMMANDS).forEach(({ usage, summary }) => {
+    [...LISTED.values()].forEach(({ usage, summary }) => {
       expect(help).toContain(`rill ${usage}\n      ${summary}`);
     });
   });
 
-  it.each(Object.keys(COMMANDS))('%s --help has a line for each option, its default, and an example', async (name) => {
-    const { options = {}, example = '' } = COMMANDS[name];
+  it.each([...LISTED])('%s --help has a line for each option, its default, and an example', async (name, command) => {
+    const { options = {}, example = '' } = command;
+    const words = name.split(' ');
     for (const args of [
-      [name, '--help'],
-      [name, '-h'],
-      [name, 'x', '--help', 'y'],
+      [...words, '--help'],
+      [...words, '-h'],
+      [...words, 'x', '--help', 'y'],
     ]) {
       const help = await printed(...args);
       expect(help).toContain(`Example:\n  rill ${name} `);

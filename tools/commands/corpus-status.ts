@@ -45,6 +45,7 @@ function control(verb: string, summary: string, done: string, act: (queue: Corpu
     usage: `corpus ${verb} --queue URL [--name NAME]`,
     summary,
     options: QUEUE_OPTIONS,
+    example: `corpus ${verb} --queue redis://queue.example:6379`,
     async run(args) {
       const { values, positionals } = parse(command, args, QUEUE_OPTIONS);
       if (positionals.length > 0) {

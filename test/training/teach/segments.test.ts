@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FBANK_DEFAULTS } from '../../../src/features/fbank.ts';
 import { Randoms } from '../../../src/training/augment/randoms.ts';
 import { isSpike } from '../../../src/training/losses/targets.ts';
+import { STREAMED_SHARE } from '../../../src/training/teach/recipe.ts';
 import { SegmentMaker, shortSeconds } from '../../../src/training/teach/segments.ts';
 import { randoms } from '../../support/random.ts';
 
@@ -64,7 +65,11 @@ describe('segments to learn from', () => {
       expect(samples).toHaveLength(12_000);
       counts[isSpike(target) ? 'phrase' : target.length > 0 ? 'rehearsal' : 'nothing']++;
     }
-    for (const [kind, share] of Object.entries({ phrase: 0.25, rehearsal: 0.25, nothing: 0.5 })) {
+    for (const [kind, share] of Object.entries({
+      phrase: STREAMED_SHARE,
+      rehearsal: STREAMED_SHARE,
+      nothing: 1 - 2 * STREAMED_SHARE,
+    })) {
       expect(Math.abs(counts[kind as keyof typeof counts] / 60 - share), kind).toBeLessThan(0.2);
     }
   });
