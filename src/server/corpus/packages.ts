@@ -1,11 +1,19 @@
+import type * as Bullmq from 'bullmq';
+import type * as Ioredis from 'ioredis';
 import { RillError } from '../../errors.ts';
 import { reasonOf } from './corpus-file.ts';
 
+/** What a queue is made with. */
+export interface QueuePackages {
+  bullmq: typeof Bullmq;
+  Redis: typeof Ioredis.Redis;
+}
+
 /** The packages that a queue needs, loaded when one is opened. @throws RillError `bad-argument` where one is missing. */
-export async function loadQueuePackages() {
+export async function loadQueuePackages(): Promise<QueuePackages> {
   try {
     const [bullmq, ioredis] = await Promise.all([import('bullmq'), import('ioredis')]);
-    return { ...bullmq, Redis: ioredis.Redis };
+    return { bullmq, Redis: ioredis.Redis };
   } catch (cause) {
     throw new RillError(
       'bad-argument',
@@ -18,6 +26,3 @@ export async function loadQueuePackages() {
     );
   }
 }
-
-/** What {@link loadQueuePackages} gives. */
-export type QueuePackages = Awaited<ReturnType<typeof loadQueuePackages>>;

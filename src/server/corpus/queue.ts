@@ -69,7 +69,7 @@ export class CorpusQueue {
     this.name = name;
     this.#redis = redis;
     this.store = new CorpusStore(redis, name);
-    this.#queue = new packages.Queue<JobData>(name, {
+    this.#queue = new packages.bullmq.Queue<JobData>(name, {
       connection: { url },
       prefix: KEY_PREFIX,
       streams: { events: { maxLen: EVENTS } },

@@ -59,7 +59,7 @@ export class CorpusWorker {
   async run(signal?: AbortSignal): Promise<void> {
     const { hearing, jobs = 2, lockSeconds = 30, onNote = () => undefined } = this.#options;
     await hearing.ready();
-    const { Worker } = this.#queue.packages;
+    const { Worker } = this.#queue.packages.bullmq;
     const worker = new Worker<JobData>(this.#queue.name, (job, token) => this.#process(job, token), {
       connection: { url: this.#queue.url },
       prefix: KEY_PREFIX,
@@ -198,7 +198,7 @@ export class CorpusWorker {
 
   async #giveBack(job: CorpusJob, token: string | undefined): Promise<void> {
     await job.moveToWait(token);
-    throw new this.#queue.packages.WaitingError();
+    throw new this.#queue.packages.bullmq.WaitingError();
   }
 }
 
