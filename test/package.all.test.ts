@@ -22,7 +22,7 @@ const ATTW = bin('@arethetypeswrong/cli/dist/index.js');
  * and the rest `rill.min.js` with its converter, the README's pictures and the documents. Training is a tenth. Speech to teach against comes
  * on top, 2.4 MB packed.
  */
-const LARGEST_PACKAGE = 2_050_000 + 2_450_000;
+const LARGEST_PACKAGE = 2_500_000 + 2_450_000;
 /** What is heard in samples/stream.wav. */
 const HEARD = 'computer view glass alexa snowboy jarvis smart mirror';
 
