@@ -42,7 +42,8 @@ describe.each(ENGINE_KINDS)('A snapshot on %s', (kind) => {
     engine = await openTestEngine(kind);
     model = openModel(await wakeWordsModel());
     const recording = await sample('stream');
-    audio = testsAll ? recording : twoWords(recording);
+    // A software adapter would take minutes for the whole.
+    audio = testsAll && kind === 'cpu' ? recording : twoWords(recording);
   });
   afterAll(() => {
     engine.dispose();

@@ -2,7 +2,11 @@ import { basename, extname, join } from 'node:path';
 import { isFolder, writeOutput } from '../files.ts';
 import { nameOf } from '../recordings.ts';
 import { note, print, printable } from '../terminal.ts';
-import { TRANSCRIPT_FORMATS, formatTranscript, type TranscriptFormat } from '../../src/recognizer/transcript-formats.ts';
+import {
+  TRANSCRIPT_FORMATS,
+  formatTranscript,
+  type TranscriptFormat,
+} from '../../src/recognizer/transcript-formats.ts';
 import { parse, usageError, type Command, type Options } from './arguments.ts';
 import { RECORDING_OPTIONS, eachRecording } from './audio.ts';
 import { SEARCH_OPTIONS, readSearchOptions } from './search-options.ts';
