@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CorpusQueue } from '../../src/server/corpus/queue.ts';
 import { makeCorpus } from './made-corpus.ts';
-import { startRedis, type OwnRedis } from './redis.ts';
+import { startRedis, type RedisProcess } from '../server/redis-process.ts';
 
 /** What a campaign is told. */
 export interface CampaignOptions {
@@ -80,10 +80,10 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 class Campaign {
   readonly #options: CampaignOptions;
   readonly #folder: string;
-  readonly #redis: OwnRedis;
+  readonly #redis: RedisProcess;
   #kills = 0;
 
-  constructor(options: CampaignOptions, folder: string, redis: OwnRedis) {
+  constructor(options: CampaignOptions, folder: string, redis: RedisProcess) {
     this.#options = options;
     this.#folder = folder;
     this.#redis = redis;

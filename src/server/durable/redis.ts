@@ -1,4 +1,5 @@
 import { RillError } from '../../errors.ts';
+import { loadPackage } from '../packages.ts';
 import { DEFAULT_EXPIRY_SECONDS, type CallStore, type Claim } from './store.ts';
 
 /** A client of Redis, as far as it is needed: one of `ioredis` is. */
@@ -71,7 +72,11 @@ export class RedisCallStore implements CallStore {
    * @throws RillError `bad-argument` without the package, `network` when Redis cannot be reached.
    */
   static async open(url: string, options: RedisCallStoreOptions = {}): Promise<RedisCallStore> {
-    const { Redis } = await loadPackage();
+    const { Redis } = await loadPackage(() => import('ioredis'), {
+      got: 'no package ioredis',
+      expected: 'it beside rill-asr',
+      remedy: 'Install it: npm install ioredis.',
+    });
     // A save that fails is followed by another soon: no command waits for a connection.
     const redis = new Redis(url, {
       lazyConnect: true,
@@ -119,22 +124,6 @@ export class RedisCallStore implements CallStore {
     } catch (cause) {
       throw unreachable(cause);
     }
-  }
-}
-
-async function loadPackage() {
-  try {
-    return await import('ioredis');
-  } catch (cause) {
-    throw new RillError(
-      'bad-argument',
-      {
-        got: `no package ioredis (${cause instanceof Error ? cause.message : String(cause)})`,
-        expected: 'it beside rill-asr',
-        remedy: 'Install it: npm install ioredis.',
-      },
-      { cause },
-    );
   }
 }
 

@@ -10,14 +10,14 @@ import type { CorpusDescription } from '../../../src/server/corpus/description.t
 import { CorpusQueue } from '../../../src/server/corpus/queue.ts';
 import { ResultsFile } from '../../../src/server/corpus/results-file.ts';
 import { CorpusWorker, type CorpusWorkerOptions } from '../../../src/server/corpus/worker.ts';
-import { startRedis, type OwnRedis } from '../../../tools/corpus-campaign/redis.ts';
+import { startRedis, type RedisProcess } from '../../../tools/server/redis-process.ts';
 import { failure } from '../../support/failure.ts';
 import { FakeHearing, corpusFiles, fakeLine } from './support.ts';
 
 const tsx = fileURLToPath(new URL('../../../node_modules/tsx/dist/cli.mjs', import.meta.url));
 const fragileWorker = fileURLToPath(new URL('fragile-worker.ts', import.meta.url));
 
-let redis: OwnRedis;
+let redis: RedisProcess;
 let queue: CorpusQueue;
 let corpora = 0;
 beforeAll(async () => {
