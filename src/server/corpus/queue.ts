@@ -10,9 +10,11 @@ import { CorpusStore, KEY_PREFIX, checkAddress, checkName, connect, type CorpusC
 /** What a job carries. */
 export interface JobData {
   files: PackedFile[];
+  /** A part of a job that workers have ended at. */
+  isSuspect?: boolean;
 }
 
-/** A job, its progress the indices of the files that are under way. */
+/** A job, its progress what {@link Crashes} writes. */
 export type CorpusJob = Job<JobData>;
 
 /** Jobs that are added at once. */
@@ -127,9 +129,13 @@ export class CorpusQueue {
   }
 
   /** @internal Adds jobs; one whose id is in the queue is there already. */
-  async add(jobs: readonly { id: string; files: readonly CorpusFile[] }[]): Promise<void> {
+  async add(jobs: readonly { id: string; files: readonly CorpusFile[]; isSuspect?: boolean }[]): Promise<void> {
     await this.#queue.addBulk(
-      jobs.map(({ id, files }) => ({ name: 'files', data: { files: files.map(packFile) }, opts: jobOptions(id) })),
+      jobs.map(({ id, files, isSuspect }) => ({
+        name: 'files',
+        data: { files: files.map(packFile), ...(isSuspect && { isSuspect }) },
+        opts: jobOptions(id),
+      })),
     );
   }
 

@@ -1,4 +1,6 @@
+import { Company } from './company.ts';
 import { errorLine, reasonOf, unpackFile, type CorpusFile } from './corpus-file.ts';
+import { Crashes } from './crashes.ts';
 import type { CorpusDescription } from './description.ts';
 import type { Heard, Hearing } from './hearing.ts';
 import type { CorpusJob, CorpusQueue, JobData } from './queue.ts';
@@ -25,7 +27,7 @@ export interface CorpusWorkerOptions {
   onNote?: (text: string) => void;
 }
 
-/** Workers that a job may take down before it is cut up; that a file may take down alone before it is set aside. */
+/** Workers that may end at a job before it is cut up; that may end at a file with nothing beside it before it is set aside. */
 const CRASHES = 2;
 const CRASHES_ALONE = 3;
 const LONGEST_RETRY_SECONDS = 3600;
@@ -40,6 +42,8 @@ export class CorpusWorker {
   readonly #options: CorpusWorkerOptions;
   /** No file is begun any more. */
   readonly #stop = new AbortController();
+  /** Jobs that are under way here. */
+  readonly #company = new Company();
   /** Why this worker cannot go on. */
   #broken: { error: unknown } | undefined;
 
@@ -110,18 +114,30 @@ export class CorpusWorker {
   async #process(job: CorpusJob, token: string | undefined): Promise<void> {
     const files = job.data.files.map(unpackFile);
     const left = await this.#store.undone(files);
-    if (left.length > 1 && job.stalledCounter >= CRASHES) {
-      await this.#split(job, left, underWayOf(job));
+    const crashes = Crashes.of(job);
+    if (left.length > 1 && crashes.count >= CRASHES) {
+      await this.#split(job, left, crashes.underWay);
       return;
     }
-    if (left.length === 1 && job.stalledCounter >= CRASHES_ALONE) {
-      await this.#setAside(left[0], new Error(`its worker ended ${job.stalledCounter} times, without an error`));
+    if (left.length === 1 && crashes.alone >= CRASHES_ALONE) {
+      await this.#setAside(left[0], new Error(`its worker ended ${crashes.alone} times, without an error`));
       return;
     }
+    // What a worker has ended at runs with nothing beside it: whoever is at fault is known then.
+    const isAlone = crashes.count > 0 || job.data.isSuspect === true;
+    await job.updateProgress(crashes.before([], isAlone));
+    const leave = await this.#company.enter(isAlone);
+    try {
+      await this.#hear(job, token, left, new Attempt(job, { crashes, isAlone }, this.#store, this.#options));
+    } finally {
+      leave();
+    }
+  }
+
+  async #hear(job: CorpusJob, token: string | undefined, left: readonly CorpusFile[], attempt: Attempt): Promise<void> {
     if (!(await this.#isReady())) {
       return this.#giveBack(job, token);
     }
-    const attempt = new Attempt(job, this.#store, this.#options);
     try {
       await this.#options.hearing.hear(left, attempt, this.#stop.signal);
     } catch (error) {
@@ -192,7 +208,7 @@ export class CorpusWorker {
   /** The parts have names of their own: who is killed in between adds none twice. */
   async #split(job: CorpusJob, left: readonly CorpusFile[], underWay: readonly number[]): Promise<void> {
     const parts = splitJob(left, underWay);
-    await this.#queue.add(parts.map((files, i) => ({ id: `${job.id ?? ''}-${i}`, files })));
+    await this.#queue.add(parts.map((files, i) => ({ id: `${job.id ?? ''}-${i}`, files, isSuspect: true })));
     this.#options.onNote?.(`a job that failed again and again is cut into ${parts.length}`);
   }
 
@@ -208,11 +224,18 @@ class Attempt {
   readonly refused = new Map<CorpusFile, unknown>();
   readonly #underWay = new Set<number>();
   readonly #job: CorpusJob;
+  readonly #begun: { crashes: Crashes; isAlone: boolean };
   readonly #store: CorpusStore;
   readonly #options: CorpusWorkerOptions;
 
-  constructor(job: CorpusJob, store: CorpusStore, options: CorpusWorkerOptions) {
+  constructor(
+    job: CorpusJob,
+    begun: { crashes: Crashes; isAlone: boolean },
+    store: CorpusStore,
+    options: CorpusWorkerOptions,
+  ) {
     this.#job = job;
+    this.#begun = begun;
     this.#store = store;
     this.#options = options;
   }
@@ -225,7 +248,8 @@ class Attempt {
   /** Redis knows before the file can do any harm. */
   async onBegin({ index }: CorpusFile): Promise<void> {
     this.#underWay.add(index);
-    await this.#job.updateProgress(this.underWay);
+    const { crashes, isAlone } = this.#begun;
+    await this.#job.updateProgress(crashes.before(this.underWay, isAlone));
   }
 
   async onHeard(file: CorpusFile, heard: Heard): Promise<void> {
@@ -241,9 +265,4 @@ class Attempt {
     this.refused.set(file, error);
     this.#underWay.delete(file.index);
   }
-}
-
-/** What was under way when the worker before ended. */
-function underWayOf({ progress }: CorpusJob): number[] {
-  return Array.isArray(progress) ? progress.filter((index) => typeof index === 'number') : [];
 }

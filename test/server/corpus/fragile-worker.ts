@@ -5,7 +5,6 @@ import { FakeHearing, fakeLine } from './support.ts';
 
 const [, , url, name] = process.argv;
 const queue = await CorpusQueue.open(url, name);
-// One job at a time: a file beside one that ends the process again and again would be counted with it.
-const options = { hearing: new FakeHearing(), lineOf: fakeLine, lockSeconds: 1, jobs: 1 };
+const options = { hearing: new FakeHearing(), lineOf: fakeLine, lockSeconds: 1 };
 await new CorpusWorker(queue, await queue.describe(), options).run();
 await queue.close();
