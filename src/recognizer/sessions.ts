@@ -34,7 +34,12 @@ export interface SessionOptions extends StreamOptions {
   onResult?: (result: RecognitionResult) => unknown;
   /** Called once, when the session has ended: on its own, by a timeout, or by a failure, which is named. */
   onClose?: (reason: 'finished' | 'discarded' | 'idle' | 'failed', error?: RillError) => unknown;
+  /** Called in place of ending the session when nothing has come for the manager's `idleSeconds`; and again after as long. */
+  onIdle?: () => unknown;
 }
+
+/** Those of whom a session tells. */
+export type SessionHandlers = Pick<SessionOptions, 'onResult' | 'onClose' | 'onIdle'>;
 
 /** Why a session has ended: all of it was decoded, it was discarded, it was idle, or it failed. */
 export type CloseReason = Parameters<NonNullable<SessionOptions['onClose']>>[0];
@@ -356,8 +361,13 @@ export class Session {
     this.end('failed', cause instanceof RillError ? cause : new RillError('internal', complaint, { cause }));
   }
 
-  /** @internal Nothing has come for long: tells what was heard as final, and ends. */
+  /** @internal Nothing has come for long: tells what was heard as final, and ends; unless its owner decides. */
   endIdle(): void {
+    if (this.#options.onIdle) {
+      this.#lastActive = performance.now();
+      this.#options.onIdle();
+      return;
+    }
     const result = this.#reports.close();
     if (result) {
       this.#tell(result);
@@ -470,7 +480,7 @@ export class SessionManager {
    * @param handlers as for {@link create}; hotwords and keywords of its own come with the snapshot
    * @throws RillError `bad-snapshot` as {@link OnlineRecognizer.restoreStream}, `busy` when there are as many as allowed.
    */
-  async restore(bytes: Uint8Array, handlers: Pick<SessionOptions, 'onResult' | 'onClose'> = {}): Promise<Session> {
+  async restore(bytes: Uint8Array, handlers: SessionHandlers = {}): Promise<Session> {
     this.#requireRoom();
     const stream = await this.recognizer.restoreStream(bytes);
     try {

@@ -6,11 +6,15 @@ import { Access } from './access.ts';
 import { Admission } from './admission.ts';
 import { Calls, type CallWatcher } from './calls.ts';
 import { ServerCore } from './core.ts';
+import { MemoryCallStore } from './durable/store.ts';
 import { Journal } from './journal.ts';
 import type { ServerLimits } from './limits.ts';
 import type { ServerLog } from './log.ts';
 import { openMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
+
+/** Calls whose clients are away that a server keeps by itself, for each that it hears. */
+const KEPT_CALLS = 10;
 
 /**
  * Loads the model, and puts together what all protocols share.
@@ -60,6 +64,15 @@ export async function assemble(
           metrics.stepped(step);
         },
       },
+      durable: {
+        store: options.callStore ?? new MemoryCallStore({ maxCalls: KEPT_CALLS * maxSessions }),
+        saveSeconds: options.saveSeconds,
+        // Whoever knows a call's name may go on with it: that is in no log.
+        onError: (_, error) => {
+          metrics.notSaved();
+          log.warn({ error: String(error) }, 'a call could not be saved');
+        },
+      },
     },
     { watcher, maxCallSeconds },
   );
@@ -68,6 +81,7 @@ export async function assemble(
     ...{ admission, calls, journal, limits, metrics, tokens: tokensOf(model) },
     access: new Access(options.tokens),
     modelRate: model.config.features.sampleRate,
+    sharesCalls: options.callStore !== undefined,
   });
   return { core, givenUp };
 }

@@ -1,20 +1,18 @@
 import { wasLost } from '../encoder/lost.ts';
 import { RillError } from '../errors.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
-import type { Session } from '../recognizer/sessions.ts';
+import type { CloseReason, Session } from '../recognizer/sessions.ts';
 import type { Waveform } from '../waveform/waveform.ts';
-import type { CallEnd, CallOptions, HeardCall } from './dialogue.ts';
-import type { Hearing } from './hearing.ts';
+import type { HeardCall, HeardCallOptions } from './dialogue.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { KeptAudio } from './kept-audio.ts';
-import { Refusal } from './refusal.ts';
-
-/** Longer audio is pushed in pieces of so many seconds: each waits for room, and none holds up the others. */
-const PIECE_SECONDS = 2;
+import { requireLength } from './limits.ts';
+import { inPieces } from './samples.ts';
 
 /** What a call runs on, and where it comes to its limits. */
 export interface CallHost {
   /** What calls are heard on; while another device is being opened, what comes. @throws RillError */
-  hearing(): Promise<Hearing>;
+  loaded(): Promise<LoadedModel>;
   /** Seconds of audio at most. */
   readonly maxCallSeconds: number;
   /** The call has ended. */
@@ -23,7 +21,7 @@ export interface CallHost {
 
 /** A session on a device. */
 interface Running {
-  hearing: Hearing;
+  loaded: LoadedModel;
   session: Session;
   /** Resolves once its end was dealt with. */
   over: Promise<void>;
@@ -35,7 +33,7 @@ interface Running {
  */
 export class Call implements HeardCall {
   readonly #host: CallHost;
-  readonly #options: CallOptions;
+  readonly #options: HeardCallOptions;
   #kept = new KeptAudio();
   #running: Promise<Running>;
   /** The same, once it is there. */
@@ -44,10 +42,10 @@ export class Call implements HeardCall {
   #before = { segments: 0, seconds: 0 };
   #seconds = 0;
   #isFinished = false;
-  #end: CallEnd | undefined;
+  #end: CloseReason | undefined;
 
   /** Made by `Calls.open`. */
-  constructor(host: CallHost, options: CallOptions) {
+  constructor(host: CallHost, options: HeardCallOptions) {
     this.#host = host;
     this.#options = options;
     this.#running = this.#start();
@@ -64,9 +62,8 @@ export class Call implements HeardCall {
   }
 
   async push({ samples, sampleRate }: Waveform): Promise<void> {
-    const length = Math.max(1, Math.round(PIECE_SECONDS * sampleRate));
-    for (let at = 0; at < samples.length; at += length) {
-      await this.#pushPiece({ samples: samples.subarray(at, at + length), sampleRate });
+    for (const piece of inPieces(samples, sampleRate)) {
+      await this.#pushPiece({ samples: piece, sampleRate });
     }
   }
 
@@ -89,24 +86,13 @@ export class Call implements HeardCall {
   }
 
   async #pushPiece(piece: Waveform): Promise<void> {
-    const { session, hearing } = await this.#whenever((each) => each.ready());
-    this.#checkLength(piece.samples.length / piece.sampleRate);
+    const { session, loaded } = await this.#whenever((each) => each.ready());
+    this.#seconds += piece.samples.length / piece.sampleRate;
+    requireLength(this.#seconds, this.#host.maxCallSeconds);
     session.push(piece);
-    if (hearing.mayBeLost) {
+    if (loaded.mayBeLost) {
       this.#kept.add(piece);
       this.#kept.dropBefore(segmentStart(session));
-    }
-  }
-
-  #checkLength(seconds: number): void {
-    this.#seconds += seconds;
-    const { maxCallSeconds } = this.#host;
-    if (this.#seconds > maxCallSeconds) {
-      throw new Refusal('too-long', {
-        got: `more than ${maxCallSeconds} s of audio in one call`,
-        expected: `at most ${maxCallSeconds} s`,
-        remedy: 'Open another call for the rest.',
-      });
     }
   }
 
@@ -128,16 +114,16 @@ export class Call implements HeardCall {
 
   /** Opens a session, which hears first what the one before did not come to the end of. */
   async #start(): Promise<Running> {
-    const hearing = await this.#host.hearing();
+    const loaded = await this.#host.loaded();
     let end: () => void = () => undefined;
     const over = new Promise<void>((resolve) => (end = resolve));
-    const session = await hearing.createSession({
+    const session = await loaded.createSession({
       hotwords: this.#options.hotwords,
       onResult: (result) => {
         this.#options.onResult(this.#placed(result));
       },
       onClose: async (reason, error) => {
-        await this.#sessionEnded({ hearing, session, over }, reason, error);
+        await this.#sessionEnded({ loaded, session, over }, reason, error);
         end();
       },
     });
@@ -147,7 +133,7 @@ export class Call implements HeardCall {
     } else {
       this.#feed(session);
     }
-    return { hearing, session, over };
+    return { loaded, session, over };
   }
 
   #feed(session: Session): void {
@@ -167,8 +153,8 @@ export class Call implements HeardCall {
     });
   }
 
-  async #sessionEnded({ hearing, session }: Running, reason: CallEnd, error?: RillError): Promise<void> {
-    if (reason !== 'failed' || !(await wasLost(hearing.engine))) {
+  async #sessionEnded({ loaded, session }: Running, reason: CloseReason, error?: RillError): Promise<void> {
+    if (reason !== 'failed' || !(await wasLost(loaded.engine))) {
       this.#tellEnd(reason, error);
       return;
     }
@@ -194,7 +180,7 @@ export class Call implements HeardCall {
     };
   }
 
-  #tellEnd(end: CallEnd, error?: RillError): void {
+  #tellEnd(end: CloseReason, error?: RillError): void {
     if (this.#end === undefined) {
       this.#end = end;
       this.#host.forget(this);

@@ -1,8 +1,9 @@
 import { RillError } from '../errors.ts';
 import type { Engine } from '../encoder/engine.ts';
 import { Call, type CallHost } from './call.ts';
-import type { CallOptions, HeardCall } from './dialogue.ts';
-import { Hearing, type HearingOptions } from './hearing.ts';
+import type { HeardCall, HeardCallOptions } from './dialogue.ts';
+import type { CallOptions, DurableCall } from './durable/call.ts';
+import { LoadedModel, type LoadedModelOptions } from './loaded-model.ts';
 import { Refusal } from './refusal.ts';
 
 /** Opens what calls are heard on. @param losses devices that were lost lately; 0 at the start */
@@ -24,54 +25,60 @@ const LOSSES_WITHIN_MS = 60_000;
 export class Calls implements CallHost {
   readonly maxCallSeconds: number;
   readonly #openEngine: OpenEngine;
-  readonly #options: HearingOptions;
+  readonly #options: LoadedModelOptions;
   readonly #watcher: CallWatcher;
   readonly #calls = new Set<Call>();
-  #hearing: Promise<Hearing>;
+  #loaded: Promise<LoadedModel>;
   /** The same, while there is one. */
-  #current: Hearing | undefined;
+  #current: LoadedModel | undefined;
   /** When devices were lost, the last few. */
   #losses: number[] = [];
   #isClosed = false;
 
-  private constructor(hearing: Hearing, openEngine: OpenEngine, options: HearingOptions, more: CallsOptions) {
+  private constructor(loaded: LoadedModel, openEngine: OpenEngine, options: LoadedModelOptions, more: CallsOptions) {
     this.#openEngine = openEngine;
     this.#options = options;
     this.#watcher = more.watcher;
     this.maxCallSeconds = more.maxCallSeconds;
-    this.#hearing = Promise.resolve(hearing);
-    this.#adopt(hearing);
+    this.#loaded = Promise.resolve(loaded);
+    this.#adopt(loaded);
   }
 
   /** @throws RillError where the device or the model cannot be had. */
-  static async start(openEngine: OpenEngine, options: HearingOptions, more: CallsOptions): Promise<Calls> {
-    return new Calls(await Hearing.start(await openEngine(0), options), openEngine, options, more);
+  static async start(openEngine: OpenEngine, options: LoadedModelOptions, more: CallsOptions): Promise<Calls> {
+    return new Calls(await LoadedModel.start(await openEngine(0), options), openEngine, options, more);
   }
 
   /** What calls are heard on now; nothing while another device is being opened. */
-  get current(): Hearing | undefined {
+  get current(): LoadedModel | undefined {
     return this.#current;
   }
 
   /** Seconds of audio that wait to be decoded, in each call. */
   get backlogs(): number[] {
-    return [...this.#calls].map(({ backlogSeconds }) => backlogSeconds);
+    const plain = [...this.#calls].map(({ backlogSeconds }) => backlogSeconds);
+    return [...plain, ...(this.#current?.durable.backlogs ?? [])];
   }
 
-  hearing(): Promise<Hearing> {
-    return this.#hearing;
+  loaded(): Promise<LoadedModel> {
+    return this.#loaded;
   }
 
   /** @throws Refusal `recovering` while there is no device. */
-  open(options: CallOptions): HeardCall {
+  open(options: HeardCallOptions): HeardCall {
     this.requireDevice();
     const call = new Call(this, options);
     this.#calls.add(call);
     return call;
   }
 
+  /** A call that survives its connection. @throws RillError as {@link DurableCalls.open}; Refusal `recovering`. */
+  async resume(options: CallOptions): Promise<DurableCall> {
+    return this.requireDevice().durable.open(options);
+  }
+
   /** @throws Refusal `recovering` while there is no device. */
-  requireDevice(): void {
+  requireDevice(): LoadedModel {
     if (!this.#current) {
       throw new Refusal('recovering', {
         got: 'a call while the server opens another device in place of one that was lost',
@@ -79,6 +86,7 @@ export class Calls implements CallHost {
         remedy: 'Try again in a few seconds.',
       });
     }
+    return this.#current;
   }
 
   forget(call: Call): void {
@@ -95,32 +103,32 @@ export class Calls implements CallHost {
     this.#current = undefined;
   }
 
-  #adopt(hearing: Hearing): void {
-    this.#current = hearing;
-    void hearing.engine.lost.then((reason) => {
-      if (this.#current === hearing) {
+  #adopt(loaded: LoadedModel): void {
+    this.#current = loaded;
+    void loaded.engine.lost.then((reason) => {
+      if (this.#current === loaded) {
         this.#current = undefined;
         this.#watcher.onLost(reason);
-        this.#hearing = this.#recover(hearing);
+        this.#loaded = this.#recover(loaded);
         // Each call is told of a failure by its own wait.
-        this.#hearing.catch(() => undefined);
+        this.#loaded.catch(() => undefined);
       }
     });
   }
 
-  async #recover(lost: Hearing): Promise<Hearing> {
+  async #recover(lost: LoadedModel): Promise<LoadedModel> {
     const now = performance.now();
     this.#losses = [...this.#losses.filter((at) => now - at < LOSSES_WITHIN_MS), now];
     lost.dispose();
     try {
-      const hearing = await Hearing.start(await this.#openEngine(this.#losses.length), this.#options);
+      const loaded = await LoadedModel.start(await this.#openEngine(this.#losses.length), this.#options);
       if (this.#isClosed) {
-        hearing.dispose();
+        loaded.dispose();
         throw closed();
       }
-      this.#adopt(hearing);
-      this.#watcher.onRecovered(hearing.recognizer.device.name);
-      return hearing;
+      this.#adopt(loaded);
+      this.#watcher.onRecovered(loaded.recognizer.device.name);
+      return loaded;
     } catch (error) {
       if (!this.#isClosed) {
         this.#watcher.onGivenUp(error);

@@ -1,5 +1,7 @@
 import type { RawData, WebSocket } from 'ws';
-import type { CallEnd, CallOptions, Dialogue, HeardCall, Line } from './dialogue.ts';
+import type { CloseReason } from '../recognizer/sessions.ts';
+import type { Dialogue, HeardCall, HeardCallOptions, Line } from './dialogue.ts';
+import type { CallOptions, DurableCall } from './durable/call.ts';
 import type { Outcome } from './journal.ts';
 import type { ServerLimits } from './limits.ts';
 import { Refusal, closeCodeOf, wordsFor, type RefusalReason } from './refusal.ts';
@@ -17,7 +19,9 @@ const CHECKS = 4;
 export interface ConnectionHost {
   readonly limits: Readonly<ServerLimits>;
   /** Opens a call. @throws RillError */
-  open(options: CallOptions): HeardCall;
+  open(options: HeardCallOptions): HeardCall;
+  /** Opens a call that has a name, or goes on with it. @throws RillError */
+  resume(options: CallOptions): Promise<DurableCall>;
   /** A client got no further. */
   refused(reason: RefusalReason): void;
   /** The socket is closed. */
@@ -88,14 +92,30 @@ export class Connection implements Line {
     }
   }
 
-  open(options: CallOptions): HeardCall {
+  open(options: HeardCallOptions): HeardCall {
     this.#openCalls++;
     try {
       return this.#host.open({
         ...options,
-        onEnd: (end: CallEnd, error) => {
+        onEnd: (end: CloseReason, error) => {
           this.#openCalls--;
           options.onEnd(end, error);
+        },
+      });
+    } catch (error) {
+      this.#openCalls--;
+      throw error;
+    }
+  }
+
+  async resume(options: CallOptions): Promise<DurableCall> {
+    this.#openCalls++;
+    try {
+      return await this.#host.resume({
+        ...options,
+        onClose: (end, error) => {
+          this.#openCalls--;
+          return options.onClose?.(end, error);
         },
       });
     } catch (error) {
@@ -130,6 +150,11 @@ export class Connection implements Line {
   async leave(code: number, reason: string): Promise<void> {
     await Promise.race([this.#dialogue.conclude(), new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())]);
     this.close(code, reason);
+  }
+
+  /** Whether nobody has to wait for it when the server ends. */
+  get canLeave(): boolean {
+    return !this.isInCall || this.#dialogue.canMove === true;
   }
 
   /** Whether a call is under way. */

@@ -1,9 +1,10 @@
 import type { TokenTable } from '../model/tokens.ts';
 import type { Access } from './access.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, Place } from './admission.ts';
 import type { Calls } from './calls.ts';
 import type { Connection, ConnectionHost } from './connection.ts';
-import type { CallOptions, HeardCall } from './dialogue.ts';
+import type { HeardCall, HeardCallOptions } from './dialogue.ts';
+import type { CallOptions, DurableCall } from './durable/call.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Metrics, Protocol } from './metrics.ts';
@@ -18,6 +19,8 @@ export interface ServerParts {
   journal: Journal;
   limits: Readonly<ServerLimits>;
   metrics: Metrics;
+  /** Whether other servers can go on with its calls. */
+  sharesCalls: boolean;
   /** Samples per second that the model hears. */
   modelRate: number;
   tokens: TokenTable;
@@ -28,6 +31,8 @@ export class ServerCore implements RouteHost {
   readonly parts: ServerParts;
   /** WebSockets that are open. */
   readonly connections = new Set<Connection>();
+  /** Places of calls that have a name. */
+  readonly #places = new Map<string, Place>();
 
   constructor(parts: ServerParts) {
     this.parts = parts;
@@ -54,6 +59,25 @@ export class ServerCore implements RouteHost {
     return this.parts.calls.current !== undefined && !this.admission.isDraining;
   }
 
+  /** A place for a client; where it comes back to a call that it still has a place for, that one. @throws as `Admission.enter` */
+  enter(call: string | undefined): Place {
+    if (call === undefined) {
+      return this.admission.enter();
+    }
+    this.#places.get(call)?.leave();
+    const { leave } = this.admission.enter();
+    const place = {
+      leave: () => {
+        leave();
+        if (this.#places.get(call) === place) {
+          this.#places.delete(call);
+        }
+      },
+    };
+    this.#places.set(call, place);
+    return place;
+  }
+
   requireReady(): void {
     this.admission.requireOpen();
     this.parts.calls.requireDevice();
@@ -67,7 +91,7 @@ export class ServerCore implements RouteHost {
     return this.parts.journal.begin(protocol, remote);
   }
 
-  open(options: CallOptions, entry: JournalEntry): HeardCall {
+  open(options: HeardCallOptions, entry: JournalEntry): HeardCall {
     const call = this.parts.calls.open({
       ...options,
       onResult: (result) => {
@@ -82,11 +106,33 @@ export class ServerCore implements RouteHost {
     return call;
   }
 
+  async resume(options: CallOptions, entry: JournalEntry): Promise<DurableCall> {
+    // Samples that were there before; a call that is over ends before it is known.
+    let before = Infinity;
+    const call: DurableCall = await this.parts.calls.resume({
+      ...options,
+      onResult: (result, number) => {
+        entry.heard(result);
+        return options.onResult?.(result, number);
+      },
+      onClose: (end, error) => {
+        entry.listened(before === Infinity ? 0 : (call.samples - before) / options.sampleRate);
+        return options.onClose?.(end, error);
+      },
+    });
+    before = call.samples;
+    if (before > 0) {
+      this.metrics.resumed();
+    }
+    return call;
+  }
+
   /** What a connection of one client needs. @param leave gives its place back */
   hostOf(entry: JournalEntry, leave: () => void): ConnectionHost {
     return {
       limits: this.parts.limits,
       open: (options) => this.open(options, entry),
+      resume: (options) => this.resume(options, entry),
       refused: (reason) => {
         this.refused(reason);
       },

@@ -1,18 +1,17 @@
 import type { RillError } from '../errors.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
+import type { CloseReason } from '../recognizer/sessions.ts';
 import type { Waveform } from '../waveform/waveform.ts';
-
-/** Why a call has ended: all of it was decoded, it was given up, nothing came for long, or it failed. */
-export type CallEnd = 'finished' | 'discarded' | 'idle' | 'failed';
+import type { CallOptions, DurableCall } from './durable/call.ts';
 
 /** What a call is told, and whom it tells. */
-export interface CallOptions {
+export interface HeardCallOptions {
   /** Phrases to favour, as the text of a hotwords file. */
   hotwords?: string;
   /** Called with each result that says something new, and with the final one of each segment. */
   onResult: (result: RecognitionResult) => void;
   /** Called once. */
-  onEnd: (end: CallEnd, error?: RillError) => void;
+  onEnd: (end: CloseReason, error?: RillError) => void;
 }
 
 /** One call, as the protocols see it. */
@@ -34,7 +33,9 @@ export interface Line {
   /** Sends a text message. */
   send(text: string): void;
   /** Opens a call. @throws RillError for options that do not fit. */
-  open(options: CallOptions): HeardCall;
+  open(options: HeardCallOptions): HeardCall;
+  /** Opens a call that has a name, or goes on with it. @throws RillError as `DurableCalls.open` */
+  resume(options: CallOptions): Promise<DurableCall>;
   /** Says good-bye. @param code of WebSockets */
   close(code: number, reason: string): void;
   /** Closes it for what went wrong. */
@@ -43,6 +44,8 @@ export interface Line {
 
 /** One client's side of a protocol, as messages: knows nothing of sockets. */
 export interface Dialogue {
+  /** Whether its call goes on elsewhere when the server ends: nobody waits for it then. */
+  readonly canMove?: boolean;
   /** Answers a message; the next one comes when this one is done with. @throws RillError what is wrong with it. */
   hear(message: string | Uint8Array): Promise<void>;
   /** The server is about to go: tells what was heard so far, if the protocol has a way to. */

@@ -19,8 +19,8 @@ export async function drain(
 ): Promise<void> {
   admission.drain();
   for (const connection of connections) {
-    if (!connection.isInCall) {
-      connection.close(GOING_AWAY, 'the server ends');
+    if (connection.canLeave) {
+      void connection.leave(connection.isInCall ? SERVICE_RESTART : GOING_AWAY, 'the server ends');
     }
   }
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,13 +1,31 @@
+import { shown } from '../errors.ts';
 import type { ServerCore } from './core.ts';
+import { DurableDialogue } from './durable-dialogue.ts';
+import { checkCallId } from './durable/calls.ts';
 import type { Gate } from './gateway.ts';
 import { Refusal } from './refusal.ts';
-import { SherpaDialogue, sentAudio } from './sherpa.ts';
+import { sentAudio } from './sent-audio.ts';
+import { SherpaDialogue } from './sherpa.ts';
 import { hotwordsOf } from './vosk-phrases.ts';
 import { VoskDialogue } from './vosk.ts';
 
-/** sherpa-onnx's protocol, at `/`. */
-export const sherpaGate = ({ parts: { tokens, modelRate } }: ServerCore): Gate => ({
+/** @throws Refusal `bad-request` */
+function heardOf(text: string | null): number {
+  const heard = Number(text ?? 0);
+  if (!Number.isInteger(heard) || heard < 0) {
+    throw new Refusal('bad-request', {
+      got: `heard=${shown(text)}`,
+      expected: 'the number of the last result that came',
+      remedy: 'Leave it out where none came.',
+    });
+  }
+  return heard;
+}
+
+/** sherpa-onnx's protocol, at `/`: with `?call=` in the address for a call that survives its connection. */
+export const sherpaGate = ({ parts: { tokens, modelRate, sharesCalls, limits } }: ServerCore): Gate => ({
   protocol: 'sherpa',
+  callOf: ({ searchParams }) => searchParams.get('call') ?? undefined,
   speaker: (url) => {
     if (url.pathname !== '/') {
       throw new Refusal('bad-request', {
@@ -17,7 +35,14 @@ export const sherpaGate = ({ parts: { tokens, modelRate } }: ServerCore): Gate =
       });
     }
     const audio = sentAudio(url.searchParams, modelRate);
-    return (line) => new SherpaDialogue(line, tokens, audio);
+    const id = url.searchParams.get('call');
+    if (id === null) {
+      return (line) => new SherpaDialogue(line, tokens, audio);
+    }
+    checkCallId(id);
+    const named = { ...audio, id, heard: heardOf(url.searchParams.get('heard')) };
+    return (line) =>
+      new DurableDialogue(line, tokens, named, { canMove: sharesCalls, maxSeconds: limits.maxCallSeconds });
   },
 });
 

@@ -13,6 +13,8 @@ export interface Gate {
   protocol: Protocol;
   /** Makes its side of a conversation; what is wrong with the address is said before. @throws Refusal */
   speaker(url: URL): (line: Line) => Dialogue;
+  /** The call that an address names: one connection at a time has it, and its place. */
+  callOf?(url: URL): string | undefined;
 }
 
 /** Lets WebSockets of a server in, or answers why not in words of HTTP. */
@@ -43,7 +45,7 @@ function letIn(
   checkAccess(core.access, request, url);
   core.requireReady();
   const speak = gate.speaker(url);
-  const place = core.admission.enter();
+  const place = core.enter(gate.callOf?.(url));
   // Also where the handshake fails: then nobody has come.
   socket.once('close', place.leave);
   sockets.handleUpgrade(request, socket, head, (webSocket) => {

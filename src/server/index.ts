@@ -11,7 +11,7 @@ export { canListen } from './ports.ts';
 export { DurableCalls, type DurableCallsOptions } from './durable/calls.ts';
 export type { CallEnd, CallHandlers, CallOptions, DurableCall } from './durable/call.ts';
 export type { CloseReason } from '../recognizer/sessions.ts';
-export { MemoryCallStore, type CallStore, type Claim } from './durable/store.ts';
+export { MemoryCallStore, type CallStore, type Claim, type MemoryCallStoreOptions } from './durable/store.ts';
 export { RedisCallStore, type RedisCallStoreOptions, type RedisClient } from './durable/redis.ts';
 
 // Many recordings as jobs: docs/corpus.md.

@@ -1,4 +1,5 @@
 import { RillError } from '../errors.ts';
+import { Refusal } from './refusal.ts';
 
 /** What a server gives a client at most. */
 export interface ServerLimits {
@@ -47,4 +48,15 @@ export function resolveLimits(limits: Partial<ServerLimits> = {}): Readonly<Serv
     }
   }
   return { ...DEFAULT_LIMITS, ...Object.fromEntries(given) };
+}
+
+/** @throws Refusal `too-long` for a call of more than `max` seconds. */
+export function requireLength(seconds: number, max: number): void {
+  if (seconds > max) {
+    throw new Refusal('too-long', {
+      got: `more than ${max} s of audio in one call`,
+      expected: `at most ${max} s`,
+      remedy: 'Open another call for the rest.',
+    });
+  }
 }

@@ -20,6 +20,10 @@ export interface Metrics {
   stepped(step: SessionStep): void;
   refused(reason: RefusalReason): void;
   lost(): void;
+  /** A call has come back. */
+  resumed(): void;
+  /** A call could not be saved. */
+  notSaved(): void;
   /** As Prometheus reads it. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -68,6 +72,12 @@ export async function openMetrics({ sessions, backlogs, isReady }: Gauges): Prom
     labelNames: ['reason'],
   });
   const losses = new Counter({ name: 'rill_device_losses_total', help: 'Devices that were lost.', registers });
+  const resumptions = new Counter({
+    ...{ name: 'rill_calls_resumed_total', help: 'Calls that came back, from here or elsewhere.', registers },
+  });
+  const unsaved = new Counter({
+    ...{ name: 'rill_call_save_failures_total', help: 'Saves of calls that failed.', registers },
+  });
   const audio = new Counter({ name: 'rill_audio_seconds_total', help: 'Seconds of audio decoded.', registers });
   const steps = new Histogram({
     ...{ name: 'rill_step_seconds', help: 'How long the engine takes for a step.', buckets: STEP_BUCKETS, registers },
@@ -92,6 +102,12 @@ export async function openMetrics({ sessions, backlogs, isReady }: Gauges): Prom
     },
     lost: () => {
       losses.inc();
+    },
+    resumed: () => {
+      resumptions.inc();
+    },
+    notSaved: () => {
+      unsaved.inc();
     },
     text: () => registers[0].metrics(),
     contentType: registers[0].contentType,

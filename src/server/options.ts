@@ -1,6 +1,7 @@
 import type { Model } from '../model/model.ts';
 import type { RecognizerOptions } from '../recognizer/recognizer.ts';
 import type { OpenEngine } from './calls.ts';
+import type { CallStore } from './durable/store.ts';
 import type { ServerLimits } from './limits.ts';
 import type { ServerLog } from './log.ts';
 
@@ -23,6 +24,13 @@ export interface ServerOptions {
   voskPort?: number;
   /** Tokens, any of which opens the server; without one it is open to all who reach it. */
   tokens?: readonly string[];
+  /**
+   * Where calls that have a name are kept while their clients are away: in this process by default, which a call survives
+   * only here. {@link RedisCallStore} is for several servers. It stays the caller's.
+   */
+  callStore?: CallStore;
+  /** Seconds from one save of such a call to the next; 2 by default. */
+  saveSeconds?: number;
   /** What clients get at most. */
   limits?: Partial<ServerLimits>;
   /** Where it writes what happens; lines of JSON on stdout by default, by the package `pino`. */

@@ -22,38 +22,89 @@ const WORKLET = `
   });
 `;
 
+/**
+ * A call that has a name: when the connection is lost, or the server, the page goes on in another one, and sends again what
+ * was not acknowledged.
+ */
 const SCRIPT = `
   const [button, token, status, said, now] = ['button', 'token', 'status', 'said', 'now'].map((id) =>
     document.getElementById(id));
   token.value = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
+  const FOR_GOOD = [1000, 1007, 1008, 1009, 4001], MOST_ATTEMPTS = 60, WAIT_MS = 1000;
   let stop;
 
   async function start() {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
     const context = new AudioContext();
     await context.audioWorklet.addModule(URL.createObjectURL(new Blob([${JSON.stringify(WORKLET)}], { type: 'text/javascript' })));
-    const query = new URLSearchParams({ sample_rate: String(context.sampleRate) });
+    const query = new URLSearchParams({ sample_rate: String(context.sampleRate), call: crypto.randomUUID() });
     if (token.value) query.set('token', token.value);
-    const address = new URL('?' + query, location.href);
-    address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    address.hash = '';
-    const socket = new WebSocket(address);
-    const end = () => { stop = undefined; stream.getTracks().forEach((track) => track.stop()); context.close(); button.textContent = 'Speak'; };
-    socket.onclose = ({ code, reason }) => { end(); status.textContent = code === 1000 ? '' : 'closed: ' + (reason || code); };
-    socket.onmessage = ({ data }) => {
-      if (data === 'Done!') return;
-      const { text, is_final } = JSON.parse(data);
-      now.textContent = is_final ? '' : text;
-      if (is_final && text) said.textContent += text + '\\n';
+    // Pieces that are not acknowledged, where they begin in the call, and how far they were sent in this connection.
+    let kept = [], first = 0, sent = 0;
+    let socket, isBegun = false, hasSaidDone = false;
+    let heard = 0, attempts = 0, wasBegun = false, isDone = false, isOver = false;
+
+    const send = () => {
+      if (!isBegun || hasSaidDone || socket.readyState !== WebSocket.OPEN) return;
+      let at = first;
+      for (const piece of kept) {
+        if (at + piece.length > sent) {
+          socket.send(piece.subarray(Math.max(0, sent - at)));
+          sent = at + piece.length;
+        }
+        at += piece.length;
+      }
+      if (isDone) { socket.send('Done'); hasSaidDone = true; }
     };
-    socket.onopen = () => {
-      status.textContent = 'listening';
-      const capture = new AudioWorkletNode(context, 'capture');
-      capture.port.onmessage = ({ data }) => { if (socket.readyState === WebSocket.OPEN && stop) socket.send(data); };
-      context.createMediaStreamSource(stream).connect(capture);
+    const end = (words) => {
+      stop = undefined; isOver = true; status.textContent = words; button.textContent = 'Speak';
+      stream.getTracks().forEach((track) => track.stop());
+      context.close();
+      socket.close();
     };
+    const take = (data) => {
+      if (data === 'Done!') { socket.send(JSON.stringify({ heard })); end(''); return; }
+      const { acknowledged, number, text, is_final } = JSON.parse(data);
+      if (acknowledged === undefined) {
+        heard = number;
+        now.textContent = is_final ? '' : text;
+        if (is_final && text) said.textContent += text + '\\n';
+      } else if (acknowledged < first) {
+        end('the server has lost this call');
+      } else {
+        while (kept.length > 0 && first + kept[0].length <= acknowledged) first += kept.shift().length;
+        // The first one of a connection says where to begin.
+        if (!isBegun) { isBegun = wasBegun = true; sent = acknowledged; attempts = 0; }
+        if (stop) status.textContent = 'listening';
+        send();
+      }
+    };
+    const connect = () => {
+      isBegun = hasSaidDone = false;
+      attempts++;
+      query.set('heard', heard);
+      const address = new URL('?' + query, location.href);
+      address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+      address.hash = '';
+      socket = new WebSocket(address);
+      socket.onmessage = ({ data }) => take(data);
+      socket.onclose = ({ code, reason }) => {
+        if (isOver) return;
+        if (FOR_GOOD.includes(code) || attempts > MOST_ATTEMPTS || !wasBegun) {
+          end('closed: ' + (reason || code));
+        } else {
+          status.textContent = 'connecting again';
+          setTimeout(connect, WAIT_MS);
+        }
+      };
+    };
+
+    const capture = new AudioWorkletNode(context, 'capture');
+    capture.port.onmessage = ({ data }) => { if (stop) { kept.push(data); send(); } };
+    context.createMediaStreamSource(stream).connect(capture);
     button.textContent = 'Stop';
-    stop = () => { stop = undefined; status.textContent = ''; socket.send('Done'); };
+    stop = () => { stop = undefined; isDone = true; status.textContent = ''; send(); };
+    connect();
   }
 
   button.onclick = () => { if (stop) stop(); else start().catch((error) => { status.textContent = error.message; }); };

@@ -1,4 +1,4 @@
-import { RillError, type Complaint } from '../errors.ts';
+import { RillError, type Complaint, type RillErrorCode } from '../errors.ts';
 
 /** Why a server refuses a client, or ends its call; a label of the metric `rill_refusals_total`. */
 export type RefusalReason =
@@ -56,16 +56,25 @@ export function statusOf(error: unknown): number {
     return error.status;
   }
   const code = error instanceof RillError ? error.code : 'internal';
-  return code === 'bad-audio' || code === 'bad-argument' ? 400 : code === 'busy' ? 503 : 500;
+  return code === 'bad-audio' || code === 'bad-argument' ? 400 : code === 'busy' || code === 'network' ? 503 : 500;
 }
+
+/** Of WebSockets: what the client has sent cannot be taken; it may try again later. Others are the server's failures. */
+const CLOSE_CODES: Partial<Record<RillErrorCode, number>> = {
+  'bad-audio': 1007,
+  'bad-argument': 1007,
+  'bad-model': 1007,
+  'bad-snapshot': 1007,
+  busy: 1013,
+  network: 1013,
+};
 
 /** The code that a WebSocket is closed with for whatever went wrong. */
 export function closeCodeOf(error: unknown): number {
   if (error instanceof Refusal) {
     return error.closeCode;
   }
-  const code = error instanceof RillError ? error.code : 'internal';
-  return code === 'bad-audio' || code === 'bad-argument' || code === 'bad-model' ? 1007 : code === 'busy' ? 1013 : 1011;
+  return CLOSE_CODES[error instanceof RillError ? error.code : 'internal'] ?? 1011;
 }
 
 /** What a client is told: Rill's own words, and of anything else only that it happened. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access } from './access.ts';
 import type { Admission } from './admission.ts';
-import type { CallOptions, HeardCall } from './dialogue.ts';
+import type { HeardCall, HeardCallOptions } from './dialogue.ts';
 import type { JournalEntry } from './journal.ts';
 import type { Metrics, Protocol } from './metrics.ts';
 import { PAGE, PAGE_HEADERS } from './page.ts';
@@ -22,7 +22,7 @@ export interface RouteHost {
   /** A client has come. @param remote its address */
   begin(protocol: Protocol, remote: string | undefined): JournalEntry;
   /** Opens a call of a client. @throws RillError */
-  open(options: CallOptions, entry: JournalEntry): HeardCall;
+  open(options: HeardCallOptions, entry: JournalEntry): HeardCall;
   /** A client got no further. */
   refused(reason: RefusalReason): void;
 }

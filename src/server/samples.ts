@@ -7,6 +7,17 @@ const READERS: Readonly<Record<SampleFormat, { bytes: number; read: (view: DataV
   s16le: { bytes: 2, read: (view, offset) => view.getInt16(offset, true) / 32768 },
 };
 
+/** Longer audio is handed over in pieces of so many seconds: each waits for room, and none holds up the other calls. */
+const PIECE_SECONDS = 2;
+
+/** Samples in pieces of at most two seconds. */
+export function* inPieces(samples: Float32Array, sampleRate: number): Generator<Float32Array> {
+  const length = Math.max(1, Math.round(PIECE_SECONDS * sampleRate));
+  for (let at = 0; at < samples.length; at += length) {
+    yield samples.subarray(at, at + length);
+  }
+}
+
 /** Reads samples out of messages that may end in the middle of one. */
 export class SampleReader {
   readonly #reader: (typeof READERS)[SampleFormat];

@@ -1,34 +1,15 @@
 /** sherpa-onnx's WebSocket protocol: samples in binary messages, results as JSON, `Done` and `Done!` at the end. */
 import type { RillError } from '../errors.ts';
-import { shown } from '../errors.ts';
-import { WORD_BOUNDARY, type TokenTable } from '../model/tokens.ts';
+import type { TokenTable } from '../model/tokens.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
-import type { CallEnd, Dialogue, HeardCall, Line } from './dialogue.ts';
-import { Refusal } from './refusal.ts';
-import { SAMPLE_FORMATS, SampleReader, type SampleFormat } from './samples.ts';
+import type { CloseReason } from '../recognizer/sessions.ts';
+import type { Dialogue, HeardCall, Line } from './dialogue.ts';
+import { SampleReader } from './samples.ts';
+import { formatOf, rateOf, type SentAudio } from './sent-audio.ts';
+import { sherpaMessage } from './sherpa-message.ts';
 
-/** What a client's samples are, where it does not say: what sherpa-onnx's clients send. */
-const DEFAULT_FORMAT: SampleFormat = 'f32le';
-const DONE = 'Done';
-
-/** What a client sends. */
-export interface SentAudio {
-  /** Samples per second. */
-  sampleRate: number;
-  /** What a sample is. */
-  format: SampleFormat;
-}
-
-/**
- * What a client sends by the query of its address: `sample_rate` and `format`.
- *
- * @param modelRate where it does not say
- * @throws Refusal `bad-request`.
- */
-export const sentAudio = (query: URLSearchParams, modelRate: number): SentAudio => ({
-  sampleRate: rateOf(query.get('sample_rate')) ?? modelRate,
-  format: formatOf(query.get('format')) ?? DEFAULT_FORMAT,
-});
+/** What a client says at the end; with an exclamation mark it is the answer. */
+export const DONE = 'Done';
 
 /** Its messages, each in turn. */
 export class SherpaDialogue implements Dialogue {
@@ -127,7 +108,7 @@ export class SherpaDialogue implements Dialogue {
     }
   }
 
-  #end(end: CallEnd, error?: RillError): void {
+  #end(end: CloseReason, error?: RillError): void {
     if (this.#onConcluded) {
       this.#onConcluded();
     } else if (end === 'finished') {
@@ -146,34 +127,17 @@ export class SherpaDialogue implements Dialogue {
   }
 
   #send(result: RecognitionResult, isEof: boolean): void {
-    this.#line.send(JSON.stringify(messageOf(result, this.#tokens, isEof)));
+    this.#line.send(JSON.stringify(sherpaMessage(result, this.#tokens, isEof)));
   }
 }
-
-/** A result in sherpa-onnx's words: times of tokens count from the start of the segment. */
-function messageOf(result: RecognitionResult, { symbols }: Pick<TokenTable, 'symbols'>, isEof: boolean) {
-  const { text, tokens, timestamps, tokenLogProbs, segment, words, startTime, isFinal } = result;
-  return {
-    text,
-    tokens: tokens.map((id) => (symbols[id] ?? '').replaceAll(WORD_BOUNDARY, ' ')),
-    timestamps: timestamps.map((time) => toMilliseconds(time - startTime)),
-    ys_probs: tokenLogProbs,
-    segment,
-    words,
-    start_time: startTime,
-    is_final: isFinal,
-    is_eof: isEof,
-  };
-}
-
-const toMilliseconds = (seconds: number) => Math.round(1000 * seconds) / 1000;
 
 const emptyResult = (at: { segment: number; startTime: number }): RecognitionResult => ({
   ...{ text: '', tokens: [], timestamps: [], tokenLogProbs: [], logProb: 0, words: [], keywords: [], isFinal: true },
   ...at,
 });
 
-function parseObject(text: string): Partial<Record<string, unknown>> | undefined {
+/** A text as a JSON object; nothing where it is none. */
+export function parseObject(text: string): Partial<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? { ...value } : undefined;
@@ -181,29 +145,3 @@ function parseObject(text: string): Partial<Record<string, unknown>> | undefined
     return undefined;
   }
 }
-
-/** @throws Refusal `bad-request` for what is no rate at all; whether the resampler takes it, that says. */
-function rateOf(value: unknown): number | undefined {
-  if (value === undefined || value === null) {
-    return undefined;
-  }
-  const rate = Number(value);
-  if (!Number.isInteger(rate)) {
-    throw badFormat(`sample_rate ${shown(value)}`, 'samples per second, a whole number');
-  }
-  return rate;
-}
-
-function formatOf(value: unknown): SampleFormat | undefined {
-  if (value === undefined || value === null) {
-    return undefined;
-  }
-  const format = SAMPLE_FORMATS.find((each) => each === value);
-  if (format === undefined) {
-    throw badFormat(`format ${shown(value)}`, SAMPLE_FORMATS.join(' or '));
-  }
-  return format;
-}
-
-const badFormat = (got: string, expected: string) =>
-  new Refusal('bad-request', { got, expected, remedy: 'Leave it out for float32 at the model’s own rate.' });

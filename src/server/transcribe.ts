@@ -3,7 +3,8 @@ import { shown, type RillError } from '../errors.ts';
 import { soundOf } from '../node/sound.ts';
 import { TRANSCRIPT_FORMATS, formatTranscript, type TranscriptFormat } from '../recognizer/transcript-formats.ts';
 import { TranscriptBuilder } from '../recognizer/transcript.ts';
-import type { CallEnd, CallOptions, HeardCall } from './dialogue.ts';
+import type { CloseReason } from '../recognizer/sessions.ts';
+import type { HeardCall, HeardCallOptions } from './dialogue.ts';
 import { Refusal } from './refusal.ts';
 
 const CONTENT_TYPES: Readonly<Record<TranscriptFormat, string>> = {
@@ -33,12 +34,12 @@ export async function transcribe(
   { request, response }: { request: IncomingMessage; response: ServerResponse },
   query: URLSearchParams,
   maxBytes: number,
-  open: (options: CallOptions) => HeardCall,
+  open: (options: HeardCallOptions) => HeardCall,
 ): Promise<PostedTranscript> {
   const format = formatOf(query.get('format') ?? 'json');
   checkBody(request, maxBytes);
   const builder = new TranscriptBuilder();
-  let ended: (end: CallEnd, error?: RillError) => void = () => undefined;
+  let ended: (end: CloseReason, error?: RillError) => void = () => undefined;
   const end = new Promise<void>((resolve, reject) => {
     ended = (how, error) => {
       if (how === 'finished') {
@@ -119,7 +120,7 @@ const tooLarge = (maxBytes: number) =>
     remedy: 'Cut it, compress it, or send it over a WebSocket.',
   });
 
-const gaveUp = (end: CallEnd) =>
+const gaveUp = (end: CloseReason) =>
   end === 'idle'
     ? new Refusal('slow', {
         got: 'a recording that no more came of',

@@ -4,7 +4,8 @@
  */
 import { RillError, shown } from '../errors.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
-import type { CallEnd, Dialogue, HeardCall, Line } from './dialogue.ts';
+import type { CloseReason } from '../recognizer/sessions.ts';
+import type { Dialogue, HeardCall, Line } from './dialogue.ts';
 import { Refusal } from './refusal.ts';
 import { SampleReader } from './samples.ts';
 import { alternativesOf, joined, partialOf, resultOf, type Utterance } from './vosk-results.ts';
@@ -111,7 +112,7 @@ export class VoskDialogue implements Dialogue {
     }
   }
 
-  #end(end: CallEnd, error?: RillError): void {
+  #end(end: CloseReason, error?: RillError): void {
     this.#call = undefined;
     if (end === 'failed') {
       this.#line.fail(error);

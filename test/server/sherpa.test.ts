@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SherpaDialogue, sentAudio } from '../../src/server/sherpa.ts';
+import { sentAudio } from '../../src/server/sent-audio.ts';
+import { SherpaDialogue } from '../../src/server/sherpa.ts';
 import { failure } from '../support/failure.ts';
 import { FakeLine, said } from '../support/line.ts';
 

@@ -1,6 +1,7 @@
 import type { RillError } from '../../src/errors.ts';
 import type { RecognitionResult } from '../../src/recognizer/results.ts';
-import type { CallEnd, CallOptions, HeardCall, Line } from '../../src/server/dialogue.ts';
+import type { CloseReason } from '../../src/recognizer/sessions.ts';
+import type { HeardCall, HeardCallOptions, Line } from '../../src/server/dialogue.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
 
 /** A result that says a text, a token for each letter, each of 40 ms. */
@@ -25,14 +26,14 @@ export function said(text: string, more: Partial<RecognitionResult> = {}): Recog
 
 /** A call that hears nothing by itself: the test says what it hears, and when it has settled. */
 export class FakeCall implements HeardCall {
-  readonly options: CallOptions;
+  readonly options: HeardCallOptions;
   readonly pushed: Waveform[] = [];
   isFinished = false;
   isDiscarded = false;
   /** What `settled` waits for. */
   settling: Promise<void> = Promise.resolve();
 
-  constructor(options: CallOptions) {
+  constructor(options: HeardCallOptions) {
     this.options = options;
   }
 
@@ -60,7 +61,7 @@ export class FakeCall implements HeardCall {
     this.options.onResult(result);
   }
 
-  end(end: CallEnd, error?: RillError): void {
+  end(end: CloseReason, error?: RillError): void {
     this.options.onEnd(end, error);
   }
 }
@@ -81,7 +82,10 @@ export class FakeLine implements Line {
     this.sent.push(text);
   }
 
-  open(options: CallOptions): HeardCall {
+  /** Opens calls that have a name; a test that has any says how. */
+  resume: Line['resume'] = () => Promise.reject(new Error('no calls with names in this test'));
+
+  open(options: HeardCallOptions): HeardCall {
     const call = new FakeCall(options);
     this.calls.push(call);
     return call;

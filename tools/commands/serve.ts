@@ -3,7 +3,14 @@ import { DEVICE_NAMES, type DeviceName } from '../../src/engine.ts';
 import { RillError } from '../../src/errors.ts';
 import { openNodeEngine } from '../../src/node/engine.ts';
 import type { AdapterChoice } from '../../src/node/gpu.ts';
-import { RillServer, canListen, parseTokens, type OpenEngine, type ServerOptions } from '../../src/server/index.ts';
+import {
+  RedisCallStore,
+  RillServer,
+  canListen,
+  parseTokens,
+  type OpenEngine,
+  type ServerOptions,
+} from '../../src/server/index.ts';
 import { readText } from '../files.ts';
 import { note } from '../terminal.ts';
 import {
@@ -17,6 +24,7 @@ import {
   type Command,
   type Options,
 } from './arguments.ts';
+import { ENDPOINT_OPTIONS, readEndpointOptions } from './endpoint-options.ts';
 import { SEARCH_OPTIONS, readSearchOptions } from './search-options.ts';
 
 const usage = 'serve <model dir> [options]';
@@ -58,6 +66,14 @@ const OPTIONS = {
     otherwise: '30',
   },
   'drain-seconds': { type: 'string', value: 'N', help: 'how long open calls may go on after SIGTERM', otherwise: '30' },
+  redis: {
+    type: 'string',
+    value: 'URL',
+    help: 'a Redis for calls that go on at another server when this one is gone',
+    otherwise: 'none: such calls are kept in this process',
+  },
+  'save-seconds': { type: 'string', value: 'N', help: 'from one save of such a call to the next', otherwise: '2' },
+  'keep-seconds': { type: 'string', value: 'N', help: 'how long such a call waits for its client', otherwise: '600' },
   'log-text': { type: 'boolean', help: 'write down what was said, too' },
   chunk: {
     type: 'string',
@@ -66,6 +82,7 @@ const OPTIONS = {
     otherwise: '4',
   },
   ...SEARCH_OPTIONS,
+  ...ENDPOINT_OPTIONS,
   device: RUNTIME_OPTIONS.device,
   threads: { ...RUNTIME_OPTIONS.threads, otherwise: 'as many as the machine has' },
   adapter: RUNTIME_OPTIONS.adapter,
@@ -73,16 +90,22 @@ const OPTIONS = {
 
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
-/** What a command line asks for. */
-async function serverOptions(model: string, values: Values): Promise<ServerOptions> {
+/** What a command line asks for; calls are kept where it says, once all of it is known to be right. */
+async function serverOptions(model: string, values: Values): Promise<ServerOptions & { callStore?: RedisCallStore }> {
   const command = { usage };
+  const endpointRules = readEndpointOptions(command, values);
   const { method, options } = await readSearchOptions(command, values);
   const chunkFrames = count(command, 'chunk', values.chunk);
   const tokenFile = values['token-file'];
   return {
     model,
     openEngine: engineOpener(values),
-    recognizer: { decodingMethod: method, ...options, ...(chunkFrames !== undefined && { chunkFrames }) },
+    recognizer: {
+      decodingMethod: method,
+      ...options,
+      endpointRules,
+      ...(chunkFrames !== undefined && { chunkFrames }),
+    },
     host: values.host,
     port: portNumber('port', values.port) ?? DEFAULT_PORT,
     tokens: tokenFile === undefined ? undefined : parseTokens(await readText(tokenFile)),
@@ -95,7 +118,22 @@ async function serverOptions(model: string, values: Values): Promise<ServerOptio
       drainSeconds: amount(command, 'drain-seconds', values['drain-seconds']),
     },
     logText: values['log-text'],
+    saveSeconds: seconds('save-seconds', values['save-seconds']),
+    callStore: await openCallStore(values.redis, seconds('keep-seconds', values['keep-seconds'])),
   };
+}
+
+/** Seconds, more than 0. */
+function seconds(name: string, text: string | undefined): number | undefined {
+  const value = amount({ usage }, name, text);
+  if (value === 0) {
+    throw usageError(`--${name} 0 (it must be more)`, { usage });
+  }
+  return value;
+}
+
+async function openCallStore(url: string | undefined, expirySeconds?: number): Promise<RedisCallStore | undefined> {
+  return url === undefined ? undefined : RedisCallStore.open(url, { expirySeconds });
 }
 
 /** Opens the device that is asked for; where the GPU is lost again and again, and nobody insisted on it, the CPU. */
@@ -138,6 +176,19 @@ async function start(options: ServerOptions, voskPort: string | undefined): Prom
   return RillServer.start({ ...options, voskPort: wanted ?? (isFree ? DEFAULT_VOSK_PORT : undefined) });
 }
 
+/** Until it has ended. */
+async function run(server: RillServer): Promise<void> {
+  note(`listening on ${server.port}${server.voskPort === undefined ? '' : `, vosk's protocol on ${server.voskPort}`}`);
+  const stop = () => {
+    // Once more, and nobody is waited for.
+    process.once('SIGTERM', close).once('SIGINT', close);
+    void server.drain();
+  };
+  const close = () => void server.close();
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  await server.ended;
+}
+
 export const serve: Command = {
   usage,
   summary: 'serve many calls: sherpa-onnx’s and vosk’s WebSocket protocols, recordings over HTTP, metrics',
@@ -149,18 +200,12 @@ export const serve: Command = {
     if (model === undefined || others.length > 0) {
       throw usageError(model === undefined ? 'no model folder' : `${positionals.length} model folders`, { usage });
     }
-    const server = await start(await serverOptions(model, values), values['vosk-port']);
-    note(
-      `listening on ${server.port}${server.voskPort === undefined ? '' : `, vosk's protocol on ${server.voskPort}`}`,
-    );
-    const stop = () => {
-      // Once more, and nobody is waited for.
-      process.once('SIGTERM', close).once('SIGINT', close);
-      void server.drain();
-    };
-    const close = () => void server.close();
-    process.once('SIGTERM', stop).once('SIGINT', stop);
-    await server.ended;
+    const options = await serverOptions(model, values);
+    try {
+      await run(await start(options, values['vosk-port']));
+    } finally {
+      options.callStore?.dispose();
+    }
     return 0;
   },
 };

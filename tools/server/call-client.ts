@@ -1,16 +1,17 @@
 import { WebSocket, type RawData } from 'ws';
-import type { RecognitionResult } from '../../src/recognizer/results.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
-import { FINISH, encodePiece, type ServerMessage } from './call-protocol.ts';
 
 /** Milliseconds of audio in one message, and from one attempt to reach a server to the next. */
 const PIECE_MS = 100;
 const RETRY_MS = 50;
 
+/** What the server tells: which samples may be forgotten, or a result in sherpa-onnx's words with its number. */
+type ServerMessage = { acknowledged: number } | ({ number: number } & Readonly<Record<string, unknown>>);
+
 /** What a client has to say of its call when it is over. */
 export interface CallAccount {
   /** Results by number. */
-  results: ReadonlyMap<number, RecognitionResult>;
+  results: ReadonlyMap<number, Readonly<Record<string, unknown>>>;
   /** Results that were told more than once, or out of their order. */
   repeated: number;
   /** Times that it had to connect again. */
@@ -28,7 +29,7 @@ export class CallClient {
   readonly #audio: Waveform;
   readonly #addresses: () => readonly string[];
   readonly #speed: number;
-  readonly #results = new Map<number, RecognitionResult>();
+  readonly #results = new Map<number, Readonly<Record<string, unknown>>>();
   #last = 0;
   #repeated = 0;
   #connections = 0;
@@ -94,20 +95,20 @@ export class CallClient {
     }
     const from = this.#sent;
     if (from < this.#spoken) {
-      socket.send(encodePiece(this.#audio.samples.subarray(from, this.#spoken), from));
+      socket.send(this.#audio.samples.subarray(from, this.#spoken));
       this.#sentAgain += Math.max(0, this.#mostSent - from);
       this.#sent = this.#mostSent = this.#spoken;
     }
     if (this.#sent === this.#audio.samples.length && !this.#hasFinished) {
       this.#hasFinished = true;
-      socket.send(FINISH);
+      socket.send('Done');
     }
   }
 
   /** @returns when the connection has ended */
   async #connect(address: string): Promise<void> {
     const { sampleRate } = this.#audio;
-    const socket = new WebSocket(`${address}/?call=${this.#id}&rate=${sampleRate}&heard=${this.#last}`);
+    const socket = new WebSocket(`${address}/?call=${this.#id}&sample_rate=${sampleRate}&heard=${this.#last}`);
     this.#socket = socket;
     this.#sent = undefined;
     this.#hasFinished = false;
@@ -125,17 +126,22 @@ export class CallClient {
   }
 
   #take(data: RawData): void {
-    const message = JSON.parse((data as Buffer).toString()) as ServerMessage;
+    const text = (data as Buffer).toString();
+    if (text === 'Done!') {
+      this.#isOver = true;
+      this.#socket?.send(JSON.stringify({ heard: this.#last }));
+      return;
+    }
+    const message = JSON.parse(text) as ServerMessage;
     if ('number' in message) {
-      this.#repeated += message.number > this.#last ? 0 : 1;
-      this.#last = Math.max(this.#last, message.number);
-      this.#results.set(message.number, message.result);
-    } else if ('acknowledged' in message) {
+      const { number, ...result } = message;
+      this.#repeated += number > this.#last ? 0 : 1;
+      this.#last = Math.max(this.#last, number);
+      this.#results.set(number, result);
+    } else {
       // The first one of a connection says where to begin.
       this.#sent ??= message.acknowledged;
       this.#send();
-    } else if (message.closed === 'finished') {
-      this.#isOver = true;
     }
   }
 }

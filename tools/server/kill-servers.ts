@@ -2,16 +2,17 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { ENDPOINT_DEFAULTS } from '../../src/decoder/endpoint.ts';
 import { openModelFolder } from '../../src/node/files.ts';
 import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
-import type { RecognitionResult } from '../../src/recognizer/results.ts';
+import { sherpaMessage } from '../../src/server/sherpa-message.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
 import { readWav } from '../../src/waveform/wav.ts';
 import { readInput } from '../files.ts';
 import { randomSource } from '../runtime/random-model.ts';
 import { CallClient, type CallAccount } from './call-client.ts';
-import { CALL_OPTIONS, bundledFolder } from './call-model.ts';
+import { bundledFolder } from './call-model.ts';
 
 export interface KillOptions {
   /** The address of a Redis. */
@@ -42,8 +43,13 @@ export interface RoundReport {
 /** A call's audio, and what it is to hear. */
 interface Call {
   audio: Waveform;
-  unbroken: readonly RecognitionResult[];
+  unbroken: readonly ReturnType<typeof sherpaMessage>[];
 }
+
+/** Segments end soon, so that a call of some seconds has several. */
+const TRAILING_SILENCE = 0.4;
+const CHUNK_FRAMES = 4;
+const MOST_SESSIONS = 64;
 
 /** The part of a call's audio that was spoken when a server is killed. */
 const EARLIEST = 0.2;
@@ -105,9 +111,9 @@ export class KillTest {
 }
 
 /** Whether every last result of a segment has come, and nothing that is not heard unbroken. */
-function isRight(results: ReadonlyMap<number, RecognitionResult>, unbroken: readonly RecognitionResult[]): boolean {
+function isRight(results: CallAccount['results'], unbroken: Call['unbroken']): boolean {
   const isSame = (number: number) => JSON.stringify(results.get(number)) === JSON.stringify(unbroken[number - 1]);
-  const finals = unbroken.flatMap(({ isFinal }, i) => (isFinal ? [i + 1] : []));
+  const finals = unbroken.flatMap(({ is_final }, i) => (is_final ? [i + 1] : []));
   return finals.every(isSame) && [...results.keys()].every(isSame);
 }
 
@@ -127,12 +133,17 @@ async function audioOf({ calls, seconds }: KillOptions): Promise<Waveform[]> {
 
 async function hearUnbroken(audio: readonly Waveform[]): Promise<Call[]> {
   const engine = new WasmEngine();
-  const recognizer = await OnlineRecognizer.create(engine, await openModelFolder(bundledFolder), CALL_OPTIONS);
+  const model = await openModelFolder(bundledFolder);
+  const recognizer = await OnlineRecognizer.create(engine, model, {
+    chunkFrames: CHUNK_FRAMES,
+    endpointRules: { rule2: { ...ENDPOINT_DEFAULTS.rule2, minTrailingSilence: TRAILING_SILENCE } },
+  });
+  const symbols = model.tokens?.symbols ?? [];
   const calls: Call[] = [];
   for (const each of audio) {
-    const unbroken: RecognitionResult[] = [];
+    const unbroken: Call['unbroken'][number][] = [];
     for await (const result of recognizer.transcribe([each])) {
-      unbroken.push(result);
+      unbroken.push(sherpaMessage(result, { symbols }, false));
     }
     calls.push({ audio: each, unbroken });
   }
@@ -147,11 +158,29 @@ interface Server {
 }
 
 async function startServer({ redis, saveSeconds, speed }: KillOptions): Promise<Server> {
-  const script = fileURLToPath(new URL('./call-server.ts', import.meta.url));
-  const args = ['--import', 'tsx', script, redis, String(saveSeconds / speed)];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const port = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', resolve);
+  const rill = fileURLToPath(new URL('../rill.ts', import.meta.url));
+  const options = {
+    port: 0,
+    'vosk-port': 'none',
+    host: '127.0.0.1',
+    device: 'cpu',
+    threads: 1,
+    chunk: CHUNK_FRAMES,
+    'rule2-min-trailing-silence': TRAILING_SILENCE,
+    'max-sessions': MOST_SESSIONS,
+    'save-seconds': saveSeconds / speed,
+    redis,
+  };
+  const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
+  const args = ['--import', 'tsx', rill, 'serve', bundledFolder, ...flags];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const port = await new Promise<number>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const { port, msg } = JSON.parse(line) as { port?: number; msg: string };
+      if (msg === 'listening' && port !== undefined) {
+        resolve(port);
+      }
+    });
     child.once('exit', (code) => {
       reject(new Error(`a server ended with status ${code} before it could be reached`));
     });

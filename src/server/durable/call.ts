@@ -1,14 +1,14 @@
 import { RillError } from '../../errors.ts';
 import type { RecognitionResult } from '../../recognizer/results.ts';
-import type { CloseReason, Session, SessionOptions } from '../../recognizer/sessions.ts';
+import type { CloseReason, Session, SessionHandlers } from '../../recognizer/sessions.ts';
 import type { StreamOptions } from '../../recognizer/recognizer.ts';
 import type { CallStore } from './store.ts';
 import { writeCall, type NumberedResult, type StoredCall } from './stored-call.ts';
 import { Unheard } from './unheard.ts';
 
 /**
- * Why a call is no longer here: its session has ended, or it was let go and can go on elsewhere, or another server has
- * taken it over.
+ * Why a call is no longer here: all of it was heard, or it was discarded; `suspended`, `idle` because nothing came for long,
+ * or `failed`, and it can go on here or elsewhere; or `moved`, taken over by another connection, here or elsewhere.
  */
 export type CallEnd = CloseReason | 'suspended' | 'moved';
 
@@ -98,16 +98,28 @@ export class DurableCall {
     return this.#told;
   }
 
+  /** Seconds of audio that wait to be decoded. */
+  get backlogSeconds(): number {
+    return this.#session?.isOpen ? this.#session.backlogSeconds : 0;
+  }
+
+  /** Whether the client has said that it has all results. */
+  get isConfirmed(): boolean {
+    return this.#unheard.upTo(Infinity).length === 0;
+  }
+
   /** Why it is no longer here; undefined while it is. */
   get end(): CallEnd | undefined {
     return this.#end;
   }
 
   /** @internal Begins with the session that `open` gives. */
-  async begin(open: (handlers: Pick<SessionOptions, 'onResult' | 'onClose'>) => Promise<Session>): Promise<void> {
+  async begin(open: (handlers: SessionHandlers) => Promise<Session>): Promise<void> {
     this.#opening = open({
       onResult: (result) => this.#tell(result),
       onClose: (reason, error) => this.#endSession(reason, error),
+      // Its last words stay open, so that it goes on as if there had been no pause.
+      onIdle: () => this.#letGo('idle'),
     });
     this.#session = await this.#opening;
     this.#scheduleSave();
@@ -151,7 +163,10 @@ export class DurableCall {
 
   /** Ends the input: what is left is decoded, then the call ends. May be said again by a client that comes back. */
   finish(): void {
-    this.#here().finish();
+    const session = this.#here();
+    if (session.isOpen) {
+      session.finish();
+    }
   }
 
   /**
@@ -161,7 +176,7 @@ export class DurableCall {
    */
   async confirm(results: number): Promise<void> {
     this.#unheard.confirm(results);
-    if (this.#isOver && this.#unheard.upTo(Infinity).length === 0) {
+    if (this.#isOver && this.isConfirmed) {
       await this.#parts.store.remove(this.id, this.#parts.owner);
     }
   }
@@ -174,10 +189,12 @@ export class DurableCall {
 
   /** Saves it and lets it go: its client has gone, or the server is about to. It can go on here or anywhere. */
   async suspend(): Promise<void> {
-    if (this.#end === undefined) {
-      await this.save();
-      this.#leave('suspended');
-    }
+    await this.#letGo('suspended');
+  }
+
+  /** @internal As {@link suspend}, for another connection of its client. */
+  async handOver(): Promise<void> {
+    await this.#letGo('moved');
   }
 
   /** Ends it without its last words; nothing of it is kept. @throws RillError `network`. */
@@ -185,6 +202,13 @@ export class DurableCall {
     this.#leave('discarded');
     await this.#saving;
     await this.#parts.store.remove(this.id, this.#parts.owner);
+  }
+
+  async #letGo(end: CallEnd): Promise<void> {
+    if (this.#end === undefined) {
+      await this.save();
+      this.#leave(end);
+    }
   }
 
   #here(): Session {

@@ -60,6 +60,11 @@ export class DurableCalls {
     return this.#calls.size;
   }
 
+  /** Seconds of audio that wait to be decoded, in each call. */
+  get backlogs(): number[] {
+    return [...this.#calls.values()].map(({ backlogSeconds }) => backlogSeconds);
+  }
+
   /**
    * Begins a call, or goes on with one that was here or on another server: that one is told so, and can save it no more.
    * Results that the client has not heard are told first, then this resolves.
@@ -70,7 +75,7 @@ export class DurableCalls {
    */
   async open(options: CallOptions): Promise<DurableCall> {
     const { id } = options;
-    checkId(id);
+    checkCallId(id);
     const opening = (this.#opening.get(id) ?? Promise.resolve()).then(() => this.#open(options));
     const settled = opening.catch(() => undefined);
     this.#opening.set(id, settled);
@@ -99,7 +104,7 @@ export class DurableCalls {
         remedy: 'Take it to another server.',
       });
     }
-    await this.#calls.get(id)?.suspend();
+    await this.#calls.get(id)?.handOver();
     const { owner, state } = await this.#store.claim(id);
     const stored = state && readCall(state);
     requireRate(options, stored);
@@ -129,7 +134,8 @@ export class DurableCalls {
   }
 }
 
-function checkId(id: unknown): void {
+/** @throws RillError `bad-argument` for what is no name of a call. */
+export function checkCallId(id: unknown): void {
   if (typeof id !== 'string' || id === '' || id.length > LONGEST_ID) {
     throw new RillError('bad-argument', {
       got: `a call named ${shown(id)}`,

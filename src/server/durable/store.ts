@@ -34,15 +34,25 @@ interface Kept extends Claim {
   until: number;
 }
 
+/** How calls are kept in memory. */
+export interface MemoryCallStoreOptions {
+  /** Seconds that a call is kept without being saved; 600 by default. */
+  expirySeconds?: number;
+  /** Calls that are kept at most: the one that was saved longest ago goes for another. No limit by default. */
+  maxCalls?: number;
+}
+
 /** A store in this process: for one server whose clients come and go, and for tests. */
 export class MemoryCallStore implements CallStore {
   readonly #expiryMs: number;
+  readonly #maxCalls: number;
   /** Those that were touched last stand last. */
   readonly #calls = new Map<string, Kept>();
   #owner = 0;
 
-  constructor({ expirySeconds = DEFAULT_EXPIRY_SECONDS }: { expirySeconds?: number } = {}) {
+  constructor({ expirySeconds = DEFAULT_EXPIRY_SECONDS, maxCalls = Infinity }: MemoryCallStoreOptions = {}) {
     this.#expiryMs = 1000 * expirySeconds;
+    this.#maxCalls = maxCalls;
   }
 
   async claim(id: string): Promise<Claim> {
@@ -71,6 +81,10 @@ export class MemoryCallStore implements CallStore {
   #keep(id: string, owner: number, state: Uint8Array | undefined): void {
     this.#calls.delete(id);
     this.#calls.set(id, { owner, state, until: performance.now() + this.#expiryMs });
+    const [oldest] = this.#calls.keys();
+    if (this.#calls.size > this.#maxCalls) {
+      this.#calls.delete(oldest);
+    }
   }
 
   #find(id: string): Claim {

@@ -139,8 +139,8 @@ describe('DurableCalls', () => {
     const first = await client.connect(calls);
     push(first.call, 0, third());
     const [second, third_] = await Promise.all([client.connect(calls), client.connect(calls)]);
-    expect(await first.closed).toBe('suspended');
-    expect(await second.closed).toBe('suspended');
+    expect(await first.closed).toBe('moved');
+    expect(await second.closed).toBe('moved');
     expect([calls.size, third_.call.acknowledged]).toEqual([1, third()]);
     await third_.call.discard();
     expect((await client.connect(calls)).call.acknowledged).toBe(0);
@@ -161,6 +161,20 @@ describe('DurableCalls', () => {
     const afresh = await new Client().connect(server(store));
     expect(afresh.call.end).toBeUndefined();
     await afresh.call.discard();
+  });
+
+  it('lets go of a call when nothing comes for long, its last words open', async () => {
+    const client = new Client();
+    const sessions = new SessionManager(recognizer, { idleSeconds: 0.05 });
+    const calls = new DurableCalls(sessions, new MemoryCallStore(), { saveSeconds: NEVER });
+    const { call, closed } = await client.connect(calls);
+    push(call, 0, third());
+    expect(await closed).toBe('idle');
+    const next = await client.connect(calls);
+    push(next.call, third());
+    next.call.finish();
+    expect(await next.closed).toBe('finished');
+    expect(client.results).toEqual(unbroken);
   });
 
   it('goes on where the store fails, and saves when it is back', async () => {

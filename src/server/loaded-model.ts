@@ -8,39 +8,46 @@ import {
   type SessionManagerOptions,
   type SessionOptions,
 } from '../recognizer/sessions.ts';
+import { DurableCalls, type DurableCallsOptions } from './durable/calls.ts';
+import type { CallStore } from './durable/store.ts';
 
 /** What a model is loaded with. */
-export interface HearingOptions {
+export interface LoadedModelOptions {
   model: Model;
   recognizer: RecognizerOptions;
   sessions: SessionManagerOptions & { maxSessions: number };
+  /** Calls that survive their connection. */
+  durable: DurableCallsOptions & { store: CallStore };
 }
 
 /** A model on a device, and the sessions on it. */
-export class Hearing {
+export class LoadedModel {
   readonly engine: Engine;
   readonly recognizer: OnlineRecognizer;
-  readonly #options: HearingOptions;
+  /** Calls on it that survive their connection. */
+  readonly durable: DurableCalls;
+  readonly #options: LoadedModelOptions;
   readonly #plain: SessionManager;
   /** Sessions with phrases to favour, where the search of the others is greedy and cannot. */
   #favouring: Promise<SessionManager> | undefined;
 
-  private constructor(engine: Engine, recognizer: OnlineRecognizer, options: HearingOptions) {
+  private constructor(engine: Engine, recognizer: OnlineRecognizer, options: LoadedModelOptions) {
     this.engine = engine;
     this.recognizer = recognizer;
     this.#options = options;
     this.#plain = new SessionManager(recognizer, options.sessions);
+    this.durable = new DurableCalls(this.#plain, options.durable.store, options.durable);
   }
 
   /** @throws RillError as {@link OnlineRecognizer.create}; the engine is disposed of then. */
-  static async start(engine: Engine, options: HearingOptions): Promise<Hearing> {
+  static async start(engine: Engine, options: LoadedModelOptions): Promise<LoadedModel> {
     try {
       const { maxSessions } = options.sessions;
       const recognizer = await OnlineRecognizer.create(engine, options.model, {
         maxStreams: maxSessions,
         ...options.recognizer,
       });
-      return new Hearing(engine, recognizer, options);
+      return new LoadedModel(engine, recognizer, options);
     } catch (error) {
       engine.dispose();
       throw error;
