@@ -18,6 +18,7 @@ export {
   SessionManager,
   type Session,
   type SessionManagerOptions,
+  type SessionHandlers,
   type SessionOptions,
   type SessionStep,
 } from './recognizer/sessions.ts';
