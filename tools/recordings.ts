@@ -13,7 +13,7 @@ import {
   type SoundHandlers,
 } from '../src/node/sound.ts';
 import { concatenated } from '../src/waveform/arrays.ts';
-import { readWav } from '../src/waveform/wav.ts';
+import { WavStream, readWav } from '../src/waveform/wav.ts';
 import type { Waveform } from '../src/waveform/waveform.ts';
 import { readInput, unreadable, withFile } from './files.ts';
 import { currentTerminal, note, printable } from './terminal.ts';
@@ -23,6 +23,11 @@ export const STDIN = '-';
 
 /** A recording's name, for people. */
 export const nameOf = (path: string) => (path === STDIN ? 'stdin' : path);
+
+/** Bytes of a WAV file that are read at once: some eight minutes at 16 kHz. A longer one comes in pieces. */
+const LARGEST_WHOLE = 16 << 20;
+/** Bytes within which its sound begins. */
+const LONGEST_HEADER = 1 << 20;
 
 /** Sound that is read as it is wanted. */
 export interface Recording {
@@ -112,6 +117,12 @@ async function* fromFile(path: string, onDuration: (seconds: number) => void): A
     yield* wavSamples(decodeWithFfmpeg(path, path, onDuration), handlersOf(path, onDuration));
     return;
   }
+  const seconds = await statedSeconds(path);
+  if (seconds !== undefined) {
+    onDuration(seconds);
+    yield* wavSamples(createReadStream(path), handlersOf(path, onDuration));
+    return;
+  }
   const bytes = await readInput(path);
   let wave: Waveform;
   try {
@@ -123,6 +134,23 @@ async function* fromFile(path: string, onDuration: (seconds: number) => void): A
   noteMissing(path, wave.missingBytes);
   onDuration(wave.samples.length / wave.sampleRate);
   yield wave;
+}
+
+/**
+ * How long a WAV file lasts that is too large to be read whole; undefined for one that is not, and where only the whole file
+ * tells how its samples are written, or how many there are.
+ */
+async function statedSeconds(path: string): Promise<number | undefined> {
+  const start = await withFile(path, async (source) =>
+    source.size > LARGEST_WHOLE ? source.read(0, LONGEST_HEADER) : undefined,
+  );
+  const stream = new WavStream();
+  try {
+    stream.accept(start ?? new Uint8Array(0));
+  } catch {
+    // The whole file is refused for it, or goes to ffmpeg.
+  }
+  return stream.seconds;
 }
 
 /** A WAV file that is refused, such as a compressed one, may still be one that ffmpeg reads. */

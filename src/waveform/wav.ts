@@ -59,6 +59,8 @@ interface OpenSound {
   sampleRate: number;
   /** Infinity where the header does not say. */
   remainingBytes: number;
+  /** As the header states it; undefined where it does not. */
+  seconds: number | undefined;
 }
 
 /** Where samples stand in their frames. */
@@ -107,6 +109,11 @@ export class WavStream {
     return this.#sound?.sampleRate;
   }
 
+  /** Seconds that the header states; undefined until it is there, and where it does not say. */
+  get seconds(): number | undefined {
+    return this.#sound?.seconds;
+  }
+
   /** Whether all the sound that the header states is there. */
   get isComplete(): boolean {
     return this.#sound?.remainingBytes === 0;
@@ -130,7 +137,10 @@ export class WavStream {
       const { format, start, declaredBytes } = found;
       // A size of zero was never brought up to date: through a pipe nobody sends a recording without sound.
       const remainingBytes = declaredBytes === 0 ? Infinity : declaredBytes;
-      this.#sound = { layout: layoutOf(format), sampleRate: format.sampleRate, remainingBytes };
+      const layout = layoutOf(format);
+      const frames = Math.floor(remainingBytes / (layout.channels * layout.sampleBytes));
+      const seconds = frames === Infinity ? undefined : frames / format.sampleRate;
+      this.#sound = { layout, sampleRate: format.sampleRate, remainingBytes, seconds };
       this.#pending = joined.subarray(start);
     }
     return this.#takeFrames(this.#sound);

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openRecording, readRecording } from '../../tools/recordings.ts';
 import { withTerminal } from '../../tools/terminal.ts';
+import { wavFile } from '../../tools/wav.ts';
 import { expectSameBytes, largestDifference } from '../support/close.ts';
 import { failure } from '../support/failure.ts';
 import { sample, wakeWordsFolder } from '../support/fixtures.ts';
@@ -75,6 +76,22 @@ describe('a WAV file', () => {
     const { result, noted } = await withStdin(new Uint8Array(0), () => collect(at('cut.wav')));
     expect(result.samples).toHaveLength((await sample('alexa')).samples.length - 500);
     expect(noted).toBe(`${at('cut.wav')}: 1000 bytes of sound fewer than its header states; streamed, or cut off\n`);
+  });
+
+  it('that is long is read in pieces', async () => {
+    const sampleRate = 48_000;
+    const samples = Float32Array.from({ length: 9 << 20 }, (_, i) => ((i % 60_000) - 30_000) / 32_768);
+    await writeFile(at('long.wav'), wavFile({ samples, sampleRate }));
+    const recording = await openRecording(at('long.wav'));
+    expect(recording.seconds).toBe(samples.length / sampleRate);
+    let [count, longest] = [0, 0];
+    for await (const piece of recording.audio) {
+      expect(piece.samples[0]).toBe(samples[count]);
+      count += piece.samples.length;
+      longest = Math.max(longest, piece.samples.length);
+    }
+    expect(count).toBe(samples.length);
+    expect(longest).toBeLessThan(sampleRate);
   });
 
   it('that is compressed goes to ffmpeg, and is refused in its own words where there is none', async () => {

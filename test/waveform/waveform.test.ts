@@ -242,8 +242,10 @@ describe('WavStream', () => {
 
   it('ends where the header says, and says what is missing', () => {
     const stream = new WavStream();
+    expect(stream.seconds).toBeUndefined();
     expect([...stream.accept(wav({ dataSize: 2, data: [0, 64, 1, 2, 3, 4] }))]).toEqual([0.5]);
     expect(stream.isComplete).toBe(true);
+    expect(stream.seconds).toBe(1 / 16_000);
     expect(stream.accept(Uint8Array.of(0, 64))).toHaveLength(0);
     expect(inPieces(wav({ dataSize: 100, data: [0, 64] }), 5)).toMatchObject({ samples: [0.5], missingBytes: 98 });
   });
