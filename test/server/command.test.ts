@@ -9,6 +9,9 @@ it.each([
   [[wakeWordsFolder, '--vosk-port', 'some'], '--vosk-port some'],
   [[wakeWordsFolder, '--max-sessions', '0'], '--max-sessions 0'],
   [[wakeWordsFolder, '--device', 'tpu'], '--device tpu'],
+  [[wakeWordsFolder, '--save-seconds', '0'], '--save-seconds 0'],
+  [[wakeWordsFolder, '--keep-seconds', '10'], '--keep-seconds 10'],
+  [[wakeWordsFolder, '--rule2-min-trailing-silence', 'soon'], '--rule2-min-trailing-silence soon'],
   [[wakeWordsFolder, '--token-file', 'nowhere.txt'], 'nowhere.txt'],
   [['nowhere', '--vosk-port', 'none'], 'nowhere'],
 ])('rill serve %j is refused before anything is opened', async (args, words) => {

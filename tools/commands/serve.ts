@@ -35,6 +35,11 @@ const LARGEST_PORT = 65_535;
 /** Devices that may be lost within a minute before a server goes on without the GPU. */
 const MOST_LOSSES = 3;
 
+/** More often is more work than the calls themselves. */
+const LEAST_SAVE_SECONDS = 0.1;
+/** A call that is silent is saved once a minute. */
+const LEAST_KEEP_SECONDS = 120;
+
 const OPTIONS = {
   port: {
     type: 'string',
@@ -118,16 +123,16 @@ async function serverOptions(model: string, values: Values): Promise<ServerOptio
       drainSeconds: amount(command, 'drain-seconds', values['drain-seconds']),
     },
     logText: values['log-text'],
-    saveSeconds: seconds('save-seconds', values['save-seconds']),
-    callStore: await openCallStore(values.redis, seconds('keep-seconds', values['keep-seconds'])),
+    saveSeconds: seconds('save-seconds', values['save-seconds'], LEAST_SAVE_SECONDS),
+    callStore: await openCallStore(values.redis, seconds('keep-seconds', values['keep-seconds'], LEAST_KEEP_SECONDS)),
   };
 }
 
-/** Seconds, more than 0. */
-function seconds(name: string, text: string | undefined): number | undefined {
+/** Seconds, so many at least. */
+function seconds(name: string, text: string | undefined, least: number): number | undefined {
   const value = amount({ usage }, name, text);
-  if (value === 0) {
-    throw usageError(`--${name} 0 (it must be more)`, { usage });
+  if (value !== undefined && value < least) {
+    throw usageError(`--${name} ${text} (it must be at least ${least})`, { usage });
   }
   return value;
 }
