@@ -8,7 +8,7 @@ FROM node:22-bookworm-slim
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY --from=package /rill-asr-*.tgz /tmp/
-RUN npm init -y >/dev/null && npm install --no-audit --no-fund /tmp/rill-asr-*.tgz ws@8 pino@10 prom-client@15 && rm /tmp/*.tgz
+RUN npm init -y >/dev/null && npm install --no-audit --no-fund /tmp/rill-asr-*.tgz ws@8 pino@10 prom-client@15 ioredis@6 && rm /tmp/*.tgz
 USER node
 EXPOSE 6006 2700
 # The model folder is mounted here.

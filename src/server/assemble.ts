@@ -12,6 +12,7 @@ import type { ServerLimits } from './limits.ts';
 import type { ServerLog } from './log.ts';
 import { openMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
+import { RareLine } from './rare-line.ts';
 
 /** Calls whose clients are away that a server keeps by itself, for each that it hears. */
 const KEPT_CALLS = 10;
@@ -59,23 +60,28 @@ export async function assemble(
       model,
       recognizer: options.recognizer ?? {},
       sessions: {
-        ...{ maxSessions, idleSeconds, maxBacklogSeconds },
+        // A client's place is free as soon as it has gone; its call is, when it is saved.
+        maxSessions: 2 * maxSessions,
+        ...{ idleSeconds, maxBacklogSeconds },
         onStep: (step) => {
           metrics.stepped(step);
         },
       },
       durable: {
-        store: options.callStore ?? new MemoryCallStore({ maxCalls: KEPT_CALLS * maxSessions }),
+        store: options.callStore ?? keptHere(maxSessions, options.keepSeconds),
         saveSeconds: options.saveSeconds,
         // Whoever knows a call's name may go on with it: that is in no log.
         onError: (_, error) => {
           metrics.notSaved();
-          log.warn({ error: String(error) }, 'a call could not be saved');
+          unsaved.tell(error);
         },
       },
     },
     { watcher, maxCallSeconds },
   );
+  const unsaved = new RareLine((error, calls) => {
+    log.warn({ error: String(error), saves: calls }, 'calls could not be saved');
+  });
   const journal = new Journal(log, metrics, options.logText ?? false);
   const core = new ServerCore({
     ...{ admission, calls, journal, limits, metrics, tokens: tokensOf(model) },
@@ -85,6 +91,9 @@ export async function assemble(
   });
   return { core, givenUp };
 }
+
+const keptHere = (maxSessions: number, expirySeconds: number | undefined) =>
+  new MemoryCallStore({ maxCalls: KEPT_CALLS * maxSessions, expirySeconds });
 
 /** A recognizer has refused a model without them. */
 function tokensOf({ tokens }: Model): TokenTable {

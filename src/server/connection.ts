@@ -1,7 +1,8 @@
 import type { RawData, WebSocket } from 'ws';
+import type { RillError } from '../errors.ts';
 import type { CloseReason } from '../recognizer/sessions.ts';
 import type { Dialogue, HeardCall, HeardCallOptions, Line } from './dialogue.ts';
-import type { CallOptions, DurableCall } from './durable/call.ts';
+import type { CallEnd, CallOptions, DurableCall } from './durable/call.ts';
 import type { Outcome } from './journal.ts';
 import type { ServerLimits } from './limits.ts';
 import { Refusal, closeCodeOf, wordsFor, type RefusalReason } from './refusal.ts';
@@ -21,7 +22,7 @@ export interface ConnectionHost {
   /** Opens a call. @throws RillError */
   open(options: HeardCallOptions): HeardCall;
   /** Opens a call that has a name, or goes on with it. @throws RillError */
-  resume(options: CallOptions): Promise<DurableCall>;
+  resume(options: CallOptions, connection: Connection): Promise<DurableCall>;
   /** A client got no further. */
   refused(reason: RefusalReason): void;
   /** The socket is closed. */
@@ -59,7 +60,11 @@ export class Connection implements Line {
     });
     // What is wrong with a frame: ws closes the socket itself, with the code for it.
     socket.on('error', (error) => {
-      this.#failure ??= error;
+      const refusal = refusalOf(error, host.limits);
+      if (refusal) {
+        host.refused(refusal.reason);
+      }
+      this.#failure ??= refusal ?? error;
     });
     socket.on('close', (code) => {
       clearInterval(this.#timer);
@@ -111,13 +116,11 @@ export class Connection implements Line {
   async resume(options: CallOptions): Promise<DurableCall> {
     this.#openCalls++;
     try {
-      return await this.#host.resume({
-        ...options,
-        onClose: (end, error) => {
-          this.#openCalls--;
-          return options.onClose?.(end, error);
-        },
-      });
+      const onClose = (end: CallEnd, error?: RillError) => {
+        this.#openCalls--;
+        return options.onClose?.(end, error);
+      };
+      return await this.#host.resume({ ...options, onClose }, this);
     } catch (error) {
       this.#openCalls--;
       throw error;
@@ -152,9 +155,16 @@ export class Connection implements Line {
     this.close(code, reason);
   }
 
-  /** Whether nobody has to wait for it when the server ends. */
-  get canLeave(): boolean {
-    return !this.isInCall || this.#dialogue.canMove === true;
+  /** Lets go of what another server can go on with; a call that cannot be let go stays. */
+  async move(code: number, reason: string): Promise<void> {
+    if (!this.isInCall || (await this.#dialogue.move?.())) {
+      this.close(code, reason);
+    }
+  }
+
+  /** Another connection has its call. */
+  takenOver(): void {
+    this.#dialogue.takenOver?.();
   }
 
   /** Whether a call is under way. */
@@ -201,6 +211,20 @@ export class Connection implements Line {
       this.#socket.ping();
     }
   }
+}
+
+/** A message that is too large, or no frame of a WebSocket, is its client's fault. */
+function refusalOf(error: Error & { code?: string }, { maxMessageBytes }: ServerLimits): Refusal | undefined {
+  if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+    return new Refusal('too-large', {
+      got: 'a message that is too large',
+      expected: `at most ${maxMessageBytes} bytes`,
+      remedy: 'Send samples in several messages.',
+    });
+  }
+  return error.code?.startsWith('WS_ERR_')
+    ? new Refusal('bad-request', { got: error.message, expected: 'a WebSocket', remedy: 'Check the client.' })
+    : undefined;
 }
 
 /** As much of it as a close may have; no character is cut in two. */

@@ -31,8 +31,10 @@ export class ServerCore implements RouteHost {
   readonly parts: ServerParts;
   /** WebSockets that are open. */
   readonly connections = new Set<Connection>();
-  /** Places of calls that have a name. */
-  readonly #places = new Map<string, Place>();
+  /** Places of calls that have a name, and how many connections share each: the one that has the call, and those before. */
+  readonly #shared = new Map<string, { place: Place; connections: number }>();
+  /** Who has a call that has a name. */
+  readonly #holders = new Map<string, Connection>();
 
   constructor(parts: ServerParts) {
     this.parts = parts;
@@ -59,23 +61,28 @@ export class ServerCore implements RouteHost {
     return this.parts.calls.current !== undefined && !this.admission.isDraining;
   }
 
-  /** A place for a client; where it comes back to a call that it still has a place for, that one. @throws as `Admission.enter` */
+  /** A place for a client; where it comes back to a call that still has a place, that one. @throws as `Admission.enter` */
   enter(call: string | undefined): Place {
     if (call === undefined) {
       return this.admission.enter();
     }
-    this.#places.get(call)?.leave();
-    const { leave } = this.admission.enter();
-    const place = {
+    this.admission.requireOpen();
+    const shared = this.#shared.get(call) ?? { place: this.admission.enter(), connections: 0 };
+    this.#shared.set(call, shared);
+    shared.connections++;
+    let isHere = true;
+    return {
       leave: () => {
-        leave();
-        if (this.#places.get(call) === place) {
-          this.#places.delete(call);
+        if (isHere) {
+          isHere = false;
+          shared.connections--;
+        }
+        if (shared.connections === 0) {
+          this.#shared.delete(call);
+          shared.place.leave();
         }
       },
     };
-    this.#places.set(call, place);
-    return place;
   }
 
   requireReady(): void {
@@ -106,38 +113,37 @@ export class ServerCore implements RouteHost {
     return call;
   }
 
-  async resume(options: CallOptions, entry: JournalEntry): Promise<DurableCall> {
-    // Samples that were there before; a call that is over ends before it is known.
-    let before = Infinity;
-    const call: DurableCall = await this.parts.calls.resume({
+  async resume(options: CallOptions, entry: JournalEntry, connection: Connection): Promise<DurableCall> {
+    const call = await this.parts.calls.resume({
       ...options,
       onResult: (result, number) => {
         entry.heard(result);
         return options.onResult?.(result, number);
       },
-      onClose: (end, error) => {
-        entry.listened(before === Infinity ? 0 : (call.samples - before) / options.sampleRate);
-        return options.onClose?.(end, error);
-      },
     });
-    before = call.samples;
-    if (before > 0) {
+    this.#holders.get(options.id)?.takenOver();
+    this.#holders.set(options.id, connection);
+    entry.listens(() => call.samples / options.sampleRate);
+    if (call.samples > 0) {
       this.metrics.resumed();
     }
     return call;
   }
 
-  /** What a connection of one client needs. @param leave gives its place back */
-  hostOf(entry: JournalEntry, leave: () => void): ConnectionHost {
+  /** What a connection of one client needs. @param leave gives its place back @param call its name, if it has one */
+  hostOf(entry: JournalEntry, leave: () => void, call: string | undefined): ConnectionHost {
     return {
       limits: this.parts.limits,
       open: (options) => this.open(options, entry),
-      resume: (options) => this.resume(options, entry),
+      resume: (options, connection) => this.resume(options, entry, connection),
       refused: (reason) => {
         this.refused(reason);
       },
       gone: (connection, outcome) => {
         this.connections.delete(connection);
+        if (call !== undefined && this.#holders.get(call) === connection) {
+          this.#holders.delete(call);
+        }
         leave();
         entry.end(outcome);
       },

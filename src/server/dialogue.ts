@@ -44,12 +44,14 @@ export interface Line {
 
 /** One client's side of a protocol, as messages: knows nothing of sockets. */
 export interface Dialogue {
-  /** Whether its call goes on elsewhere when the server ends: nobody waits for it then. */
-  readonly canMove?: boolean;
   /** Answers a message; the next one comes when this one is done with. @throws RillError what is wrong with it. */
   hear(message: string | Uint8Array): Promise<void>;
   /** The server is about to go: tells what was heard so far, if the protocol has a way to. */
   conclude(): Promise<void>;
+  /** The server is about to go, and another can go on with the call. @returns whether this one need not wait for it */
+  move?(): Promise<boolean>;
+  /** Another connection has its call. */
+  takenOver?(): void;
   /** The client has gone. */
   hangUp(): void;
 }

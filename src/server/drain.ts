@@ -19,9 +19,7 @@ export async function drain(
 ): Promise<void> {
   admission.drain();
   for (const connection of connections) {
-    if (connection.canLeave) {
-      void connection.leave(connection.isInCall ? SERVICE_RESTART : GOING_AWAY, 'the server ends');
-    }
+    void connection.move(connection.isInCall ? SERVICE_RESTART : GOING_AWAY, 'the server ends');
   }
   let timer: ReturnType<typeof setTimeout> | undefined;
   const bound = new Promise<void>((resolve) => {

@@ -2,10 +2,11 @@
  * sherpa-onnx's messages for a call that has a name, and goes on when its connection or its server is lost: results have
  * numbers, and the client is told which samples it may forget.
  */
-import { shown, type RillError, type RillErrorCode } from '../errors.ts';
+import type { RillError, RillErrorCode } from '../errors.ts';
 import type { TokenTable } from '../model/tokens.ts';
 import type { Dialogue, Line } from './dialogue.ts';
 import type { CallEnd, DurableCall } from './durable/call.ts';
+import { LostCall } from './durable/calls.ts';
 import { requireLength } from './limits.ts';
 import { Refusal } from './refusal.ts';
 import { SampleReader, inPieces } from './samples.ts';
@@ -29,15 +30,16 @@ export interface DurableCallLimits {
   maxSeconds: number;
 }
 
-/** Codes of WebSockets: come back, here or elsewhere; another connection has the call. */
+/** Codes of WebSockets: come back, here or elsewhere; another connection has the call; nothing is kept of it. */
 const COME_BACK = 1012;
 export const TAKEN_OVER = 4001;
+export const LOST = 4004;
 /** Failures that are the server's: the call goes on from its last save. */
 const PASSING: readonly RillErrorCode[] = ['device-lost', 'closed'];
 
 /** Its messages, each in turn. */
 export class DurableDialogue implements Dialogue {
-  readonly canMove: boolean;
+  readonly #canMove: boolean;
   readonly #line: Line;
   readonly #tokens: Pick<TokenTable, 'symbols'>;
   readonly #named: NamedCall;
@@ -61,7 +63,7 @@ export class DurableDialogue implements Dialogue {
     this.#line = line;
     this.#tokens = tokens;
     this.#named = named;
-    this.canMove = canMove;
+    this.#canMove = canMove;
     this.#maxSeconds = maxSeconds;
     this.#reader = new SampleReader(named.format);
     this.#opening = this.#open();
@@ -82,11 +84,14 @@ export class DurableDialogue implements Dialogue {
     }
   }
 
+  async move(): Promise<boolean> {
+    const call = await this.#opening;
+    return call === undefined || (this.#canMove && (await call.suspend()));
+  }
+
   async conclude(): Promise<void> {
     const call = await this.#opening;
-    if (this.canMove) {
-      await call?.suspend();
-    } else if (call && call.end === undefined) {
+    if (call?.end === undefined && call && !(await this.move())) {
       const concluded = new Promise<void>((resolve) => (this.#onConcluded = resolve));
       call.finish();
       await concluded;
@@ -114,9 +119,17 @@ export class DurableDialogue implements Dialogue {
       this.#send({ acknowledged: call.acknowledged });
       return call;
     } catch (error) {
-      this.#line.fail(error);
+      if (error instanceof LostCall) {
+        this.#line.close(LOST, error.message);
+      } else {
+        this.#line.fail(error);
+      }
       return undefined;
     }
+  }
+
+  takenOver(): void {
+    this.#line.close(...goodbye('moved'));
   }
 
   async #hearSamples(call: DurableCall, bytes: Uint8Array): Promise<void> {
@@ -141,11 +154,12 @@ export class DurableDialogue implements Dialogue {
       return;
     }
     const heard = parseObject(text)?.heard;
-    if (typeof heard !== 'number' || !Number.isInteger(heard)) {
+    if (typeof heard !== 'number' || !Number.isSafeInteger(heard) || heard < 0) {
+      // What a client writes is not repeated: it may be anything.
       throw new Refusal('bad-request', {
-        got: `the message ${shown(text)}`,
+        got: 'a text that is neither',
         expected: `${DONE}, or {"heard": the number of the last result that came}`,
-        remedy: 'Send samples as binary messages, and these as text.',
+        remedy: 'Send samples as binary messages, these as text, and what the samples are in the address.',
       });
     }
     await call.confirm(heard);
@@ -186,6 +200,6 @@ function goodbye(end: CallEnd): [code: number, reason: string] {
     case 'idle':
       return [1000, 'nothing came for long'];
     default:
-      return [COME_BACK, 'the call goes on in another connection'];
+      return [COME_BACK, 'come back: the call goes on'];
   }
 }

@@ -12,7 +12,7 @@ import { VoskDialogue } from './vosk.ts';
 /** @throws Refusal `bad-request` */
 function heardOf(text: string | null): number {
   const heard = Number(text ?? 0);
-  if (!Number.isInteger(heard) || heard < 0) {
+  if (!/^\d+$/.test(text ?? '0') || !Number.isSafeInteger(heard)) {
     throw new Refusal('bad-request', {
       got: `heard=${shown(text)}`,
       expected: 'the number of the last result that came',

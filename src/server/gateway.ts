@@ -25,9 +25,7 @@ export function acceptSockets(server: Server, sockets: WebSocketServer, core: Se
     try {
       letIn(request, socket, head, sockets, core, gate);
     } catch (error) {
-      if (error instanceof Refusal) {
-        core.refused(error.reason);
-      }
+      core.refused(error instanceof Refusal ? error.reason : 'bad-request');
       refuse(socket, error);
     }
   });
@@ -45,12 +43,13 @@ function letIn(
   checkAccess(core.access, request, url);
   core.requireReady();
   const speak = gate.speaker(url);
-  const place = core.enter(gate.callOf?.(url));
+  const call = gate.callOf?.(url);
+  const place = core.enter(call);
   // Also where the handshake fails: then nobody has come.
   socket.once('close', place.leave);
   sockets.handleUpgrade(request, socket, head, (webSocket) => {
     const entry = core.begin(gate.protocol, request.socket.remoteAddress);
-    core.connections.add(new Connection(webSocket, core.hostOf(entry, place.leave), speak));
+    core.connections.add(new Connection(webSocket, core.hostOf(entry, place.leave, call), speak));
   });
 }
 

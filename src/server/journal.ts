@@ -1,3 +1,4 @@
+import { RillError, type RillErrorCode } from '../errors.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
 import type { ServerLog } from './log.ts';
 import type { Metrics, Protocol } from './metrics.ts';
@@ -17,6 +18,8 @@ export interface JournalEntry {
   heard(result: RecognitionResult): void;
   /** Seconds of audio more. */
   listened(seconds: number): void;
+  /** From now on so many seconds of audio, asked when it has gone: those that are there already do not count. */
+  listens(seconds: () => number): void;
   /** It has gone. */
   end(outcome: Outcome): void;
 }
@@ -46,6 +49,7 @@ export class Journal {
     const client = this.#next++;
     const since = performance.now();
     let audioSeconds = 0;
+    let more: () => number = () => 0;
     this.#counts[protocol]++;
     this.#metrics.started(protocol);
     this.#log.info({ client, protocol, remote }, 'client came');
@@ -58,9 +62,14 @@ export class Journal {
       listened: (seconds) => {
         audioSeconds += seconds;
       },
+      listens: (secondsNow) => {
+        const before = secondsNow();
+        more = () => secondsNow() - before;
+      },
       end: ({ code, error }) => {
+        audioSeconds += more();
         this.#counts[protocol]--;
-        const end = endOf(error);
+        const end = endOf(code, error);
         this.#metrics.ended(protocol, end);
         const seconds = Math.round(performance.now() - since) / 1000;
         const fields = { client, protocol, end, code, seconds, audioSeconds: Math.round(1000 * audioSeconds) / 1000 };
@@ -77,5 +86,17 @@ export class Journal {
   }
 }
 
-const endOf = (error: unknown) =>
-  error === undefined ? 'finished' : error instanceof Refusal ? error.reason : 'failed';
+/** The code of a WebSocket whose connection was lost. */
+const LOST = 1006;
+/** What a client sent that cannot be taken. */
+const OF_CLIENTS: readonly RillErrorCode[] = ['bad-argument', 'bad-audio'];
+
+function endOf(code: number | undefined, error: unknown): string {
+  if (error === undefined) {
+    return code === LOST ? 'lost' : 'finished';
+  }
+  if (error instanceof Refusal) {
+    return error.reason;
+  }
+  return error instanceof RillError && OF_CLIENTS.includes(error.code) ? 'bad-request' : 'failed';
+}

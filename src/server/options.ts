@@ -31,6 +31,8 @@ export interface ServerOptions {
   callStore?: CallStore;
   /** Seconds from one save of such a call to the next; 2 by default. */
   saveSeconds?: number;
+  /** Seconds that such a call waits for its client, where it is kept in this process; 600 by default. */
+  keepSeconds?: number;
   /** What clients get at most. */
   limits?: Partial<ServerLimits>;
   /** Where it writes what happens; lines of JSON on stdout by default, by the package `pino`. */

@@ -30,7 +30,7 @@ const SCRIPT = `
   const [button, token, status, said, now] = ['button', 'token', 'status', 'said', 'now'].map((id) =>
     document.getElementById(id));
   token.value = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
-  const FOR_GOOD = [1000, 1007, 1008, 1009, 4001], MOST_ATTEMPTS = 60, WAIT_MS = 1000;
+  const FOR_GOOD = [1000, 1007, 1008, 1009, 4001, 4004], MOST_ATTEMPTS = 60, WAIT_MS = 1000;
   let stop;
 
   async function start() {

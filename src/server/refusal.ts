@@ -78,5 +78,10 @@ export function closeCodeOf(error: unknown): number {
 }
 
 /** What a client is told: Rill's own words, and of anything else only that it happened. */
-export const wordsFor = (error: unknown): string =>
-  error instanceof RillError ? error.message : 'the server has failed; its log says more';
+export function wordsFor(error: unknown): string {
+  if (!(error instanceof RillError)) {
+    return 'the server has failed; its log says more';
+  }
+  // How the server reaches its store is not for clients.
+  return error.code === 'network' ? 'the store of calls cannot be reached; try again in a few seconds' : error.message;
+}

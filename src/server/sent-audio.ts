@@ -29,7 +29,7 @@ export function rateOf(value: unknown): number | undefined {
     return undefined;
   }
   const rate = Number(value);
-  if (!Number.isInteger(rate)) {
+  if (!Number.isInteger(rate) || rate < 1) {
     throw badFormat(`sample_rate ${shown(value)}`, 'samples per second, a whole number');
   }
   return rate;

@@ -66,7 +66,7 @@ export class VoskDialogue implements Dialogue {
     } else if ('reset' in command) {
       await this.#finalise();
     } else {
-      throw badMessage(shown(message));
+      throw badMessage('a text that is none of these');
     }
   }
 
@@ -152,13 +152,13 @@ function parseCommand(text: string): Readonly<Record<string, unknown>> {
   } catch {
     // Said below.
   }
-  throw badMessage(shown(text));
+  throw badMessage('a text that is no JSON object');
 }
 
 /** What a client configures on top of what is so already. @throws Refusal `bad-request` */
 function configOf(value: unknown, before: VoskConfig): VoskConfig {
   if (typeof value !== 'object' || value === null) {
-    throw badMessage(`the config ${shown(value)}`);
+    throw badMessage('a config that is no object');
   }
   const { sample_rate, words, max_alternatives, phrase_list }: Partial<Record<string, unknown>> = { ...value };
   const rate = sample_rate === undefined ? before.sampleRate : Number(sample_rate);
@@ -180,14 +180,15 @@ const MOST_PHRASES = 1000;
 function phrasesOf(value: unknown): string[] {
   const phrases: readonly unknown[] = Array.isArray(value) ? value : [];
   if (!Array.isArray(value) || phrases.length > MOST_PHRASES || !phrases.every((each) => typeof each === 'string')) {
-    throw badMessage(`phrase_list ${shown(value)}`);
+    throw badMessage(`a phrase_list that is no list of at most ${MOST_PHRASES} texts`);
   }
   return phrases.filter((each) => typeof each === 'string');
 }
 
 const badMessage = (got: string) =>
   new Refusal('bad-request', {
-    got: `the message ${got}`,
+    // What a client writes is not repeated: it may be anything.
+    got,
     expected: '{"config": {"sample_rate", "words", "max_alternatives", "phrase_list"}}, {"eof": 1} or {"reset": 1}',
     remedy: 'Send samples of 16 bits as binary messages, and these as text.',
   });

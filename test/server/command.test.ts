@@ -11,6 +11,8 @@ it.each([
   [[wakeWordsFolder, '--device', 'tpu'], '--device tpu'],
   [[wakeWordsFolder, '--save-seconds', '0'], '--save-seconds 0'],
   [[wakeWordsFolder, '--keep-seconds', '10'], '--keep-seconds 10'],
+  [[wakeWordsFolder, '--keep-seconds', '120', '--save-seconds', '60'], 'at least 180'],
+  [[wakeWordsFolder, '--redis', 'http://user:secret@localhost'], '"http://…@localhost"'],
   [[wakeWordsFolder, '--rule2-min-trailing-silence', 'soon'], '--rule2-min-trailing-silence soon'],
   [[wakeWordsFolder, '--token-file', 'nowhere.txt'], 'nowhere.txt'],
   [['nowhere', '--vosk-port', 'none'], 'nowhere'],

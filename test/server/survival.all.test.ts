@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/encoder/engine.ts';
 import { gpuOf } from '../../src/gpu-of.ts';
 import { MemoryCallStore, type ServerOptions } from '../../src/server/index.ts';
-import { TAKEN_OVER } from '../../src/server/durable-dialogue.ts';
+import { LOST, TAKEN_OVER } from '../../src/server/durable-dialogue.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
 import { WebGpuEngine } from '../../src/webgpu/engine.ts';
@@ -117,7 +117,14 @@ describe('a call with a name', () => {
     await caller.speak(last, all(), 'Done');
     caller.take(last);
     expect(caller.texts).toEqual(unbroken);
+    // Also when the call is over: one connection has it, and its place.
+    const late = await new Caller().connect(server);
+    expect((await last.closed).code).toBe(TAKEN_OVER);
     expect(server.server.sessions).toBe(1);
+    late.socket.terminate();
+    await expect.poll(() => server.server.sessions).toBe(0);
+    const ends = server.log.filter(({ message }) => message === 'client went').map(({ fields }) => fields.end);
+    expect(ends.at(-1)).toBe('lost');
   });
 
   it('is let go when nothing comes for long, and goes on as if there had been no pause', async () => {
@@ -155,7 +162,13 @@ describe('a call with a name', () => {
     expect(caller.texts).toEqual(unbroken);
   });
 
-  it.each(['call=', `call=${'x'.repeat(201)}`, 'call=a&heard=-1', 'call=a&heard=all', 'call=a&sample_rate=fast'])(
+  it('is answered with a code of its own when it is kept no longer', async () => {
+    const client = new Client(`${socketOf(await start())}/?call=gone&heard=5`);
+    const { code, reason } = await client.closed;
+    expect([code, reason.includes('no longer')]).toEqual([LOST, true]);
+  });
+
+  it.each(['call=', `call=${'x'.repeat(201)}`, 'call=a&heard=-1', 'call=a&heard=all', 'call=a&sample_rate=0'])(
     'is refused with ?%s',
     async (query) => {
       const client = new Client(`${socketOf(await start())}/?${query}`);

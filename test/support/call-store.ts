@@ -23,6 +23,7 @@ export function describeStore(name: string, open: OpenStore): void {
       const first = await store.claim('a');
       const second = await store.claim('a');
       expect(second.owner).toBeGreaterThan(first.owner);
+      expect([first.before, second.before]).toEqual([0, first.owner]);
       expect(await store.save('a', first.owner, Uint8Array.of(1))).toBe(false);
       expect(await store.save('a', second.owner, Uint8Array.of(2))).toBe(true);
       expect(await store.remove('a', first.owner)).toBe(false);

@@ -37,8 +37,13 @@ const MOST_LOSSES = 3;
 
 /** More often is more work than the calls themselves. */
 const LEAST_SAVE_SECONDS = 0.1;
-/** A call that is silent is saved once a minute. */
-const LEAST_KEEP_SECONDS = 120;
+/** A call that is silent is saved every ten seconds. */
+const LEAST_KEEP_SECONDS = 60;
+/** A call is saved so often at least before it would be forgotten. */
+const LEAST_SAVES = 3;
+const DEFAULT_KEEP_SECONDS = '600';
+/** Where the address of a Redis may stand: it may have a password, which a command line shows to all of the machine. */
+const REDIS_VARIABLE = 'RILL_REDIS';
 
 const OPTIONS = {
   port: {
@@ -75,10 +80,15 @@ const OPTIONS = {
     type: 'string',
     value: 'URL',
     help: 'a Redis for calls that go on at another server when this one is gone',
-    otherwise: 'none: such calls are kept in this process',
+    otherwise: `the environment’s ${REDIS_VARIABLE}; else such calls are kept in this process`,
   },
   'save-seconds': { type: 'string', value: 'N', help: 'from one save of such a call to the next', otherwise: '2' },
-  'keep-seconds': { type: 'string', value: 'N', help: 'how long such a call waits for its client', otherwise: '600' },
+  'keep-seconds': {
+    type: 'string',
+    value: 'N',
+    help: 'how long such a call waits for its client',
+    otherwise: DEFAULT_KEEP_SECONDS,
+  },
   'log-text': { type: 'boolean', help: 'write down what was said, too' },
   chunk: {
     type: 'string',
@@ -123,8 +133,7 @@ async function serverOptions(model: string, values: Values): Promise<ServerOptio
       drainSeconds: amount(command, 'drain-seconds', values['drain-seconds']),
     },
     logText: values['log-text'],
-    saveSeconds: seconds('save-seconds', values['save-seconds'], LEAST_SAVE_SECONDS),
-    callStore: await openCallStore(values.redis, seconds('keep-seconds', values['keep-seconds'], LEAST_KEEP_SECONDS)),
+    ...(await keepingOptions(values)),
   };
 }
 
@@ -137,8 +146,14 @@ function seconds(name: string, text: string | undefined, least: number): number 
   return value;
 }
 
-async function openCallStore(url: string | undefined, expirySeconds?: number): Promise<RedisCallStore | undefined> {
-  return url === undefined ? undefined : RedisCallStore.open(url, { expirySeconds });
+/** How calls with a name are kept. */
+async function keepingOptions(values: Values) {
+  const saveSeconds = seconds('save-seconds', values['save-seconds'], LEAST_SAVE_SECONDS);
+  const least = Math.max(LEAST_KEEP_SECONDS, LEAST_SAVES * (saveSeconds ?? 0));
+  const keepSeconds = seconds('keep-seconds', values['keep-seconds'] ?? DEFAULT_KEEP_SECONDS, least);
+  const url = values.redis ?? (process.env[REDIS_VARIABLE] || undefined);
+  const callStore = url === undefined ? undefined : await RedisCallStore.open(url, { expirySeconds: keepSeconds });
+  return { saveSeconds, keepSeconds, callStore };
 }
 
 /** Opens the device that is asked for; where the GPU is lost again and again, and nobody insisted on it, the CPU. */

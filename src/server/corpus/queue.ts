@@ -4,8 +4,9 @@ import { RillError } from '../../errors.ts';
 import { packFile, type CorpusFile, type PackedFile } from './corpus-file.ts';
 import type { CorpusDescription } from './description.ts';
 import { loadQueuePackages, type QueuePackages } from './packages.ts';
+import { checkRedisAddress } from '../redis-address.ts';
 import { groupFiles, type JobSize } from './split.ts';
-import { CorpusStore, KEY_PREFIX, checkAddress, checkName, connect, type CorpusCounts } from './store.ts';
+import { CorpusStore, KEY_PREFIX, checkName, connect, type CorpusCounts } from './store.ts';
 
 /** What a job carries. */
 export interface JobData {
@@ -88,7 +89,7 @@ export class CorpusQueue {
    */
   static async open(url: string, name: string): Promise<CorpusQueue> {
     checkName(name);
-    checkAddress(url);
+    checkRedisAddress(url);
     const packages = await loadQueuePackages();
     return new CorpusQueue(packages, await connect(packages, url), url, name);
   }

@@ -103,17 +103,6 @@ export function checkName(name: string): void {
   }
 }
 
-/** @throws RillError `bad-argument` for the address of something else. */
-export function checkAddress(url: string): void {
-  if (!/^rediss?:\/\//.test(url)) {
-    throw new RillError('bad-argument', {
-      got: `the queue ${JSON.stringify(url)}`,
-      expected: 'an address as redis://host:6379',
-      remedy: 'Name the Redis that all workers reach.',
-    });
-  }
-}
-
 /** @throws RillError `network` where no Redis answers. */
 export async function connect({ Redis }: QueuePackages, url: string): Promise<Redis> {
   const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null });

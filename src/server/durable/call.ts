@@ -44,8 +44,10 @@ export interface CallParts {
   onGone: () => void;
 }
 
-/** A call that is silent for long is saved now and then all the same, so that the store does not forget it. */
-const LEAST_OFTEN_MS = 60_000;
+/** A call that is silent is saved now and then all the same: the store may have been emptied meanwhile. */
+const LEAST_OFTEN_MS = 10_000;
+/** A call whose client is away stays so long where the store cannot be reached. */
+const LONGEST_STAY_MS = 60_000;
 
 /** One call, on this server for now. Made by {@link DurableCalls.open}. */
 export class DurableCall {
@@ -54,6 +56,8 @@ export class DurableCall {
   readonly #options: CallOptions;
   readonly #parts: CallParts;
   readonly #unheard: Unheard;
+  /** Its hold on the call in the store. */
+  #owner: number;
   #opening: Promise<Session> | undefined;
   #session: Session | undefined;
   /** All that was said has been heard. */
@@ -65,8 +69,10 @@ export class DurableCall {
   /** What was saved last, in short, and when. */
   #saved = '';
   #savedAt = -Infinity;
-  /** Saves come one after the other. */
-  #saving: Promise<void> = Promise.resolve();
+  /** Saves come one after the other: whether the last one has gone well. */
+  #saving: Promise<boolean> = Promise.resolve(true);
+  /** Its client is away: until when it stays where it cannot be saved. */
+  #staysUntil: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @internal @param stored where it was on another server, or in another connection */
@@ -74,11 +80,12 @@ export class DurableCall {
     this.id = options.id;
     this.#options = options;
     this.#parts = parts;
+    this.#owner = parts.owner;
     this.#acknowledged = stored?.samples ?? 0;
     this.#told = stored?.results ?? 0;
     this.#unheard = new Unheard(stored?.unheard);
     this.#unheard.confirm(options.heard ?? 0);
-    for (const { result, number } of this.#unheard.upTo(Infinity)) {
+    for (const { result, number } of this.#unheard.all) {
       this.#options.onResult?.(result, number);
     }
   }
@@ -86,6 +93,11 @@ export class DurableCall {
   /** Samples whose state is safe: the client goes on with the next one. */
   get acknowledged(): number {
     return this.#acknowledged;
+  }
+
+  /** @internal Samples per second. */
+  get sampleRate(): number {
+    return this.#options.sampleRate;
   }
 
   /** Samples taken. */
@@ -105,7 +117,7 @@ export class DurableCall {
 
   /** Whether the client has said that it has all results. */
   get isConfirmed(): boolean {
-    return this.#unheard.upTo(Infinity).length === 0;
+    return this.#unheard.isEmpty;
   }
 
   /** Why it is no longer here; undefined while it is. */
@@ -128,7 +140,7 @@ export class DurableCall {
   /** @internal All of it was heard before. */
   beginOver(): void {
     this.#isOver = true;
-    // When whoever opens it has it.
+    // Not in the middle of its opening.
     queueMicrotask(() => {
       this.#leave('finished');
     });
@@ -147,7 +159,7 @@ export class DurableCall {
     if (!(known >= 0)) {
       throw new RillError('bad-argument', {
         got: `samples from ${position} on`,
-        expected: `from ${session.samples} on at the latest, in call ${this.id}`,
+        expected: `from ${session.samples} on at the latest`,
         remedy: 'Send all samples behind those that are acknowledged, once more.',
       });
     }
@@ -169,52 +181,75 @@ export class DurableCall {
     }
   }
 
-  /**
-   * The client has all results up to a number: they need not be kept for it. Of a call that has ended nothing is, then.
-   *
-   * @throws RillError `network` where a call that has ended cannot be removed from the store.
-   */
+  /** The client has all results up to a number: they need not be kept for it. Of a call that is over its end is, then. */
   async confirm(results: number): Promise<void> {
     this.#unheard.confirm(results);
     if (this.#isOver && this.isConfirmed) {
-      await this.#parts.store.remove(this.id, this.#parts.owner);
+      try {
+        await this.#parts.store.save(this.id, this.#owner, writeCall(this.#over()));
+      } catch (error) {
+        this.#parts.onError(this.id, error);
+      }
     }
   }
 
-  /** Saves it now. What goes wrong is told to `onError`, as it is of the saves in between. */
-  async save(): Promise<void> {
-    this.#saving = this.#saving.then(() => this.#save());
-    await this.#saving;
+  /**
+   * Saves it now. What goes wrong is told to `onError`, as it is of the saves in between.
+   *
+   * @returns whether the store has it as it is
+   */
+  save(): Promise<boolean> {
+    return this.#saveNext(true);
   }
 
-  /** Saves it and lets it go: its client has gone, or the server is about to. It can go on here or anywhere. */
-  async suspend(): Promise<void> {
-    await this.#letGo('suspended');
+  /**
+   * Saves it and lets it go: its client has gone, or the server is about to. It can go on here or anywhere. Where the store
+   * cannot be reached it stays for a minute, and is let go as soon as it is saved.
+   *
+   * @returns whether it was let go
+   */
+  async suspend(): Promise<boolean> {
+    const isGone = await this.#letGo('suspended');
+    if (!isGone) {
+      this.#staysUntil ??= performance.now() + LONGEST_STAY_MS;
+    }
+    return isGone;
   }
 
-  /** @internal As {@link suspend}, for another connection of its client. */
-  async handOver(): Promise<void> {
-    await this.#letGo('moved');
+  /**
+   * @internal Another connection claims it.
+   *
+   * @param owner its hold on the call
+   * @param before the hold before that: where it is not this one's, the call has been elsewhere meanwhile
+   * @returns whether the store has what there is of it
+   */
+  async handOver(owner: number, before: number): Promise<boolean> {
+    if (before > this.#owner) {
+      this.#leave('moved');
+      return true;
+    }
+    this.#owner = owner;
+    return this.#letGo('moved');
   }
 
   /** Ends it without its last words; nothing of it is kept. @throws RillError `network`. */
   async discard(): Promise<void> {
     this.#leave('discarded');
     await this.#saving;
-    await this.#parts.store.remove(this.id, this.#parts.owner);
+    await this.#parts.store.remove(this.id, this.#owner);
   }
 
-  async #letGo(end: CallEnd): Promise<void> {
-    if (this.#end === undefined) {
-      await this.save();
+  async #letGo(end: CallEnd): Promise<boolean> {
+    if (this.#end === undefined && (await this.save())) {
       this.#leave(end);
     }
+    return this.#end !== undefined;
   }
 
   #here(): Session {
     if (!this.#session || this.#end !== undefined) {
       throw new RillError('closed', {
-        got: `call ${this.id}, which is no longer here (${this.#end ?? 'not begun'})`,
+        got: `a call that is no longer here (${this.#end ?? 'not begun'})`,
         expected: 'an open call',
         remedy: 'Open it again, or another.',
       });
@@ -247,7 +282,11 @@ export class DurableCall {
 
   #scheduleSave(): void {
     this.#timer = setTimeout(() => {
-      void this.save().then(() => {
+      void this.#saveNext(false).then((isSaved) => {
+        const isAway = this.#staysUntil !== undefined;
+        if (isAway && (isSaved || performance.now() > (this.#staysUntil ?? 0))) {
+          this.#leave('suspended');
+        }
         if (this.#end === undefined) {
           this.#scheduleSave();
         }
@@ -255,15 +294,21 @@ export class DurableCall {
     }, 1000 * this.#parts.saveSeconds);
   }
 
-  async #save(): Promise<void> {
+  #saveNext(always: boolean): Promise<boolean> {
+    this.#saving = this.#saving.then(() => this.#save(always));
+    return this.#saving;
+  }
+
+  /** @returns whether the store has it as it is */
+  async #save(always: boolean): Promise<boolean> {
     try {
-      const call = await this.#current();
+      const call = await this.#current(always);
       if (!call) {
-        return;
+        return true;
       }
-      if (!(await this.#parts.store.save(this.id, this.#parts.owner, writeCall(call)))) {
+      if (!(await this.#parts.store.save(this.id, this.#owner, writeCall(call)))) {
         this.#leave('moved');
-        return;
+        return false;
       }
       this.#savedAt = performance.now();
       this.#saved = inShort(call);
@@ -271,34 +316,46 @@ export class DurableCall {
         this.#acknowledged = call.samples;
         this.#options.onAcknowledged?.(call.samples);
       }
+      return true;
     } catch (error) {
-      if (this.#end === undefined && (this.#isOver || this.#session?.isOpen)) {
+      // A session that ends meanwhile has no snapshot; its end is saved.
+      if (this.#end === undefined && !(error instanceof RillError && error.code === 'closed')) {
         this.#parts.onError(this.id, error);
       }
+      return false;
     }
   }
 
-  /** What is to be saved now; nothing where that was saved already. */
-  async #current(): Promise<StoredCall | undefined> {
+  #over(): StoredCall {
+    const { sampleRate } = this.#options;
+    return { sampleRate, samples: this.samples, results: this.#told, unheard: this.#unheard.all, session: undefined };
+  }
+
+  /** What is to be saved now; nothing where nothing was said yet, or that was saved already and need not be `always`. */
+  async #current(always: boolean): Promise<StoredCall | undefined> {
     const session = this.#session;
     if (!session || this.#end !== undefined) {
       return undefined;
     }
-    const { sampleRate } = this.#options;
     if (this.#isOver) {
-      const { samples, results } = session;
-      return { sampleRate, samples, results, unheard: this.#unheard.upTo(results), session: undefined };
+      return this.#over();
     }
-    if (!session.isOpen) {
+    if (!session.isOpen || session.samples === 0) {
       return undefined;
     }
-    const isDue = performance.now() - this.#savedAt > LEAST_OFTEN_MS;
+    const isDue = always || performance.now() - this.#savedAt > LEAST_OFTEN_MS;
     const now = { samples: session.samples, unheard: this.#unheard.upTo(session.results) };
     if (!isDue && inShort(now) === this.#saved) {
       return undefined;
     }
     const { bytes, samples, results } = await session.snapshot();
-    return { sampleRate, samples, results, unheard: this.#unheard.upTo(results), session: bytes };
+    return {
+      sampleRate: this.#options.sampleRate,
+      samples,
+      results,
+      unheard: this.#unheard.upTo(results),
+      session: bytes,
+    };
   }
 
   #leave(end: CallEnd, error?: RillError): void {

@@ -1,7 +1,7 @@
 import { RillError, shown } from '../../errors.ts';
 import type { SessionManager } from '../../recognizer/sessions.ts';
 import { DurableCall, type CallOptions } from './call.ts';
-import type { CallStore } from './store.ts';
+import type { CallStore, Claim } from './store.ts';
 import { readCall, type StoredCall } from './stored-call.ts';
 
 /** How calls are kept. */
@@ -69,6 +69,7 @@ export class DurableCalls {
    * Begins a call, or goes on with one that was here or on another server: that one is told so, and can save it no more.
    * Results that the client has not heard are told first, then this resolves.
    *
+   * @throws LostCall where results were heard of a call that is kept no longer.
    * @throws RillError `bad-argument` for an id or a rate that do not fit, `busy` where there are as many as allowed or while
    * the server ends, `network` when the store cannot be reached, `bad-snapshot` for a call of another model or other
    * options, `closed`.
@@ -99,13 +100,13 @@ export class DurableCalls {
     const { id, hotwords, keywords } = options;
     if (this.#isDraining) {
       throw new RillError('busy', {
-        got: `call ${id} at a server that ends`,
+        got: 'a call at a server that ends',
         expected: 'one that stays',
         remedy: 'Take it to another server.',
       });
     }
-    await this.#calls.get(id)?.handOver();
-    const { owner, state } = await this.#store.claim(id);
+    requireRate(options, this.#calls.get(id));
+    const { owner, state } = await this.#claim(options);
     const stored = state && readCall(state);
     requireRate(options, stored);
     const onGone = () => {
@@ -127,12 +128,46 @@ export class DurableCalls {
     return call;
   }
 
+  /** Takes a call over, from a connection to this server, too: its state is what that one has now. */
+  async #claim({ id, heard = 0 }: CallOptions): Promise<Claim> {
+    const claim = await this.#store.claim(id);
+    const here = this.#calls.get(id);
+    if (here) {
+      if (!(await here.handOver(claim.owner, claim.before))) {
+        throw notSaved();
+      }
+      return this.#store.claim(id);
+    }
+    if (heard > 0 && claim.before === 0) {
+      throw new LostCall();
+    }
+    return claim;
+  }
+
   #forget(call: DurableCall): void {
     if (this.#calls.get(call.id) === call) {
       this.#calls.delete(call.id);
     }
   }
 }
+
+/** A call that a client has heard results of, and that is kept no longer: `bad-argument`. */
+export class LostCall extends RillError {
+  constructor() {
+    super('bad-argument', {
+      got: 'a call that is kept no longer',
+      expected: 'one that its client came back to in time',
+      remedy: 'Begin another call, under another name, with the samples that are left.',
+    });
+  }
+}
+
+const notSaved = () =>
+  new RillError('network', {
+    got: 'a call that cannot be saved for its other connection',
+    expected: 'a store that can be reached',
+    remedy: 'Try again in a few seconds.',
+  });
 
 /** @throws RillError `bad-argument` for what is no name of a call. */
 export function checkCallId(id: unknown): void {
@@ -145,10 +180,10 @@ export function checkCallId(id: unknown): void {
   }
 }
 
-function requireRate({ id, sampleRate }: CallOptions, stored: StoredCall | undefined): void {
-  if (stored && stored.sampleRate !== sampleRate) {
+function requireRate({ sampleRate }: CallOptions, before: Pick<StoredCall, 'sampleRate'> | undefined): void {
+  if (before && before.sampleRate !== sampleRate) {
     throw new RillError('bad-argument', {
-      got: `${sampleRate} Hz in call ${id}, which began with ${stored.sampleRate} Hz`,
+      got: `${sampleRate} Hz in a call that began with ${before.sampleRate} Hz`,
       expected: 'one sample rate for a whole call',
       remedy: 'Go on at the same rate, or begin another call.',
     });

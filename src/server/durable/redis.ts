@@ -1,4 +1,5 @@
 import { RillError } from '../../errors.ts';
+import { checkRedisAddress } from '../redis-address.ts';
 import { loadPackage } from '../packages.ts';
 import { DEFAULT_EXPIRY_SECONDS, type CallStore, type Claim } from './store.ts';
 
@@ -25,11 +26,11 @@ const TIMEOUT_MS = 5000;
  */
 const CLAIM = `
 local time = redis.call('TIME')
-local before = tonumber(redis.call('HGET', KEYS[1], 'owner') or '0')
+local before = redis.call('HGET', KEYS[1], 'owner') or '0'
 local owner = string.format('%.0f', math.max(before + 1, time[1] * 1000000 + time[2]))
 redis.call('HSET', KEYS[1], 'owner', owner)
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return {owner, redis.call('HGET', KEYS[1], 'state')}`;
+return {owner, before, redis.call('HGET', KEYS[1], 'state')}`;
 
 const HOLD = `
 if tonumber(redis.call('HGET', KEYS[1], 'owner') or '0') > tonumber(ARGV[2]) then
@@ -69,9 +70,10 @@ export class RedisCallStore implements CallStore {
    * Connects to Redis by the package `ioredis`, which has to be installed.
    *
    * @param url as `redis://host:6379`
-   * @throws RillError `bad-argument` without the package, `network` when Redis cannot be reached.
+   * @throws RillError `bad-argument` without the package and for what is no address, `network` when Redis cannot be reached.
    */
   static async open(url: string, options: RedisCallStoreOptions = {}): Promise<RedisCallStore> {
+    checkRedisAddress(url);
     const { Redis } = await loadPackage(() => import('ioredis'), {
       got: 'no package ioredis',
       expected: 'it beside rill-asr',
@@ -90,7 +92,8 @@ export class RedisCallStore implements CallStore {
       await redis.connect();
     } catch (cause) {
       redis.disconnect();
-      throw unreachable(cause);
+      const { host } = new URL(url);
+      throw unreachable(cause, ` at ${host}`, 'Check its address, and whether it runs.');
     }
     const store = new RedisCallStore(redis, options);
     store.#close = () => {
@@ -100,8 +103,12 @@ export class RedisCallStore implements CallStore {
   }
 
   async claim(id: string): Promise<Claim> {
-    const [owner, state] = arrayOf(await this.#eval(CLAIM, id, this.#expiryMs));
-    return { owner: Number(String(owner)), state: state instanceof Uint8Array ? state : undefined };
+    const [owner, before, state] = arrayOf(await this.#eval(CLAIM, id, this.#expiryMs));
+    return {
+      owner: Number(String(owner)),
+      before: Number(String(before)),
+      state: state instanceof Uint8Array ? state : undefined,
+    };
   }
 
   async save(id: string, owner: number, state: Uint8Array): Promise<boolean> {
@@ -129,13 +136,17 @@ export class RedisCallStore implements CallStore {
 
 const arrayOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 
-function unreachable(cause: unknown): RillError {
+function unreachable(
+  cause: unknown,
+  where = '',
+  remedy = 'Check whether it runs; calls go on meanwhile, and are saved when it is back.',
+): RillError {
   return new RillError(
     'network',
     {
-      got: `no answer from Redis (${cause instanceof Error ? cause.message : String(cause)})`,
+      got: `no answer from Redis${where} (${cause instanceof Error ? cause.message : String(cause)})`,
       expected: 'one within some seconds',
-      remedy: 'Check its address and whether it runs; calls go on meanwhile, and are saved when it is back.',
+      remedy,
     },
     { cause },
   );

@@ -22,6 +22,8 @@ export interface CallStore {
 export interface Claim {
   /** Grows from claim to claim. */
   owner: number;
+  /** That of the claim before; 0 where there was none, or it is forgotten. */
+  before: number;
   /** What was saved last, if anything is kept. */
   state: Uint8Array | undefined;
 }
@@ -29,7 +31,9 @@ export interface Claim {
 /** Seconds that a call is kept without being saved: whoever comes back has to do so by then. */
 export const DEFAULT_EXPIRY_SECONDS = 600;
 
-interface Kept extends Claim {
+interface Kept {
+  owner: number;
+  state: Uint8Array | undefined;
   /** Of `performance.now()`. */
   until: number;
 }
@@ -38,7 +42,7 @@ interface Kept extends Claim {
 export interface MemoryCallStoreOptions {
   /** Seconds that a call is kept without being saved; 600 by default. */
   expirySeconds?: number;
-  /** Calls that are kept at most: the one that was saved longest ago goes for another. No limit by default. */
+  /** Calls that are kept at most: one without a state, or that was saved longest ago, goes for another. No limit by default. */
   maxCalls?: number;
 }
 
@@ -56,10 +60,10 @@ export class MemoryCallStore implements CallStore {
   }
 
   async claim(id: string): Promise<Claim> {
-    const { state } = this.#find(id);
+    const { owner: before, state } = this.#find(id);
     this.#owner++;
     this.#keep(id, this.#owner, state);
-    return { owner: this.#owner, state };
+    return { owner: this.#owner, before, state };
   }
 
   async save(id: string, owner: number, state: Uint8Array): Promise<boolean> {
@@ -81,13 +85,24 @@ export class MemoryCallStore implements CallStore {
   #keep(id: string, owner: number, state: Uint8Array | undefined): void {
     this.#calls.delete(id);
     this.#calls.set(id, { owner, state, until: performance.now() + this.#expiryMs });
-    const [oldest] = this.#calls.keys();
     if (this.#calls.size > this.#maxCalls) {
-      this.#calls.delete(oldest);
+      this.#dropOne();
     }
   }
 
-  #find(id: string): Claim {
+  /** One of which nothing was kept yet, rather than one that somebody may come back to. */
+  #dropOne(): void {
+    let [dropped] = this.#calls.keys();
+    for (const [id, { state }] of this.#calls) {
+      if (state === undefined) {
+        dropped = id;
+        break;
+      }
+    }
+    this.#calls.delete(dropped);
+  }
+
+  #find(id: string): Omit<Kept, 'until'> {
     const now = performance.now();
     for (const [each, { until }] of this.#calls) {
       if (until > now) {

@@ -25,7 +25,16 @@ export class Unheard {
     this.#results = this.#results.filter((each) => each.number > number);
   }
 
-  /** All of them up to a number. */
+  /** All of them. */
+  get all(): readonly NumberedResult[] {
+    return this.#results;
+  }
+
+  get isEmpty(): boolean {
+    return this.#results.length === 0;
+  }
+
+  /** Those up to a number. */
   upTo(number: number): readonly NumberedResult[] {
     return this.#results.filter((each) => each.number <= number);
   }

@@ -158,9 +158,10 @@ describe('DurableCalls', () => {
     expect(late.results.filter(({ isFinal }) => isFinal)).toEqual(unbroken.filter(({ isFinal }) => isFinal));
     expect([...late.heard.keys()].at(-1)).toBe(unbroken.length);
     await again.call.confirm(unbroken.length);
-    const afresh = await new Client().connect(server(store));
-    expect(afresh.call.end).toBeUndefined();
-    await afresh.call.discard();
+    // Of its results nothing is kept; that it is over is.
+    const confirmed = await new Client().connect(server(store));
+    expect([await confirmed.closed, confirmed.told]).toEqual(['finished', []]);
+    expect(confirmed.call.acknowledged).toBe(audio.samples.length);
   });
 
   it('lets go of a call when nothing comes for long, its last words open', async () => {
@@ -175,6 +176,66 @@ describe('DurableCalls', () => {
     next.call.finish();
     expect(await next.closed).toBe('finished');
     expect(client.results).toEqual(unbroken);
+  });
+
+  it('says that a call is lost whose results were heard, and that is kept no longer', async () => {
+    const store = new MemoryCallStore();
+    expect(await failure('bad-argument', () => new Client().connect(server(store), { heard: 3 }))).toContain(
+      'no longer',
+    );
+    // Its server has ended before the first save: all of it is sent again, and nothing is told twice.
+    const { call } = await new Client().connect(server(store));
+    push(call, 0, third());
+    const again = await new Client().connect(server(store), { heard: 1 });
+    expect(again.call.acknowledged).toBe(0);
+    await again.call.discard();
+  });
+
+  it('keeps a call whose client has gone until it can be saved', async () => {
+    const store = new MemoryCallStore();
+    const calls = new DurableCalls(new SessionManager(recognizer), store, { saveSeconds: 0.02 });
+    const client = new Client();
+    const { call, closed } = await client.connect(calls);
+    push(call, 0, third());
+    const down = vi.spyOn(store, 'save').mockRejectedValue(new Error('down'));
+    expect(await call.suspend()).toBe(false);
+    // Neither can another connection have it, which would begin at an older state.
+    await failure('network', () => client.connect(calls));
+    down.mockRestore();
+    expect(await closed).toBe('suspended');
+    const next = await client.connect(calls);
+    expect(next.call.acknowledged).toBe(third());
+    await next.call.discard();
+  });
+
+  it('takes a call over as it is here, where the store has lost it', async () => {
+    const store = new MemoryCallStore();
+    const calls = server(store);
+    const client = new Client();
+    const first = await client.connect(calls);
+    push(first.call, 0, third());
+    const fresh = new MemoryCallStore();
+    vi.spyOn(store, 'claim').mockImplementation((id) => fresh.claim(id));
+    vi.spyOn(store, 'save').mockImplementation((...state) => fresh.save(...state));
+    const second = await client.connect(calls, { heard: 1 });
+    expect([await first.closed, second.call.acknowledged]).toEqual(['moved', third()]);
+    await second.call.discard();
+  });
+
+  it('keeps nothing of a call in which nothing was said', async () => {
+    const store = new MemoryCallStore();
+    const save = vi.spyOn(store, 'save');
+    const { call } = await new Client().connect(server(store));
+    expect(await call.suspend()).toBe(true);
+    expect(save).not.toHaveBeenCalled();
+  });
+
+  it('refuses another rate without taking the call away from who has it', async () => {
+    const calls = server(new MemoryCallStore());
+    const { call } = await new Client().connect(calls);
+    await failure('bad-argument', () => new Client().connect(calls, { sampleRate: 8000 }));
+    push(call, 0, third());
+    await call.discard();
   });
 
   it('goes on where the store fails, and saves when it is back', async () => {
@@ -218,6 +279,7 @@ describe('DurableCalls', () => {
   it('refuses another rate than the call began with, and a state that is damaged', async () => {
     const store = new MemoryCallStore();
     const { call } = await new Client().connect(server(store));
+    push(call, 0, third());
     await call.suspend();
     await failure('bad-argument', () => new Client().connect(server(store), { sampleRate: 8000 }));
     const { owner } = await store.claim(ID);

@@ -4,7 +4,7 @@ import { OnlineRecognizer } from '../../../src/recognizer/recognizer.ts';
 import { SessionManager } from '../../../src/recognizer/sessions.ts';
 import { DurableCalls } from '../../../src/server/durable/calls.ts';
 import { MemoryCallStore } from '../../../src/server/durable/store.ts';
-import { DurableDialogue, TAKEN_OVER, type NamedCall } from '../../../src/server/durable-dialogue.ts';
+import { DurableDialogue, LOST, TAKEN_OVER, type NamedCall } from '../../../src/server/durable-dialogue.ts';
 import { sherpaMessage } from '../../../src/server/sherpa-message.ts';
 import { WasmEngine } from '../../../src/wasm/engine.ts';
 import type { Waveform } from '../../../src/waveform/waveform.ts';
@@ -92,8 +92,11 @@ describe('sherpa-onnx’s protocol for a call that has a name', () => {
     expect(line.closed).toBeUndefined();
     await dialogue.hear(`{"heard": ${unbroken.length}}`);
     expect(line.closed).toEqual({ code: 1000, reason: 'done' });
-    // Nothing of it is kept.
-    expect((await connect()).line.messages).toEqual([{ acknowledged: 0 }]);
+    // That it is over is kept, for who has lost the last message.
+    const again = await connect({ heard: unbroken.length });
+    await ended(again.line);
+    expect(again.line.messages).toEqual([{ acknowledged: audio.samples.length }, 'Done!']);
+    expect(await closed(again.line)).toBe(1000);
   });
 
   it('goes on in another connection, with all results told once', async () => {
@@ -138,10 +141,19 @@ describe('sherpa-onnx’s protocol for a call that has a name', () => {
 
   it('refuses what no client sends, and a call that is too long', async () => {
     const { dialogue } = await connect({}, { ...LIMITS, maxSeconds: 1 });
-    for (const text of ['hello', '{"heard": "all"}', '{}']) {
+    for (const text of ['hello', '{"heard": "all"}', '{"heard": -1}', '{}']) {
       expect(await failure('bad-argument', () => dialogue.hear(text))).toContain('heard');
     }
     expect(await failure('bad-argument', () => dialogue.hear(samples(0)))).toContain('1 s of audio');
+  });
+
+  it('tells a client that its call is lost', async () => {
+    const line = new FakeLine();
+    line.resume = (options) => calls.open(options);
+    const call = { id: 'gone', heard: 7, sampleRate: audio.sampleRate, format: 'f32le' as const };
+    new DurableDialogue(line, { symbols }, call, LIMITS);
+    expect(await closed(line)).toBe(LOST);
+    expect(line.closed?.reason).toContain('Begin another call');
   });
 
   it('fails where the call cannot be had', async () => {
