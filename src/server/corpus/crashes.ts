@@ -13,38 +13,56 @@ interface Progress {
   alone: number;
 }
 
+/** Workers that were taken for dead at a job, and were not. */
+export interface Excused {
+  count: number;
+  alone: number;
+}
+
 /**
  * The processes that have ended while files of a job were under way in them. A worker that ends while the job only waits for
- * its turn says nothing about the job, and one that ends with other jobs beside it little.
+ * its turn says nothing about the job, and one that ends with other jobs beside it little. One that only stood still for
+ * longer than its lock says so when it goes on.
  */
 export class Crashes {
-  /** All of them, and those with nothing beside the job. */
-  readonly count: number;
-  readonly alone: number;
+  /** Whatever looked like one. */
+  readonly #all: Excused;
+  readonly #excused: Excused;
   /** Indices of the files that were under way at the last one. */
   readonly underWay: readonly number[];
   readonly #stalls: number;
 
-  private constructor(count: number, alone: number, underWay: readonly number[], stalls: number) {
-    this.count = count;
-    this.alone = alone;
+  private constructor(all: Excused, excused: Excused, underWay: readonly number[], stalls: number) {
+    this.#all = all;
+    this.#excused = excused;
     this.underWay = underWay;
     this.#stalls = stalls;
   }
 
+  /** Workers that have ended at it. */
+  get count(): number {
+    return this.#all.count - this.#excused.count;
+  }
+
+  /** Those that had nothing beside it. */
+  get alone(): number {
+    return this.#all.alone - this.#excused.alone;
+  }
+
   /** What a job that has just come tells of the workers before. */
-  static of({ progress, stalledCounter }: Pick<CorpusJob, 'progress' | 'stalledCounter'>): Crashes {
+  static of({ progress, stalledCounter }: Pick<CorpusJob, 'progress' | 'stalledCounter'>, excused: Excused): Crashes {
     if (!isProgress(progress)) {
-      return new Crashes(0, 0, [], stalledCounter);
+      return new Crashes({ count: 0, alone: 0 }, excused, [], stalledCounter);
     }
     const { underWay, isAlone, stalls, count, alone } = progress;
     const hasCrashed = underWay.length > 0 && stalledCounter > stalls;
-    return new Crashes(count + Number(hasCrashed), alone + Number(hasCrashed && isAlone), underWay, stalledCounter);
+    const all = { count: count + Number(hasCrashed), alone: alone + Number(hasCrashed && isAlone) };
+    return new Crashes(all, excused, underWay, stalledCounter);
   }
 
   /** The progress to be written before files are begun. */
   before(underWay: readonly number[], isAlone: boolean): Progress {
-    return { underWay: [...underWay], isAlone, stalls: this.#stalls, count: this.count, alone: this.alone };
+    return { underWay: [...underWay], isAlone, stalls: this.#stalls, ...this.#all };
   }
 }
 

@@ -1,7 +1,9 @@
 /** What is known of a corpus in Redis, beside its jobs: what it is, what is done, and the results until they are taken. */
 import type { Redis } from 'ioredis';
 import { RillError } from '../../errors.ts';
+import { withoutPassword } from '../redis-address.ts';
 import type { CorpusFile } from './corpus-file.ts';
+import type { Excused } from './crashes.ts';
 import { formatDescription, parseDescription, type CorpusDescription } from './description.ts';
 import type { QueuePackages } from './packages.ts';
 
@@ -128,13 +130,10 @@ export async function connect({ Redis }: QueuePackages, url: string): Promise<Re
   return redis;
 }
 
-/** As it may be shown. */
-const withoutPassword = (url: string) => url.replace(/\/\/[^@/]*@/, '//…@');
-
 /** A corpus's own keys. */
 export class CorpusStore {
   readonly #redis: Redis;
-  readonly #keys: Readonly<Record<'about' | 'done' | 'aside' | 'results' | 'counts' | 'rate', string>>;
+  readonly #keys: Readonly<Record<'about' | 'done' | 'aside' | 'results' | 'counts' | 'rate' | 'excused', string>>;
 
   /** @internal */
   constructor(redis: Redis, name: string) {
@@ -147,7 +146,20 @@ export class CorpusStore {
       results: key('results'),
       counts: key('counts'),
       rate: key('rate'),
+      excused: key('excused'),
     };
+  }
+
+  /** A worker that was taken for dead at a job was not. */
+  async excuse(job: string, wasAlone: boolean): Promise<void> {
+    await this.#redis.hincrby(this.#keys.excused, job, 1);
+    await this.#redis.hincrby(this.#keys.excused, `${job} alone`, Number(wasAlone));
+  }
+
+  /** How many workers were taken for dead at a job, and were not. */
+  async excused(job: string): Promise<Excused> {
+    const [count, alone] = await this.#redis.hmget(this.#keys.excused, job, `${job} alone`);
+    return { count: Number(count ?? 0), alone: Number(alone ?? 0) };
   }
 
   /** What was submitted; undefined where nothing was. */

@@ -44,6 +44,8 @@ export class CorpusWorker {
   readonly #stop = new AbortController();
   /** Jobs that are under way here. */
   readonly #company = new Company();
+  /** By job. */
+  readonly #attempts = new Map<string, Attempt>();
   /** Why this worker cannot go on. */
   #broken: { error: unknown } | undefined;
 
@@ -74,8 +76,22 @@ export class CorpusWorker {
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       settings: { backoffStrategy: (attempts) => 1000 * this.#retrySeconds(attempts) },
     });
-    worker.on('error', (error) => {
-      onNote(error.message);
+    let told = '';
+    worker.on('error', ({ message }) => {
+      if (message !== told) {
+        onNote(message);
+        told = message;
+      }
+    });
+    // This process, or Redis, stood still for longer than a lock lasts: it was taken for dead, and is not.
+    worker.on('lockRenewalFailed', (jobs) => {
+      jobs.forEach(
+        (id) =>
+          void this.#attempts
+            .get(id)
+            ?.excuse()
+            .catch(() => undefined),
+      );
     });
     const stop = () => {
       this.#stop.abort();
@@ -114,7 +130,7 @@ export class CorpusWorker {
   async #process(job: CorpusJob, token: string | undefined): Promise<void> {
     const files = job.data.files.map(unpackFile);
     const left = await this.#store.undone(files);
-    const crashes = Crashes.of(job);
+    const crashes = Crashes.of(job, await this.#store.excused(job.id ?? ''));
     if (left.length > 1 && crashes.count >= CRASHES) {
       await this.#split(job, left, crashes.underWay);
       return;
@@ -127,9 +143,12 @@ export class CorpusWorker {
     const isAlone = crashes.count > 0 || job.data.isSuspect === true;
     await job.updateProgress(crashes.before([], isAlone));
     const leave = await this.#company.enter(isAlone);
+    const attempt = new Attempt(job, { crashes, isAlone }, this.#store, this.#options);
+    this.#attempts.set(job.id ?? '', attempt);
     try {
-      await this.#hear(job, token, left, new Attempt(job, { crashes, isAlone }, this.#store, this.#options));
+      await this.#hear(job, token, left, attempt);
     } finally {
+      this.#attempts.delete(job.id ?? '');
       leave();
     }
   }
@@ -223,6 +242,7 @@ class Attempt {
   /** Files that cannot be read, with the reason. */
   readonly refused = new Map<CorpusFile, unknown>();
   readonly #underWay = new Set<number>();
+  #isExcused = false;
   readonly #job: CorpusJob;
   readonly #begun: { crashes: Crashes; isAlone: boolean };
   readonly #store: CorpusStore;
@@ -250,6 +270,14 @@ class Attempt {
     this.#underWay.add(index);
     const { crashes, isAlone } = this.#begun;
     await this.#job.updateProgress(crashes.before(this.underWay, isAlone));
+  }
+
+  /** Whoever has the job now is not to take this process for one that has ended. */
+  async excuse(): Promise<void> {
+    if (!this.#isExcused && this.#underWay.size > 0) {
+      this.#isExcused = true;
+      await this.#store.excuse(this.#job.id ?? '', this.#begun.isAlone);
+    }
   }
 
   async onHeard(file: CorpusFile, heard: Heard): Promise<void> {

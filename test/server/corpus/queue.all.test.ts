@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collectAll, linesInOrder } from '../../../src/server/corpus/collect.ts';
 import type { CorpusDescription } from '../../../src/server/corpus/description.ts';
@@ -113,6 +114,20 @@ describe('a corpus in a queue', () => {
     expect(errors.filter(([, error]) => error !== undefined)).toEqual([
       ['crash.wav', expect.stringMatching(/ended 3/)],
     ]);
+  });
+
+  it('does not take a worker that stood still for one that has ended', async () => {
+    await submit(plain(1));
+    const hearing = new FakeHearing();
+    const redisClient = new Redis(redis.url);
+    hearing.before = async () => {
+      // As it is when the process stood still for longer than its lock lasts.
+      await redisClient.del(`rill:corpus:${queue.name}:from-0:lock`);
+      await vi.waitUntil(async () => (await queue.store.excused('from-0')).count === 1, { timeout: 30_000 });
+    };
+    await work({ hearing });
+    expect(await queue.store.excused('from-0')).toEqual({ count: 1, alone: 0 });
+    await redisClient.quit();
   });
 
   it('begins no job while it is paused', async () => {
