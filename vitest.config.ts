@@ -40,6 +40,7 @@ export default defineConfig(({ mode }) => {
       ],
       // Descriptors of the shaders as they are now, also after an edit.
       globalSetup: 'test/support/generate.ts',
+      setupFiles: 'test/support/polling.ts',
       // Dawn must be loaded in a process of its own, with its environment, and ends with it.
       pool: 'forks',
       // Much of a test waits, on one core, for compilers and pages: two at a time, also on two cores.
