@@ -11,7 +11,7 @@ const END_TO_END = [
   'test/server/corpus/queue.all.test.ts',
   'test/tools/{cli,command-line,corpus-campaign,portable,pytorch,soak,train}*.test.ts',
 ];
-/** Without a GPU, a browser or another process: seconds. */
+/** Without a GPU, a browser or another process: a minute. */
 const UNIT = [
   'test/{checkpoint,decoder,features,model,server,snapshot,text,tools,wasm,waveform}/**/*.test.ts',
   'test/{documents,imports}.test.ts',
