@@ -11,7 +11,7 @@ const END_TO_END = [
   'test/server/corpus/queue.all.test.ts',
   'test/tools/{cli,command-line,corpus-campaign,portable,pytorch,soak,train}*.test.ts',
 ];
-/** Without a GPU, a browser or another process: seconds. */
+/** Without a GPU, a browser or another process: a minute. */
 const UNIT = [
   'test/{checkpoint,decoder,features,model,server,snapshot,text,tools,wasm,waveform}/**/*.test.ts',
   'test/{documents,imports}.test.ts',
@@ -40,6 +40,7 @@ export default defineConfig(({ mode }) => {
       ],
       // Descriptors of the shaders as they are now, also after an edit.
       globalSetup: 'test/support/generate.ts',
+      setupFiles: 'test/support/polling.ts',
       // Dawn must be loaded in a process of its own, with its environment, and ends with it.
       pool: 'forks',
       // Much of a test waits, on one core, for compilers and pages: two at a time, also on two cores.

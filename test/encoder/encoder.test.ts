@@ -14,6 +14,7 @@ import { goldenModel, wakeWordsModel } from '../support/fixtures.ts';
 import { randoms } from '../support/random.ts';
 import { testsAll } from '../support/scope.ts';
 
+/** What is tested here is the same by any kernels: these compile soonest, in a second where SwiftShader's own take two. */
 const PLAIN = { convolutions: 'plain', matrices: 'plain' } as const;
 const WAVES = { convolutions: 'plain', matrices: 'waves' } as const;
 
@@ -25,7 +26,7 @@ describe('WebGpuEncoder', () => {
   beforeAll(async () => {
     gpu = await createNodeContext();
     model = openModel(await goldenModel('odd'));
-    encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 4 });
+    encoder = await WebGpuEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 4, kernels: PLAIN });
   });
   afterAll(() => encoder.dispose());
 
@@ -130,7 +131,7 @@ describe('WebGpuEncoder', () => {
   });
 
   it('reads the states of a slot whose room grows again before it is there', async () => {
-    const growing = await WebGpuEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 1 });
+    const growing = await WebGpuEncoder.create(gpu, model, { maxStreams: 16, maxFrames: 1, kernels: PLAIN });
     const state = Array.from({ length: 5 }, () => growing.createState())[4];
     const read = state.read();
     // The room for five is given up for that for nine, of which news comes later.
@@ -153,7 +154,7 @@ describe('WebGpuEncoder', () => {
   });
 
   it('goes on as before when there is no memory to grow, and tells the stream that there was none for', async () => {
-    const growing = await WebGpuEncoder.create(gpu, model, { maxStreams: 8, maxFrames: 4 });
+    const growing = await WebGpuEncoder.create(gpu, model, { maxStreams: 8, maxFrames: 4, kernels: PLAIN });
     const states = Array.from({ length: 4 }, () => growing.createState());
     const inputs = (seed: number) => states.map((state, i) => ({ state, features: chunk(9 + 4 * i, seed + i) }));
     const later = (seed: number) => states.map((state, i) => ({ state, features: chunk(4 + 4 * i, seed + i) }));
@@ -327,7 +328,7 @@ describe('WebGpuEncoder', () => {
       const input = { state, features: chunk(9) };
       await failure('bad-argument', () => encoder.step([]));
       await failure('bad-argument', () => encoder.step([input, input]));
-      const other = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
+      const other = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1, kernels: PLAIN });
       await failure('bad-argument', () => encoder.step([{ ...input, state: other.createState() }]));
       other.dispose();
       state.dispose();
@@ -367,7 +368,7 @@ describe('WebGpuEncoder', () => {
       await failure('closed', () => encoder.step([{ state, features: chunk(9) }]));
       await failure('closed', () => state.reset());
       await failure('closed', () => state.read());
-      const other = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1 });
+      const other = await WebGpuEncoder.create(gpu, model, { maxStreams: 1, maxFrames: 1, kernels: PLAIN });
       const open = other.createState();
       other.dispose();
       await failure('closed', () => other.step([{ state: open, features: chunk(9) }]));
@@ -378,19 +379,24 @@ describe('WebGpuEncoder', () => {
     });
 
     it('a capacity out of range, and lanes that a buffer cannot hold', async () => {
-      await failure('bad-argument', () => WebGpuEncoder.create(gpu, model, { maxStreams: 0 }));
-      await failure('bad-argument', () => WebGpuEncoder.create(gpu, model, { maxFrames: 1.5 }));
+      await failure('bad-argument', () => WebGpuEncoder.create(gpu, model, { maxStreams: 0, kernels: PLAIN }));
+      await failure('bad-argument', () => WebGpuEncoder.create(gpu, model, { maxFrames: 1.5, kernels: PLAIN }));
       const message = await failure('bad-argument', () =>
-        WebGpuEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128, maxLanes: 4096 }),
+        WebGpuEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128, maxLanes: 4096, kernels: PLAIN }),
       );
       expect(message).toMatch(/maxLanes: 4096; expected a whole number from 1 to \d+/);
-      const wide = await WebGpuEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128 });
+      const wide = await WebGpuEncoder.create(gpu, model, { maxStreams: 4096, maxFrames: 128, kernels: PLAIN });
       expect(wide.capacity.maxLanes).toBeLessThan(4096);
       wide.dispose();
     });
 
     it('more streams in a step than it has lanes', async () => {
-      const narrow = await WebGpuEncoder.create(gpu, model, { maxStreams: 3, maxFrames: 1, maxLanes: 2 });
+      const narrow = await WebGpuEncoder.create(gpu, model, {
+        maxStreams: 3,
+        maxFrames: 1,
+        maxLanes: 2,
+        kernels: PLAIN,
+      });
       const inputs = Array.from({ length: 3 }, () => ({ state: narrow.createState(), features: chunk(9) }));
       expect(await failure('bad-argument', () => narrow.step(inputs))).toContain('3 streams in one step');
       expect(await narrow.step(inputs.slice(1))).toHaveLength(2);
@@ -453,6 +459,7 @@ describe('no GPU', () => {
     const encoder = await WebGpuEncoder.create(context, openModel(await goldenModel('small')), {
       maxStreams: 1,
       maxFrames: 1,
+      kernels: PLAIN,
     });
     const state = encoder.createState();
     const features = randoms(9 * 80, 1);
@@ -465,10 +472,17 @@ describe('no GPU', () => {
 });
 
 describe('a step in steady state', () => {
+  let context: GpuContext;
+  beforeAll(async () => {
+    context = await createNodeContext();
+  });
+  afterAll(() => {
+    context.dispose();
+  });
+
   it('is one command buffer, one submit and one readback, and creates nothing', async () => {
-    const context = await createNodeContext();
     const model = openModel(await wakeWordsModel());
-    const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 2, maxFrames: 4 });
+    const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 2, maxFrames: 4, kernels: PLAIN });
     await encoder.provide(CTC_LOG_PROBS);
     const [a, b] = [encoder.createState(), encoder.createState()];
     const features = (frames: number) => randoms(frames * 80, frames, 4);
@@ -513,7 +527,6 @@ describe('a step in steady state', () => {
 
   // Kernels of waves take half a minute to compile on SwiftShader.
   it.runIf(testsAll)('is traced layer by layer where it runs in waves, also with a single layer', async () => {
-    const context = await createNodeContext();
     for (const numEncoderLayers of [1, 3]) {
       const model = randomModel({ dModel: 20, rnnHiddenSize: 24, dimFeedforward: 36, numEncoderLayers });
       const [plain, waves] = await Promise.all(
@@ -534,14 +547,12 @@ describe('a step in steady state', () => {
   });
 
   it('refuses waves for a network without projection', async () => {
-    const context = await createNodeContext();
     const creating = async () =>
       WebGpuEncoder.create(context, openModel(await goldenModel('noproj')), { kernels: WAVES });
     expect(await failure('bad-argument', creating)).toContain('plain, wide, split, texels, quads, for this model');
   });
 
   it('costs what ARCHITECTURE.md says', async () => {
-    const context = await createNodeContext();
     const model = openModel(await wakeWordsModel());
     const layers = 4;
     const encoder = await WebGpuEncoder.create(context, model, { maxStreams: 1, maxFrames: 4, kernels: PLAIN });
@@ -555,7 +566,6 @@ describe('a step in steady state', () => {
   });
 
   it.runIf(testsAll)('costs what ARCHITECTURE.md says in waves, too', async () => {
-    const context = await createNodeContext();
     const model = openModel(await wakeWordsModel());
     const layers = 4;
     const plain = await WebGpuEncoder.create(context, model, { maxStreams: 1, maxFrames: 4, kernels: PLAIN });
@@ -587,9 +597,10 @@ describe('an encoder that is disposed of while a step is under way', () => {
     context.device.addEventListener('uncapturederror', ({ error }) => errors.push(error.message));
     // Large enough for a step to take many milliseconds.
     const model = randomModel({ dModel: 256, rnnHiddenSize: 512, dimFeedforward: 512, numEncoderLayers: 4 });
-    const [first, second] = await Promise.all(
-      [1, 2].map(() => WebGpuEncoder.create(context, model, { maxStreams: 2, kernels: PLAIN })),
-    );
+    // One behind the other: the second has the kernels of the first.
+    const create = () => WebGpuEncoder.create(context, model, { maxStreams: 2, kernels: PLAIN });
+    const first = await create();
+    const second = await create();
     const state = first.createState();
     const features = (frames: number) => randoms(frames * first.sizes.numFeatures, 1, 4);
     // Once it is known how long a step takes, its readback waits before it asks.
@@ -611,8 +622,15 @@ describe('an encoder that is disposed of while a step is under way', () => {
 });
 
 describe('findBatchSize', () => {
+  let context: GpuContext;
+  beforeAll(async () => {
+    context = await createNodeContext();
+  });
+  afterAll(() => {
+    context.dispose();
+  });
+
   it.runIf(testsAll)('finds a power of two within capacity and memory, and gives its slots back', async () => {
-    const context = await createNodeContext();
     const encoder = await WebGpuEncoder.create(context, openModel(await goldenModel('odd')), {
       maxStreams: 8,
       maxFrames: 4,
@@ -628,7 +646,6 @@ describe('findBatchSize', () => {
   });
 
   it('stays within the memory, whatever others have on the device', async () => {
-    const context = await createNodeContext();
     const model = openModel(await goldenModel('odd'));
     const own = () => (context.memory.get('states') ?? 0) + (context.memory.get('activations') ?? 0);
     const other = await WebGpuEncoder.create(context, model, { maxStreams: 64, kernels: PLAIN });
@@ -647,7 +664,6 @@ describe('findBatchSize', () => {
   });
 
   it('is content with what the device has memory for', async () => {
-    const context = await createNodeContext();
     const encoder = await WebGpuEncoder.create(context, openModel(await goldenModel('odd')), {
       maxStreams: 64,
       kernels: PLAIN,

@@ -509,7 +509,7 @@ describe('OnlineRecognizer on a GPU', () => {
   let recognizer: OnlineRecognizer;
 
   beforeAll(async () => {
-    engine = new WebGpuEngine(await createNodeContext());
+    engine = new WebGpuEngine(await createNodeContext(), { kernels: { convolutions: 'plain', matrices: 'plain' } });
     model = openModel(await wakeWordsModel());
     recognizer = await OnlineRecognizer.create(engine, model, { maxStreams: 4, chunkFrames: 8 });
   });

@@ -432,7 +432,8 @@ describe.each(ENGINE_KINDS)('SessionManager on %s', (kind) => {
 
   it('tells every session when the device is lost', async () => {
     const lost = await createNodeContext();
-    const own = await OnlineRecognizer.create(new WebGpuEngine(lost), model, { maxStreams: 2, chunkFrames: 4 });
+    const gpu = new WebGpuEngine(lost, { kernels: { convolutions: 'plain', matrices: 'plain' } });
+    const own = await OnlineRecognizer.create(gpu, model, { maxStreams: 2, chunkFrames: 4 });
     const manager = new SessionManager(own);
     const [a, b] = [open(manager), open(manager)];
     lost.device.destroy();

@@ -18,10 +18,20 @@ export const readArray = async (path: string) => readNpy(await readFixture(path)
 /** Cases that PyTorch computed on random weights: test/fixtures/golden. */
 export const GOLDEN_CASES = ['small', 'noproj', 'odd', 'deep'] as const;
 
-export async function goldenModel(name: string): Promise<ModelFiles> {
+/** What is made of a name, once for each test file; nobody writes to it. */
+export function madeOnce<Name extends string, Made>(make: (name: Name) => Promise<Made>) {
+  const made = new Map<Name, Promise<Made>>();
+  return (name: Name): Promise<Made> => {
+    const own = made.get(name) ?? make(name);
+    made.set(name, own);
+    return own;
+  };
+}
+
+export const goldenModel = madeOnce(async (name: string): Promise<ModelFiles> => {
   const config = new TextDecoder().decode(await readFixture(`golden/${name}/config.json`));
   return convertCheckpoint(bytesSource(await readFixture(`golden/${name}/checkpoint.pt`)), { config });
-}
+});
 
 /** A token table for a model without one: the blank, then a character for each token. */
 export function madeUpTokens(files: ModelFiles): string {

@@ -8,7 +8,7 @@ import type { ModelFiles } from '../../src/model/model.ts';
 import type { Draws } from '../../src/training/draws.ts';
 import { readNpy, type NpyArray } from '../../tools/npy.ts';
 import { expectWithinShare } from './close.ts';
-import { fixturePath, readFixture } from './fixtures.ts';
+import { fixturePath, madeOnce, readFixture } from './fixtures.ts';
 
 /** PyTorch's own float32 is off by up to 1.1e-5 of a tensor's largest gradient; by this much a kernel may be. */
 const GRADIENT_SHARE = 1e-4;
@@ -181,7 +181,7 @@ async function readDraws(name: string, layers: number, arrays: Tensors): Promise
   };
 }
 
-export async function trainingCase(name: TrainingCaseName): Promise<TrainingCase> {
+export const trainingCase = madeOnce(async (name: TrainingCaseName): Promise<TrainingCase> => {
   const text = await readFile(fixturePath(`training/${name}/config.json`), 'utf8');
   const json = JSON.parse(text) as Record<string, number> & { aux_layers: number[]; targets: number[][] };
   const config: TrainingConfig = {
@@ -207,7 +207,7 @@ export async function trainingCase(name: TrainingCaseName): Promise<TrainingCase
     train,
     draws: await readDraws(name, config.numEncoderLayers, train.arrays),
   };
-}
+});
 
 /** icefall's parametrisation, in eval mode; gradients are of the sum. */
 export interface ScaledCase extends Pick<TrainingCase, 'config' | 'files' | 'features' | 'lens' | 'targets'> {
