@@ -85,9 +85,14 @@ export class OperationMaker {
     compiled.set(context, this.#kernels);
   }
 
+  /** Whether a processor plays the GPU: few threads run at a time, and gain by large tiles. */
+  get isSoftware(): boolean {
+    return this.#context.isSoftware;
+  }
+
   /** Whether kernels may share values within a subgroup, and gain by it. */
   get hasSubgroups(): boolean {
-    return this.#context.isSoftware && this.#context.device.features.has('subgroups');
+    return this.isSoftware && this.#context.device.features.has('subgroups');
   }
 
   /**
