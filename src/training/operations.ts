@@ -135,6 +135,17 @@ export class OperationMaker {
   }
 }
 
+/**
+ * What some that are made side by side come to; compilers work on all of them at once, where they can. All have ended then, also
+ * where one has failed: nothing is made any more behind the back of who frees it.
+ */
+export async function allEnded<const Made extends readonly unknown[]>(
+  making: Made,
+): Promise<{ -readonly [K in keyof Made]: Awaited<Made[K]> }> {
+  await Promise.allSettled(making);
+  return Promise.all(making);
+}
+
 const THREADS = 32;
 const ROWS_PER_Y = 32768;
 const MOST_GROUPS = 65535;
