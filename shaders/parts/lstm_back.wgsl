@@ -4,37 +4,37 @@
 //   dc = dc(t + 1) * f(t + 1) + dm * o * (1 - tanh(c)^2)
 //   dz = ( dc * g * i (1 - i),  dc * c(t - 1) * f (1 - f),  dc * i * (1 - g^2),  dm * tanh(c) * o (1 - o) )
 //
-// `carried` holds dc * f for the frame before. Units take their turns in a loop: loads and stores of four at once are much
-// code, which takes its time to compile.
+// `carried` holds dc * f for the frame before.
 //
 // Needs gates_at, put_dz, tanh_exact, frame_row, unit_vec4s, step, at.
 
-@group(0) @binding(3) var<storage, read> c: array<f32>; // (rows, 4 * unit_vec4s)
-@group(0) @binding(5) var<storage, read_write> carried: array<f32>; // (utterances, 4 * unit_vec4s)
+@group(0) @binding(3) var<storage, read> c: array<vec4f>; // (rows, unit_vec4s)
+@group(0) @binding(5) var<storage, read_write> carried: array<vec4f>; // (utterances, unit_vec4s)
 
 fn back(lane: u32, unit: u32, dm: vec4f) {
-  for (var u = 0u; u < 4u; u++) {
-    back_of_one(lane, 4u * unit + u, dm[u]);
-  }
-}
-
-fn back_of_one(lane: u32, unit: u32, dm: f32) {
-  let units = 4u * unit_vec4s();
-  let place = frame_row(lane) * units + unit;
-  let z = gates_at(place);
-  let i = z.x;
-  let f = z.y;
-  let g = z.z;
-  let o = z.w;
-  let t = tanh_exact(c[place]);
+  let place = frame_row(lane) * unit_vec4s() + unit;
+  // Rows of the four units; their columns are i, f, g, o.
+  let z = transpose(
+    mat4x4f(gates_at(4u * place), gates_at(4u * place + 1u), gates_at(4u * place + 2u), gates_at(4u * place + 3u))
+  );
+  let i = z[0];
+  let f = z[1];
+  let g = z[2];
+  let o = z[3];
+  let t = vec4f(tanh_exact(c[place].x), tanh_exact(c[place].y), tanh_exact(c[place].z), tanh_exact(c[place].w));
   var dc = dm * o * (1.0 - t * t);
   if (at.frame + 1u < step.frames) {
-    dc += carried[lane * units + unit];
+    dc += carried[lane * unit_vec4s() + unit];
   }
-  var before = 0.0;
+  var before = vec4f(0.0);
   if (at.frame > 0u) {
-    before = c[place - step.lanes * units];
+    before = c[place - step.lanes * unit_vec4s()];
   }
-  carried[lane * units + unit] = dc * f;
-  put_dz(place, vec4f(dc * g * i * (1.0 - i), dc * before * f * (1.0 - f), dc * i * (1.0 - g * g), dm * t * o * (1.0 - o)));
+  carried[lane * unit_vec4s() + unit] = dc * f;
+  let d = transpose(
+    mat4x4f(dc * g * i * (1.0 - i), dc * before * f * (1.0 - f), dc * i * (1.0 - g * g), dm * t * o * (1.0 - o))
+  );
+  for (var u = 0u; u < 4u; u++) {
+    put_dz(4u * place + u, d[u]);
+  }
 }
