@@ -146,6 +146,7 @@ function keeping(dtype: 'f32' | 'f16'): KernelTable {
     swish: ['training/swish', 'activations', 'dropout_mask', stored, ...byRow],
     swish_gradient: ['training/swish_gradient', 'dropout_mask', stored, ...byRow],
     weight_gradient: ['training/weight_gradient', 'inputs_by_vec4', 'inputs_by_32', stored, ...rows],
+    weight_gradient_eights: ['training/weight_gradient', 'inputs_by_vec4', 'inputs_of_eight', stored, ...rows],
   };
   const suffix = isHalf ? '_f16' : '';
   const named = Object.entries(others).map(([name, parts]) => [name + suffix, parts] as const);

@@ -1,5 +1,6 @@
 // A product with the weights in a texture: the same operations in the same order as in product_plain.wgsl, and so the same
-// bytes. Loops longer than a processor's instruction cache are slow, hence few inputs a turn.
+// bytes. Loops longer than a processor's instruction cache are slow, hence few inputs a turn. What is done with sums stands in
+// a loop, once: it may be much code, which takes its time to compile.
 //
 // One thread: eight outputs, two texels, of `tile` rows, which all threads of a workgroup have the same.
 //
@@ -44,8 +45,10 @@ fn four_rows(row: u32, o: u32, quad_lane: u32) {
     total_a = total_a + sum_a;
     total_b = total_b + sum_b;
   }
-  store_four(row, o, total_a);
-  store_four(row, o + threads, total_b);
+  var totals = array<mat4x4f, 2>(total_a, total_b);
+  for (var part = 0u; part < 2u; part++) {
+    store_four(row, o + part * threads, totals[part]);
+  }
 }
 
 fn eight_rows(row: u32, o: u32, quad_lane: u32) {
@@ -77,10 +80,10 @@ fn eight_rows(row: u32, o: u32, quad_lane: u32) {
     total_c = total_c + sum_c;
     total_d = total_d + sum_d;
   }
-  store_four(row, o, total_a);
-  store_four(row, o + threads, total_b);
-  store_four(row + 4u, o, total_c);
-  store_four(row + 4u, o + threads, total_d);
+  var totals = array<mat4x4f, 4>(total_a, total_b, total_c, total_d);
+  for (var part = 0u; part < 4u; part++) {
+    store_four(row + part / 2u * 4u, o + part % 2u * threads, totals[part]);
+  }
 }
 
 fn rows_of_tile(row: u32, o: u32, quad_lane: u32) {

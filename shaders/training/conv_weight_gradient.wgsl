@@ -10,7 +10,7 @@ override out_vec4s: u32; // channels
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // (input rows, in_vec4s)
 @group(0) @binding(2) var<storage, read_write> gradient: array<vec4f>; // (4 * out_vec4s, 9, in_vec4s)
 
-alias Partial = mat4x4f;
+alias Partial = vec4f;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -26,8 +26,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     sum[2] += d.z * v;
     sum[3] += d.w * v;
   }
-  let total = total_of_threads(thread, sum);
-  if (thread < 4u) {
-    gradient[(4u * o + thread) * 9u * in_vec4s + group.x] += total[thread];
+  // One output after the other: joining all at once is much code, which takes its time to compile.
+  for (var k = 0u; k < 4u; k++) {
+    let total = total_of_threads(thread, sum[k]);
+    if (thread == 0u) {
+      gradient[(4u * o + k) * 9u * in_vec4s + group.x] += total;
+    }
+    workgroupBarrier();
   }
 }

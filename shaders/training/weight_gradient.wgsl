@@ -74,13 +74,12 @@ fn four_values(starts: vec4u, i: u32) -> mat4x4f {
   );
 }
 
+// In loops, here and where it is called: loads and stores are much code, which takes its time to compile.
 fn add_to(o: u32, i: u32, total: mat4x4f) {
   if (o < out_vec4s && i < in_vec4s) {
-    let place = 4u * o * in_vec4s + i;
-    gradient[place] += total[0];
-    gradient[place + in_vec4s] += total[1];
-    gradient[place + 2u * in_vec4s] += total[2];
-    gradient[place + 3u * in_vec4s] += total[3];
+    for (var k = 0u; k < 4u; k++) {
+      gradient[(4u * o + k) * in_vec4s + i] += total[k];
+    }
   }
 }
 
@@ -129,10 +128,10 @@ fn two_by_two(o: u32, i: u32, delay: u32, lane: u32) {
     total_c = total_c + sum_c;
     total_d = total_d + sum_d;
   }
-  add_to(o, i, total_a);
-  add_to(o, i + threads, total_b);
-  add_to(o + 1u, i, total_c);
-  add_to(o + 1u, i + threads, total_d);
+  var totals = array<mat4x4f, 4>(total_a, total_b, total_c, total_d);
+  for (var part = 0u; part < 4u; part++) {
+    add_to(o + part / 2u, i + part % 2u * threads, totals[part]);
+  }
 }
 
 fn outputs_and_inputs(o: u32, i: u32, lane: u32) {

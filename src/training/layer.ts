@@ -1,5 +1,4 @@
 import type { EncoderSizes } from '../model/sizes.ts';
-import type { KernelSource } from '../webgpu/device/kernel.ts';
 import { vec4s } from '../webgpu/weights.ts';
 import type { Activations } from './activations.ts';
 import * as kernels from './kernels.generated.ts';
@@ -17,6 +16,7 @@ import {
   allRows,
   frameRows,
   makeProduct,
+  makeWeightGradient,
 } from './products.ts';
 import { BALANCERS, type Shaping } from './shaping.ts';
 
@@ -102,15 +102,9 @@ export function linearGradients(
   const { gradient } = weight;
   const operations: Promise<Operation>[] = [];
   if (gradient) {
-    const [kernel, tile, threads] =
-      precision === 'f16'
-        ? ([kernels.weightGradientF16, 1, 32] as const)
-        : maker.hasSubgroups
-          ? ([kernels.weightGradientQuads, 2, 4] as const)
-          : ([kernels.weightGradient, 1, 32] as const);
-    const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, is_delayed: isDelayed ? 1 : 0, tile };
-    const workgroups = [Math.ceil(inVec4s / tile / threads), Math.ceil(outVec4s / tile), 1] as const;
-    operations.push(maker.make<KernelSource>(kernel, sizes, { dy, x, gradient, step }, () => workgroups));
+    operations.push(
+      makeWeightGradient(maker, { inVec4s, outVec4s }, { dy, x, gradient, step }, { isDelayed, precision }),
+    );
   }
   for (const bias of biases) {
     const { gradient } = parameters.of(bias);

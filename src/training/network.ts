@@ -28,6 +28,7 @@ import { TransducerLoss } from './losses/transducer.ts';
 import { Masks } from './masks.ts';
 import {
   OperationMaker,
+  allEnded,
   byRow,
   createOrdinals,
   createUniform,
@@ -227,10 +228,10 @@ export class TrainingNetwork {
       Array.from({ length: sizes.encoder.numEncoderLayers - first }, (_, i) => first + i);
     const isLowest = (layer: number) => layer === lowest || layer === from;
     try {
-      this.#loss = await (loss === 'ctc'
-        ? CtcHead.create({ ...ofLoss, headMask })
-        : TransducerLoss.create(ofLoss, rnntType));
+      const head: Promise<Loss> =
+        loss === 'ctc' ? CtcHead.create({ ...ofLoss, headMask }) : TransducerLoss.create(ofLoss, rnntType);
       [
+        ,
         this.#masks,
         this.#combinations,
         this.#keeping,
@@ -238,7 +239,8 @@ export class TrainingNetwork {
         this.#embeddingBackward,
         this.#forwards,
         this.#backwards,
-      ] = await Promise.all([
+      ] = await allEnded([
+        head.then((made) => (this.#loss = made)),
         Masks.create(parts, this.#scope, from ?? 0),
         this.#planCombinations(parts),
         this.#planKeeping(parts),

@@ -85,9 +85,14 @@ export class OperationMaker {
     compiled.set(context, this.#kernels);
   }
 
+  /** Whether a processor plays the GPU: few threads run at a time, and gain by large tiles. */
+  get isSoftware(): boolean {
+    return this.#context.isSoftware;
+  }
+
   /** Whether kernels may share values within a subgroup, and gain by it. */
   get hasSubgroups(): boolean {
-    return this.#context.isSoftware && this.#context.device.features.has('subgroups');
+    return this.isSoftware && this.#context.device.features.has('subgroups');
   }
 
   /**
@@ -128,6 +133,17 @@ export class OperationMaker {
     this.#sizes.set(key, block);
     return block;
   }
+}
+
+/**
+ * What some that are made side by side come to; compilers work on all of them at once, where they can. All have ended then, also
+ * where one has failed: nothing is made any more behind the back of who frees it.
+ */
+export async function allEnded<const Made extends readonly unknown[]>(
+  making: Made,
+): Promise<{ -readonly [K in keyof Made]: Awaited<Made[K]> }> {
+  await Promise.allSettled(making);
+  return Promise.all(making);
 }
 
 const THREADS = 32;

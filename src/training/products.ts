@@ -43,6 +43,59 @@ export const OUTPUT_GRADIENT = {
   quads: kernels.lstmOutputGradientQuads,
 };
 
+/** A gradient of a matrix, by a kernel and the tile of its threads. */
+interface WeightGradientWay {
+  source: KernelSource;
+  /** vec4s of outputs, and of inputs, of a thread. */
+  tile: number;
+  /** Of a workgroup. */
+  threads: number;
+}
+
+/** By how the layer's input is kept. */
+const WEIGHT_GRADIENT: Record<Precision, Record<'plain' | 'eights', KernelSource> & { quads?: KernelSource }> = {
+  f32: {
+    plain: kernels.weightGradient,
+    eights: kernels.weightGradientEights,
+    quads: kernels.weightGradientQuads,
+  },
+  f16: { plain: kernels.weightGradientF16, eights: kernels.weightGradientEightsF16 },
+};
+
+function weightGradientWay({ isSoftware, hasSubgroups }: OperationMaker, precision: Precision): WeightGradientWay {
+  const { plain, eights, quads } = WEIGHT_GRADIENT[precision];
+  if (!isSoftware) {
+    return { source: plain, tile: 1, threads: 32 };
+  }
+  return hasSubgroups && quads ? { source: quads, tile: 2, threads: 4 } : { source: eights, tile: 2, threads: 8 };
+}
+
+/** Resources of {@link makeWeightGradient}. */
+interface WeightGradientBuffers {
+  dy: GPUBuffer;
+  x: GPUBuffer;
+  gradient: GPUBuffer;
+  step: GPUBuffer;
+}
+
+/**
+ * The gradient of a matrix of a product of rows.
+ *
+ * @param isDelayed whether the input is that of the frame before
+ * @throws RillError `shader`.
+ */
+export function makeWeightGradient(
+  maker: OperationMaker,
+  { inVec4s, outVec4s }: ProductSizes,
+  buffers: WeightGradientBuffers,
+  { isDelayed, precision }: { isDelayed: boolean; precision: Precision },
+): Promise<Operation> {
+  const { source, tile, threads } = weightGradientWay(maker, precision);
+  const sizes = { in_vec4s: inVec4s, out_vec4s: outVec4s, is_delayed: isDelayed ? 1 : 0, tile };
+  const workgroups: Workgroups = [Math.ceil(inVec4s / tile / threads), Math.ceil(outVec4s / tile), 1];
+  return maker.make<KernelSource>(source, sizes, { ...buffers }, () => workgroups);
+}
+
 /** vec4s that are summed over, and that come out. */
 interface ProductSizes {
   inVec4s: number;

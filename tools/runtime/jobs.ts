@@ -51,6 +51,8 @@ export type JobEvent =
 
 export interface JobContext {
   engine: Engine;
+  /** Milliseconds that opening it took, where that was told. */
+  openedMs?: number;
   emit: (event: JobEvent) => void;
 }
 

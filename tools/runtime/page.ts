@@ -21,7 +21,7 @@ interface Job {
   hasAudio: boolean;
 }
 
-async function runJobs(engine: Engine): Promise<never> {
+async function runJobs(engine: Engine, openedMs: number): Promise<never> {
   for (;;) {
     const { name, input: values, hasAudio } = unpack(await ask('/job')) as Job;
     const input = hasAudio ? { ...values, audio: receiveAudio(() => ask('/audio')) } : values;
@@ -32,7 +32,7 @@ async function runJobs(engine: Engine): Promise<never> {
     };
     try {
       const output = await (jobs[name] as (context: object, input: unknown) => Promise<unknown>)(
-        { engine, emit },
+        { engine, openedMs, emit },
         input,
       );
       await posted;
@@ -46,6 +46,7 @@ async function runJobs(engine: Engine): Promise<never> {
 
 try {
   const [device, threads] = location.hash.slice(1).split('.');
+  const start = performance.now();
   const engine =
     device === 'webgpu'
       ? new WebGpuEngine(await GpuContext.create(undefined, { optionalFeatures: JOB_FEATURES }), { rehearse: 'before' })
@@ -54,8 +55,9 @@ try {
           rehearse: 'before',
           threads: Number(threads),
         });
+  const openedMs = performance.now() - start;
   await post({ type: 'ready', device: engine.device });
-  await runJobs(engine);
+  await runJobs(engine, openedMs);
 } catch (error) {
   await post(failure(error));
 }

@@ -34,8 +34,8 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-/** Jobs in this process. */
-export function runtimeHere(engine: Engine): Runtime {
+/** Jobs in this process. @param openedMs milliseconds that opening the engine took */
+export function runtimeHere(engine: Engine, openedMs?: number): Runtime {
   return {
     name: 'node',
     get device() {
@@ -44,7 +44,7 @@ export function runtimeHere(engine: Engine): Runtime {
     run: (name, input, emit = () => undefined) => {
       // The table pairs each name with its input and output; TypeScript cannot follow a union through it.
       const job = jobs[name] as (context: object, input: unknown) => Promise<never>;
-      return job({ engine, emit }, input);
+      return job({ engine, openedMs, emit }, input);
     },
     close: async () => engine.dispose(),
   };
@@ -64,7 +64,9 @@ export async function openRuntime({ runtime, adapter, device, threads = 1 }: Run
     // A job leaves no idle moments, and most are there to be timed.
     const rehearse = 'before';
     const choice = { device: wanted, threads, adapter, rehearse, optionalFeatures: JOB_FEATURES } as const;
-    return runtimeHere(await openNodeEngine(choice));
+    const start = performance.now();
+    const engine = await openNodeEngine(choice);
+    return runtimeHere(engine, performance.now() - start);
   } catch (error) {
     const noAdapter = error instanceof RillError && error.code === 'no-adapter';
     if (runtime === 'node' || !noAdapter) {

@@ -25,10 +25,19 @@ export interface TrainBenchInput {
   workload?: Workload;
   /** Whether the CPU trains, as lessons do without a GPU. */
   onCpu?: boolean;
-  /** Seconds to spend, at the most; two steps are always measured. */
+  /** Seconds to spend, at the most; two steps are measured in any case. */
   seconds: number;
   /** Whether kernels are timed. */
   kernels: boolean;
+}
+
+/** Milliseconds of a first step, one after the other. Only in a process of its own nothing was done for it before. */
+export interface ColdTimes {
+  /** Opening the device; not on the CPU. */
+  deviceMs?: number;
+  /** Loading and compiling, until the step can begin. */
+  readyMs: number;
+  stepMs: number;
 }
 
 export interface TrainFigures {
@@ -36,8 +45,8 @@ export interface TrainFigures {
   sizes: EncoderSizes;
   /** Elements that are trained. */
   trained: number;
-  /** From an open device to the end of the first step: loading, compiling, and the step. */
-  coldMs: number;
+  /** How the first step came about. */
+  cold: ColdTimes;
   /** A whole step, its losses read back. */
   step: Timing;
   stepsPerSecond: number;
@@ -112,8 +121,9 @@ async function onCpu(
   const capacity = capacityOf(batches);
   const start = performance.now();
   const learner = await CpuLearner.create({ model, from, capacity });
+  const ready = performance.now();
   await learner.step(micro, LEARNING_RATE);
-  const coldMs = performance.now() - start;
+  const cold = { readyMs: ready - start, stepMs: performance.now() - ready };
   const times: number[] = [];
   const end = performance.now() + 1000 * input.seconds;
   while (times.length < 2 || performance.now() < end) {
@@ -123,7 +133,7 @@ async function onCpu(
     emit({ type: 'progress', done: times.length });
   }
   return {
-    ...{ name: `${name}, on the CPU`, sizes: model.sizes.encoder, coldMs, memory: {} },
+    ...{ name: `${name}, on the CPU`, sizes: model.sizes.encoder, cold, memory: {} },
     trained: [...model.weights.tensors]
       .filter(([tensor]) => isTrained(tensor, trainable))
       .reduce((sum, [, { shape }]) => sum + elementCount(shape), 0),
@@ -144,24 +154,25 @@ function capacityOf(batches: readonly MicroBatch[]): Capacity {
 const memoryOf = (memory: ReadonlyMap<string, number>) =>
   Object.fromEntries([...memory].filter(([, bytes]) => bytes > 0));
 
-async function layer({ engine }: JobContext, { seconds }: TrainBenchInput): Promise<TrainFigures> {
+async function layer({ engine, openedMs: deviceMs }: JobContext, { seconds }: TrainBenchInput): Promise<TrainFigures> {
   const gpu = gpuOf(engine);
   const problem = layerProblem();
   const start = performance.now();
   const contender = await rillLayer(gpu)(problem);
+  const ready = performance.now();
   await contender.step();
-  const coldMs = performance.now() - start;
+  const cold = { deviceMs, readyMs: ready - start, stepMs: performance.now() - ready };
   await contender.forward();
   const forward = await time(contender.forward, seconds / 2, 2);
   const step = await time(contender.step, seconds / 2, 2);
   const memory = memoryOf(gpu.memory);
   contender.dispose();
   const { encoder: sizes } = problem.model.sizes;
-  return { name: 'layer', sizes, trained: 0, coldMs, step, stepsPerSecond: 1000 / step.medianMs, forward, memory };
+  return { name: 'layer', sizes, trained: 0, cold, step, stepsPerSecond: 1000 / step.medianMs, forward, memory };
 }
 
 async function network(
-  { engine, emit }: JobContext,
+  { engine, openedMs: deviceMs, emit }: JobContext,
   input: TrainBenchInput,
   { name, batches, from, trainable }: Workload,
 ): Promise<TrainFigures> {
@@ -174,6 +185,7 @@ async function network(
   const start = performance.now();
   const training = await TrainingNetwork.create(gpu, model, capacity, { trainable, from });
   const optimizer = await Optimizer.create(gpu, training.parameters);
+  const ready = performance.now();
   const take = (encoder: GPUCommandEncoder) => {
     optimizer.step(encoder, LEARNING_RATE);
   };
@@ -186,7 +198,7 @@ async function network(
   };
   try {
     await run(true, true);
-    const coldMs = performance.now() - start;
+    const cold = { deviceMs, readyMs: ready - start, stepMs: performance.now() - ready };
     // In turns, so that what else the machine does hits all alike.
     const times: Record<'forward' | 'gradients' | 'step', number[]> = { forward: [], gradients: [], step: [] };
     const timed = async (which: keyof typeof times, isTrained: boolean, isTaken: boolean) => {
@@ -206,7 +218,7 @@ async function network(
       name,
       sizes: model.sizes.encoder,
       trained: training.parameters.trained.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-      coldMs,
+      cold,
       ...stepFigures(times.step, batches),
       forward: timingOf(times.forward),
       gradients: timingOf(times.gradients),

@@ -25,29 +25,49 @@ import { runProgram } from '../program.ts';
 import { markdownTable, note, print, table, type Rows } from '../terminal.ts';
 import type { TrainBenchInput, TrainFigures } from './bench-job.ts';
 import { TRAINED, measureTraining, trainingInputs, trainingReport } from './measure.ts';
+import { coldTable } from './train-table.ts';
 import { fineTuneStep } from './workloads.ts';
 
 const command = {
   program: 'npm run bench:train --',
   summary: 'time steps of training, and one layer beside TensorFlow.js, jax-js and PyTorch',
   usage:
-    '[--what teach,teach-cpu,fine-tune,full,layer,peers,pytorch] [--seconds 10] [--rounds 5] [--who tensorflow,jax]' +
+    '[--what layer,fine-tune,teach,teach-cpu,one-clip,full,cold,peers,pytorch] [--seconds 10] [--rounds 5] [--who tensorflow,jax]' +
     ' [--runtime node|chrome|firefox] [--adapter gpu|software] [--markdown] [--json]',
 };
-const PARTS = [...TRAINED, 'full', 'peers', 'pytorch'] as const;
+const PARTS = [...TRAINED, 'one-clip', 'full', 'cold', 'peers', 'pytorch'] as const;
+/** Whose first steps are measured in processes of their own. */
+const COLD = ['layer', 'teach', 'one-clip'] as const;
 const PEERS = ['tensorflow', 'jax'] as const;
 const PYTORCH = fileURLToPath(new URL('../portable/pytorch_bench.py', import.meta.url));
+/** The least of a fine-tuning step. */
+const ONE_CLIP = { utterances: 1, seconds: 1 };
 /** Of a full-size step that a processor can do; the largest batch is told from it by its rows. */
 const FULL_BATCH = { utterances: 1, seconds: 1 };
 
 async function inputsOf(parts: ReadonlySet<string>, seconds: number): Promise<TrainBenchInput[]> {
   const files = await readModelFiles(bundledModel(command));
   const names = TRAINED.filter((name) => parts.has(name));
+  const oneClip = { ...fineTuneStep(ONE_CLIP), name: 'fine-tune, 1 × 1 s' };
   const full = { ...fineTuneStep(FULL_BATCH), name: 'full size, 1 × 1 s' };
   return [
     ...trainingInputs(names, files, openModel(files).sizes.encoder, seconds),
-    ...(parts.has('full') ? [{ model: FULL_SIZE, seconds, kernels: true, workload: full }] : []),
+    ...(parts.has('one-clip') ? [{ model: files, seconds, kernels: seconds > 0, workload: oneClip }] : []),
+    ...(parts.has('full') ? [{ model: FULL_SIZE, seconds, kernels: seconds > 0, workload: full }] : []),
   ];
+}
+
+/** First steps, each in a process of its own, where nothing was done before. */
+async function coldFigures({ runtime, adapter }: { runtime?: string; adapter?: string }): Promise<TrainFigures[]> {
+  const choice = [...(runtime ? ['--runtime', runtime] : []), ...(adapter ? ['--adapter', adapter] : [])];
+  const own = [...process.execArgv, process.argv[1]];
+  const figures: TrainFigures[] = [];
+  for (const part of COLD) {
+    const args = [...own, '--what', part, '--seconds', '0', '--json', ...choice];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    figures.push(...(JSON.parse(stdout) as { figures: TrainFigures[] }).figures);
+  }
+  return figures;
 }
 
 /** One layer in PyTorch, on one thread; undefined where there is none. */
@@ -103,19 +123,21 @@ async function main(args: string[]): Promise<void> {
       'webgpu',
     );
   }
+  const cold = parts.has('cold') ? await coldFigures(values) : [];
   const peers = parts.has('peers')
     ? await peersOf(who, values, count(command, 'rounds', values.rounds) ?? 1)
     : undefined;
   const pytorch = parts.has('pytorch') ? await pytorchLayer() : undefined;
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, load ${load.toFixed(1)} before and ${loadavg()[0].toFixed(1)} after`;
   if (values.json) {
-    print(JSON.stringify({ adapter, machine, figures, peers, pytorch }));
+    print(JSON.stringify({ adapter, machine, figures, cold, peers, pytorch }));
   } else {
     const shown = (rows: Rows) => (values.markdown ? markdownTable(rows) : table(rows));
     print(
       [
         `${adapter}; ${machine}`,
         ...(figures.length > 0 ? trainingReport(figures, values.markdown) : []),
+        ...(cold.length > 0 ? [shown(coldTable(cold))] : []),
         ...(peers ? [`${peers.device}, one layer`, shown(layerSection(peers.output))] : []),
         ...(pytorch ? [`PyTorch: ${JSON.stringify(pytorch)}`] : []),
       ].join('\n\n'),

@@ -19,7 +19,7 @@ export function trainingInputs(
   sizes: Pick<EncoderSizes, 'numEncoderLayers'>,
   seconds: number,
 ): TrainBenchInput[] {
-  const base = { model, seconds, kernels: true };
+  const base = { model, seconds, kernels: seconds > 0 };
   const teach = teachStep(sizes);
   const workloads = { layer: undefined, 'fine-tune': fineTuneStep(), teach, 'teach-cpu': teach };
   return names.map((name) => ({ ...base, workload: workloads[name], onCpu: name === 'teach-cpu' }));

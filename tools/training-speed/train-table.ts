@@ -10,7 +10,7 @@ const total = (memory: Readonly<Record<string, number>>) =>
 
 /** Steps, medians and what nine in ten stay above. */
 export function stepTable(figures: readonly TrainFigures[]): Rows {
-  const row = ({ name, step, forward, gradients, coldMs, ...rest }: TrainFigures) => [
+  const row = ({ name, step, forward, gradients, cold, ...rest }: TrainFigures) => [
     name,
     ms(step),
     forward ? ms(forward) : '–',
@@ -18,7 +18,7 @@ export function stepTable(figures: readonly TrainFigures[]): Rows {
     forward ? ((gradients ?? step).p10Ms / forward.p10Ms).toFixed(2) : '–',
     rest.stepsPerSecond.toFixed(2),
     rest.audioSecondsPerSecond?.toFixed(1) ?? '–',
-    coldMs.toFixed(0),
+    (cold.readyMs + cold.stepMs).toFixed(0),
     megabytes(total(rest.memory)),
     rest.plannedBytes === undefined ? '–' : `${megabytes(rest.memory.activations)} of ${megabytes(rest.plannedBytes)}`,
   ];
@@ -35,6 +35,18 @@ export function stepTable(figures: readonly TrainFigures[]): Rows {
       'GPU MB',
       'activations, plan',
     ],
+    ...figures.map(row),
+  ];
+}
+
+/** How first steps came about, each in a process of its own. */
+export function coldTable(figures: readonly TrainFigures[]): Rows {
+  const row = ({ name, cold: { deviceMs = 0, readyMs, stepMs }, step }: TrainFigures) => [
+    name,
+    ...[deviceMs, readyMs, stepMs, deviceMs + readyMs + stepMs, step.medianMs].map((ms) => ms.toFixed(0)),
+  ];
+  return [
+    ['first steps, cold', 'device ms', 'loading and compiling', 'first step', 'together', 'later steps'],
     ...figures.map(row),
   ];
 }

@@ -4,7 +4,7 @@ import { padded, vec4s } from '../../webgpu/weights.ts';
 import * as kernels from '../kernels.generated.ts';
 import { linear, linearGradients, maskOf, namesOf } from '../layer.ts';
 import { CTC_HEAD } from '../layout.ts';
-import { byRow, rowsOf, runAll, type BatchSize, type Operation } from '../operations.ts';
+import { allEnded, byRow, rowsOf, runAll, type BatchSize, type Operation } from '../operations.ts';
 import { CtcLoss } from './ctc.ts';
 import { utterancesOf, type Loss, type LossOptions, type LossParts, type Utterance } from './loss.ts';
 import { SpikeLoss } from './spike.ts';
@@ -59,20 +59,21 @@ export class CtcHead implements Loss {
     const dLogits = floats('gradient of logits', rows * padded(vocabSize));
     const masked = (x: GPUBuffer, y: GPUBuffer) =>
       maker.make(kernels.dropout, { ...maskOf(dropout), row_vec4s: d }, { x, y, mask: headMask, step }, byRow);
-    this.#forward = await Promise.all([
+    const forward = Promise.all([
       masked(encoderOut, dropped),
       linear(this.#parts, namesOf(CTC_HEAD), d, vocabulary, { x: dropped, y: logits }),
       maker.make(kernels.logSoftmax, { width: vocabSize }, { x: logits, step }, byRow),
     ]);
-    this.#backward = await Promise.all([
+    const backward = Promise.all([
       ...linearGradients(this.#parts, `${CTC_HEAD}.weight`, [`${CTC_HEAD}.bias`], d, vocabulary, {
         ...{ dy: dLogits, x: dropped, dx: dropped },
       }),
       masked(dropped, dEncoderOut),
     ]);
     const parts = { ...this.#parts, vocabSize, logProbs: logits, dLogits, losses: this.losses };
-    this.#ctc = await CtcLoss.create(parts);
-    this.#spike = await SpikeLoss.create(parts);
+    const ctc = CtcLoss.create(parts).then((loss) => (this.#ctc = loss));
+    const spike = SpikeLoss.create(parts).then((loss) => (this.#spike = loss));
+    [this.#forward, this.#backward] = await allEnded([forward, backward, ctc, spike]);
   }
 
   upload(batch: TargetBatch, options: LossOptions): readonly Utterance[] {

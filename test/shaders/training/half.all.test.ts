@@ -89,6 +89,11 @@ const PAIRS: readonly Pair[] = [
     ...{ sizes: { dy: outputs, x: inputs, gradient: matrix }, kept: ['x'], written: { gradient: 'gradient' } },
   },
   {
+    ...{ f32: kernels.weightGradientEights, f16: kernels.weightGradientEightsF16 },
+    ...{ workgroups: [1, Math.ceil(OUTPUTS / 2), 1], overrides: { ...product, is_delayed: 1, tile: 2 } },
+    ...{ sizes: { dy: outputs, x: inputs, gradient: matrix }, kept: ['x'], written: { gradient: 'gradient' } },
+  },
+  {
     ...{ f32: kernels.lstmCell, f16: kernels.lstmCellF16, overrides: product, workgroups: [1, 1, 1] },
     // Here four outputs are a unit's gates.
     sizes: { weight: matrix, bias: 4 * OUTPUTS, h: inputs, gates: outputs, c: ROWS * OUTPUTS, m: ROWS * OUTPUTS },

@@ -99,15 +99,14 @@ const weightGradients = SHAPES.flatMap((shape) =>
   }),
 );
 describeKernel(kernels.weightGradient, weightGradients);
-describeKernel(
-  kernels.weightGradientQuads,
+const tiled = (threads: number) =>
   alsoInAll(weightGradients.slice(-2), weightGradients.slice(0, -2)).map((each) => ({
     ...each,
     overrides: { ...each.overrides, tile: 2 },
-    workgroups: [ceilDiv(each.overrides.in_vec4s, 8), ceilDiv(each.overrides.out_vec4s, 2), 1] as const,
-  })),
-  { raced: [] },
-);
+    workgroups: [ceilDiv(each.overrides.in_vec4s, 2 * threads), ceilDiv(each.overrides.out_vec4s, 2), 1] as const,
+  }));
+describeKernel(kernels.weightGradientEights, tiled(8));
+describeKernel(kernels.weightGradientQuads, tiled(4), { raced: [] });
 
 describeKernel(
   kernels.biasGradient,
