@@ -1,5 +1,3 @@
-import type { CorpusJob } from './queue.ts';
-
 /** A job's progress, as it lies in the queue while files are under way. */
 interface Progress {
   /** Indices of files that were begun and are not done. */
@@ -11,6 +9,14 @@ interface Progress {
   /** Crashes before. */
   count: number;
   alone: number;
+}
+
+/** What a job, one of BullMQ's, tells of the workers that had it. */
+interface LostJob {
+  /** As {@link Crashes.before} wrote it. */
+  progress: unknown;
+  /** Workers that have lost it. */
+  stalledCounter: number;
 }
 
 /** Workers that were taken for dead at a job, and were not. */
@@ -50,7 +56,7 @@ export class Crashes {
   }
 
   /** What a job that has just come tells of the workers before. */
-  static of({ progress, stalledCounter }: Pick<CorpusJob, 'progress' | 'stalledCounter'>, excused: Excused): Crashes {
+  static of({ progress, stalledCounter }: LostJob, excused: Excused): Crashes {
     if (!isProgress(progress)) {
       return new Crashes({ count: 0, alone: 0 }, excused, [], stalledCounter);
     }
