@@ -150,13 +150,13 @@ export class CorpusStore {
     };
   }
 
-  /** A worker that was taken for dead at a job was not. */
+  /** @internal A worker that was taken for dead at a job was not. */
   async excuse(job: string, wasAlone: boolean): Promise<void> {
     await this.#redis.hincrby(this.#keys.excused, job, 1);
     await this.#redis.hincrby(this.#keys.excused, `${job} alone`, Number(wasAlone));
   }
 
-  /** How many workers were taken for dead at a job, and were not. */
+  /** @internal How many workers were taken for dead at a job, and were not. */
   async excused(job: string): Promise<Excused> {
     const [count, alone] = await this.#redis.hmget(this.#keys.excused, job, `${job} alone`);
     return { count: Number(count ?? 0), alone: Number(alone ?? 0) };
