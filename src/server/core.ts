@@ -1,6 +1,7 @@
 import type { TokenTable } from '../model/tokens.ts';
 import type { Access } from './access.ts';
 import type { Admission, Place } from './admission.ts';
+import { CallPlaces } from './call-places.ts';
 import type { Calls } from './calls.ts';
 import type { Connection, ConnectionHost } from './connection.ts';
 import type { HeardCall, HeardCallOptions } from './dialogue.ts';
@@ -31,13 +32,13 @@ export class ServerCore implements RouteHost {
   readonly parts: ServerParts;
   /** WebSockets that are open. */
   readonly connections = new Set<Connection>();
-  /** Places of calls that have a name, and how many connections share each: the one that has the call, and those before. */
-  readonly #shared = new Map<string, { place: Place; connections: number }>();
+  readonly #places: CallPlaces;
   /** Who has a call that has a name. */
   readonly #holders = new Map<string, Connection>();
 
   constructor(parts: ServerParts) {
     this.parts = parts;
+    this.#places = new CallPlaces(parts.admission);
   }
 
   get access(): Access {
@@ -61,28 +62,9 @@ export class ServerCore implements RouteHost {
     return this.parts.calls.current !== undefined && !this.admission.isDraining;
   }
 
-  /** A place for a client; where it comes back to a call that still has a place, that one. @throws as `Admission.enter` */
+  /** A place for a client. @param call its name, if it has one @throws as `Admission.enter` */
   enter(call: string | undefined): Place {
-    if (call === undefined) {
-      return this.admission.enter();
-    }
-    this.admission.requireOpen();
-    const shared = this.#shared.get(call) ?? { place: this.admission.enter(), connections: 0 };
-    this.#shared.set(call, shared);
-    shared.connections++;
-    let isHere = true;
-    return {
-      leave: () => {
-        if (isHere) {
-          isHere = false;
-          shared.connections--;
-        }
-        if (shared.connections === 0) {
-          this.#shared.delete(call);
-          shared.place.leave();
-        }
-      },
-    };
+    return call === undefined ? this.admission.enter() : this.#places.enter(call);
   }
 
   requireReady(): void {
@@ -122,7 +104,10 @@ export class ServerCore implements RouteHost {
       },
     });
     this.#holders.get(options.id)?.takenOver();
-    this.#holders.set(options.id, connection);
+    // Its client may have gone meanwhile.
+    if (this.connections.has(connection)) {
+      this.#holders.set(options.id, connection);
+    }
     entry.listens(() => call.samples / options.sampleRate);
     if (call.samples > 0) {
       this.metrics.resumed();

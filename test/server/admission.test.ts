@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Admission } from '../../src/server/admission.ts';
+import { CallPlaces } from '../../src/server/call-places.ts';
 import { resolveLimits } from '../../src/server/limits.ts';
 import { Refusal } from '../../src/server/refusal.ts';
 import { failure } from '../support/failure.ts';
@@ -25,6 +26,26 @@ describe('admission', () => {
     expect(admission.taken).toBe(1);
     admission.enter();
     expect(refusal(() => admission.enter()).reason).toBe('full');
+  });
+
+  it('has one place for all connections of a call, until the last has gone', () => {
+    const admission = new Admission(1);
+    const places = new CallPlaces(admission);
+    const [lost, back] = [places.enter('a'), places.enter('a')];
+    expect(refusal(() => places.enter('b')).reason).toBe('full');
+    lost.leave();
+    lost.leave();
+    expect(admission.taken).toBe(1);
+    back.leave();
+    expect(admission.taken).toBe(0);
+    const again = places.enter('a');
+    // Said late, of one that has gone before.
+    back.leave();
+    places.enter('a').leave();
+    expect(admission.taken).toBe(1);
+    again.leave();
+    admission.drain();
+    expect(refusal(() => places.enter('a')).reason).toBe('draining');
   });
 
   it('lets nobody in once it drains, and says when all have gone', async () => {
