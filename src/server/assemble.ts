@@ -53,6 +53,9 @@ export async function assemble(
       giveUp(error);
     },
   };
+  const unsaved = new RareLine((error, saves) => {
+    log.warn({ error: String(error), saves }, 'calls could not be saved');
+  });
   const { maxSessions, idleSeconds, maxBacklogSeconds, maxCallSeconds } = limits;
   const calls = await Calls.start(
     options.openEngine ?? (() => openNodeEngine()),
@@ -60,9 +63,7 @@ export async function assemble(
       model,
       recognizer: options.recognizer ?? {},
       sessions: {
-        // A client's place is free as soon as it has gone; its call is, when it is saved.
-        maxSessions: 2 * maxSessions,
-        ...{ idleSeconds, maxBacklogSeconds },
+        ...{ maxSessions, idleSeconds, maxBacklogSeconds },
         onStep: (step) => {
           metrics.stepped(step);
         },
@@ -79,9 +80,6 @@ export async function assemble(
     },
     { watcher, maxCallSeconds },
   );
-  const unsaved = new RareLine((error, calls) => {
-    log.warn({ error: String(error), saves: calls }, 'calls could not be saved');
-  });
   const journal = new Journal(log, metrics, options.logText ?? false);
   const core = new ServerCore({
     ...{ admission, calls, journal, limits, metrics, tokens: tokensOf(model) },

@@ -25,8 +25,8 @@ export interface ConnectionHost {
   resume(options: CallOptions, connection: Connection): Promise<DurableCall>;
   /** A client got no further. */
   refused(reason: RefusalReason): void;
-  /** The socket is closed. */
-  gone(connection: Connection, outcome: Outcome): void;
+  /** The socket is closed. @param left resolves when its call is not here any more; nothing where it is not */
+  gone(connection: Connection, outcome: Outcome, left: Promise<void> | undefined): void;
 }
 
 /**
@@ -69,8 +69,7 @@ export class Connection implements Line {
     socket.on('close', (code) => {
       clearInterval(this.#timer);
       this.#isClosing = true;
-      this.#dialogue.hangUp();
-      host.gone(this, { code, error: this.#failure });
+      host.gone(this, { code, error: this.#failure }, this.#dialogue.hangUp());
     });
     const { idleSeconds, pingSeconds } = host.limits;
     this.#timer = setInterval(
@@ -160,11 +159,6 @@ export class Connection implements Line {
     if (!this.isInCall || (await this.#dialogue.move?.())) {
       this.close(code, reason);
     }
-  }
-
-  /** Another connection has its call. */
-  takenOver(): void {
-    this.#dialogue.takenOver?.();
   }
 
   /** Whether a call is under way. */

@@ -5,6 +5,7 @@ import { CallPlaces } from './call-places.ts';
 import type { Calls } from './calls.ts';
 import type { Connection, ConnectionHost } from './connection.ts';
 import type { HeardCall, HeardCallOptions } from './dialogue.ts';
+import { goodbye } from './durable-dialogue.ts';
 import type { CallOptions, DurableCall } from './durable/call.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import type { ServerLimits } from './limits.ts';
@@ -103,7 +104,7 @@ export class ServerCore implements RouteHost {
         return options.onResult?.(result, number);
       },
     });
-    this.#holders.get(options.id)?.takenOver();
+    this.#holders.get(options.id)?.close(...goodbye('moved'));
     // Its client may have gone meanwhile.
     if (this.connections.has(connection)) {
       this.#holders.set(options.id, connection);
@@ -124,13 +125,14 @@ export class ServerCore implements RouteHost {
       refused: (reason) => {
         this.refused(reason);
       },
-      gone: (connection, outcome) => {
+      gone: (connection, outcome, left) => {
         this.connections.delete(connection);
         if (call !== undefined && this.#holders.get(call) === connection) {
           this.#holders.delete(call);
         }
-        leave();
         entry.end(outcome);
+        // A call that is still being saved takes a session.
+        void Promise.resolve(left).then(leave);
       },
     };
   }

@@ -50,8 +50,6 @@ export interface Dialogue {
   conclude(): Promise<void>;
   /** The server is about to go, and another can go on with the call. @returns whether this one need not wait for it */
   move?(): Promise<boolean>;
-  /** Another connection has its call. */
-  takenOver?(): void;
-  /** The client has gone. */
-  hangUp(): void;
+  /** The client has gone. @returns resolves when its call is not here any more; nothing where that is at once */
+  hangUp(): Promise<void> | undefined;
 }

@@ -8,11 +8,12 @@ import type { Dialogue, Line } from './dialogue.ts';
 import type { CallEnd, DurableCall } from './durable/call.ts';
 import { LostCall } from './durable/calls.ts';
 import { requireLength } from './limits.ts';
+import { parseObject } from './parse-object.ts';
 import { Refusal } from './refusal.ts';
 import { SampleReader, inPieces } from './samples.ts';
 import type { SentAudio } from './sent-audio.ts';
 import { sherpaMessage } from './sherpa-message.ts';
-import { DONE, parseObject } from './sherpa.ts';
+import { DONE } from './sherpa.ts';
 
 /** A call that has a name, as its client's address says it. */
 export interface NamedCall extends SentAudio {
@@ -47,6 +48,9 @@ export class DurableDialogue implements Dialogue {
   readonly #reader: SampleReader;
   /** The call, once the client was told where to begin; nothing where it cannot be had. */
   readonly #opening: Promise<DurableCall | undefined>;
+  /** Resolves when the call is not here any more. */
+  readonly #gone: Promise<void>;
+  #tellGone: () => void = () => undefined;
   /** Of the next sample that comes, in the call. */
   #position = 0;
   #isDone = false;
@@ -66,6 +70,7 @@ export class DurableDialogue implements Dialogue {
     this.#canMove = canMove;
     this.#maxSeconds = maxSeconds;
     this.#reader = new SampleReader(named.format);
+    this.#gone = new Promise((resolve) => (this.#tellGone = resolve));
     this.#opening = this.#open();
   }
 
@@ -98,8 +103,11 @@ export class DurableDialogue implements Dialogue {
     }
   }
 
-  hangUp(): void {
-    void this.#opening.then((call) => call?.suspend());
+  async hangUp(): Promise<void> {
+    const call = await this.#opening;
+    if (call && !(await call.suspend())) {
+      await this.#gone;
+    }
   }
 
   async #open(): Promise<DurableCall | undefined> {
@@ -126,10 +134,6 @@ export class DurableDialogue implements Dialogue {
       }
       return undefined;
     }
-  }
-
-  takenOver(): void {
-    this.#line.close(...goodbye('moved'));
   }
 
   async #hearSamples(call: DurableCall, bytes: Uint8Array): Promise<void> {
@@ -167,6 +171,7 @@ export class DurableDialogue implements Dialogue {
   }
 
   async #end(end: CallEnd, error?: RillError): Promise<void> {
+    this.#tellGone();
     const call = await this.#opening;
     this.#isOver = end === 'finished';
     if (this.#onConcluded) {
@@ -193,7 +198,8 @@ export class DurableDialogue implements Dialogue {
   }
 }
 
-function goodbye(end: CallEnd): [code: number, reason: string] {
+/** How a connection is closed whose call is no longer here. */
+export function goodbye(end: CallEnd): [code: number, reason: string] {
   switch (end) {
     case 'moved':
       return [TAKEN_OVER, 'another connection has the call'];

@@ -25,7 +25,6 @@ function heardOf(text: string | null): number {
 /** sherpa-onnx's protocol, at `/`: with `?call=` in the address for a call that survives its connection. */
 export const sherpaGate = ({ parts: { tokens, modelRate, sharesCalls, limits } }: ServerCore): Gate => ({
   protocol: 'sherpa',
-  callOf: ({ searchParams }) => searchParams.get('call') ?? undefined,
   speaker: (url) => {
     if (url.pathname !== '/') {
       throw new Refusal('bad-request', {
@@ -37,17 +36,17 @@ export const sherpaGate = ({ parts: { tokens, modelRate, sharesCalls, limits } }
     const audio = sentAudio(url.searchParams, modelRate);
     const id = url.searchParams.get('call');
     if (id === null) {
-      return (line) => new SherpaDialogue(line, tokens, audio);
+      return { speak: (line) => new SherpaDialogue(line, tokens, audio) };
     }
     checkCallId(id);
     const named = { ...audio, id, heard: heardOf(url.searchParams.get('heard')) };
-    return (line) =>
-      new DurableDialogue(line, tokens, named, { canMove: sharesCalls, maxSeconds: limits.maxCallSeconds });
+    const here = { canMove: sharesCalls, maxSeconds: limits.maxCallSeconds };
+    return { call: id, speak: (line) => new DurableDialogue(line, tokens, named, here) };
   },
 });
 
 /** vosk's protocol, at any path. */
 export const voskGate = ({ parts: { tokens } }: ServerCore): Gate => ({
   protocol: 'vosk',
-  speaker: () => (line) => new VoskDialogue(line, (phrases) => hotwordsOf(phrases, tokens)),
+  speaker: () => ({ speak: (line) => new VoskDialogue(line, (phrases) => hotwordsOf(phrases, tokens)) }),
 });

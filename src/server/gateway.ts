@@ -11,10 +11,16 @@ import { checkAccess, refusalResponse, urlOf } from './routes.ts';
 /** A protocol behind an address. */
 export interface Gate {
   protocol: Protocol;
-  /** Makes its side of a conversation; what is wrong with the address is said before. @throws Refusal */
-  speaker(url: URL): (line: Line) => Dialogue;
-  /** The call that an address names: one connection at a time has it, and its place. */
-  callOf?(url: URL): string | undefined;
+  /** What an address asks for. @throws Refusal for what is wrong with it. */
+  speaker(url: URL): Speaker;
+}
+
+/** The server's side of a conversation. */
+export interface Speaker {
+  /** Makes it. */
+  speak: (line: Line) => Dialogue;
+  /** The call that the address names: one connection at a time has it, and its place. */
+  call?: string;
 }
 
 /** Lets WebSockets of a server in, or answers why not in words of HTTP. */
@@ -42,12 +48,12 @@ function letIn(
   const url = urlOf(request);
   checkAccess(core.access, request, url);
   core.requireReady();
-  const speak = gate.speaker(url);
-  const call = gate.callOf?.(url);
+  const { speak, call } = gate.speaker(url);
   const place = core.enter(call);
-  // Also where the handshake fails: then nobody has come.
+  // Where the handshake fails nobody has come.
   socket.once('close', place.leave);
   sockets.handleUpgrade(request, socket, head, (webSocket) => {
+    socket.off('close', place.leave);
     const entry = core.begin(gate.protocol, request.socket.remoteAddress);
     core.connections.add(new Connection(webSocket, core.hostOf(entry, place.leave, call), speak));
   });

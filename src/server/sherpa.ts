@@ -4,6 +4,7 @@ import type { TokenTable } from '../model/tokens.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
 import type { CloseReason } from '../recognizer/sessions.ts';
 import type { Dialogue, HeardCall, Line } from './dialogue.ts';
+import { parseObject } from './parse-object.ts';
 import { SampleReader } from './samples.ts';
 import { formatOf, rateOf, type SentAudio } from './sent-audio.ts';
 import { sherpaMessage } from './sherpa-message.ts';
@@ -55,7 +56,7 @@ export class SherpaDialogue implements Dialogue {
     }
   }
 
-  hangUp(): void {
+  hangUp(): undefined {
     this.#call?.discard();
   }
 
@@ -135,13 +136,3 @@ const emptyResult = (at: { segment: number; startTime: number }): RecognitionRes
   ...{ text: '', tokens: [], timestamps: [], tokenLogProbs: [], logProb: 0, words: [], keywords: [], isFinal: true },
   ...at,
 });
-
-/** A text as a JSON object; nothing where it is none. */
-export function parseObject(text: string): Partial<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : undefined;
-  } catch {
-    return undefined;
-  }
-}

@@ -6,6 +6,7 @@ import { RillError, shown } from '../errors.ts';
 import type { RecognitionResult } from '../recognizer/results.ts';
 import type { CloseReason } from '../recognizer/sessions.ts';
 import type { Dialogue, HeardCall, Line } from './dialogue.ts';
+import { parseObject } from './parse-object.ts';
 import { Refusal } from './refusal.ts';
 import { SampleReader } from './samples.ts';
 import { alternativesOf, joined, partialOf, resultOf, type Utterance } from './vosk-results.ts';
@@ -56,7 +57,10 @@ export class VoskDialogue implements Dialogue {
       await this.#hearSamples(message);
       return;
     }
-    const command = parseCommand(message);
+    const command = parseObject(message);
+    if (!command) {
+      throw badMessage('a text that is no JSON object');
+    }
     if ('config' in command) {
       this.#config = configOf(command.config, this.#config);
     } else if ('eof' in command) {
@@ -75,7 +79,7 @@ export class VoskDialogue implements Dialogue {
     return;
   }
 
-  hangUp(): void {
+  hangUp(): undefined {
     this.#isOver = true;
     this.#call?.discard();
   }
@@ -140,19 +144,6 @@ export class VoskDialogue implements Dialogue {
     const said = words && utterance.text !== '' ? utterance : { text: utterance.text };
     return maxAlternatives > 0 ? alternativesOf(said, utterance) : said;
   }
-}
-
-/** @throws Refusal `bad-request` for what is no JSON object. */
-function parseCommand(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) {
-      return { ...value };
-    }
-  } catch {
-    // Said below.
-  }
-  throw badMessage('a text that is no JSON object');
 }
 
 /** What a client configures on top of what is so already. @throws Refusal `bad-request` */

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../src/encoder/engine.ts';
 import { gpuOf } from '../../src/gpu-of.ts';
 import { MemoryCallStore, type ServerOptions } from '../../src/server/index.ts';
@@ -125,6 +125,29 @@ describe('a call with a name', () => {
     await expect.poll(() => server.server.sessions).toBe(0);
     const ends = server.log.filter(({ message }) => message === 'client went').map(({ fields }) => fields.end);
     expect(ends.at(-1)).toBe('lost');
+  });
+
+  it('keeps its place until it is saved', async () => {
+    const callStore = new MemoryCallStore();
+    const server = await start({ callStore, limits: { maxSessions: 1 } });
+    const client = await new Caller().connect(server);
+    client.socket.send(floatBytes(wave.samples.subarray(0, 16_000)));
+    client.socket.send('{"heard": 0}');
+    let save: () => void = () => undefined;
+    const saved = new Promise<void>((resolve) => (save = resolve));
+    const saving = new Promise<void>((resolve) => {
+      vi.spyOn(callStore, 'save').mockImplementation(async () => {
+        resolve();
+        await saved;
+        return true;
+      });
+    });
+    client.socket.terminate();
+    await saving;
+    expect(server.server.sessions).toBe(1);
+    await expect(new Caller().connect(server, 'call=other')).rejects.toThrow('503');
+    save();
+    await expect.poll(() => server.server.sessions).toBe(0);
   });
 
   it('is let go when nothing comes for long, and goes on as if there had been no pause', async () => {

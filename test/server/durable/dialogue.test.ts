@@ -103,7 +103,7 @@ describe('sherpa-onnx’s protocol for a call that has a name', () => {
     const half = audio.samples.length >> 1;
     const first = await connect();
     await first.dialogue.hear(samples(0, half));
-    first.dialogue.hangUp();
+    await first.dialogue.hangUp();
     expect(await closed(first.line)).toBe(1012);
     const told = results(first.line);
     const second = await connect({ heard: told.at(-1)?.number ?? 0 });
@@ -119,7 +119,7 @@ describe('sherpa-onnx’s protocol for a call that has a name', () => {
     await first.dialogue.hear(samples(0));
     await first.dialogue.hear('Done');
     await ended(first.line);
-    first.dialogue.hangUp();
+    await first.dialogue.hangUp();
     const { line, dialogue } = await connect();
     await ended(line);
     expect(results(line)).toEqual(unbroken.slice(-results(line).length));
@@ -162,7 +162,7 @@ describe('sherpa-onnx’s protocol for a call that has a name', () => {
     expect(line.failure).toMatchObject({ code: 'busy' });
     await dialogue.hear(samples(0));
     await dialogue.conclude();
-    dialogue.hangUp();
+    await dialogue.hangUp();
     expect(line.messages).toEqual([]);
   });
 
