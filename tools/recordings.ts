@@ -13,7 +13,7 @@ import {
   type SoundHandlers,
 } from '../src/node/sound.ts';
 import { concatenated } from '../src/waveform/arrays.ts';
-import { WavStream, readWav } from '../src/waveform/wav.ts';
+import { LONGEST_HEADER, WavStream, readWav } from '../src/waveform/wav.ts';
 import type { Waveform } from '../src/waveform/waveform.ts';
 import { readInput, unreadable, withFile } from './files.ts';
 import { currentTerminal, note, printable } from './terminal.ts';
@@ -26,8 +26,6 @@ export const nameOf = (path: string) => (path === STDIN ? 'stdin' : path);
 
 /** Bytes of a WAV file that are read at once: some eight minutes at 16 kHz. A longer one comes in pieces. */
 const LARGEST_WHOLE = 16 << 20;
-/** Bytes within which its sound begins. */
-const LONGEST_HEADER = 1 << 20;
 
 /** Sound that is read as it is wanted. */
 export interface Recording {
@@ -112,12 +110,14 @@ const handlersOf = (name: string, onDuration: (seconds: number) => void): SoundH
 });
 
 async function* fromFile(path: string, onDuration: (seconds: number) => void): AsyncGenerator<Waveform> {
-  const start = await withFile(path, (source) => source.read(0, WAV_START_BYTES));
-  if (start.length > 0 && !WAV_START.test(latin(start))) {
+  const start = await withFile(path, (source) =>
+    source.read(0, source.size > LARGEST_WHOLE ? LONGEST_HEADER : WAV_START_BYTES),
+  );
+  if (start.length > 0 && !WAV_START.test(latin(start.subarray(0, WAV_START_BYTES)))) {
     yield* wavSamples(decodeWithFfmpeg(path, path, onDuration), handlersOf(path, onDuration));
     return;
   }
-  const seconds = await statedSeconds(path);
+  const seconds = start.length > WAV_START_BYTES ? statedSeconds(start) : undefined;
   if (seconds !== undefined) {
     onDuration(seconds);
     yield* wavSamples(createReadStream(path), handlersOf(path, onDuration));
@@ -136,17 +136,11 @@ async function* fromFile(path: string, onDuration: (seconds: number) => void): A
   yield wave;
 }
 
-/**
- * How long a WAV file lasts that is too large to be read whole; undefined for one that is not, and where only the whole file
- * tells how its samples are written, or how many there are.
- */
-async function statedSeconds(path: string): Promise<number | undefined> {
-  const start = await withFile(path, async (source) =>
-    source.size > LARGEST_WHOLE ? source.read(0, LONGEST_HEADER) : undefined,
-  );
+/** How long a WAV file lasts; undefined where only the whole file tells, or how its samples are written. */
+function statedSeconds(start: Uint8Array): number | undefined {
   const stream = new WavStream();
   try {
-    stream.accept(start ?? new Uint8Array(0));
+    stream.accept(start);
   } catch {
     // The whole file is refused for it, or goes to ffmpeg.
   }

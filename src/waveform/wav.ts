@@ -9,7 +9,7 @@ const EXTENSIBLE = 0xfffe;
 /** RF64 and BW64 keep their sizes in a chunk of 64-bit numbers, and this in the place of them. */
 const SIZE_ELSEWHERE = 0xffffffff;
 /** A stream whose sound has not begun by then is something else. */
-const LONGEST_HEADER = 1 << 20;
+export const LONGEST_HEADER = 1 << 20;
 
 type SampleReader = (view: DataView, offset: number) => number;
 

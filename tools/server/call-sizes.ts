@@ -5,10 +5,11 @@ import { OnlineRecognizer } from '../../src/recognizer/recognizer.ts';
 import { writeCall } from '../../src/server/durable/stored-call.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
 import { readWav } from '../../src/waveform/wav.ts';
-import { FULL_SIZE } from '../commands/arguments.ts';
+import { FULL_SIZE, bundledModel } from '../commands/arguments.ts';
 import { readInput } from '../files.ts';
 import { randomModel } from '../runtime/random-model.ts';
-import { bundledFolder } from './call-model.ts';
+
+const bundledFolder = bundledModel({ usage: '' });
 
 /** A call as it lies in a store, and what it takes a server to write it. */
 export interface CallSize {

@@ -9,10 +9,12 @@ import { sherpaMessage } from '../../src/server/sherpa-message.ts';
 import { WasmEngine } from '../../src/wasm/engine.ts';
 import type { Waveform } from '../../src/waveform/waveform.ts';
 import { readWav } from '../../src/waveform/wav.ts';
+import { bundledModel } from '../commands/arguments.ts';
 import { readInput } from '../files.ts';
 import { randomSource } from '../runtime/random-model.ts';
 import { CallClient, type CallAccount } from './call-client.ts';
-import { bundledFolder } from './call-model.ts';
+
+const bundledFolder = bundledModel({ usage: '' });
 
 export interface KillOptions {
   /** The address of a Redis. */

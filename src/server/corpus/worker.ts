@@ -85,13 +85,7 @@ export class CorpusWorker {
     });
     // This process, or Redis, stood still for longer than a lock lasts: it was taken for dead, and is not.
     worker.on('lockRenewalFailed', (jobs) => {
-      jobs.forEach(
-        (id) =>
-          void this.#attempts
-            .get(id)
-            ?.excuse()
-            .catch(() => undefined),
-      );
+      jobs.forEach((id) => void this.#attempts.get(id)?.excuse());
     });
     const stop = () => {
       this.#stop.abort();
@@ -276,7 +270,8 @@ class Attempt {
   async excuse(): Promise<void> {
     if (!this.#isExcused && this.#underWay.size > 0) {
       this.#isExcused = true;
-      await this.#store.excuse(this.#job.id ?? '', this.#begun.isAlone);
+      // Where Redis is away again, it is counted: one of several.
+      await this.#store.excuse(this.#job.id ?? '', this.#begun.isAlone).catch(() => undefined);
     }
   }
 
