@@ -57,7 +57,7 @@ const SCRIPT = `
       if (isDone) { socket.send('Done'); hasSaidDone = true; }
     };
     const end = (words) => {
-      stop = undefined; isOver = true; status.textContent = words; button.textContent = 'Speak';
+      stop = undefined; isOver = true; status.textContent = words; button.textContent = 'Speak'; button.disabled = false;
       stream.getTracks().forEach((track) => track.stop());
       context.close();
       socket.close();
@@ -103,7 +103,8 @@ const SCRIPT = `
     capture.port.onmessage = ({ data }) => { if (stop) { kept.push(data); send(); } };
     context.createMediaStreamSource(stream).connect(capture);
     button.textContent = 'Stop';
-    stop = () => { stop = undefined; isDone = true; status.textContent = ''; send(); };
+    // What was said is still to be heard: no other call begins before that.
+    stop = () => { stop = undefined; isDone = button.disabled = true; status.textContent = ''; send(); };
     connect();
   }
 
